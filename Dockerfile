@@ -1,0 +1,19 @@
+# The binary is static: what it runs in needs nothing but root certificates,
+# for databases that are reached over TLS.
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN make build && mkdir -p /made/data && cp bin/ingam /made/
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /made/ingam /usr/local/bin/ingam
+COPY --from=build --chown=65532:65532 /made/data /var/lib/ingam
+USER 65532:65532
+VOLUME /var/lib/ingam
+EXPOSE 8080
+ENV INGAM_LISTEN=0.0.0.0:8080
+ENTRYPOINT ["/usr/local/bin/ingam"]
+CMD ["serve"]

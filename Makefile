@@ -1,0 +1,27 @@
+# Each target is a command of the README.
+
+# A binary that needs no shared library and can be copied anywhere.
+TAGS = netgo osusergo sqlite_omit_load_extension
+STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w -linkmode external -extldflags -static'
+
+.PHONY: demo build test bench lint vuln
+
+demo:
+	go run ./cmd/ingam serve --demo
+
+build:
+	go build $(STATIC) -o bin/ingam ./cmd/ingam
+
+test:
+	go test ./...
+
+bench:
+	go test -run '^$$' -bench . -benchtime 3s ./cmd/ingam
+
+lint:
+	test -z "$$(gofmt -l .)"
+	go vet ./...
+	go tool -modfile=tools.mod staticcheck ./...
+
+vuln:
+	go tool -modfile=tools.mod govulncheck ./...

@@ -1,0 +1,48 @@
+package apis
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+)
+
+var (
+	// ErrNotFound: there is no API with that audience.
+	ErrNotFound = errors.New("no such API")
+	// ErrExists: the audience is taken.
+	ErrExists = errors.New("an API with this audience exists")
+	// ErrInUse: a client still names the audience.
+	ErrInUse = errors.New("the API is still named by a client")
+	// ErrInvalid: a field of the API is not acceptable; the error says which.
+	ErrInvalid = errors.New("invalid API")
+)
+
+// API is a resource server as a record.
+type API struct {
+	// ID is made at creation and never changes.
+	ID string
+	// Audience is what tokens for this API carry in `aud`, compared byte by
+	// byte.
+	Audience string
+	// Name is what people are shown.
+	Name string
+	// Scopes are what the API offers.
+	Scopes []string
+	// AccessTTL is the life of an access token for this API; zero means the
+	// server's default.
+	AccessTTL time.Duration
+	CreatedAt time.Time
+}
+
+// Store keeps APIs.
+type Store interface {
+	// APIs returns all of them, ordered by audience.
+	APIs(ctx context.Context) ([]API, error)
+	// CreateAPI stores a new API. Returns ErrExists if the audience is taken.
+	CreateAPI(ctx context.Context, a API, ev audit.Event) error
+	// DeleteAPI removes it. Returns ErrNotFound, or ErrInUse if a client
+	// names the audience at commit.
+	DeleteAPI(ctx context.Context, audience string, ev audit.Event) error
+}

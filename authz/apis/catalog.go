@@ -1,0 +1,143 @@
+package apis
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// MaxAccessTTL is the longest life an access token can be given. Verification
+// keys stay published for that long after they have last signed.
+const MaxAccessTTL = 24 * time.Hour
+
+// MinAccessTTL is the shortest: below it, clock skew alone would refuse tokens.
+const MinAccessTTL = time.Minute
+
+// Catalog is all APIs there are.
+type Catalog struct {
+	store Store
+	now   func() time.Time
+	// held is the copy in memory; nil until the first Follow.
+	held atomic.Pointer[map[string]API]
+	// fresh says whether held may be used; nil means never.
+	fresh func() bool
+}
+
+// NewCatalog returns the APIs in store. fresh says whether the copy that
+// Follow keeps may be used; a command, which lives for one question, passes
+// nil.
+func NewCatalog(store Store, now func() time.Time, fresh func() bool) *Catalog {
+	return &Catalog{store: store, now: now, fresh: fresh}
+}
+
+// ByAudience returns the API with that audience, or ErrNotFound.
+func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) {
+	all, err := c.all(ctx)
+	if err != nil {
+		return API{}, err
+	}
+	a, ok := all[audience]
+	if !ok {
+		return API{}, ErrNotFound
+	}
+	return a, nil
+}
+
+func (c *Catalog) all(ctx context.Context) (map[string]API, error) {
+	if held := c.held.Load(); held != nil && c.fresh != nil && c.fresh() {
+		return *held, nil
+	}
+	return c.load(ctx)
+}
+
+func (c *Catalog) load(ctx context.Context) (map[string]API, error) {
+	list, err := c.store.APIs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]API, len(list))
+	for _, a := range list {
+		all[a.Audience] = a
+	}
+	return all, nil
+}
+
+// Follow reloads the copy in memory when an API changed.
+func (c *Catalog) Follow(ctx context.Context, changed []changes.Change) error {
+	if changed != nil && !slices.ContainsFunc(changed, func(ch changes.Change) bool { return ch.Kind == changes.API }) {
+		return nil
+	}
+	all, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	c.held.Store(&all)
+	return nil
+}
+
+// List returns all APIs, ordered by audience.
+func (c *Catalog) List(ctx context.Context) ([]API, error) { return c.store.APIs(ctx) }
+
+// Create registers an API; it fills in ID and CreatedAt. Returns ErrInvalid or
+// ErrExists.
+func (c *Catalog) Create(ctx context.Context, a API, by audit.Actor) (API, error) {
+	if err := a.validate(); err != nil {
+		return API{}, err
+	}
+	a.ID = rand.Text()
+	a.CreatedAt = c.now()
+	err := c.store.CreateAPI(ctx, a, audit.Event{
+		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience,
+		Details: map[string]string{"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String()},
+	})
+	if err != nil {
+		return API{}, err
+	}
+	return a, nil
+}
+
+// Delete removes an API that no client names any more. Returns ErrNotFound or
+// ErrInUse.
+func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) error {
+	return c.store.DeleteAPI(ctx, audience, audit.Event{
+		At: c.now(), Actor: by, Action: audit.APIDeleted, Subject: audience,
+	})
+}
+
+func (a API) validate() error {
+	if err := validAudience(a.Audience); err != nil {
+		return err
+	}
+	if err := ValidName(a.Name); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if len(a.Scopes) == 0 {
+		return fmt.Errorf("%w: an API offers at least one scope", ErrInvalid)
+	}
+	if a.AccessTTL != 0 && (a.AccessTTL < MinAccessTTL || a.AccessTTL > MaxAccessTTL || a.AccessTTL%time.Second != 0) {
+		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", ErrInvalid, a.AccessTTL, MinAccessTTL, MaxAccessTTL)
+	}
+	return nil
+}
+
+func validAudience(s string) error {
+	if s == "" || len(s) > 255 {
+		return fmt.Errorf("%w: an audience has 1 to 255 characters", ErrInvalid)
+	}
+	for _, r := range s {
+		if r <= ' ' || r > '~' || r == '"' || r == '\\' {
+			return fmt.Errorf("%w: the audience %q may hold only visible ASCII characters without quotes and backslashes", ErrInvalid, s)
+		}
+	}
+	if strings.Contains(s, "#") {
+		return fmt.Errorf("%w: the audience %q has a fragment; a resource indicator has none (RFC 8707 section 2)", ErrInvalid, s)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package authz
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/revocation"
+)
+
+// Parts is what an Authority is made of.
+type Parts struct {
+	grants.Parts
+	Clients *clients.Authenticator
+	Cuts    *revocation.Cuts
+}
+
+// Authority is the authorization server without its HTTP.
+type Authority struct {
+	Parts
+	engine *fosite.Fosite
+}
+
+// New composes an authority.
+func New(p Parts) *Authority {
+	// fosite fills what is unset while it serves, without locks: set all.
+	config := &fosite.Config{
+		AccessTokenLifespan:      p.AccessTTL,
+		RefreshTokenLifespan:     -1,
+		AccessTokenIssuer:        p.Issuer.URL(),
+		IDTokenIssuer:            p.Issuer.URL(),
+		ScopeStrategy:            fosite.ExactScopeStrategy,            // the default takes wildcards
+		AudienceMatchingStrategy: fosite.ExactAudienceMatchingStrategy, // the default takes path prefixes
+		EnforcePKCE:              true,
+		AllowedPromptValues:      []string{"none"},
+		RefreshTokenScopes:       []string{},
+		MinParameterEntropy:      1,
+		SanitationWhiteList:      []string{},
+		RedirectSecureChecker:    fosite.IsRedirectURISecureStrict,
+		JWKSFetcherStrategy:      nil, // no key set is ever fetched: client assertions are refused before
+		ClientAuthenticationStrategy: func(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
+			c, err := p.Clients.Authenticate(ctx, r, form)
+			if err != nil {
+				return nil, err
+			}
+			return &grants.Client{Client: c}, nil
+		},
+	}
+	config.TokenEndpointHandlers = grants.Handlers(p.Parts, config)
+	return &Authority{Parts: p, engine: fosite.NewOAuth2Provider(nil, config)}
+}
+
+// TokenResponse is a successful answer of the token endpoint (RFC 6749 section
+// 5.1).
+type TokenResponse struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	// ExpiresIn is in seconds.
+	ExpiresIn int64  `json:"expires_in"`
+	Scope     string `json:"scope,omitempty"`
+
+	// ClientID is the client that was answered or, if it is known, refused;
+	// for the log.
+	ClientID string `json:"-"`
+}
+
+// Token answers a token request whose form has been parsed. What it returns as
+// an error goes through protocol.From.
+func (a *Authority) Token(ctx context.Context, r *http.Request) (TokenResponse, error) {
+	if r.PostForm.Get("grant_type") == "" {
+		return TokenResponse{}, protocol.Refuse(protocol.InvalidRequest, "The parameter grant_type is missing.")
+	}
+	session := &grants.Session{}
+	request, err := a.engine.NewAccessRequest(ctx, r, session)
+	if err != nil {
+		return TokenResponse{ClientID: clientOf(request)}, err
+	}
+	response, err := a.engine.NewAccessResponse(ctx, request)
+	if err != nil {
+		return TokenResponse{ClientID: clientOf(request)}, err
+	}
+	access := session.Access
+	return TokenResponse{
+		AccessToken: response.GetAccessToken(),
+		TokenType:   "Bearer",
+		// From the token itself: fosite would subtract the wall clock.
+		ExpiresIn: int64(access.ExpiresAt.Sub(access.IssuedAt) / time.Second),
+		Scope:     joinScopes(access.Scopes),
+		ClientID:  access.ClientID,
+	}, nil
+}
+
+// clientOf returns the id of the client that authenticated, if one did.
+func clientOf(request fosite.AccessRequester) string {
+	if request == nil {
+		return ""
+	}
+	if c, ok := request.GetClient().(*grants.Client); ok {
+		return c.ID
+	}
+	return ""
+}

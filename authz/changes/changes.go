@@ -1,0 +1,36 @@
+package changes
+
+import "context"
+
+// Number is a place in the change sequence. Epochs are Numbers too: the epoch
+// of a client is the number of the change that last cut it.
+type Number int64
+
+// Kind says what sort of record a change is about.
+type Kind string
+
+// The kinds there are.
+const (
+	API        Kind = "api"        // subject: the audience
+	Client     Kind = "client"     // subject: the client id
+	Key        Kind = "key"        // subject: the kid
+	Token      Kind = "token"      // subject: the jti of a token that was cut
+	Everything Kind = "everything" // all tokens were cut; no subject
+)
+
+// Change is one entry of the sequence.
+type Change struct {
+	Number  Number
+	Kind    Kind
+	Subject string
+}
+
+// Store reads the sequence.
+type Store interface {
+	// ChangeNumber returns the number of the last committed change.
+	ChangeNumber(ctx context.Context) (Number, error)
+	// ChangesAfter returns at most limit changes with a number above after,
+	// in order. Entries older than the retention may be gone: then the first
+	// number returned is not after+1.
+	ChangesAfter(ctx context.Context, after Number, limit int) ([]Change, error)
+}

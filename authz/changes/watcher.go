@@ -1,0 +1,150 @@
+package changes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// batch is how many changes one poll reads at a time.
+const batch = 500
+
+// Follower holds copies of records.
+type Follower interface {
+	// Follow drops or reloads whatever the changes made stale. A nil slice
+	// means that anything may have changed. Should it fail, the watcher does
+	// not advance, is soon no longer fresh, and tries again with its next
+	// poll.
+	Follow(ctx context.Context, changed []Change) error
+}
+
+// Watcher polls the sequence and tells its followers.
+type Watcher struct {
+	store     Store
+	staleness time.Duration
+	followers []Follower
+	log       *slog.Logger
+
+	started time.Time
+	primed  bool   // touched by Poll only
+	applied Number // touched by Poll only
+	// freshUntil is when the last successful poll stops vouching for the
+	// followers' copies, as the time since started: a monotonic reading, so
+	// that setting the wall clock cannot stretch the bound.
+	freshUntil atomic.Int64
+}
+
+// NewWatcher returns a watcher whose followers are never behind the database
+// by more than staleness while it is Fresh. Followers are told in the order
+// given.
+func NewWatcher(store Store, staleness time.Duration, log *slog.Logger, followers ...Follower) *Watcher {
+	w := &Watcher{store: store, staleness: staleness, followers: followers, log: log, started: time.Now()}
+	w.freshUntil.Store(-1)
+	return w
+}
+
+// Fresh reports whether copies held by the followers may be used: everything
+// that was committed longer than the staleness ago has reached them.
+func (w *Watcher) Fresh() bool { return w.Behind() <= 0 }
+
+// Behind returns for how long the copies have not been vouched for; zero or
+// less while fresh.
+func (w *Watcher) Behind() time.Duration {
+	return time.Since(w.started) - time.Duration(w.freshUntil.Load())
+}
+
+// Poll reads what has changed and tells the followers. It is not safe for
+// concurrent use; Run calls it, and so does whoever starts the server, once,
+// before Run.
+func (w *Watcher) Poll(ctx context.Context) error {
+	// What the poll reads was true at some moment after it began, so it is
+	// from its beginning that the copies age.
+	began := time.Since(w.started)
+	n, err := w.store.ChangeNumber(ctx)
+	if err != nil {
+		return fmt.Errorf("read the change number: %w", err)
+	}
+	switch {
+	case !w.primed:
+		// The number was read before the followers load: what they load is at
+		// least that new.
+		err = w.tell(ctx, nil)
+	case n < w.applied:
+		// The sequence never goes backwards: this is another database, or an
+		// older copy of this one.
+		w.log.WarnContext(ctx, "the change sequence went backwards: was the database restored?",
+			"applied", int64(w.applied), "found", int64(n))
+		err = w.tell(ctx, nil)
+	case n > w.applied:
+		n, err = w.catchUp(ctx, n)
+	}
+	if err != nil {
+		return err
+	}
+	w.primed, w.applied = true, n
+	w.freshUntil.Store(int64(began + w.staleness))
+	return nil
+}
+
+// catchUp tells the followers of the changes after w.applied, up to n at
+// least, and returns the last number told.
+func (w *Watcher) catchUp(ctx context.Context, n Number) (Number, error) {
+	at := w.applied
+	for at < n {
+		changed, err := w.store.ChangesAfter(ctx, at, batch)
+		if err != nil {
+			return 0, fmt.Errorf("read the changes: %w", err)
+		}
+		if len(changed) == 0 || changed[0].Number != at+1 {
+			// Purged before we read them: this process was away for longer
+			// than changes are kept.
+			return n, w.tell(ctx, nil)
+		}
+		if err := w.tell(ctx, changed); err != nil {
+			return 0, err
+		}
+		at = changed[len(changed)-1].Number
+	}
+	return at, nil
+}
+
+func (w *Watcher) tell(ctx context.Context, changed []Change) error {
+	for _, f := range w.followers {
+		if err := f.Follow(ctx, changed); err != nil {
+			return fmt.Errorf("follow the changes: %w", err)
+		}
+	}
+	return nil
+}
+
+// Run polls at half the staleness until ctx ends. Failures are logged when
+// they begin and when they end.
+func (w *Watcher) Run(ctx context.Context) {
+	tick := time.NewTicker(w.staleness / 2)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// A database that accepts a connection and then says nothing must not
+		// hold the poll for ever.
+		pollCtx, cancel := context.WithTimeout(ctx, max(w.staleness, 2*time.Second))
+		err := w.Poll(pollCtx)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			failing = true
+			w.log.ErrorContext(ctx, "cannot read the change sequence: copies in memory are out of use until it can be read", "error", err)
+		case err == nil && failing:
+			failing = false
+			w.log.InfoContext(ctx, "the change sequence can be read again")
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package clients
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// Authenticator tells which client a request comes from (RFC 6749 section 2.3).
+type Authenticator struct {
+	directory *Directory
+	failures  *failures
+}
+
+// NewAuthenticator returns one that answers 429 to more than limit failures
+// within window from one address as one client.
+func NewAuthenticator(d *Directory, limit int, window time.Duration, now func() time.Time) *Authenticator {
+	return &Authenticator{directory: d, failures: newFailures(limit, window, now)}
+}
+
+// credentials are what a request offers to prove who it comes from.
+type credentials struct {
+	id, secret string
+	method     AuthMethod
+}
+
+// Authenticate returns the client that a request comes from, or a
+// *protocol.Error. form is the request's body. The address in r.RemoteAddr is
+// taken to be the client's own: package web has looked through trusted proxies.
+func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (*Client, error) {
+	offered, err := credentialsOf(r, form)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.directory.Client(ctx, offered.id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	// One answer for unknown, disabled, wrong secret and wrong method: which
+	// client ids exist is nobody's business. The reason is logged.
+	reason := ""
+	switch {
+	case err != nil:
+		reason = "unknown client"
+	case c.Auth != offered.method:
+		reason = "the client is registered for " + string(c.Auth) + " and used " + string(offered.method)
+	case c.Auth != None && !c.hasSecret(offered.secret):
+		reason = "wrong secret"
+	case c.Disabled:
+		reason = "disabled client"
+	default:
+		return c, nil
+	}
+	// The secret was compared before the failures are counted, and a right one
+	// is never refused: otherwise whoever shares the client's address (a NAT,
+	// a careless proxy) could lock it out by failing in its name. What the
+	// count then bounds is the noise; guessing 256 bits needs no bound.
+	refused := protocol.Refuse(protocol.InvalidClient, "Client authentication failed: unknown client, wrong secret or wrong authentication method.")
+	refused.Cause = errors.New(reason)
+	if c != nil {
+		refused.ClientID = c.ID
+	}
+	if wait := a.failures.add(offered.id, addressOf(r)); wait > 0 {
+		refused.Status = http.StatusTooManyRequests
+		refused.Description = "Too many failed attempts to authenticate as this client from this address."
+		refused.RetryAfter = wait
+	}
+	return nil, refused
+}
+
+// hasSecret compares in constant time, with every live secret.
+func (c *Client) hasSecret(secret string) bool {
+	hash := sha256.Sum256([]byte(secret))
+	match := 0
+	for _, s := range c.Secrets {
+		match |= subtle.ConstantTimeCompare(s.Hash[:], hash[:])
+	}
+	return match == 1
+}
+
+func credentialsOf(r *http.Request, form url.Values) (credentials, error) {
+	headers := r.Header.Values("Authorization")
+	bodyID, hasBodyID := first(form, "client_id")
+	bodySecret, hasBodySecret := first(form, "client_secret")
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		return credentials{}, protocol.Refuse(protocol.InvalidClient, "Client assertions are not supported.")
+	}
+	if len(headers) == 0 {
+		switch {
+		case !hasBodyID || bodyID == "":
+			return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client did not authenticate.")
+		case hasBodySecret:
+			return credentials{bodyID, bodySecret, SecretPost}, nil
+		}
+		return credentials{bodyID, "", None}, nil
+	}
+	if len(headers) > 1 || hasBodySecret {
+		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client used more than one way of authentication (RFC 6749 section 2.3).")
+	}
+	user, password, ok := r.BasicAuth()
+	if !ok {
+		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The Authorization header does not hold HTTP Basic credentials.")
+	}
+	// Both are form-encoded before they go into the header (RFC 6749 section
+	// 2.3.1). What does not decode cannot be right.
+	id, err1 := url.QueryUnescape(user)
+	secret, err2 := url.QueryUnescape(password)
+	if err1 != nil || err2 != nil {
+		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The HTTP Basic credentials are not form-encoded (RFC 6749 section 2.3.1).")
+	}
+	if hasBodyID && bodyID != id {
+		// Otherwise one client could act in the name of another wherever the
+		// body is read later.
+		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client_id in the body is not the one in the Authorization header.")
+	}
+	return credentials{id, secret, SecretBasic}, nil
+}
+
+func first(form url.Values, key string) (string, bool) {
+	v, ok := form[key]
+	if !ok || len(v) == 0 {
+		return "", false
+	}
+	return v[0], true
+}
+
+// addressOf returns what failures are counted by: an IPv4 address, or the /64
+// of an IPv6 one, which is what a single subscriber is given.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.ToLower(host)
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is6() {
+		p, _ := ip.Prefix(64)
+		return p.String()
+	}
+	return ip.String()
+}
+
+// seconds rounds up, for Retry-After.
+func seconds(d time.Duration) time.Duration {
+	return time.Duration(math.Ceil(d.Seconds())) * time.Second
+}

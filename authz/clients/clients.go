@@ -1,0 +1,105 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+var (
+	// ErrNotFound: there is no client with that id.
+	ErrNotFound = errors.New("no such client")
+	// ErrExists: the client id is taken.
+	ErrExists = errors.New("a client with this id exists")
+	// ErrUnknownAudience: the client names an audience that no API has.
+	ErrUnknownAudience = errors.New("no API has this audience")
+	// ErrSecretNotFound: the client has no secret with that id.
+	ErrSecretNotFound = errors.New("the client has no such secret")
+	// ErrTooManySecrets: two secrets are live already.
+	ErrTooManySecrets = errors.New("the client already has two live secrets; remove one first")
+	// ErrLastSecret: removing it would lock the client out.
+	ErrLastSecret = errors.New("this is the client's only secret; add its successor first")
+	// ErrInvalid: a field of the client is not acceptable; the error says
+	// which.
+	ErrInvalid = errors.New("invalid client registration")
+)
+
+// MaxSecrets is how many secrets of one client can be live at once: the one in
+// use and, during a rotation, its successor.
+const MaxSecrets = 2
+
+// AuthMethod is how a client authenticates at the token endpoint
+// (`token_endpoint_auth_method`, RFC 7591 section 2).
+type AuthMethod string
+
+// The methods there are.
+const (
+	SecretBasic AuthMethod = "client_secret_basic"
+	SecretPost  AuthMethod = "client_secret_post"
+	// None is a public client: it cannot keep a secret (RFC 6749 section 2.1).
+	None AuthMethod = "none"
+)
+
+// Client is an application registered to ask for tokens.
+type Client struct {
+	// ID is the client_id, compared byte by byte.
+	ID string
+	// Name is what people are shown.
+	Name string
+	// Grants are the grant types that the client may use.
+	Grants []string
+	// RedirectURIs are compared exactly (RFC 9700 section 2.1).
+	RedirectURIs []string
+	// Scopes are what the client may ask for.
+	Scopes []string
+	// Audiences are the APIs that the client may ask for; the first is what a
+	// request that names none gets.
+	Audiences []string
+	Auth      AuthMethod
+	// FirstParty clients belong to whoever runs the server.
+	FirstParty bool
+	Disabled   bool
+	// Epoch is the number of the change that created or last cut the client.
+	// A token made under a lower number does not stand.
+	Epoch     changes.Number
+	Secrets   []Secret
+	CreatedAt time.Time
+}
+
+// Secret is one live secret of a client, as stored: 256 random bits need no
+// slow hash, which protects what can be guessed.
+type Secret struct {
+	// ID tells two live secrets apart; it reveals nothing of the secret.
+	ID string
+	// Hash is the SHA-256 of the secret.
+	Hash      [32]byte
+	CreatedAt time.Time
+}
+
+// Store keeps clients.
+type Store interface {
+	// Client returns one with its secrets, or ErrNotFound.
+	Client(ctx context.Context, id string) (Client, error)
+	// Clients returns all of them, ordered by id.
+	Clients(ctx context.Context) ([]Client, error)
+	// CreateClient stores a new client, its epoch being the number of this
+	// change: should the id have been used before, no token of its former
+	// owner comes back to life. Returns ErrExists if the id is taken, and
+	// ErrUnknownAudience, naming it, if an API is missing at commit.
+	CreateClient(ctx context.Context, c Client, ev audit.Event) error
+	// SetClientDisabled returns ErrNotFound if there is no such client, and
+	// changes nothing (no event either) if it already is as asked.
+	SetClientDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error
+	// DeleteClient removes the client and its secrets, or returns ErrNotFound.
+	DeleteClient(ctx context.Context, id string, ev audit.Event) error
+	// AddClientSecret returns ErrNotFound or ErrTooManySecrets; two calls at
+	// once do not make three secrets.
+	AddClientSecret(ctx context.Context, id string, s Secret, ev audit.Event) error
+	// RemoveClientSecret returns ErrNotFound, ErrSecretNotFound or
+	// ErrLastSecret; two calls at once do not remove both secrets. An empty
+	// secretID means the older of two.
+	RemoveClientSecret(ctx context.Context, id, secretID string, ev audit.Event) error
+}

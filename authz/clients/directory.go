@@ -1,0 +1,246 @@
+package clients
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// held is how many clients a process keeps in memory at most.
+const held = 10_000
+
+// MinSecretLength is how long a secret that was not generated here must be.
+// A shorter one could be guessed, and then a fast hash would not protect it.
+const MinSecretLength = 32
+
+// maxSecretLength bounds what is hashed and what an HTTP header must carry.
+const maxSecretLength = 512
+
+// Directory is all clients there are.
+type Directory struct {
+	store Store
+	apis  *apis.Catalog
+	now   func() time.Time
+	// fresh says whether copies in memory may be used; nil means never.
+	fresh  func() bool
+	copies *otter.Cache[string, *Client]
+
+	// A copy loaded while the client was being changed must not be kept: it
+	// would outlive the news of the change. drops counts the news; a load
+	// keeps its copy only if there was none meanwhile.
+	mu    sync.Mutex
+	drops uint64
+}
+
+// NewDirectory returns the clients in store. fresh says whether the copies
+// that Follow drops in time may be used; a command passes nil.
+func NewDirectory(store Store, catalog *apis.Catalog, now func() time.Time, fresh func() bool) *Directory {
+	return &Directory{
+		store: store, apis: catalog, now: now, fresh: fresh,
+		copies: otter.Must(&otter.Options[string, *Client]{MaximumSize: held}),
+	}
+}
+
+// Client returns a client, disabled ones too, or ErrNotFound. What it returns
+// is shared: do not write to it.
+func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
+	if validID(id) != nil {
+		// Nothing like it was ever registered, and what is not even text is
+		// not worth a question to the database.
+		return nil, ErrNotFound
+	}
+	if d.fresh == nil || !d.fresh() {
+		c, err := d.store.Client(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return &c, nil
+	}
+	if c, ok := d.copies.GetIfPresent(id); ok {
+		return c, nil
+	}
+	d.mu.Lock()
+	before := d.drops
+	d.mu.Unlock()
+	c, err := d.store.Client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.drops == before {
+		d.copies.Set(id, &c)
+	}
+	return &c, nil
+}
+
+// Follow drops the copies of the clients that changed.
+func (d *Directory) Follow(_ context.Context, changed []changes.Change) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drops++
+	if changed == nil {
+		d.copies.InvalidateAll()
+	}
+	for _, ch := range changed {
+		if ch.Kind == changes.Client {
+			d.copies.Invalidate(ch.Subject)
+		}
+	}
+	return nil
+}
+
+// List returns all clients, ordered by id.
+func (d *Directory) List(ctx context.Context) ([]Client, error) { return d.store.Clients(ctx) }
+
+// Create registers a client; it fills in Secrets, Epoch and CreatedAt. A
+// confidential client's secret is the one given or, if that is empty, a
+// generated one; either way it is returned once and never again. Returns
+// ErrInvalid, ErrExists or ErrUnknownAudience.
+func (d *Directory) Create(ctx context.Context, c Client, secret string, by audit.Actor) (Client, string, error) {
+	if err := c.validate(); err != nil {
+		return Client{}, "", err
+	}
+	if err := d.checkScopes(ctx, c); err != nil {
+		return Client{}, "", err
+	}
+	c.CreatedAt = d.now()
+	c.Secrets = nil
+	switch {
+	case c.Auth != None:
+		s, plain, err := newSecret(secret, c.CreatedAt)
+		if err != nil {
+			return Client{}, "", err
+		}
+		c.Secrets, secret = []Secret{s}, plain
+	case secret != "":
+		return Client{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
+	}
+	err := d.store.CreateClient(ctx, c, audit.Event{
+		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID,
+		Details: map[string]string{
+			"name":          c.Name,
+			"grants":        strings.Join(c.Grants, " "),
+			"redirect_uris": strings.Join(c.RedirectURIs, " "),
+			"scope":         strings.Join(c.Scopes, " "),
+			"audiences":     strings.Join(c.Audiences, " "),
+			"auth":          string(c.Auth),
+			"first_party":   fmt.Sprint(c.FirstParty),
+		},
+	})
+	if err != nil {
+		return Client{}, "", err
+	}
+	c, err = d.store.Client(ctx, c.ID)
+	return c, secret, err
+}
+
+// checkScopes refuses a scope that none of the client's APIs offers: it would
+// be refused at every token request, which is the wrong time to learn of a
+// misspelling.
+func (d *Directory) checkScopes(ctx context.Context, c Client) error {
+	if len(c.Audiences) == 0 {
+		return nil
+	}
+	var offered []string
+	for _, audience := range c.Audiences {
+		api, err := d.apis.ByAudience(ctx, audience)
+		if errors.Is(err, apis.ErrNotFound) {
+			return fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience)
+		}
+		if err != nil {
+			return err
+		}
+		offered = append(offered, api.Scopes...)
+	}
+	for _, scope := range c.Scopes {
+		if !slices.Contains(offered, scope) {
+			return fmt.Errorf("%w: scope %q is offered by none of the client's APIs, which offer %q", ErrInvalid, scope, strings.Join(offered, " "))
+		}
+	}
+	return nil
+}
+
+// Disable refuses the client everything until it is enabled again; what was
+// issued to it does not stand meanwhile. Returns ErrNotFound.
+func (d *Directory) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
+	return d.store.SetClientDisabled(ctx, id, true, audit.Event{
+		At: d.now(), Actor: by, Action: audit.ClientDisabled, Subject: id, Reason: reason,
+	})
+}
+
+// Enable takes Disable back. Returns ErrNotFound.
+func (d *Directory) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
+	return d.store.SetClientDisabled(ctx, id, false, audit.Event{
+		At: d.now(), Actor: by, Action: audit.ClientEnabled, Subject: id, Reason: reason,
+	})
+}
+
+// Delete removes the client; what was issued to it no longer stands, not even
+// if the id is registered again. Returns ErrNotFound.
+func (d *Directory) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
+	return d.store.DeleteClient(ctx, id, audit.Event{
+		At: d.now(), Actor: by, Action: audit.ClientDeleted, Subject: id, Reason: reason,
+	})
+}
+
+// AddSecret gives the client a second live secret, generated unless given, so
+// that the first can be replaced without an outage. The secret is returned
+// once and never again. Returns ErrNotFound, ErrTooManySecrets or ErrInvalid.
+func (d *Directory) AddSecret(ctx context.Context, id, secret string, by audit.Actor) (Secret, string, error) {
+	c, err := d.store.Client(ctx, id)
+	if err != nil {
+		return Secret{}, "", err
+	}
+	if c.Auth == None {
+		return Secret{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
+	}
+	s, plain, err := newSecret(secret, d.now())
+	if err != nil {
+		return Secret{}, "", err
+	}
+	if slices.ContainsFunc(c.Secrets, func(live Secret) bool { return live.Hash == s.Hash }) {
+		return Secret{}, "", fmt.Errorf("%w: this secret is live already", ErrInvalid)
+	}
+	err = d.store.AddClientSecret(ctx, id, s, audit.Event{
+		At: s.CreatedAt, Actor: by, Action: audit.ClientSecretAdded, Subject: id, Details: map[string]string{"secret_id": s.ID},
+	})
+	return s, plain, err
+}
+
+// RemoveSecret ends a live secret: the one with that id or, if empty, the
+// older of two. Returns ErrNotFound, ErrSecretNotFound or ErrLastSecret.
+func (d *Directory) RemoveSecret(ctx context.Context, id, secretID string, by audit.Actor) error {
+	return d.store.RemoveClientSecret(ctx, id, secretID, audit.Event{
+		At: d.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id, Details: map[string]string{"secret_id": secretID},
+	})
+}
+
+// newSecret returns plain, or a new secret of 260 random bits, and what is
+// stored of it.
+func newSecret(plain string, now time.Time) (Secret, string, error) {
+	if plain == "" {
+		plain = rand.Text() + rand.Text()
+	}
+	if len(plain) < MinSecretLength || len(plain) > maxSecretLength {
+		return Secret{}, "", fmt.Errorf("%w: a secret has %d to %d characters", ErrInvalid, MinSecretLength, maxSecretLength)
+	}
+	for _, r := range plain {
+		if r < ' ' || r > '~' {
+			return Secret{}, "", fmt.Errorf("%w: a secret holds only printable ASCII characters (RFC 6749 appendix A.2)", ErrInvalid)
+		}
+	}
+	return Secret{ID: rand.Text(), Hash: sha256.Sum256([]byte(plain)), CreatedAt: now}, plain, nil
+}

@@ -1,0 +1,58 @@
+package clients
+
+import (
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// remembered bounds the memory that failures take, whatever ids are made up.
+const remembered = 20_000
+
+// failures counts failed authentications by client and address within a fixed
+// window. The count is this process's own: it sheds noise, and no safety hangs
+// on it, since secrets cannot be guessed.
+type failures struct {
+	limit  int
+	window time.Duration
+	now    func() time.Time
+
+	mu     sync.Mutex
+	counts *otter.Cache[pair, tally]
+}
+
+type pair struct{ id, address string }
+
+type tally struct {
+	since time.Time
+	n     int
+}
+
+func newFailures(limit int, window time.Duration, now func() time.Time) *failures {
+	return &failures{
+		limit: limit, window: window, now: now,
+		counts: otter.Must(&otter.Options[pair, tally]{MaximumSize: remembered}),
+	}
+}
+
+// add counts one failure and returns how long to wait if there were too many.
+func (f *failures) add(id, address string) time.Duration {
+	if len(id) > 128 {
+		id = id[:128]
+	}
+	key := pair{id, address}
+	now := f.now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t, ok := f.counts.GetIfPresent(key)
+	if !ok || now.Sub(t.since) >= f.window || now.Before(t.since) {
+		t = tally{since: now}
+	}
+	t.n++
+	f.counts.Set(key, t)
+	if t.n <= f.limit {
+		return 0
+	}
+	return seconds(t.since.Add(f.window).Sub(now))
+}

@@ -1,0 +1,148 @@
+package clients
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/ingam/ingam/authz/apis"
+)
+
+// The grant types a client can be registered for.
+const (
+	ClientCredentials = "client_credentials"
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
+)
+
+var grantTypes = []string{ClientCredentials, AuthorizationCode, RefreshToken}
+
+// validate checks what can be told from the registration alone.
+func (c Client) validate() error {
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+	}
+	if err := validID(c.ID); err != nil {
+		return invalid("%w", err)
+	}
+	if err := apis.ValidName(c.Name); err != nil {
+		return invalid("%w", err)
+	}
+	switch c.Auth {
+	case SecretBasic, SecretPost, None:
+	default:
+		return invalid("unknown client authentication %q; there are %s, %s and %s", c.Auth, SecretBasic, SecretPost, None)
+	}
+	for i, g := range c.Grants {
+		if !slices.Contains(grantTypes, g) {
+			return invalid("unknown grant type %q; there are %s", g, strings.Join(grantTypes, ", "))
+		}
+		if slices.Contains(c.Grants[:i], g) {
+			return invalid("grant type %q is given twice", g)
+		}
+	}
+	for i, a := range c.Audiences {
+		if slices.Contains(c.Audiences[:i], a) {
+			return invalid("audience %q is given twice", a)
+		}
+	}
+	has := func(g string) bool { return slices.Contains(c.Grants, g) }
+	switch {
+	case has(ClientCredentials) && c.Auth == None:
+		return invalid("a public client cannot use client_credentials: anyone could (RFC 6749 section 4.4)")
+	case has(RefreshToken) && !has(AuthorizationCode):
+		return invalid("refresh_token is of no use without authorization_code")
+	case has(AuthorizationCode) && len(c.RedirectURIs) == 0:
+		return invalid("authorization_code needs a redirect URI")
+	case !has(AuthorizationCode) && len(c.RedirectURIs) > 0:
+		return invalid("redirect URIs are of no use without the grant authorization_code")
+	}
+	for i, u := range c.RedirectURIs {
+		if err := validRedirectURI(u); err != nil {
+			return invalid("%w", err)
+		}
+		if slices.Contains(c.RedirectURIs[:i], u) {
+			return invalid("redirect URI %q is given twice", u)
+		}
+	}
+	return nil
+}
+
+// validID accepts what needs no escaping in a header, a form, a log or a
+// command: a colon would split HTTP Basic credentials in the wrong place.
+func validID(id string) error {
+	if id == "" || len(id) > 128 {
+		return fmt.Errorf("a client id has 1 to 128 characters")
+	}
+	for _, r := range id {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune("-._~@/", r):
+		default:
+			return fmt.Errorf("the client id %q may hold only letters, digits and -._~@/", id)
+		}
+	}
+	return nil
+}
+
+// validRedirectURI refuses what would hand codes to somebody else, or run as
+// script (RFC 9700 section 4.1, RFC 8252 sections 7 and 8.4). At a request the
+// registered string is compared exactly, so what matters is settled here.
+func validRedirectURI(s string) error {
+	u, err := url.Parse(s)
+	if err != nil {
+		return fmt.Errorf("redirect URI %q cannot be parsed", s)
+	}
+	for _, r := range s {
+		if r <= ' ' || r > '~' {
+			return fmt.Errorf("redirect URI %q holds a character that a URI cannot hold", s)
+		}
+	}
+	switch {
+	case len(s) > 2000:
+		return fmt.Errorf("a redirect URI has at most 2000 characters")
+	case !u.IsAbs():
+		return fmt.Errorf("redirect URI %q is not absolute", s)
+	case strings.Contains(s, "#"):
+		return fmt.Errorf("redirect URI %q has a fragment (RFC 6749 section 3.1.2)", s)
+	case u.User != nil:
+		return fmt.Errorf("redirect URI %q has user information", s)
+	case strings.Contains(s, "*"):
+		return fmt.Errorf("redirect URI %q has a wildcard; redirect URIs are compared exactly", s)
+	case strings.Contains(s, "\\"):
+		return fmt.Errorf("redirect URI %q has a backslash, which browsers read as a slash", s)
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." { // Path is decoded: %2e counts
+			return fmt.Errorf("redirect URI %q has a dot segment, which browsers resolve", s)
+		}
+	}
+	switch u.Scheme {
+	case "https":
+		if u.Hostname() == "" {
+			return fmt.Errorf("redirect URI %q has no host", s)
+		}
+	case "http":
+		// Codes would cross the network in the clear.
+		if !loopback(u.Hostname()) {
+			return fmt.Errorf("redirect URI %q is http; only a loopback address may be (RFC 8252 section 7.3)", s)
+		}
+	default:
+		// A private-use scheme names its owner's domain, so that two apps do
+		// not claim the same; this also keeps out javascript:, data: and the
+		// like (RFC 8252 section 7.1).
+		if !strings.Contains(u.Scheme, ".") {
+			return fmt.Errorf("redirect URI %q: a scheme of an app's own is its domain name reversed, such as com.example.app (RFC 8252 section 7.1)", s)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

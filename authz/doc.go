@@ -1,0 +1,12 @@
+// Package authz composes the authorization server: fosite's engine with the
+// concerns in the packages below it.
+//
+//	endpoint             what happens                                          state
+//	POST /oauth2/token       Authority.Token → fosite → grants                 none written by client_credentials
+//	POST /oauth2/introspect  Authority.Introspect → tokens → revocation        one statement reads
+//	POST /oauth2/revoke      Authority.Revoke → tokens → revocation            one transaction writes
+//	metadata                 Authority.Metadata                                made once
+//
+// Nothing below imports this package. It decides nothing by itself but who may
+// introspect and revoke what.
+package authz

@@ -1,0 +1,89 @@
+package grants
+
+import (
+	"context"
+	"time"
+
+	"github.com/ory/fosite"
+	"github.com/ory/fosite/handler/oauth2"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+// Supported are the grant types that the token endpoint offers; the metadata
+// announces them.
+var Supported = []string{clients.ClientCredentials}
+
+// Parts is what the grants stand on.
+type Parts struct {
+	APIs   *apis.Catalog
+	Epoch  *revocation.Epoch
+	Issuer *tokens.Issuer
+	// AccessTTL is the life of an access token for an API that sets none.
+	AccessTTL time.Duration
+}
+
+// Handlers returns the handlers of the token endpoint, in order. config is
+// fosite's own, which its handlers ask for strategies and lifespans.
+func Handlers(p Parts, config *fosite.Config) fosite.TokenEndpointHandlers {
+	access := &oauth2.HandleHelper{
+		AccessTokenStrategy: &accessStrategy{p.Issuer, p.Epoch},
+		AccessTokenStorage:  unstored{},
+		Config:              config,
+	}
+	return fosite.TokenEndpointHandlers{
+		&checks{p.APIs, p.Issuer.URL(), p.AccessTTL},
+		&oauth2.ClientCredentialsGrantHandler{HandleHelper: access, Config: config},
+	}
+}
+
+// accessStrategy writes access tokens for fosite's handlers.
+type accessStrategy struct {
+	issuer *tokens.Issuer
+	epoch  *revocation.Epoch
+}
+
+var _ oauth2.AccessTokenStrategy = (*accessStrategy)(nil)
+
+// GenerateAccessToken returns the whole token as its own signature: it is not
+// stored, so there is no shorter name for it.
+func (s *accessStrategy) GenerateAccessToken(ctx context.Context, r fosite.Requester) (token, signature string, err error) {
+	session := r.GetSession().(*Session)
+	client := r.GetClient().(*Client)
+	epoch, err := s.epoch.Current(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	session.Access = tokens.Access{
+		ClientID: client.GetID(),
+		Subject:  session.subject(client),
+		Audience: r.GetGrantedAudience(),
+		Scopes:   r.GetGrantedScopes(),
+		Epoch:    max(epoch, client.Epoch),
+	}
+	token, err = s.issuer.MintAccess(&session.Access, session.ttl)
+	return token, token, err
+}
+
+func (s *accessStrategy) AccessTokenSignature(_ context.Context, token string) string { return token }
+
+// ValidateAccessToken is asked by fosite's own introspection only, which this
+// server does not use.
+func (s *accessStrategy) ValidateAccessToken(context.Context, fosite.Requester, string) error {
+	return fosite.ErrRequestUnauthorized
+}
+
+// unstored is the storage of what is not stored: an access token is its own
+// record.
+type unstored struct{}
+
+var _ oauth2.AccessTokenStorage = unstored{}
+
+func (unstored) CreateAccessTokenSession(context.Context, string, fosite.Requester) error { return nil }
+func (unstored) DeleteAccessTokenSession(context.Context, string) error                   { return nil }
+func (unstored) GetAccessTokenSession(context.Context, string, fosite.Session) (fosite.Requester, error) {
+	return nil, fosite.ErrNotFound
+}

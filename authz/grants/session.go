@@ -1,0 +1,63 @@
+package grants
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+// Session is what one token request gathers on its way.
+type Session struct {
+	// Access is the access token that was made, once it is.
+	Access tokens.Access
+
+	ttl     time.Duration
+	expires map[fosite.TokenType]time.Time
+}
+
+var _ fosite.Session = (*Session)(nil)
+
+func (s *Session) subject(client *Client) string { return client.GetID() }
+
+// SetExpiresAt is how fosite's handlers note lifespans. What the tokens say is
+// decided by the issuer, on the injected clock.
+func (s *Session) SetExpiresAt(key fosite.TokenType, at time.Time) {
+	if s.expires == nil {
+		s.expires = make(map[fosite.TokenType]time.Time, 1)
+	}
+	s.expires[key] = at
+}
+
+func (s *Session) GetExpiresAt(key fosite.TokenType) time.Time { return s.expires[key] }
+func (s *Session) GetUsername() string                         { return "" }
+func (s *Session) GetSubject() string                          { return s.Access.Subject }
+
+// Clone copies by hand: fosite's reflection takes a hundred times as long.
+func (s *Session) Clone() fosite.Session {
+	c := *s
+	c.expires = nil
+	for k, v := range s.expires {
+		c.SetExpiresAt(k, v)
+	}
+	c.Access.Audience = slices.Clone(s.Access.Audience)
+	c.Access.Scopes = slices.Clone(s.Access.Scopes)
+	return &c
+}
+
+// Client is a client as fosite sees one.
+type Client struct{ *clients.Client }
+
+var _ fosite.Client = (*Client)(nil)
+
+func (c *Client) GetID() string                      { return c.ID }
+func (c *Client) GetHashedSecret() []byte            { return nil } // authentication is package clients' own
+func (c *Client) GetRedirectURIs() []string          { return c.RedirectURIs }
+func (c *Client) GetGrantTypes() fosite.Arguments    { return c.Grants }
+func (c *Client) GetResponseTypes() fosite.Arguments { return nil }
+func (c *Client) GetScopes() fosite.Arguments        { return c.Scopes }
+func (c *Client) GetAudience() fosite.Arguments      { return c.Audiences }
+func (c *Client) IsPublic() bool                     { return c.Auth == clients.None }

@@ -1,0 +1,86 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+// Introspection is what an introspection request learns (RFC 7662 section
+// 2.2). For a token that is not active it is Active: false and nothing else.
+type Introspection struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+	TokenType string   `json:"token_type,omitempty"`
+	ExpiresAt int64    `json:"exp,omitempty"`
+	IssuedAt  int64    `json:"iat,omitempty"`
+	Subject   string   `json:"sub,omitempty"`
+	Audience  []string `json:"aud,omitempty"`
+	Issuer    string   `json:"iss,omitempty"`
+	ID        string   `json:"jti,omitempty"`
+
+	// Caller is the client that asked; for the log.
+	Caller string `json:"-"`
+}
+
+// Introspect says whether a token stands, to a confidential client that the
+// token was issued to or is meant for. Everyone else, and every token that is
+// not exactly in order, gets "inactive", so that the endpoint cannot be used
+// to try out tokens (RFC 7662 section 4).
+func (a *Authority) Introspect(ctx context.Context, r *http.Request) (Introspection, error) {
+	caller, err := a.Clients.Authenticate(ctx, r, r.PostForm)
+	if err != nil {
+		return Introspection{}, err
+	}
+	if caller.Auth == clients.None {
+		// Anyone can say that they are a public client.
+		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidClient, "A public client may not introspect tokens.")
+	}
+	token := r.PostForm.Get("token")
+	if token == "" {
+		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
+	}
+	access, err := a.Issuer.ReadAccess(token)
+	if errors.Is(err, tokens.ErrInvalid) {
+		return Introspection{Caller: caller.ID}, nil
+	}
+	if err != nil {
+		return Introspection{Caller: caller.ID}, err
+	}
+	if access.ClientID != caller.ID && !intendedFor(access, caller) {
+		return Introspection{Caller: caller.ID}, nil
+	}
+	stands, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
+	if err != nil || !stands {
+		return Introspection{Caller: caller.ID}, err
+	}
+	return Introspection{
+		Caller: caller.ID,
+		Active: true, Scope: joinScopes(access.Scopes), ClientID: access.ClientID, TokenType: "Bearer",
+		ExpiresAt: access.ExpiresAt.Unix(), IssuedAt: access.IssuedAt.Unix(),
+		Subject: access.Subject, Audience: access.Audience, Issuer: a.Issuer.URL(), ID: access.ID,
+	}, nil
+}
+
+// intendedFor reports whether the token's audience is one of the caller's: a
+// resource server is registered as a client with its own API as audience, or
+// is itself the audience.
+func intendedFor(access tokens.Access, caller *clients.Client) bool {
+	return slices.ContainsFunc(access.Audience, func(audience string) bool {
+		return audience == caller.ID || slices.Contains(caller.Audiences, audience)
+	})
+}
+
+func questionAbout(access tokens.Access) revocation.Question {
+	return revocation.Question{JTI: access.ID, ClientID: access.ClientID, KeyID: access.KeyID}
+}
+
+func joinScopes(scopes []string) string { return strings.Join(scopes, " ") }

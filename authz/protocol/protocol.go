@@ -1,0 +1,112 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/ory/fosite"
+)
+
+// Code is an error code of RFC 6749 section 5.2 or of an extension to it.
+type Code string
+
+// The codes there are.
+const (
+	InvalidRequest         Code = "invalid_request"
+	InvalidClient          Code = "invalid_client"
+	InvalidGrant           Code = "invalid_grant"
+	UnauthorizedClient     Code = "unauthorized_client"
+	UnsupportedGrantType   Code = "unsupported_grant_type"
+	InvalidScope           Code = "invalid_scope"
+	InvalidTarget          Code = "invalid_target"          // RFC 8707 section 2
+	UnsupportedTokenType   Code = "unsupported_token_type"  // RFC 7009 section 2.2.1
+	ServerError            Code = "server_error"            // as in section 4.1.2.1
+	TemporarilyUnavailable Code = "temporarily_unavailable" // as in section 4.1.2.1
+)
+
+// Error is a refusal that a client may see.
+type Error struct {
+	Code Code
+	// Description is for the developer who reads it (error_description). It
+	// never echoes a secret or a token.
+	Description string
+	// Status is the HTTP status.
+	Status int
+	// RetryAfter, if not zero, is when to try again.
+	RetryAfter time.Duration
+	// ClientID is the client that was refused, if there is such a client; for
+	// the log. (What a request merely claims is not logged: people paste
+	// secrets into the wrong field.)
+	ClientID string
+	// Cause is logged and never shown.
+	Cause error
+}
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Description, e.Cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, e.Description)
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Refuse returns an Error with the status that is usual for its code.
+func Refuse(code Code, format string, args ...any) *Error {
+	status := http.StatusBadRequest
+	switch code {
+	case InvalidClient:
+		status = http.StatusUnauthorized
+	case ServerError:
+		status = http.StatusInternalServerError
+	case TemporarilyUnavailable:
+		status = http.StatusServiceUnavailable
+	}
+	return &Error{Code: code, Description: fmt.Sprintf(format, args...), Status: status}
+}
+
+// retryFault is how long a client should wait when the database did not
+// answer: about what it takes to reconnect.
+const retryFault = time.Second
+
+// From says what a client may know of any error. What is not recognised
+// becomes server_error, and its cause is for the log alone.
+func From(err error) *Error {
+	var refused *Error
+	if errors.As(err, &refused) {
+		return refused
+	}
+	// A fault of storage is the server's, whatever the client sent, and must
+	// never read as a verdict on a token or a grant.
+	var fault interface{ Unavailable() bool }
+	if errors.As(err, &fault) && fault.Unavailable() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		e := Refuse(TemporarilyUnavailable, "The server cannot answer now. Try again.")
+		e.RetryAfter, e.Cause = retryFault, err
+		return e
+	}
+	var engine *fosite.RFC6749Error
+	if errors.As(err, &engine) {
+		if code, ok := fromEngine[engine.ErrorField]; ok {
+			e := Refuse(code, "%s", engine.GetDescription())
+			e.Cause = engine.Cause()
+			return e
+		}
+	}
+	e := Refuse(ServerError, "The server failed. The request id tells its operator where to look.")
+	e.Cause = err
+	return e
+}
+
+// fromEngine maps fosite's codes, several of which are in no RFC, to ours.
+// What is missing here is a server_error.
+var fromEngine = map[string]Code{
+	"invalid_request":        InvalidRequest,
+	"invalid_client":         InvalidClient,
+	"invalid_grant":          InvalidGrant,
+	"unauthorized_client":    UnauthorizedClient,
+	"unsupported_grant_type": UnsupportedGrantType,
+	"invalid_scope":          InvalidScope,
+}

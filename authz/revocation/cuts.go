@@ -1,0 +1,54 @@
+package revocation
+
+import (
+	"context"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// Cuts is where cuts are made, whoever asks for them.
+type Cuts struct {
+	store Store
+	now   func() time.Time
+}
+
+// NewCuts returns the cuts in store.
+func NewCuts(store Store, now func() time.Time) *Cuts { return &Cuts{store, now} }
+
+// Token cuts the token with that jti, which expires by itself at expires. Of
+// is the client it was issued to.
+func (c *Cuts) Token(ctx context.Context, jti, of string, expires time.Time, reason string, by audit.Actor) error {
+	return c.store.CutToken(ctx, jti, expires, audit.Event{
+		At: c.now(), Actor: by, Action: audit.TokenCut, Subject: jti, Reason: reason,
+		Details: map[string]string{"client_id": of},
+	})
+}
+
+// Client cuts all that was issued to a client so far. Returns
+// ErrClientNotFound.
+func (c *Cuts) Client(ctx context.Context, id, reason string, by audit.Actor) error {
+	return c.store.CutClient(ctx, id, audit.Event{
+		At: c.now(), Actor: by, Action: audit.ClientCut, Subject: id, Reason: reason,
+	})
+}
+
+// Everything cuts all that was issued so far.
+func (c *Cuts) Everything(ctx context.Context, reason string, by audit.Actor) error {
+	return c.store.CutEverything(ctx, audit.Event{
+		At: c.now(), Actor: by, Action: audit.EverythingCut, Reason: reason,
+	})
+}
+
+// Stands reports whether a token that was made under epoch, and has not
+// expired, still stands.
+func (c *Cuts) Stands(ctx context.Context, q Question, epoch changes.Number) (bool, error) {
+	s, err := c.store.Standing(ctx, q)
+	if err != nil {
+		return false, err
+	}
+	return !s.TokenCut && s.KeyStands &&
+		s.ClientFound && !s.ClientDisabled &&
+		epoch >= s.ClientEpoch && epoch >= s.ServerEpoch, nil
+}

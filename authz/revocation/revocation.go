@@ -1,0 +1,50 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// ErrClientNotFound: there is no client with that id to cut.
+var ErrClientNotFound = errors.New("no such client")
+
+// Question is what must be looked up to tell whether a token still stands.
+type Question struct {
+	JTI      string
+	ClientID string
+	// KeyID is the kid of the key that signed the token.
+	KeyID string
+}
+
+// Standing is what the database says at one moment.
+type Standing struct {
+	TokenCut       bool
+	ClientFound    bool
+	ClientDisabled bool
+	ClientEpoch    changes.Number
+	// ServerEpoch is the number of the last cut of everything.
+	ServerEpoch changes.Number
+	// KeyStands is false when the key was withdrawn or is not there.
+	KeyStands bool
+}
+
+// Store keeps cuts.
+type Store interface {
+	// CutToken makes the token with that jti invalid until it has expired by
+	// itself. Cutting it again changes nothing (no event either).
+	CutToken(ctx context.Context, jti string, expires time.Time, ev audit.Event) error
+	// CutClient raises the client's epoch to the number of this change.
+	// Returns ErrClientNotFound.
+	CutClient(ctx context.Context, id string, ev audit.Event) error
+	// CutEverything raises the server's epoch to the number of this change.
+	CutEverything(ctx context.Context, ev audit.Event) error
+	// ServerEpoch returns the number of the last cut of everything, or 0.
+	ServerEpoch(ctx context.Context) (changes.Number, error)
+	// Standing answers in one statement, so that what it compares was true at
+	// one moment.
+	Standing(ctx context.Context, q Question) (Standing, error)
+}

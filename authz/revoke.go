@@ -1,0 +1,39 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+// Revoke takes back a token at the request of the client that it was issued to
+// (RFC 7009). A token that is no token, or has ended, is no error: what the
+// client wants is true already (section 2.2). A fault of storage is one: the
+// client must not believe that a token is dead which is not. It returns the id
+// of the client that asked, once known, for the log.
+func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string, err error) {
+	client, err := a.Clients.Authenticate(ctx, r, r.PostForm)
+	if err != nil {
+		return "", err
+	}
+	caller = client.ID
+	token := r.PostForm.Get("token")
+	if token == "" {
+		return caller, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
+	}
+	access, err := a.Issuer.ReadAccess(token)
+	if errors.Is(err, tokens.ErrInvalid) {
+		return caller, nil
+	}
+	if err != nil {
+		return caller, err
+	}
+	if access.ClientID != caller {
+		return caller, protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
+	}
+	return caller, a.Cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, "", audit.Actor("client:"+caller))
+}

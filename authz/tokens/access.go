@@ -1,0 +1,154 @@
+package tokens
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/keys"
+)
+
+// AccessType is the `typ` of an access token (RFC 9068 section 2.1). It keeps
+// any other kind of token from being taken for one.
+const AccessType = "at+jwt"
+
+// ErrInvalid: not an access token of this server, or not any more.
+var ErrInvalid = errors.New("not a valid access token")
+
+// Access is an access token after RFC 9068.
+type Access struct {
+	// ID is the `jti`.
+	ID       string
+	ClientID string
+	// Subject is the client itself where no resource owner took part (RFC 9068
+	// section 2.2).
+	Subject  string
+	Audience []string
+	Scopes   []string
+	// IssuedAt and ExpiresAt are whole seconds.
+	IssuedAt, ExpiresAt time.Time
+	// Epoch is the change number that the token was made under; a later cut
+	// of its client, or of everything, ends it.
+	Epoch changes.Number
+	// KeyID is the kid of the key that signed it.
+	KeyID string
+}
+
+// accessClaims is an access token on the wire. A claim that is absent means
+// what it meant before the claim existed, so that processes of two versions
+// read each other's tokens.
+type accessClaims struct {
+	Issuer    string         `json:"iss"`
+	Subject   string         `json:"sub"`
+	Audience  audience       `json:"aud"`
+	ExpiresAt int64          `json:"exp"`
+	IssuedAt  int64          `json:"iat"`
+	ID        string         `json:"jti"`
+	ClientID  string         `json:"client_id"`
+	Scope     string         `json:"scope,omitempty"`
+	Epoch     changes.Number `json:"epoch"`
+}
+
+// audience is a string when there is one and an array otherwise (RFC 7519
+// section 4.1.3): the form that every resource server reads.
+type audience []string
+
+func (a audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+func (a *audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// Keys signs and checks; *keys.Keyring does.
+type Keys interface {
+	Sign(ring keys.Ring, typ string, claims []byte) (string, error)
+	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
+}
+
+// Issuer makes and reads the tokens of one issuer.
+type Issuer struct {
+	url  string
+	keys Keys
+	now  func() time.Time
+}
+
+// NewIssuer returns the issuer with that identifier (RFC 8414 section 2).
+func NewIssuer(url string, k Keys, now func() time.Time) *Issuer {
+	return &Issuer{url, k, now}
+}
+
+// URL is the issuer identifier.
+func (i *Issuer) URL() string { return i.url }
+
+// MintAccess signs an access token that lives for ttl from now. It fills in
+// ID, IssuedAt and ExpiresAt of what it is given.
+func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
+	a.ID = rand.Text()
+	a.IssuedAt = i.now().Truncate(time.Second)
+	a.ExpiresAt = a.IssuedAt.Add(ttl)
+	claims, err := json.Marshal(accessClaims{
+		Issuer: i.url, Subject: a.Subject, Audience: a.Audience,
+		ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(), ID: a.ID,
+		ClientID: a.ClientID, Scope: strings.Join(a.Scopes, " "), Epoch: a.Epoch,
+	})
+	if err != nil {
+		return "", fmt.Errorf("write the claims: %w", err)
+	}
+	return i.keys.Sign(keys.Tokens, AccessType, claims)
+}
+
+// ReadAccess returns what an access token says, if this server signed it and
+// it has not expired; otherwise ErrInvalid.
+func (i *Issuer) ReadAccess(token string) (Access, error) {
+	v, err := i.keys.Verify(keys.Tokens, token, AccessType)
+	if errors.Is(err, keys.ErrInvalidToken) {
+		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return Access{}, err
+	}
+	a, err := ParseAccess(v.Payload, i.url)
+	if err != nil {
+		return Access{}, err
+	}
+	a.KeyID = v.KID
+	// This server's own clock made the token, so no skew is allowed for.
+	if !i.now().Before(a.ExpiresAt) {
+		return Access{}, fmt.Errorf("%w: expired", ErrInvalid)
+	}
+	return a, nil
+}
+
+// ParseAccess reads the verified payload of an access token of that issuer. It
+// does not look at the clock. Returns ErrInvalid.
+func ParseAccess(payload []byte, issuer string) (Access, error) {
+	var c accessClaims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return Access{}, fmt.Errorf("%w: the claims cannot be read", ErrInvalid)
+	}
+	if c.Issuer != issuer {
+		return Access{}, fmt.Errorf("%w: another issuer's", ErrInvalid)
+	}
+	if c.ID == "" || c.ClientID == "" || c.ExpiresAt == 0 {
+		return Access{}, fmt.Errorf("%w: a claim is missing", ErrInvalid)
+	}
+	return Access{
+		ID: c.ID, ClientID: c.ClientID, Subject: c.Subject, Audience: c.Audience,
+		Scopes: strings.Fields(c.Scope), IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
+		Epoch: c.Epoch,
+	}, nil
+}

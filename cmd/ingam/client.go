@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+)
+
+func clientCommand(t *terminal) *cobra.Command {
+	return group("client", "The applications that ask for tokens",
+		clientCreate(t), clientList(t), clientShow(t),
+		clientChange(t, "disable", "Refuse a client everything until it is enabled", "disabled", (*clients.Directory).Disable),
+		clientChange(t, "enable", "Take a disable back", "enabled", (*clients.Directory).Enable),
+		clientChange(t, "delete", "Remove a client; what was issued to it no longer stands", "deleted", (*clients.Directory).Delete),
+		group("secret", "Rotate a client's secret", secretAdd(t), secretRemove(t)),
+	)
+}
+
+type clientJSON struct {
+	ID           string       `json:"client_id"`
+	Name         string       `json:"name"`
+	Grants       []string     `json:"grant_types"`
+	RedirectURIs []string     `json:"redirect_uris"`
+	Scopes       []string     `json:"scopes"`
+	Audiences    []string     `json:"audiences"`
+	Auth         string       `json:"token_endpoint_auth_method"`
+	FirstParty   bool         `json:"first_party"`
+	Disabled     bool         `json:"disabled"`
+	Secrets      []secretJSON `json:"secrets"`
+	CreatedAt    *string      `json:"created_at"`
+	// ClientSecret is there once: in the answer that made it.
+	ClientSecret string `json:"client_secret,omitempty"`
+}
+
+type secretJSON struct {
+	ID           string  `json:"id"`
+	CreatedAt    *string `json:"created_at"`
+	ClientSecret string  `json:"client_secret,omitempty"`
+}
+
+func newClientJSON(c clients.Client) clientJSON {
+	secrets := make([]secretJSON, len(c.Secrets))
+	for i, s := range c.Secrets {
+		secrets[i] = secretJSON{ID: s.ID, CreatedAt: instant(s.CreatedAt)}
+	}
+	list := func(s []string) []string { return append([]string{}, s...) } // [], never null
+	return clientJSON{
+		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
+		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
+		FirstParty: c.FirstParty, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
+	}
+}
+
+func clientCreate(t *terminal) *cobra.Command {
+	var (
+		c                       clients.Client
+		scope, auth, secretFile string
+		asJSON                  bool
+	)
+	cmd := &cobra.Command{
+		Use:   `create --id ID --name N --grant G… --scope "a b" --auth METHOD`,
+		Short: "Register a client",
+		Long:  "Register a client. A generated secret is shown once, here, and cannot be shown again.",
+		Args:  exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := require(cmd, "id", "name", "auth"); err != nil {
+				return err
+			}
+			c.Auth = clients.AuthMethod(auth)
+			var err error
+			if c.Scopes, err = apis.ParseScope(scope); err != nil {
+				return err
+			}
+			given, err := readSecret(secretFile)
+			if err != nil {
+				return err
+			}
+			return t.withConcerns(cmd, func(con *concerns) error {
+				created, secret, err := con.clients.Create(cmd.Context(), c, given, con.actor)
+				if err != nil {
+					return err
+				}
+				for _, g := range c.Grants {
+					if !supported(g) {
+						fmt.Fprintf(t.stderr, "note: this version of the server does not offer the grant type %s yet\n", g)
+					}
+				}
+				if given != "" {
+					secret = "" // whoever brought it along knows it
+				}
+				if asJSON {
+					j := newClientJSON(created)
+					j.ClientSecret = secret
+					return t.printJSON(j)
+				}
+				fmt.Fprintf(t.stdout, "created client %s\n", created.ID)
+				t.showSecret(secret)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.ID, "id", "", "the client_id")
+	f.StringVar(&c.Name, "name", "", "what people are shown")
+	f.StringSliceVar(&c.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token (repeatable)")
+	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly (repeatable)")
+	f.StringVar(&scope, "scope", "", "the scopes that it may ask for, separated by spaces")
+	f.StringArrayVar(&c.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
+	f.StringVar(&auth, "auth", "", "how it authenticates: client_secret_basic, client_secret_post, none")
+	f.StringVar(&secretFile, "secret-file", "", "a file with the secret to use instead of a generated one, at least 32 characters")
+	f.BoolVar(&c.FirstParty, "first-party", false, "it belongs to whoever runs the server")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func supported(grant string) bool {
+	for _, g := range grants.Supported {
+		if g == grant {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *terminal) showSecret(secret string) {
+	if secret != "" {
+		fmt.Fprintf(t.stdout, "client_secret: %s\n", secret)
+		fmt.Fprintln(t.stderr, "Keep the secret now: it is not stored and cannot be shown again.")
+	}
+}
+
+// readSecret reads a secret that was brought along; a file ends in a newline
+// more often than a secret does.
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--secret-file: %w", err)
+	}
+	secret := strings.TrimRight(string(b), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("--secret-file: %s is empty", path)
+	}
+	return secret, nil
+}
+
+func clientList(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the clients", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				list, err := c.clients.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					out := make([]clientJSON, len(list))
+					for i, c := range list {
+						out[i] = newClientJSON(c)
+					}
+					return t.printJSON(out)
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "CLIENT ID\tNAME\tGRANT TYPES\tAUTH\tSTATE")
+				for _, c := range list {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.ID, c.Name, strings.Join(c.Grants, " "), c.Auth, stateText(c))
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func stateText(c clients.Client) string {
+	if c.Disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func clientShow(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "Show a client", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withConcerns(cmd, func(con *concerns) error {
+				c, err := con.clients.Client(cmd.Context(), args[0])
+				if err != nil {
+					return fmt.Errorf("client %s: %w", args[0], err)
+				}
+				if asJSON {
+					return t.printJSON(newClientJSON(*c))
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				for _, row := range [][2]string{
+					{"client id", c.ID},
+					{"name", c.Name},
+					{"state", stateText(*c)},
+					{"grant types", strings.Join(c.Grants, " ")},
+					{"redirect URIs", strings.Join(c.RedirectURIs, " ")},
+					{"scope", strings.Join(c.Scopes, " ")},
+					{"audiences", strings.Join(c.Audiences, " ")},
+					{"authentication", string(c.Auth)},
+					{"first party", fmt.Sprint(c.FirstParty)},
+					{"created", text(c.CreatedAt)},
+				} {
+					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+				}
+				for _, s := range c.Secrets {
+					fmt.Fprintf(w, "secret\t%s, added %s\n", s.ID, text(s.CreatedAt))
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+type clientVerb func(d *clients.Directory, ctx context.Context, id, reason string, by audit.Actor) error
+
+func clientChange(t *terminal, verb, short, past string, change clientVerb) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: verb + " ID", Short: short, Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				if err := change(c.clients, cmd.Context(), args[0], reason, c.actor); err != nil {
+					return fmt.Errorf("client %s: %w", args[0], err)
+				}
+				fmt.Fprintf(t.stdout, "%s client %s\n", past, args[0])
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
+	return cmd
+}
+
+func secretAdd(t *terminal) *cobra.Command {
+	var (
+		secretFile string
+		asJSON     bool
+	)
+	cmd := &cobra.Command{
+		Use: "add ID", Short: "Add a second live secret to a client", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			given, err := readSecret(secretFile)
+			if err != nil {
+				return err
+			}
+			return t.withConcerns(cmd, func(c *concerns) error {
+				s, secret, err := c.clients.AddSecret(cmd.Context(), args[0], given, c.actor)
+				if err != nil {
+					return fmt.Errorf("client %s: %w", args[0], err)
+				}
+				if given != "" {
+					secret = ""
+				}
+				if asJSON {
+					return t.printJSON(secretJSON{s.ID, instant(s.CreatedAt), secret})
+				}
+				fmt.Fprintf(t.stdout, "added secret %s to client %s\n", s.ID, args[0])
+				t.showSecret(secret)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&secretFile, "secret-file", "", "a file with the secret to use instead of a generated one, at least 32 characters")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func secretRemove(t *terminal) *cobra.Command {
+	var secretID string
+	cmd := &cobra.Command{
+		Use: "remove ID [--secret SECRET-ID]", Short: "End a live secret of a client: the older one, unless named", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				err := c.clients.RemoveSecret(cmd.Context(), args[0], secretID, c.actor)
+				if errors.Is(err, clients.ErrLastSecret) {
+					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], err, args[0])
+				}
+				if err != nil {
+					return fmt.Errorf("client %s: %w", args[0], err)
+				}
+				fmt.Fprintf(t.stdout, "removed a secret of client %s\n", args[0])
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&secretID, "secret", "", "the id of the secret to remove, from: ingam client show ID")
+	return cmd
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/user"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage"
+)
+
+// concerns is what an operator's command acts upon: the same methods that the
+// server calls, on the same database, while it runs.
+type concerns struct {
+	cfg     *config.Config
+	store   *storage.Store
+	actor   audit.Actor
+	apis    *apis.Catalog
+	clients *clients.Directory
+	cuts    *revocation.Cuts
+	t       *terminal
+}
+
+// load reads the configuration and checks that what the command needs is
+// there.
+func (t *terminal) load(cmd *cobra.Command, needs ...config.Need) (*config.Config, error) {
+	cfg, err := config.Load(cmd.Root().PersistentFlags(), t.environ)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, cfg.Validate(needs...)
+}
+
+// openStore opens the configured database, whatever its schema.
+func (t *terminal) openStore(cmd *cobra.Command, needs ...config.Need) (*config.Config, *storage.Store, error) {
+	cfg, err := t.load(cmd, append(needs, config.ForDatabase)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := openStore(cmd.Context(), cfg)
+	return cfg, store, err
+}
+
+func openStore(ctx context.Context, cfg *config.Config) (*storage.Store, error) {
+	return storage.Open(ctx, cfg.Database.Reveal(), storage.Options{
+		MaxOpen: cfg.Pool.MaxOpen, MaxIdle: cfg.Pool.MaxIdle, MaxLifetime: cfg.Pool.MaxLifetime.Std(),
+	})
+}
+
+// withConcerns opens the configured database, checks its schema and calls do.
+func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, needs ...config.Need) (err error) {
+	cfg, store, err := t.openStore(cmd, needs...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := store.CheckSchema(cmd.Context()); err != nil {
+		return err
+	}
+	catalog := apis.NewCatalog(store, t.now, nil)
+	return do(&concerns{
+		cfg: cfg, store: store, actor: operator(),
+		apis:    catalog,
+		clients: clients.NewDirectory(store, catalog, t.now, nil),
+		cuts:    revocation.NewCuts(store, t.now),
+		t:       t,
+	})
+}
+
+// operator names who runs the command, for the audit log.
+func operator() audit.Actor {
+	u, err := user.Current()
+	if err != nil {
+		return "cli:unknown"
+	}
+	return audit.Actor("cli:" + u.Username)
+}
+
+// keyring returns the key rings; without a master key they can read and
+// verify, and not sign or add.
+func (c *concerns) keyring(master *keys.MasterKey) *keys.Keyring {
+	return newKeyring(c.cfg, c.store, master, c.t.now)
+}

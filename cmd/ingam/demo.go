@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage"
+)
+
+// demoFolder holds all that the demonstration makes.
+const demoFolder = "ingam-demo"
+
+const (
+	demoAudience = "https://api.demo.example"
+	demoClient   = "demo-client"
+
+	demoActor audit.Actor = "demo"
+)
+
+// serveDemo runs the server on things of its own, so that trying it out takes
+// one command and touches nothing else.
+func serveDemo(t *terminal, cmd *cobra.Command) error {
+	given, err := t.load(cmd)
+	if err != nil {
+		return err
+	}
+	if given.Database.Reveal() != "" || given.MasterKeyFile != "" {
+		return errors.New("--demo makes its own database and master key, and would put a client that anyone may know into yours: unset database and master_key_file, or leave out --demo")
+	}
+	if err := os.MkdirAll(demoFolder, 0o700); err != nil {
+		return err
+	}
+	master := filepath.Join(demoFolder, "master.key")
+	if err := keys.WriteMasterKey(master, ""); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	demo := *t
+	demo.environ = append(demo.environ[:len(demo.environ):len(demo.environ)],
+		"INGAM_DATABASE=sqlite:"+filepath.Join(demoFolder, "ingam.db"),
+		"INGAM_MASTER_KEY_FILE="+master)
+	if given.Issuer.String() == "" {
+		_, port, err := net.SplitHostPort(given.Listen)
+		if err != nil || port == "0" {
+			return errors.New("--demo with port 0 needs --issuer, which names the port")
+		}
+		demo.environ = append(demo.environ, "INGAM_ISSUER=http://127.0.0.1:"+port)
+	}
+	cfg, err := demo.load(cmd, config.ForServe)
+	if err != nil {
+		return err
+	}
+	var secret string
+	return serve(cmd.Context(), &demo, cfg, serveOptions{
+		prepare: func(ctx context.Context, store *storage.Store) (err error) {
+			secret, err = prepareDemo(ctx, &demo, store)
+			return err
+		},
+		listening: func(string) { demo.showDemo(cfg.Issuer.String(), secret) },
+	})
+}
+
+// prepareDemo makes the demonstration's API and client where they are missing,
+// and returns the client's secret: the database does not know it, so it is kept
+// beside it.
+func prepareDemo(ctx context.Context, t *terminal, store *storage.Store) (secret string, err error) {
+	catalog := apis.NewCatalog(store, t.now, nil)
+	directory := clients.NewDirectory(store, catalog, t.now, nil)
+	_, err = catalog.Create(ctx, apis.API{Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"}}, demoActor)
+	if err != nil && !errors.Is(err, apis.ErrExists) {
+		return "", err
+	}
+	kept := filepath.Join(demoFolder, "client-secret")
+	_, err = directory.Client(ctx, demoClient)
+	if err != nil && !errors.Is(err, clients.ErrNotFound) {
+		return "", err
+	}
+	if err == nil {
+		if b, err := os.ReadFile(kept); err == nil {
+			return strings.TrimSpace(string(b)), nil
+		}
+		// The secret is lost, perhaps because the first start was cut short.
+		if err := directory.Delete(ctx, demoClient, "its secret was lost", demoActor); err != nil {
+			return "", err
+		}
+	}
+	_, secret, err = directory.Create(ctx, clients.Client{
+		ID: demoClient, Name: "Demo client", Grants: []string{clients.ClientCredentials},
+		Scopes: []string{"read", "write"}, Audiences: []string{demoAudience}, Auth: clients.SecretBasic,
+	}, "", demoActor)
+	if err != nil {
+		return "", err
+	}
+	return secret, os.WriteFile(kept, []byte(secret+"\n"), 0o600)
+}
+
+func (t *terminal) showDemo(issuer, secret string) {
+	get := fmt.Sprintf("curl -s -u %s:%s -d grant_type=client_credentials %s", demoClient, secret, issuer+authz.PathToken)
+	fmt.Fprintf(t.stdout, `
+This is a DEMONSTRATION of Ingam, and not for real use: its keys, its database and
+the secret below lie open in ./%s. Delete that folder to start over.
+
+  issuer  %s
+  keys    %s
+  client  %s, which may ask for "read write" at %s
+
+Get an access token:
+
+  %s
+
+Get one and check it against the published keys, as a resource server does:
+
+  %s | %s token verify --issuer %s --audience %s
+
+Stop with Ctrl-C.
+
+`, demoFolder, issuer, issuer+authz.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience)
+}
+
+// self is how this binary was called, to be called again.
+func self() string {
+	// "go run" builds into a folder that is gone when it ends.
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/ingam"
+	}
+	return os.Args[0]
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/keys"
+)
+
+func keyCommand(t *terminal) *cobra.Command {
+	return group("key", "The signing keys", keyList(t), keyRotate(t), keyWithdraw(t))
+}
+
+type keyJSON struct {
+	KID         string  `json:"kid"`
+	Ring        string  `json:"ring"`
+	State       string  `json:"state"`
+	PublishedAt *string `json:"published_at"`
+	SignsFrom   *string `json:"signs_from"`
+	RetiresAt   *string `json:"retires_at"`
+	GoneAt      *string `json:"gone_at"`
+	WithdrawnAt *string `json:"withdrawn_at"`
+}
+
+func keyList(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the signing keys and their states", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				ring := c.keyring(nil)
+				if err := ring.Reload(cmd.Context()); err != nil {
+					return err
+				}
+				list := ring.List()
+				if asJSON {
+					out := make([]keyJSON, len(list))
+					for i, k := range list {
+						out[i] = keyJSON{
+							k.KID, string(k.Ring), string(k.State),
+							instant(k.PublishedAt), instant(k.SignsFrom), instant(k.RetiresAt), instant(k.GoneAt), instant(k.WithdrawnAt),
+						}
+					}
+					return t.printJSON(out)
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "KID\tRING\tSTATE\tPUBLISHED\tSIGNS FROM\tRETIRES\tGONE\tWITHDRAWN")
+				for _, k := range list {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.KID, k.Ring, k.State,
+						text(k.PublishedAt), text(k.SignsFrom), text(k.RetiresAt), text(k.GoneAt), text(k.WithdrawnAt))
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// withKeyring is for commands that make keys.
+func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyring) error) error {
+	return t.withConcerns(cmd, func(c *concerns) error {
+		master, err := keys.OpenMasterKey(c.cfg.MasterKeyFile)
+		if err != nil {
+			return err
+		}
+		ring := c.keyring(master)
+		if err := ring.Reload(cmd.Context()); err != nil {
+			return err
+		}
+		return do(c, ring)
+	}, config.ForMasterKey)
+}
+
+func keyRotate(t *terminal) *cobra.Command {
+	var (
+		opts keys.RotateOptions
+		ring string
+	)
+	cmd := &cobra.Command{
+		Use:   "rotate [--now] [--force]",
+		Short: "Let the next key sign as soon as every verifier can know it",
+		Long: "Let the next key sign as soon as every verifier can know it or, with --now, at once.\n" +
+			"A key that was published too recently is refused then, because verifiers that cache\n" +
+			"the key set would refuse its tokens for a while; --force accepts that.",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if opts.Force && !opts.Now {
+				return usage(cmd, "--force goes with --now")
+			}
+			which, err := keys.ParseRing(ring)
+			if err != nil {
+				return usage(cmd, "%w", err)
+			}
+			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
+				opts.Actor = string(c.actor)
+				next, err := k.Rotate(cmd.Context(), which, opts)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(t.stdout, "key %s of ring %s signs from %s\n", next.KID, next.Ring, text(next.SignsFrom))
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opts.Now, "now", false, "at once")
+	f.BoolVar(&opts.Force, "force", false, "even if verifiers cannot all know the next key yet")
+	f.StringVar(&ring, "ring", string(keys.Tokens), "which keys: tokens (published) or refresh (this server's own)")
+	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
+	return cmd
+}
+
+func keyWithdraw(t *terminal) *cobra.Command {
+	var opts keys.WithdrawOptions
+	cmd := &cobra.Command{
+		Use:   "withdraw KID [--force]",
+		Short: "End a key, and with it everything it signed",
+		Args:  exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
+				opts.Actor = string(c.actor)
+				if err := k.Withdraw(cmd.Context(), args[0], opts); err != nil {
+					return err
+				}
+				fmt.Fprintf(t.stdout, "withdrew key %s: this server refuses what it signed within %s, verifiers that cache the key set within %s more\n",
+					args[0], c.cfg.Changes.Staleness, c.cfg.Keys.JWKSMaxAge)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opts.Force, "force", false, "even if verifiers cannot all know its successor yet")
+	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
+	return cmd
+}

@@ -1,0 +1,160 @@
+// Command ingam is the authorization server and its command line.
+//
+// Output rules, for every command: results go to standard output and
+// everything else to standard error; with --json the result is one JSON array
+// or object. Exit status is 0 when it was done, 1 when it was refused or
+// failed, 2 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/config"
+)
+
+func main() {
+	// The second signal finds the default action: an operator who asks twice
+	// does not wait.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// The exit statuses.
+const (
+	done   = 0
+	failed = 1
+	misuse = 2
+)
+
+// terminal is where a command runs.
+type terminal struct {
+	environ        []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	now            func() time.Time
+}
+
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	t := &terminal{environ, stdin, stdout, stderr, time.Now}
+	root := &cobra.Command{
+		Use:           "ingam",
+		Short:         "An OAuth 2 authorization server and OpenID Provider",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          subcommand,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
+	config.Flags(root.PersistentFlags())
+	root.AddCommand(
+		serveCommand(t),
+		migrateCommand(t),
+		masterKeyCommand(t),
+		apiCommand(t),
+		clientCommand(t),
+		keyCommand(t),
+		revokeCommand(t),
+		auditCommand(t),
+		tokenCommand(t),
+		configCommand(t),
+		versionCommand(t),
+	)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return done
+	}
+	fmt.Fprintf(stderr, "ingam: %v\n", err)
+	var wrong *usageError
+	if errors.As(err, &wrong) {
+		return misuse
+	}
+	return failed
+}
+
+// usageError is a command called wrongly.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{fmt.Errorf(format+" (see: %s --help)", append(args, cmd.CommandPath())...)}
+}
+
+// subcommand is what a command does that only holds others.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(cmd, "there is no command %q", cmd.CommandPath()+" "+args[0])
+	}
+	cmd.SetOut(cmd.ErrOrStderr())
+	cmd.Help()
+	return usage(cmd, "a command is missing")
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: subcommand}
+	g.AddCommand(commands...)
+	return g
+}
+
+// exactly checks the number of arguments.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage(cmd, "%s takes %d arguments and got %d", cmd.CommandPath(), n, len(args))
+		}
+		return nil
+	}
+}
+
+// require checks that flags were given, and names those that were not.
+func require(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if !cmd.Flags().Changed(name) {
+			return usage(cmd, "--%s is missing", name)
+		}
+	}
+	return nil
+}
+
+// printJSON writes a result for programs.
+func (t *terminal) printJSON(v any) error {
+	e := json.NewEncoder(t.stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// instant is a time as printed; the zero time is absent.
+func instant(at time.Time) *string {
+	if at.IsZero() {
+		return nil
+	}
+	s := at.UTC().Format("2006-01-02T15:04:05.000Z")
+	return &s
+}
+
+// text is a time for people.
+func text(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.UTC().Format(time.DateTime)
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/web"
+)
+
+func serveCommand(t *terminal) *cobra.Command {
+	var migrate, demonstrate bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: "Run the server. It needs an issuer, a database and a master key; with --demo it makes\n" +
+			"all of them, and a client to try, in a folder of its own.",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if demonstrate {
+				return serveDemo(t, cmd)
+			}
+			cfg, err := t.load(cmd, config.ForServe)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), t, cfg, serveOptions{migrate: migrate})
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&migrate, "migrate", false, "bring an older schema up to date first (SQLite's always is)")
+	f.BoolVar(&demonstrate, "demo", false, "demonstrate on a database, keys and a client of its own, in ./"+demoFolder)
+	return cmd
+}
+
+type serveOptions struct {
+	migrate bool
+	// prepare is called on the migrated database before the server listens.
+	prepare func(ctx context.Context, store *storage.Store) error
+	// listening is called once the server accepts connections.
+	listening func(address string)
+}
+
+// serve is the composition root: it opens what the server stands on from
+// bottom to top, and closes it in reverse.
+func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptions) (err error) {
+	log := newLogger(t, cfg)
+
+	master, err := keys.OpenMasterKey(cfg.MasterKeyFile)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if opts.migrate || store.Engine() == storage.SQLite {
+		if err := store.Migrate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := store.CheckSchema(ctx); err != nil {
+		return err
+	}
+	if opts.prepare != nil {
+		if err := opts.prepare(ctx, store); err != nil {
+			return err
+		}
+	}
+
+	ring := newKeyring(cfg, store, master, t.now)
+	// What is held in memory asks the watcher whether it may be used, and the
+	// watcher tells it what changed.
+	var watcher *changes.Watcher
+	fresh := func() bool { return watcher.Fresh() }
+	catalog := apis.NewCatalog(store, t.now, fresh)
+	directory := clients.NewDirectory(store, catalog, t.now, fresh)
+	epoch := revocation.NewEpoch(store, fresh)
+	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
+
+	// The first Maintain makes the first keys; the first Poll loads them.
+	if err := ring.Maintain(ctx); err != nil {
+		return err
+	}
+	if err := watcher.Poll(ctx); err != nil {
+		return err
+	}
+
+	authority := authz.New(authz.Parts{
+		Parts: grants.Parts{
+			APIs: catalog, Epoch: epoch,
+			Issuer:    tokens.NewIssuer(cfg.Issuer.String(), ring, t.now),
+			AccessTTL: cfg.Tokens.AccessTTL.Std(),
+		},
+		Clients: clients.NewAuthenticator(directory, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
+		Cuts:    revocation.NewCuts(store, t.now),
+	})
+	health := &health{Store: store}
+	handler, err := web.New(web.Parts{
+		Authority: authority, Keys: ring, Watcher: watcher, Health: health, Log: log,
+		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
+		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
+		MaxBody:        int64(cfg.HTTP.MaxBody),
+		TrustedProxies: cfg.HTTP.TrustedProxies,
+		CORSOrigins:    cfg.HTTP.CORSOrigins,
+	})
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: cfg.HTTP.ReadHeaderTimeout.Std(),
+		ReadTimeout:       cfg.HTTP.ReadTimeout.Std(),
+		WriteTimeout:      cfg.HTTP.WriteTimeout.Std(),
+		IdleTimeout:       cfg.HTTP.IdleTimeout.Std(),
+		MaxHeaderBytes:    int(cfg.HTTP.MaxHeader),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+
+	// The server's own tasks end before the database closes.
+	tasks, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	running.Go(func() { watcher.Run(tasks) })
+	running.Go(func() {
+		every(tasks, keyInterval, log, "maintain the signing keys", ring.Maintain)
+	})
+	running.Go(func() {
+		every(tasks, cfg.Purge.Interval.Std(), log, "purge what has expired", func(ctx context.Context) error {
+			now := t.now()
+			_, err := store.Purge(ctx, now, cfg.Purge.Batch, now.Add(-cfg.Changes.Retention.Std()))
+			return err
+		})
+	})
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	log.InfoContext(ctx, "listening", "address", listener.Addr().String(), "issuer", cfg.Issuer.String(),
+		"database", store.Engine(), "version", version())
+	if opts.listening != nil {
+		opts.listening(listener.Addr().String())
+	}
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	health.draining.Store(true)
+	log.InfoContext(ctx, "stopping: finishing the requests under way")
+	patience, giveUp := context.WithTimeout(context.WithoutCancel(ctx), cfg.HTTP.ShutdownTimeout.Std())
+	defer giveUp()
+	if err := server.Shutdown(patience); err != nil {
+		server.Close()
+		return fmt.Errorf("stopped with requests under way after %s: %w", cfg.HTTP.ShutdownTimeout, err)
+	}
+	log.InfoContext(ctx, "stopped")
+	return nil
+}
+
+// keyInterval is how often the key rings are looked after. Which key signs
+// follows from stored times, so nothing hangs on it but when the next key is
+// published, which has days.
+const keyInterval = 30 * time.Second
+
+// every calls do at the interval until ctx ends. A failure is logged, and
+// tried again the next time.
+func every(ctx context.Context, interval time.Duration, log *slog.Logger, task string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		bounded, cancel := context.WithTimeout(ctx, max(interval, 10*time.Second))
+		err := do(bounded)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			log.ErrorContext(ctx, "a task of the server failed and will be tried again", "task", task, "error", err)
+		}
+	}
+}
+
+// newKeyring returns the key rings under the configured policy.
+func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey, now func() time.Time) *keys.Keyring {
+	return keys.New(store, master, keys.Policy{
+		Bits:          cfg.Keys.Bits,
+		RotateEvery:   cfg.Keys.RotateEvery.Std(),
+		JWKSMaxAge:    cfg.Keys.JWKSMaxAge.Std(),
+		VerifierCache: cfg.Keys.VerifierCache.Std(),
+		Staleness:     cfg.Changes.Staleness.Std(),
+		Skew:          cfg.Tokens.Skew.Std(),
+		LongestToken:  max(apis.MaxAccessTTL, cfg.Tokens.AccessTTL.Std()),
+	}, now)
+}
+
+// keyFollower lets the key rings, which know nothing of the change sequence,
+// follow it.
+type keyFollower struct{ ring *keys.Keyring }
+
+func (f keyFollower) Follow(ctx context.Context, changed []changes.Change) error {
+	if changed != nil && !slices.ContainsFunc(changed, func(ch changes.Change) bool { return ch.Kind == changes.Key }) {
+		return nil
+	}
+	return f.ring.Reload(ctx)
+}
+
+// health is what readiness depends on.
+type health struct {
+	*storage.Store
+	draining atomic.Bool
+}
+
+func (h *health) Draining() bool { return h.draining.Load() }
+
+// newLogger writes to standard error, which every supervisor collects.
+func newLogger(t *terminal, cfg *config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.Log.Level}
+	if cfg.Log.Format == "text" {
+		return slog.New(slog.NewTextHandler(t.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(t.stderr, options))
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/keys"
+)
+
+func tokenCommand(t *terminal) *cobra.Command {
+	return group("token", "Look at tokens the way a resource server does", tokenVerify(t))
+}
+
+// tokenVerify needs no database and no key but what the server publishes: it
+// is what any resource server does.
+func tokenVerify(t *terminal) *cobra.Command {
+	var audience string
+	cmd := &cobra.Command{
+		Use:   "verify --issuer URL < token",
+		Short: "Check an access token against the issuer's published keys",
+		Long: "Check the access token on standard input (the token, or the token endpoint's whole\n" +
+			"JSON answer) against the issuer's published keys, and print its claims.",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := t.load(cmd, config.ForIssuer)
+			if err != nil {
+				return err
+			}
+			token, err := readToken(t.stdin)
+			if err != nil {
+				return err
+			}
+			issuer := cfg.Issuer.String()
+			set, err := fetchKeys(cmd.Context(), issuer)
+			if err != nil {
+				return err
+			}
+			verified, err := set.Verify(token, tokens.AccessType)
+			if err != nil {
+				return err
+			}
+			access, err := tokens.ParseAccess(verified.Payload, issuer)
+			if err != nil {
+				return err
+			}
+			switch {
+			case !t.now().Before(access.ExpiresAt):
+				return fmt.Errorf("the token expired at %s", text(access.ExpiresAt))
+			case audience != "" && !slices.Contains(access.Audience, audience):
+				return fmt.Errorf("the token is meant for %s and not for %s", strings.Join(access.Audience, ", "), audience)
+			}
+			fmt.Fprintf(t.stderr, "The signature is good: %s signed this with key %s.\n", issuer, verified.KID)
+			return t.printJSON(json.RawMessage(verified.Payload))
+		},
+	}
+	cmd.Flags().StringVar(&audience, "audience", "", "the audience that the token must be meant for")
+	return cmd
+}
+
+// maxToken bounds what is read as a token.
+const maxToken = 64 << 10
+
+// readToken reads a token, or the access_token in a token endpoint's answer.
+func readToken(r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxToken))
+	if err != nil {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	s := strings.TrimSpace(string(b))
+	if strings.HasPrefix(s, "{") {
+		var answer struct {
+			AccessToken      string `json:"access_token"`
+			Error            string `json:"error"`
+			ErrorDescription string `json:"error_description"`
+		}
+		if err := json.Unmarshal([]byte(s), &answer); err != nil {
+			return "", errors.New("standard input is neither a token nor a token endpoint's answer")
+		}
+		if answer.Error != "" {
+			return "", fmt.Errorf("the token endpoint refused: %s: %s", answer.Error, answer.ErrorDescription)
+		}
+		s = answer.AccessToken
+	}
+	if s == "" {
+		return "", errors.New("there is no token on standard input")
+	}
+	return s, nil
+}
+
+// fetchKeys finds the issuer's keys by its metadata (OpenID Connect Discovery
+// 1.0 section 4).
+func fetchKeys(ctx context.Context, issuer string) (keys.KeySet, error) {
+	var metadata struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	body, err := fetch(ctx, issuer+"/.well-known/openid-configuration")
+	if err != nil {
+		return keys.KeySet{}, err
+	}
+	if err := json.Unmarshal(body, &metadata); err != nil {
+		return keys.KeySet{}, fmt.Errorf("the metadata of %s cannot be read: %w", issuer, err)
+	}
+	if metadata.Issuer != issuer {
+		// Otherwise one issuer could pass its keys off as another's (RFC 8414
+		// section 3.3).
+		return keys.KeySet{}, fmt.Errorf("the metadata at %s is that of %s", issuer, metadata.Issuer)
+	}
+	body, err = fetch(ctx, metadata.JWKSURI)
+	if err != nil {
+		return keys.KeySet{}, err
+	}
+	return keys.ParseJWKS(body)
+}
+
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %s", url, resp.Status)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Need is something that a command cannot do without.
+type Need int
+
+// What commands can need.
+const (
+	ForIssuer Need = iota
+	ForDatabase
+	ForMasterKey
+	// ForServe is all that the server needs.
+	ForServe
+)
+
+// Validate says what is missing for what the command needs, and how to make
+// it.
+func (c *Config) Validate(needs ...Need) error {
+	var missing []error
+	for _, need := range needs {
+		all := need == ForServe
+		if (all || need == ForIssuer) && c.Issuer.String() == "" {
+			missing = append(missing, errors.New("issuer is not set: the URL that this server is known by; set INGAM_ISSUER (for example https://id.example.com), --issuer, or issuer in "+defaultFile))
+		}
+		if (all || need == ForDatabase) && c.Database.Reveal() == "" {
+			missing = append(missing, errors.New("database is not set: where everything is kept; set INGAM_DATABASE (for example sqlite:ingam.db, postgres://user:password@host/name or mysql://user:password@host/name), --database, or database in "+defaultFile))
+		}
+		if (all || need == ForMasterKey) && c.MasterKeyFile == "" {
+			missing = append(missing, errors.New("master_key_file is not set: the key that signing keys are sealed under; make one with: ingam master-key new --out master.key, then set INGAM_MASTER_KEY_FILE, --master-key-file, or master_key_file in "+defaultFile))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the configuration is not complete:\n%w", errors.Join(missing...))
+}
+
+// check says what is wrong with values that can each be read.
+func (c *Config) check() []error {
+	var problems []error
+	wrong := func(key, format string, args ...any) {
+		l := loader{}
+		l.wrong(c.sources[key], key, format, args...)
+		problems = append(problems, l.problems...)
+	}
+	if c.Issuer.parsed != nil && c.Issuer.parsed.Scheme == "http" && !c.Issuer.loopback() && !c.AllowInsecureIssuer {
+		wrong("issuer", "%s is http: tokens and secrets would cross the network in the clear; use https (or set allow_insecure_issuer, on a network that nobody else is on)", c.Issuer)
+	}
+	if host, port, err := net.SplitHostPort(c.Listen); err != nil || strings.ContainsAny(host, " /") {
+		wrong("listen", "%q is not host:port", c.Listen)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		wrong("listen", "%q has no port from 0 to 65535", c.Listen)
+	}
+	if db := c.Database.Reveal(); db != "" {
+		scheme, rest, _ := strings.Cut(db, ":")
+		switch {
+		case scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, "//"):
+		case (scheme == "postgres" || scheme == "postgresql" || scheme == "mysql") && strings.HasPrefix(rest, "//") && len(rest) > 2:
+		default:
+			wrong("database", "it is none of sqlite:PATH, postgres://… and mysql://…")
+		}
+	}
+	between := func(key string, d Duration, low, high time.Duration) {
+		if d.Std() < low || d.Std() > high {
+			wrong(key, "%s is not from %s to %s", d, Duration(low), Duration(high))
+		}
+	}
+	const day = 24 * time.Hour
+	between("http.read_header_timeout", c.HTTP.ReadHeaderTimeout, 100*time.Millisecond, time.Hour)
+	between("http.read_timeout", c.HTTP.ReadTimeout, 100*time.Millisecond, time.Hour)
+	between("http.write_timeout", c.HTTP.WriteTimeout, 100*time.Millisecond, time.Hour)
+	between("http.idle_timeout", c.HTTP.IdleTimeout, time.Second, day)
+	between("http.request_timeout", c.HTTP.RequestTimeout, 100*time.Millisecond, time.Hour)
+	between("http.shutdown_timeout", c.HTTP.ShutdownTimeout, 0, time.Hour)
+	between("pool.max_lifetime", c.Pool.MaxLifetime, time.Second, 365*day)
+	between("tokens.access_ttl", c.Tokens.AccessTTL, time.Minute, day)
+	between("tokens.skew", c.Tokens.Skew, 0, 5*time.Minute)
+	between("keys.rotate_every", c.Keys.RotateEvery, time.Hour, 3650*day)
+	between("keys.jwks_max_age", c.Keys.JWKSMaxAge, 10*time.Second, day)
+	between("keys.verifier_cache", c.Keys.VerifierCache, 0, day)
+	between("changes.staleness", c.Changes.Staleness, 100*time.Millisecond, time.Minute)
+	between("changes.retention", c.Changes.Retention, time.Minute, 365*day)
+	between("throttle.window", c.Throttle.Window, time.Second, day)
+	between("purge.interval", c.Purge.Interval, time.Second, day)
+	count := func(key string, n, low, high int) {
+		if n < low || n > high {
+			wrong(key, "%d is not from %d to %d", n, low, high)
+		}
+	}
+	count("pool.max_open", c.Pool.MaxOpen, 1, 10_000)
+	count("pool.max_idle", c.Pool.MaxIdle, 1, 10_000)
+	count("throttle.client_failures", c.Throttle.ClientFailures, 1, 1_000_000)
+	count("purge.batch", c.Purge.Batch, 1, 1000)
+	size := func(key string, s Size, low, high Size) {
+		if s < low || s > high {
+			wrong(key, "%s is not from %s to %s", s, low, high)
+		}
+	}
+	size("http.max_body", c.HTTP.MaxBody, 1<<10, 64<<20)
+	size("http.max_header", c.HTTP.MaxHeader, 4<<10, 1<<20)
+	switch c.Keys.Bits {
+	case 2048, 3072, 4096:
+	default:
+		wrong("keys.bits", "%d is none of 2048, 3072 and 4096", c.Keys.Bits)
+	}
+	if c.Tokens.AccessTTL.Std()%time.Second != 0 {
+		wrong("tokens.access_ttl", "%s is not a whole number of seconds", c.Tokens.AccessTTL)
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	if c.HTTP.WriteTimeout <= c.HTTP.RequestTimeout {
+		wrong("http.write_timeout", "%s leaves no time to answer a request that took http.request_timeout, %s", c.HTTP.WriteTimeout, c.HTTP.RequestTimeout)
+	}
+	if ahead := c.Keys.JWKSMaxAge + c.Keys.VerifierCache + c.Changes.Staleness + c.Tokens.Skew; c.Keys.RotateEvery <= ahead {
+		wrong("keys.rotate_every", "%s is not longer than a new key must be published ahead: %s (keys.jwks_max_age + keys.verifier_cache + changes.staleness + tokens.skew)", c.Keys.RotateEvery, ahead)
+	}
+	if len(c.HTTP.CORSOrigins) > 1 {
+		for _, o := range c.HTTP.CORSOrigins {
+			if o == "*" {
+				wrong("http.cors_origins", "* stands alone: it is all origins")
+			}
+		}
+	}
+	return problems
+}

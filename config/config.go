@@ -1,0 +1,77 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+)
+
+// Config is the effective configuration.
+type Config struct {
+	Issuer              URL    `key:"issuer" doc:"the URL that this server is known by, in every token; https, or http on a loopback address"`
+	AllowInsecureIssuer bool   `key:"allow_insecure_issuer" default:"false" doc:"accept an http issuer that is not on a loopback address"`
+	Listen              string `key:"listen" default:"127.0.0.1:8080" doc:"the address to listen on, host:port"`
+	Database            Secret `key:"database" doc:"sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"`
+	MasterKeyFile       string `key:"master_key_file" doc:"the file with the key that signing keys are sealed under"`
+
+	Log struct {
+		Level  slog.Level `key:"level" default:"info" doc:"what is logged: debug, info, warn or error"`
+		Format Format     `key:"format" default:"json" doc:"how it is logged: json or text"`
+	} `key:"log"`
+
+	HTTP struct {
+		ReadHeaderTimeout Duration `key:"read_header_timeout" default:"5s" doc:"how long a request's header may take"`
+		ReadTimeout       Duration `key:"read_timeout" default:"10s" doc:"how long a request may take to arrive"`
+		WriteTimeout      Duration `key:"write_timeout" default:"15s" doc:"how long a request may take altogether"`
+		IdleTimeout       Duration `key:"idle_timeout" default:"2m" doc:"how long a connection is kept without a request"`
+		RequestTimeout    Duration `key:"request_timeout" default:"8s" doc:"how long answering may take, the database included; then it is a 503"`
+		ShutdownTimeout   Duration `key:"shutdown_timeout" default:"15s" doc:"how long requests under way are waited for when stopping"`
+		MaxBody           Size     `key:"max_body" default:"64KiB" doc:"the largest request body"`
+		MaxHeader         Size     `key:"max_header" default:"16KiB" doc:"the largest request header"`
+		TrustedProxies    Prefixes `key:"trusted_proxies" doc:"addresses or networks of proxies whose X-Forwarded-For is believed"`
+		CORSOrigins       Origins  `key:"cors_origins" default:"*" doc:"web origins whose scripts may fetch keys and tokens; * is all"`
+	} `key:"http"`
+
+	Pool struct {
+		MaxOpen     int      `key:"max_open" default:"16" doc:"how many database connections there may be"`
+		MaxIdle     int      `key:"max_idle" default:"8" doc:"how many of them stay open unused"`
+		MaxLifetime Duration `key:"max_lifetime" default:"30m" doc:"after how long a connection is replaced"`
+	} `key:"pool"`
+
+	Tokens struct {
+		AccessTTL Duration `key:"access_ttl" default:"15m" doc:"life of an access token, for APIs that set none; 1m to 24h"`
+		Skew      Duration `key:"skew" default:"30s" doc:"how far the clocks of servers and verifiers may be apart; up to 5m"`
+	} `key:"tokens"`
+
+	Keys struct {
+		Bits          int      `key:"bits" default:"2048" doc:"size of new RSA keys: 2048, 3072 or 4096"`
+		RotateEvery   Duration `key:"rotate_every" default:"30d" doc:"how long a key signs; a change holds for keys made from then on"`
+		JWKSMaxAge    Duration `key:"jwks_max_age" default:"5m" doc:"for how long verifiers may keep the key set; 10s to 24h"`
+		VerifierCache Duration `key:"verifier_cache" default:"10m" doc:"for how long common verifiers keep it whatever they are told"`
+	} `key:"keys"`
+
+	Changes struct {
+		Staleness Duration `key:"staleness" default:"2s" doc:"how long a change may take to reach every server process; 100ms to 1m"`
+		Retention Duration `key:"retention" default:"24h" doc:"for how long the log of changes is kept for processes that were away"`
+	} `key:"changes"`
+
+	Throttle struct {
+		ClientFailures int      `key:"client_failures" default:"20" doc:"failed authentications of a client from one address within the window before they are answered with 429"`
+		Window         Duration `key:"window" default:"1m" doc:"the window in which failures are counted"`
+	} `key:"throttle"`
+
+	Purge struct {
+		Interval Duration `key:"interval" default:"1m" doc:"how often what has expired is deleted"`
+		Batch    int      `key:"batch" default:"500" doc:"how many rows are deleted at a time"`
+	} `key:"purge"`
+
+	sources map[string]source
+}
+
+// Prefixes is a list of networks.
+type Prefixes []netip.Prefix
+
+// Origins is a list of web origins, or "*".
+type Origins []string
+
+// Format is a format of the log: json or text.
+type Format string

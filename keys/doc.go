@@ -1,0 +1,20 @@
+// Package keys owns the signing keys: when each signs and is published, how
+// its private half is kept, and what it signed.
+//
+//	Maintain, Rotate, Withdraw → decide on records → Store.ChangeKeys, one commit
+//	Reload                     → records → snapshot: schedule, public keys, JWKS
+//	Sign, Verify, JWKS         → snapshot alone; no database, no lock
+//
+// A record holds times, and its state follows from them and the clock:
+//
+//	published ──SignsFrom──▶ active ──next key's SignsFrom──▶ retired ──▶ gone
+//	     └────────────────────── withdrawn ◀──────────────────────┘
+//
+// So a rotation is no event: the clock passes SignsFrom, and every process,
+// knowing the same times, signs with the next key. What is written is the key
+// after that, long before it is needed, by an insert that is unique on (ring,
+// ordinal): of two processes one succeeds, and neither holds a lease.
+//
+// The package does not know what is in a token; package tokens does. It
+// imports nothing of ours.
+package keys

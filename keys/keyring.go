@@ -1,0 +1,176 @@
+package keys
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// ErrNoSigningKey: no key of the ring may sign now.
+var ErrNoSigningKey = errors.New("no key of the ring signs now")
+
+// Keyring is both rings. Its methods are safe for concurrent use.
+type Keyring struct {
+	store  Store
+	master *MasterKey
+	policy Policy
+	now    func() time.Time
+
+	reloading sync.Mutex
+	held      atomic.Pointer[snapshot]
+}
+
+// New returns the rings in store; Reload or Maintain loads them. master may be
+// nil for what only reads and verifies.
+func New(store Store, master *MasterKey, p Policy, now func() time.Time) *Keyring {
+	k := &Keyring{store: store, master: master, policy: p, now: now}
+	k.held.Store(&snapshot{})
+	return k
+}
+
+// snapshot is the rings as last read. It holds the schedule, so a rotation
+// needs no new one.
+type snapshot struct {
+	records []Record
+	// verifying holds the keys that verify, by ring.
+	verifying map[Ring]KeySet
+	// signing holds the keys that sign, or will, by ring, in order.
+	signing map[Ring][]*signingKey
+	// jwks is rebuilt when a key in it is gone.
+	jwks atomic.Pointer[jwksDocument]
+}
+
+type signingKey struct {
+	kid     string
+	from    time.Time
+	private *rsa.PrivateKey
+	// signers by typ: the headers differ.
+	signers sync.Map
+}
+
+// Reload reads the rings. A private key that the master key does not open is
+// ErrMasterKey.
+func (k *Keyring) Reload(ctx context.Context) error {
+	// One at a time, or what was read first could be held last.
+	k.reloading.Lock()
+	defer k.reloading.Unlock()
+	records, err := k.store.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	next := &snapshot{records: records, verifying: map[Ring]KeySet{}, signing: map[Ring][]*signingKey{}}
+	before := k.held.Load()
+	for _, s := range statuses(records, k.policy, k.now()) {
+		if s.State == Withdrawn {
+			continue
+		}
+		public, err := parsePublic(s.record)
+		if err != nil {
+			return err
+		}
+		set, ok := next.verifying[s.Ring]
+		if !ok {
+			set = KeySet{keys: map[string]verificationKey{}}
+			next.verifying[s.Ring] = set
+		}
+		set.keys[s.KID] = verificationKey{public, s.GoneAt}
+		if k.master == nil || s.record.Sealed == nil || s.State != Published && s.State != Active {
+			continue
+		}
+		sk := before.signer(s.Ring, s.KID)
+		if sk == nil || !sk.from.Equal(s.SignsFrom) {
+			if sk, err = k.unseal(s.record); err != nil {
+				return err
+			}
+		}
+		next.signing[s.Ring] = append(next.signing[s.Ring], sk)
+	}
+	for _, list := range next.signing {
+		slices.SortFunc(list, func(a, b *signingKey) int { return a.from.Compare(b.from) })
+	}
+	k.held.Store(next)
+	return nil
+}
+
+func (s *snapshot) signer(ring Ring, kid string) *signingKey {
+	for _, sk := range s.signing[ring] {
+		if sk.kid == kid {
+			return sk
+		}
+	}
+	return nil
+}
+
+func (k *Keyring) unseal(r Record) (*signingKey, error) {
+	der, err := k.master.open(r.Ring, r.KID, r.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	private, ok := key.(*rsa.PrivateKey)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("the private half of signing key %s cannot be read", r.KID)
+	}
+	return &signingKey{kid: r.KID, from: r.SignsFrom, private: private}, nil
+}
+
+func parsePublic(r Record) (*rsa.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(r.Public)
+	public, ok := key.(*rsa.PublicKey)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("the public half of signing key %s cannot be read", r.KID)
+	}
+	return public, nil
+}
+
+// Sign returns claims, which are JSON, as a JWS in compact serialisation (RFC
+// 7515 section 7.1), signed with RS256 by the key of the ring that signs now.
+func (k *Keyring) Sign(ring Ring, typ string, claims []byte) (string, error) {
+	list := k.held.Load().signing[ring]
+	now := k.now()
+	for _, sk := range slices.Backward(list) {
+		if !now.Before(sk.from) {
+			return sk.sign(typ, claims)
+		}
+	}
+	return "", fmt.Errorf("%w: %s", ErrNoSigningKey, ring)
+}
+
+func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
+	signer, ok := sk.signers.Load(typ)
+	if !ok {
+		made, err := jose.NewSigner(
+			jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: sk.private, KeyID: sk.kid}},
+			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+		if err != nil {
+			return "", fmt.Errorf("sign: %w", err)
+		}
+		signer, _ = sk.signers.LoadOrStore(typ, made)
+	}
+	jws, err := signer.(jose.Signer).Sign(claims)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	return jws.CompactSerialize()
+}
+
+// Verify checks a token that a key of the ring is to have signed, with that
+// `typ`. What is refused is ErrInvalidToken.
+func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
+	return k.held.Load().verifying[ring].verify(token, typ, k.now())
+}
+
+// List returns all keys with their states, by ring and in the order in which
+// they sign.
+func (k *Keyring) List() []Status {
+	all := statuses(k.held.Load().records, k.policy, k.now())
+	return append(ringOf(all, Refresh).all, ringOf(all, Tokens).all...)
+}

@@ -1,0 +1,326 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrNotFound: there is no key with that kid.
+	ErrNotFound = errors.New("no such key")
+	// ErrEnded: the key is withdrawn or gone already.
+	ErrEnded = errors.New("the key has ended already")
+	// ErrTooFresh: the next key was published so recently that verifiers may
+	// not know it yet.
+	ErrTooFresh = errors.New("verifiers cannot all know the next key yet")
+)
+
+// attempts is how often a decision is made anew because another process was
+// faster; each time, at least one process got ahead.
+const attempts = 10
+
+// decide reads the records and commits what plan makes of them; a plan without
+// changes is nil. If another process decided first, it starts over.
+func (k *Keyring) decide(ctx context.Context, plan func(now time.Time, all []Status) (*Change, error)) error {
+	for range attempts {
+		records, err := k.store.SigningKeys(ctx)
+		if err != nil {
+			return err
+		}
+		// What is stored has milliseconds; what is decided should not differ
+		// from what is read back.
+		now := k.now().Truncate(time.Millisecond)
+		change, err := plan(now, statuses(records, k.policy, now))
+		if err != nil || change == nil {
+			return err
+		}
+		change.At = now
+		err = k.store.ChangeKeys(ctx, *change)
+		if errors.Is(err, ErrRaced) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return k.Reload(ctx)
+	}
+	return fmt.Errorf("%w, %d times over", ErrRaced, attempts)
+}
+
+// Maintain sees to it that each ring has a key that signs and one to follow it,
+// destroys private keys that will sign no more, and forgets keys that are gone.
+// The server calls it when it starts, and then every now and again.
+func (k *Keyring) Maintain(ctx context.Context) error {
+	for _, ring := range []Ring{Tokens, Refresh} {
+		err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+			return k.planNext(now, ringOf(all, ring), ring)
+		})
+		if err != nil {
+			return err
+		}
+		err = k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+			return k.planCleaning(now, ringOf(all, ring), ring), nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// server is the actor of what Maintain does.
+const server = "server"
+
+// planNext fills the places that are empty: the key that signs, which is empty
+// at the very start, and the one to follow.
+func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, error) {
+	if r.active != nil && r.next != nil {
+		return nil, nil
+	}
+	c := &Change{Actor: server, Action: ActionCreate}
+	from := now
+	if r.active == nil {
+		first, err := k.generate(ring, r.last+1, now, now)
+		if err != nil {
+			return nil, err
+		}
+		c.Insert, c.KID = append(c.Insert, first), first.KID
+	} else {
+		from = r.active.SignsFrom
+	}
+	if r.next == nil {
+		next, err := k.generate(ring, r.last+1+int64(len(c.Insert)), now, k.dueAfter(ring, from, now))
+		if err != nil {
+			return nil, err
+		}
+		c.Insert, c.KID = append(c.Insert, next), next.KID
+	}
+	return c, nil
+}
+
+// dueAfter is when a key that is published now begins to sign, after one that
+// began at from.
+func (k *Keyring) dueAfter(ring Ring, from, now time.Time) time.Time {
+	due, earliest := from.Add(k.policy.RotateEvery), now.Add(k.policy.PublishAhead(ring))
+	if due.Before(earliest) {
+		return earliest
+	}
+	return due
+}
+
+// planCleaning destroys what can only do harm any more.
+func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
+	c := &Change{Actor: server, Action: ActionDestroy}
+	for _, s := range r.all {
+		over := s.GoneAt
+		if s.State == Withdrawn {
+			over = s.WithdrawnAt.Add(k.policy.keep())
+		}
+		switch {
+		case s.State != Withdrawn && s.State != Retired && s.State != Gone:
+		case now.After(over) && s.record.Ordinal != r.last:
+			c.Delete, c.KID = append(c.Delete, s.KID), s.KID
+		case s.State == Retired && s.record.Sealed != nil && now.After(s.RetiresAt.Add(k.policy.keepPrivate(ring))):
+			c.Destroy, c.KID = append(c.Destroy, s.KID), s.KID
+		}
+	}
+	if c.KID == "" {
+		return nil
+	}
+	return c
+}
+
+// keepPrivate is for how long a retired key could still have to sign: an
+// instance that is behind, or whose clock is, signs with it.
+func (p Policy) keepPrivate(Ring) time.Duration { return p.Staleness + p.Skew }
+
+// RotateOptions say how to rotate.
+type RotateOptions struct {
+	// Now lets the next key sign at once rather than when every verifier must
+	// know it.
+	Now bool
+	// Force, with Now, accepts that some verifiers do not know it yet.
+	Force         bool
+	Actor, Reason string
+}
+
+// Rotate lets the next key of a ring sign, and returns its status. Returns
+// ErrTooFresh.
+func (k *Keyring) Rotate(ctx context.Context, ring Ring, o RotateOptions) (Status, error) {
+	if err := k.Maintain(ctx); err != nil {
+		return Status{}, err
+	}
+	var kid string
+	err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+		r := ringOf(all, ring)
+		if r.active == nil || r.next == nil {
+			return nil, ErrRaced // since Maintain; whoever was faster goes on
+		}
+		kid = r.next.KID
+		ready := r.next.PublishedAt.Add(k.policy.PublishAhead(ring))
+		to := now
+		switch {
+		case o.Now && now.Before(ready) && !o.Force:
+			return nil, k.tooFresh(r.next, ready)
+		case !o.Now && now.Before(ready):
+			to = ready
+		}
+		if !to.Before(r.next.SignsFrom) {
+			return nil, nil // it is due no later anyway
+		}
+		c := &Change{
+			Actor: o.Actor, Action: ActionRotate, Reason: o.Reason, KID: kid,
+			Move: []Move{{KID: kid, From: r.next.SignsFrom, To: to}},
+		}
+		if to.After(now) {
+			return c, nil // Maintain inserts the key after it when it signs
+		}
+		return c, k.insertSuccessor(c, ring, r.last+1, now)
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	for _, s := range k.List() {
+		if s.KID == kid {
+			return s, nil
+		}
+	}
+	return Status{}, fmt.Errorf("%w: %s", ErrNotFound, kid)
+}
+
+// insertSuccessor adds to a change the key that follows one which signs from
+// now on.
+func (k *Keyring) insertSuccessor(c *Change, ring Ring, ordinal int64, now time.Time) error {
+	next, err := k.generate(ring, ordinal, now, k.dueAfter(ring, now, now))
+	if err != nil {
+		return err
+	}
+	c.Insert = append(c.Insert, next)
+	return nil
+}
+
+func (k *Keyring) tooFresh(next *Status, ready time.Time) error {
+	return fmt.Errorf("%w: key %s was published at %s, and some may keep an older key set until %s; wait until then, or use --force and accept that they refuse new tokens until they fetch the key set",
+		ErrTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
+}
+
+// WithdrawOptions say how to withdraw.
+type WithdrawOptions struct {
+	// Force accepts that some verifiers do not know the next key yet.
+	Force         bool
+	Actor, Reason string
+}
+
+// Withdraw ends a key, and with it all that it signed. If it is the one that
+// signs, the next takes over in the same commit; a fresh one is published.
+// Returns ErrNotFound, ErrEnded or ErrTooFresh.
+func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) error {
+	return k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+		i := indexOf(all, kid)
+		if i < 0 {
+			return nil, ErrNotFound
+		}
+		ring := all[i].Ring
+		r := ringOf(all, ring)
+		c := &Change{
+			Actor: o.Actor, Action: ActionWithdraw, Reason: o.Reason, KID: kid,
+			Withdraw: true, Destroy: []string{kid},
+		}
+		switch all[i].State {
+		case Withdrawn, Gone:
+			return nil, fmt.Errorf("%w: it is %s", ErrEnded, all[i].State)
+		case Retired:
+			return c, nil
+		case Published:
+			replacement, err := k.generate(ring, r.last+1, now, k.dueAfter(ring, all[i].SignsFrom.Add(-k.policy.RotateEvery), now))
+			c.Insert = append(c.Insert, replacement)
+			return c, err
+		}
+		if r.next == nil {
+			heir, err := k.generate(ring, r.last+1, now, now)
+			if err != nil {
+				return nil, err
+			}
+			c.Insert = append(c.Insert, heir)
+		} else {
+			ready := r.next.PublishedAt.Add(k.policy.PublishAhead(ring))
+			if now.Before(ready) && !o.Force {
+				return nil, k.tooFresh(r.next, ready)
+			}
+			c.Move = append(c.Move, Move{KID: r.next.KID, From: r.next.SignsFrom, To: now})
+		}
+		return c, k.insertSuccessor(c, ring, r.last+1+int64(len(c.Insert)), now)
+	})
+}
+
+func indexOf(all []Status, kid string) int {
+	for i, s := range all {
+		if s.KID == kid {
+			return i
+		}
+	}
+	return -1
+}
+
+// Reseal seals every private key under the newest key of the master key, and
+// returns how many there are.
+func (k *Keyring) Reseal(ctx context.Context, actor string) (n int, err error) {
+	err = k.decide(ctx, func(_ time.Time, all []Status) (*Change, error) {
+		c := &Change{Actor: actor, Action: ActionReseal, Reseal: map[string][]byte{}}
+		for _, s := range all {
+			if s.record.Sealed == nil {
+				continue
+			}
+			private, err := k.master.open(s.Ring, s.KID, s.record.Sealed)
+			if err != nil {
+				return nil, err
+			}
+			if c.Reseal[s.KID], err = k.master.seal(s.Ring, s.KID, private); err != nil {
+				return nil, err
+			}
+		}
+		if n = len(c.Reseal); n == 0 {
+			return nil, nil
+		}
+		return c, nil
+	})
+	return n, err
+}
+
+// generate makes a key. It takes a while, and so happens before any
+// transaction.
+func (k *Keyring) generate(ring Ring, ordinal int64, published, signsFrom time.Time) (Record, error) {
+	if k.master == nil {
+		return Record{}, fmt.Errorf("%w: none was given, and a new signing key must be sealed", ErrMasterKey)
+	}
+	private, err := generateRSA(k.policy.Bits)
+	if err != nil {
+		return Record{}, fmt.Errorf("generate a signing key: %w", err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	if err != nil {
+		return Record{}, fmt.Errorf("generate a signing key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return Record{}, fmt.Errorf("generate a signing key: %w", err)
+	}
+	kid := rand.Text()
+	sealed, err := k.master.seal(ring, kid, der)
+	if err != nil {
+		return Record{}, fmt.Errorf("seal a signing key: %w", err)
+	}
+	return Record{
+		KID: kid, Ring: ring, Ordinal: ordinal, Public: public, Sealed: sealed,
+		PublishedAt: published, SignsFrom: signsFrom,
+	}, nil
+}
+
+// generateRSA is replaced in tests by a stock of keys made once: making them
+// under the race detector takes seconds.
+var generateRSA = func(bits int) (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) }

@@ -1,0 +1,160 @@
+package keys
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is where a key is in its life.
+type State string
+
+// The states there are.
+const (
+	Published State = "published" // in the key set; does not sign yet
+	Active    State = "active"    // signs
+	Retired   State = "retired"   // signs no more; what it signed may be alive
+	Gone      State = "gone"      // all that it signed has expired
+	Withdrawn State = "withdrawn" // refused, with all that it signed
+)
+
+// Policy is how long things take.
+type Policy struct {
+	// Bits is the size of new RSA keys.
+	Bits int
+	// RotateEvery is how long a key signs.
+	RotateEvery time.Duration
+	// JWKSMaxAge is for how long the key set may be cached.
+	JWKSMaxAge time.Duration
+	// VerifierCache is for how long common verifiers keep it whatever they are
+	// told.
+	VerifierCache time.Duration
+	// Staleness is how far a process can be behind the database.
+	Staleness time.Duration
+	// Skew is how far clocks can be apart.
+	Skew time.Duration
+	// LongestToken is the longest life of anything that a key of the ring
+	// Tokens signs.
+	LongestToken time.Duration
+}
+
+// PublishAhead is how long a key of a ring is published before it may sign:
+// until every verifier, and every instance, must have seen it.
+func (p Policy) PublishAhead(ring Ring) time.Duration {
+	ahead := p.Staleness + p.Skew
+	if ring == Tokens {
+		ahead += p.JWKSMaxAge + p.VerifierCache
+	}
+	return ahead
+}
+
+// keep is how long a key verifies after it has last signed.
+func (p Policy) keep() time.Duration { return p.LongestToken + p.Skew + p.Staleness }
+
+// Status is a key with the state that follows from its times.
+type Status struct {
+	KID   string
+	Ring  Ring
+	State State
+
+	PublishedAt, SignsFrom time.Time
+	// RetiresAt is when the next key begins to sign, which may lie ahead; zero
+	// while there is none.
+	RetiresAt time.Time
+	// GoneAt is when the last token that the key signed will have expired;
+	// zero while RetiresAt is.
+	GoneAt time.Time
+	// WithdrawnAt is zero unless the key was withdrawn.
+	WithdrawnAt time.Time
+
+	record Record
+}
+
+// bySigning orders keys as they sign.
+func bySigning(a, b Record) int {
+	return cmp.Or(a.SignsFrom.Compare(b.SignsFrom), cmp.Compare(a.Ordinal, b.Ordinal))
+}
+
+// statuses computes the state of each record at a moment. It is total: any
+// records have states, and every process computes the same.
+func statuses(records []Record, p Policy, now time.Time) []Status {
+	list := make([]Status, len(records))
+	for i, r := range records {
+		s := Status{
+			KID: r.KID, Ring: r.Ring, record: r,
+			PublishedAt: r.PublishedAt, SignsFrom: r.SignsFrom, WithdrawnAt: r.WithdrawnAt,
+		}
+		if next := successorOf(r, records); next != nil {
+			s.RetiresAt = next.SignsFrom
+			s.GoneAt = next.SignsFrom.Add(p.keep())
+		}
+		switch {
+		case !r.WithdrawnAt.IsZero():
+			s.State, s.RetiresAt, s.GoneAt = Withdrawn, time.Time{}, time.Time{}
+		case now.Before(r.SignsFrom):
+			s.State = Published
+		case s.RetiresAt.IsZero() || now.Before(s.RetiresAt):
+			s.State = Active
+		case now.Before(s.GoneAt):
+			s.State = Retired
+		default:
+			s.State = Gone
+		}
+		list[i] = s
+	}
+	return list
+}
+
+// successorOf returns the key that signs after r: of its ring's keys that are
+// not withdrawn, the first after it.
+func successorOf(r Record, records []Record) *Record {
+	var next *Record
+	for i, other := range records {
+		if other.Ring == r.Ring && other.WithdrawnAt.IsZero() && bySigning(r, other) < 0 &&
+			(next == nil || bySigning(other, *next) < 0) {
+			next = &records[i]
+		}
+	}
+	return next
+}
+
+// ringStatus is one ring as a decision sees it.
+type ringStatus struct {
+	all []Status
+	// active signs now; nil if none does or if its private key is gone.
+	active *Status
+	// next signs after it; nil if there is none.
+	next *Status
+	last int64 // the highest ordinal
+}
+
+func ringOf(all []Status, ring Ring) ringStatus {
+	var r ringStatus
+	for _, s := range all {
+		if s.Ring != ring {
+			continue
+		}
+		r.all = append(r.all, s)
+		r.last = max(r.last, s.record.Ordinal)
+	}
+	slices.SortFunc(r.all, func(a, b Status) int { return bySigning(a.record, b.record) })
+	for i, s := range r.all {
+		switch {
+		case s.State == Active && s.record.Sealed != nil:
+			r.active = &r.all[i]
+		case s.State == Published && r.next == nil:
+			r.next = &r.all[i]
+		}
+	}
+	return r
+}
+
+// ParseRing returns the ring with that name.
+func ParseRing(name string) (Ring, error) {
+	switch r := Ring(name); r {
+	case Tokens, Refresh:
+		return r, nil
+	}
+	return "", fmt.Errorf("there is no ring %q; there are %s and %s", name, Tokens, Refresh)
+}

@@ -1,0 +1,98 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Ring names one of the two sets of keys. They never mix: a token signed by
+// one ring is not a token of the other, whatever its claims say.
+type Ring string
+
+const (
+	// Tokens signs what anyone may check: access and ID tokens. Its public
+	// keys are the JWKS.
+	Tokens Ring = "tokens"
+	// Refresh signs what only this server reads. Its keys are published
+	// nowhere, so no resource server can take a refresh token for an access
+	// token, whatever it forgets to check.
+	Refresh Ring = "refresh"
+)
+
+// ErrRaced: another process made the same decision first; read again.
+var ErrRaced = errors.New("another process changed the key ring first")
+
+// Record is a signing key as stored. Its state is computed from these times
+// and never stored, so all processes agree on it without talking.
+type Record struct {
+	// KID is the key id in the header of what the key signs.
+	KID  string
+	Ring Ring
+	// Ordinal counts the keys of a ring from 1. (Ring, Ordinal) is unique:
+	// that is what lets two processes rotate exactly once without a lease.
+	Ordinal int64
+	// Public is the public key, PKIX DER.
+	Public []byte
+	// Sealed is the private key, PKCS #8 DER, encrypted under the master key;
+	// nil once destroyed.
+	Sealed      []byte
+	PublishedAt time.Time
+	// SignsFrom is when the key begins to sign, until the next begins.
+	SignsFrom time.Time
+	// WithdrawnAt is zero unless the key was withdrawn.
+	WithdrawnAt time.Time
+}
+
+// Action names a kind of change to a ring, for the audit.
+type Action string
+
+// The actions there are.
+const (
+	ActionCreate   Action = "key.create"
+	ActionRotate   Action = "key.rotate"
+	ActionWithdraw Action = "key.withdraw"
+	ActionReseal   Action = "key.reseal"
+	ActionDestroy  Action = "key.destroy"
+)
+
+// Change is one decision over the rings, committed whole or not at all.
+type Change struct {
+	At     time.Time
+	Actor  string
+	Action Action
+	Reason string
+	// KID is the key that the decision is about.
+	KID string
+
+	// Withdraw sets WithdrawnAt of KID to At, if it is not withdrawn already;
+	// otherwise the change is refused with ErrRaced.
+	Withdraw bool
+	// Move sets SignsFrom of keys, each on condition that it still is what was
+	// read, that the key is not withdrawn; otherwise ErrRaced.
+	Move []Move
+	// Insert adds keys; a taken (ring, ordinal) is ErrRaced.
+	Insert []Record
+	// Reseal replaces the sealed private key of keys that still have one; a
+	// key without one any more is passed over.
+	Reseal map[string][]byte
+	// Destroy erases the sealed private key of these.
+	Destroy []string
+	// Delete removes these rows.
+	Delete []string
+}
+
+// Move is a change of the time at which a key begins to sign.
+type Move struct {
+	KID      string
+	From, To time.Time
+}
+
+// Store keeps the records. Each committed change takes a number of the change
+// sequence and writes an audit event, in its own transaction.
+type Store interface {
+	// SigningKeys returns all records, ordered by ring and ordinal.
+	SigningKeys(ctx context.Context) ([]Record, error)
+	// ChangeKeys commits a decision, or returns ErrRaced and changes nothing.
+	ChangeKeys(ctx context.Context, c Change) error
+}

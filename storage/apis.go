@@ -1,0 +1,120 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+type apiRow struct {
+	ID       string `gorm:"column:id;primaryKey"`
+	Audience string `gorm:"column:audience;not null"`
+	Name     string `gorm:"column:name;not null"`
+	// Scopes is a JSON list.
+	Scopes      string `gorm:"column:scopes;not null"`
+	AccessTTLMS int64  `gorm:"column:access_ttl_ms;not null"`
+	CreatedMS   int64  `gorm:"column:created_ms;not null"`
+}
+
+func (apiRow) TableName() string { return "apis" }
+
+func newAPIRow(a apis.API) (apiRow, error) {
+	scopes, err := list(a.Scopes)
+	return apiRow{
+		ID:          a.ID,
+		Audience:    a.Audience,
+		Name:        a.Name,
+		Scopes:      scopes,
+		AccessTTLMS: a.AccessTTL.Milliseconds(),
+		CreatedMS:   ms(a.CreatedAt),
+	}, err
+}
+
+func (r apiRow) api() (apis.API, error) {
+	scopes, err := unlist(r.Scopes)
+	return apis.API{
+		ID:        r.ID,
+		Audience:  r.Audience,
+		Name:      r.Name,
+		Scopes:    scopes,
+		AccessTTL: time.Duration(r.AccessTTLMS) * time.Millisecond,
+		CreatedAt: at(r.CreatedMS),
+	}, err
+}
+
+// APIs implements apis.Store.
+func (s *Store) APIs(ctx context.Context) ([]apis.API, error) {
+	const op = "list APIs"
+	var rows []apiRow
+	if err := s.reading(ctx).Order("audience").Find(&rows).Error; err != nil {
+		return nil, fault(op, err)
+	}
+	list := make([]apis.API, len(rows))
+	for i, r := range rows {
+		var err error
+		if list[i], err = r.api(); err != nil {
+			return nil, fault(op, err)
+		}
+	}
+	return list, nil
+}
+
+// CreateAPI implements apis.Store. An API with bytes that not every engine can
+// store is apis.ErrInvalid.
+func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error {
+	const op = "create API"
+	row, err := newAPIRow(a)
+	if err != nil {
+		return fault(op, err)
+	}
+	if !isText(row.ID) || !isText(row.Audience) || !isText(row.Name) {
+		return answer(op, a.Audience, refuse(fmt.Errorf("%w: it contains bytes that are not text", apis.ErrInvalid)))
+	}
+	return s.change(ctx, op, changes.API, a.Audience, ev, func(tx *gorm.DB, _ changes.Number) error {
+		err := tx.Create(&row).Error
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			return refuse(apis.ErrExists)
+		}
+		return err
+	})
+}
+
+// DeleteAPI implements apis.Store.
+func (s *Store) DeleteAPI(ctx context.Context, audience string, ev audit.Event) error {
+	const op = "delete API"
+	if !isText(audience) {
+		return answer(op, audience, refuse(apis.ErrNotFound))
+	}
+	return s.change(ctx, op, changes.API, audience, ev, func(tx *gorm.DB, _ changes.Number) error {
+		return deleteAPI(tx, audience)
+	})
+}
+
+func deleteAPI(tx *gorm.DB, audience string) error {
+	deleted := tx.Exec(`
+		DELETE FROM apis
+		 WHERE audience = ?
+		   AND NOT EXISTS (SELECT 1 FROM client_audiences WHERE audience = ?)`,
+		audience, audience)
+	if errors.Is(deleted.Error, gorm.ErrForeignKeyViolated) {
+		return refuse(apis.ErrInUse)
+	}
+	if deleted.Error != nil || deleted.RowsAffected == 1 {
+		return deleted.Error
+	}
+	var n int64
+	if err := tx.Model(&apiRow{}).Where("audience = ?", audience).Count(&n).Error; err != nil {
+		return err
+	}
+	if n == 0 {
+		return refuse(apis.ErrNotFound)
+	}
+	return refuse(apis.ErrInUse)
+}

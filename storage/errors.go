@@ -1,0 +1,160 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/mattn/go-sqlite3"
+	"gorm.io/gorm"
+)
+
+// Fault says that the database did not do what it was asked, or did not say
+// whether it did. Its message names the operation and the kind of failure; it
+// never repeats what was asked for, as drivers do. The driver's error is behind
+// Unwrap, for errors.Is and errors.As and not for printing.
+type Fault struct {
+	op     string
+	detail string
+	cause  error
+}
+
+// fault makes a Fault of a driver's error, and nil of nil.
+func fault(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var already *Fault
+	if errors.As(err, &already) {
+		return err
+	}
+	return &Fault{op: op, detail: describe(err), cause: err}
+}
+
+func (f *Fault) Error() string { return fmt.Sprintf("storage: %s: %s", f.op, f.detail) }
+
+// Unwrap returns the driver's error, or the context's.
+func (f *Fault) Unwrap() error { return f.cause }
+
+// Unavailable tells the edge that this is a 503, without its importing this
+// package.
+func (f *Fault) Unavailable() bool { return true }
+
+// refusal carries an error that a contract names through the rollback of a
+// transaction.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func refuse(err error) error { return refusal{err} }
+
+// answer is the error of an operation on a subject: the contract's, with its
+// context, or a Fault, which leaves the subject out.
+func answer(op, subject string, err error) error {
+	var r refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &r) && subject == "":
+		return fmt.Errorf("%s: %w", op, r.error)
+	case errors.As(err, &r):
+		return fmt.Errorf("%s %q: %w", op, subject, r.error)
+	default:
+		return fault(op, err)
+	}
+}
+
+// describe says what kind of error a driver returned. Only such messages are
+// repeated as cannot contain a parameter.
+func describe(err error) string {
+	var (
+		connecting *pgconn.ConnectError
+		pg         *pgconn.PgError
+		my         *mysqldriver.MySQLError
+		lite       sqlite3.Error
+		network    *net.OpError
+	)
+	switch {
+	case errors.As(err, &connecting):
+		return strings.Join(strings.Fields(connecting.Error()), " ")
+	case errors.As(err, &pg):
+		return describePostgres(pg)
+	case errors.As(err, &my):
+		return describeMySQL(my)
+	case errors.As(err, &lite):
+		// SQLite names tables and columns, never values.
+		return "SQLite: " + lite.Error()
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timed out"
+	case errors.As(err, &network):
+		return network.Error()
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysqldriver.ErrInvalidConn),
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone), errors.Is(err, pgconn.ErrConnClosed),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was lost"
+	case errors.Is(err, gorm.ErrDuplicatedKey):
+		return "duplicate key"
+	case errors.Is(err, gorm.ErrForeignKeyViolated):
+		return "foreign key violated"
+	case errors.Is(err, sql.ErrNoRows):
+		return "a row that must be there is missing"
+	default:
+		return fmt.Sprintf("%T", err)
+	}
+}
+
+func describePostgres(err *pgconn.PgError) string {
+	if len(err.Code) == 5 {
+		switch err.Code[:2] {
+		// Data exceptions and violated constraints quote values.
+		case "08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "XX":
+			return fmt.Sprintf("PostgreSQL: %s (SQLSTATE %s)", err.Message, err.Code)
+		}
+	}
+	return "PostgreSQL: SQLSTATE " + err.Code
+}
+
+func describeMySQL(err *mysqldriver.MySQLError) string {
+	switch err.Number {
+	// Access, missing databases, tables, columns and privileges, too many
+	// connections, shutdown, read-only, lock wait, deadlock.
+	case 1040, 1044, 1045, 1049, 1053, 1054, 1142, 1143, 1146, 1205, 1213, 1227, 1290, 1792, 1836, 3159:
+		return fmt.Sprintf("MySQL: %s (error %d)", err.Message, err.Number)
+	}
+	return fmt.Sprintf("MySQL: error %d", err.Number)
+}
+
+// isRetryable reports whether the engine gave up a transaction only because of
+// others, leaving nothing behind. A lost connection is not of this kind: it may
+// have been lost after the commit.
+func isRetryable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "40001", "40P01", "55P03": // serialization, deadlock, lock timeout
+			return true
+		}
+	}
+	var my *mysqldriver.MySQLError
+	if errors.As(err, &my) {
+		switch my.Number {
+		case 1020, 1205, 1213: // changed since read, lock wait, deadlock
+			return true
+		}
+	}
+	return isBusy(err)
+}
+
+func isBusy(err error) bool {
+	var lite sqlite3.Error
+	return errors.As(err, &lite) && (lite.Code == sqlite3.ErrBusy || lite.Code == sqlite3.ErrLocked)
+}

@@ -1,0 +1,195 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	neturl "net/url"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+// behindProxy returns a Store that reaches its database through a proxy, and
+// one that reaches it without.
+func behindProxy(t *testing.T, e storagetest.Engine) (through, past *storage.Store, p *toxiproxy.Proxy) {
+	t.Helper()
+	if e.Kind == storage.SQLite {
+		t.Skip("SQLite is not reached over a network")
+	}
+	url := e.NewURL(t)
+	past = storagetest.Open(t, url)
+	if err := past.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), t.Name(), "127.0.0.1:0", u.Host)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	u.Host = p.Listen
+	through = storagetest.Open(t, u.String())
+	return through, past, p
+}
+
+func mustBeFault(t *testing.T, err error) {
+	t.Helper()
+	if !isFault(err) {
+		t.Fatalf("not a fault: %v", err)
+	}
+}
+
+func isFault(err error) bool {
+	var fault *storage.Fault
+	return errors.As(err, &fault) && fault.Unavailable()
+}
+
+func event() audit.Event { return audit.Event{At: time.Now(), Actor: audit.Server} }
+
+func TestADatabaseThatWentAwayIsAFaultUntilItIsBack(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		s, _, p := behindProxy(t, e)
+		ctx := t.Context()
+		if err := s.CreateClient(ctx, clients.Client{ID: "a"}, event()); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			p.Stop()
+			for name, read := range storagetest.Reads(ctx, s) {
+				if err := read(); !isFault(err) {
+					t.Errorf("%s while the database is away: %v", name, err)
+				}
+			}
+			mustBeFault(t, s.CutClient(ctx, "a", event()))
+			mustBeFault(t, s.CreateClient(ctx, clients.Client{ID: "b"}, event()))
+
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for name, read := range storagetest.Reads(ctx, s) {
+				if err := read(); err != nil {
+					t.Errorf("%s after the database was back: %v", name, err)
+				}
+			}
+			if err := s.CutClient(ctx, "a", event()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		s, past, p := behindProxy(t, e)
+		ctx := t.Context()
+		acknowledged, faults := []string{}, 0
+		// Cut after ever more bytes of the answers, so at ever later places in
+		// the transaction; and between, at others in the questions.
+		for i := range 80 {
+			direction := []string{"downstream", "upstream"}[i%2]
+			toxic := fmt.Sprintf(`{"name": "cut", "type": "limit_data", "stream": %q, "attributes": {"bytes": %d}}`,
+				direction, i*i/4)
+			if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+				t.Fatal(err)
+			}
+			jti := fmt.Sprint("jti ", i)
+			err := s.CutToken(ctx, jti, time.Now().Add(time.Hour), event())
+			if err == nil {
+				acknowledged = append(acknowledged, jti)
+			} else {
+				faults++
+				mustBeFault(t, err)
+			}
+			if err := p.Toxics.RemoveToxic(ctx, "cut"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if faults == 0 || len(acknowledged) == 0 {
+			t.Errorf("%d faults and %d cuts: the test does not test what it should", faults, len(acknowledged))
+		}
+		for _, jti := range acknowledged {
+			st, err := past.Standing(ctx, revocation.Question{JTI: jti})
+			if err != nil || !st.TokenCut {
+				t.Errorf("%s was acknowledged and does not hold: %v", jti, err)
+			}
+		}
+		// What was not acknowledged happened whole or not at all.
+		list, err := past.ChangesAfter(ctx, 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, err := past.AuditEvents(ctx, audit.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) != len(list) {
+			t.Errorf("%d changes, %d events", len(list), len(events))
+		}
+		for i, c := range list {
+			if c.Number != changes.Number(i+1) {
+				t.Fatalf("number %d where %d was to come", c.Number, i+1)
+			}
+		}
+		// And the Store is well again.
+		for range 3 {
+			if err := s.CutEverything(ctx, event()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestADatabaseThatDoesNotAnswerIsAFaultInTime(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		s, _, p := behindProxy(t, e)
+		if err := s.CutEverything(t.Context(), event()); err != nil {
+			t.Fatal(err)
+		}
+		silence := `{"name": "silence", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
+		if _, err := p.Toxics.AddToxicJson(strings.NewReader(silence)); err != nil {
+			t.Fatal(err)
+		}
+		for name, call := range map[string]func(context.Context) error{
+			"Standing": func(ctx context.Context) error {
+				_, err := s.Standing(ctx, revocation.Question{})
+				return err
+			},
+			"CutEverything": func(ctx context.Context) error { return s.CutEverything(ctx, event()) },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			start := time.Now()
+			err := call(ctx)
+			cancel()
+			mustBeFault(t, err)
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, errors.Unwrap(err))
+			}
+			if d := time.Since(start); d > 3*time.Second {
+				t.Errorf("%s took %v", name, d)
+			}
+		}
+		if err := p.Toxics.RemoveToxic(t.Context(), "silence"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CutEverything(t.Context(), event()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/keys"
+)
+
+type keyRow struct {
+	KID     string `gorm:"column:kid;primaryKey"`
+	Ring    string `gorm:"column:ring;not null"`
+	Ordinal int64  `gorm:"column:ordinal;not null"`
+	Public  []byte `gorm:"column:public;not null"`
+	// Sealed is NULL once destroyed.
+	Sealed      []byte `gorm:"column:sealed"`
+	PublishedMS int64  `gorm:"column:published_ms;not null"`
+	SignsFromMS int64  `gorm:"column:signs_from_ms;not null"`
+	WithdrawnMS *int64 `gorm:"column:withdrawn_ms"`
+}
+
+func (keyRow) TableName() string { return "signing_keys" }
+
+func newKeyRow(r keys.Record) keyRow {
+	return keyRow{
+		KID:         r.KID,
+		Ring:        string(r.Ring),
+		Ordinal:     r.Ordinal,
+		Public:      r.Public,
+		Sealed:      r.Sealed,
+		PublishedMS: ms(r.PublishedAt),
+		SignsFromMS: ms(r.SignsFrom),
+		WithdrawnMS: optionalMS(r.WithdrawnAt),
+	}
+}
+
+func (r keyRow) record() keys.Record {
+	return keys.Record{
+		KID:         r.KID,
+		Ring:        keys.Ring(r.Ring),
+		Ordinal:     r.Ordinal,
+		Public:      r.Public,
+		Sealed:      r.Sealed,
+		PublishedAt: at(r.PublishedMS),
+		SignsFrom:   at(r.SignsFromMS),
+		WithdrawnAt: optionalAt(r.WithdrawnMS),
+	}
+}
+
+// SigningKeys implements keys.Store.
+func (s *Store) SigningKeys(ctx context.Context) ([]keys.Record, error) {
+	var rows []keyRow
+	if err := s.reading(ctx).Order("ring, ordinal").Find(&rows).Error; err != nil {
+		return nil, fault("read signing keys", err)
+	}
+	records := make([]keys.Record, len(rows))
+	for i, r := range rows {
+		records[i] = r.record()
+	}
+	return records, nil
+}
+
+// ChangeKeys implements keys.Store. A change that turns out to change no row,
+// because another process did the same before, is keys.ErrRaced too: so there
+// is never an event of something that did not happen.
+func (s *Store) ChangeKeys(ctx context.Context, c keys.Change) error {
+	ev := audit.Event{
+		At:      c.At,
+		Actor:   audit.Actor(c.Actor),
+		Action:  audit.Action(c.Action),
+		Subject: c.KID,
+		Reason:  c.Reason,
+	}
+	return s.change(ctx, "change keys", changes.Key, c.KID, ev, func(tx *gorm.DB, _ changes.Number) error {
+		return changeKeys(tx, c)
+	})
+}
+
+func changeKeys(tx *gorm.DB, c keys.Change) error {
+	changed := int64(0)
+	// apply runs a statement; a condition is one that must affect a row.
+	apply := func(condition bool, statement *gorm.DB) error {
+		if statement.Error == nil && condition && statement.RowsAffected != 1 {
+			return refuse(keys.ErrRaced)
+		}
+		changed += statement.RowsAffected
+		return statement.Error
+	}
+
+	if c.Withdraw {
+		err := apply(true, tx.Exec(
+			"UPDATE signing_keys SET withdrawn_ms = ? WHERE kid = ? AND withdrawn_ms IS NULL",
+			ms(c.At), c.KID))
+		if err != nil {
+			return err
+		}
+	}
+	for _, m := range c.Move {
+		if err := moveKey(tx, m, apply); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Insert {
+		row := newKeyRow(r)
+		err := apply(true, tx.Create(&row))
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			return refuse(keys.ErrRaced)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, kid := range slices.Sorted(maps.Keys(c.Reseal)) {
+		err := apply(false, tx.Exec(
+			"UPDATE signing_keys SET sealed = ? WHERE kid = ? AND sealed IS NOT NULL",
+			c.Reseal[kid], kid))
+		if err != nil {
+			return err
+		}
+	}
+	for _, kid := range c.Destroy {
+		err := apply(false, tx.Exec(
+			"UPDATE signing_keys SET sealed = NULL WHERE kid = ? AND sealed IS NOT NULL", kid))
+		if err != nil {
+			return err
+		}
+	}
+	for _, kid := range c.Delete {
+		if err := apply(false, tx.Where("kid = ?", kid).Delete(&keyRow{})); err != nil {
+			return err
+		}
+	}
+	if changed == 0 {
+		return refuse(keys.ErrRaced)
+	}
+	return nil
+}
+
+func moveKey(tx *gorm.DB, m keys.Move, apply func(bool, *gorm.DB) error) error {
+	if ms(m.From) != ms(m.To) {
+		return apply(true, tx.Exec(
+			"UPDATE signing_keys SET signs_from_ms = ? WHERE kid = ? AND signs_from_ms = ? AND withdrawn_ms IS NULL",
+			ms(m.To), m.KID, ms(m.From)))
+	}
+	// To stay where it is: MySQL reports a row set to what it was as not
+	// affected, and the condition must hold all the same.
+	var n int64
+	err := tx.Model(&keyRow{}).
+		Where("kid = ? AND signs_from_ms = ? AND withdrawn_ms IS NULL", m.KID, ms(m.From)).Count(&n).Error
+	if err == nil && n == 0 {
+		return refuse(keys.ErrRaced)
+	}
+	return err
+}

@@ -1,0 +1,272 @@
+package storage_test
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/migrations"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+func TestAnEmptyDatabaseHasNoSchema(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		s := storagetest.Open(t, e.NewURL(t))
+		if err := s.CheckSchema(t.Context()); !errors.Is(err, storage.ErrNoSchema) {
+			t.Fatal(err)
+		}
+		status, err := s.MigrationStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}}, status); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+		// Looking has made no table.
+		if err := s.CheckSchema(t.Context()); !errors.Is(err, storage.ErrNoSchema) {
+			t.Fatal(err)
+		}
+		var fault *storage.Fault
+		if _, err := s.Clients(t.Context()); !errors.As(err, &fault) {
+			t.Fatalf("reading what is not there: %v", err)
+		}
+	})
+}
+
+func TestServersThatStartAtOnceMigrateOnce(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		for range 2 {
+			url := e.NewURL(t)
+			start := time.Now()
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					if out, err := migrateProcess(t, url).CombinedOutput(); err != nil {
+						t.Errorf("%v: %s", err, out)
+					}
+				})
+				all.Go(func() {
+					if err := migrateOnly(url); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			checkMigrated(t, url, start)
+		}
+	})
+}
+
+func TestAMigrationKilledInTheMiddleIsMadeGood(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		for range 4 {
+			url := e.NewURL(t)
+			start := time.Now()
+			p := migrateProcess(t, url)
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(rand.N(150 * time.Millisecond))
+			_ = p.Process.Kill()
+			_ = p.Wait()
+			if err := migrateOnly(url); err != nil {
+				t.Fatal(err)
+			}
+			checkMigrated(t, url, start)
+		}
+	})
+}
+
+// Where a schema change commits by itself, a process can be killed between any
+// two statements.
+func TestMySQLMigratesFromWhereverItStopped(t *testing.T) {
+	t.Parallel()
+	e := storagetest.Engines()[2]
+	for statements := range 6 {
+		url := e.NewURL(t)
+		start := time.Now()
+		s := storagetest.Open(t, url)
+		for _, statement := range []string{
+			"CREATE TABLE goose_db_version (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY," +
+				" version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp datetime NULL DEFAULT CURRENT_TIMESTAMP)",
+			"INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)",
+			"CREATE TABLE change_seq (id BIGINT NOT NULL PRIMARY KEY, n BIGINT NOT NULL) ENGINE = InnoDB",
+			"INSERT INTO change_seq (id, n) VALUES (1, 0)",
+			"CREATE TABLE server (id BIGINT NOT NULL PRIMARY KEY, epoch BIGINT NOT NULL, oldest_schema BIGINT NOT NULL)",
+		}[:statements] {
+			if _, err := storage.Pool(s).ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.CheckSchema(t.Context()); !errors.Is(err, storage.ErrNoSchema) {
+			t.Fatalf("after %d statements: %v", statements, err)
+		}
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatalf("after %d statements: %v", statements, err)
+		}
+		checkMigrated(t, url, start)
+	}
+}
+
+// migrateProcess returns a process that migrates a database.
+func migrateProcess(t *testing.T, url string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := exec.Command(self)
+	p.Env = append(os.Environ(), migrateURL+"="+url)
+	return p
+}
+
+// checkMigrated expects that each migration was applied once, and that changes
+// can be made.
+func checkMigrated(t *testing.T, url string, start time.Time) {
+	t.Helper()
+	s := storagetest.Open(t, url)
+	if err := s.CheckSchema(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	status, err := s.MigrationStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range status {
+		// The engines keep seconds.
+		if m.AppliedAt.Before(start.Add(-time.Second)) || m.AppliedAt.After(time.Now().Add(time.Second)) {
+			t.Errorf("migration %d was applied %v", m.Version, m.AppliedAt)
+		}
+	}
+	for query, want := range map[string]int{
+		"SELECT COUNT(*) FROM goose_db_version WHERE version_id = 1": 1,
+		"SELECT COUNT(*) FROM goose_db_version WHERE version_id = 0": 1,
+		"SELECT COUNT(*) FROM change_seq":                            1,
+		"SELECT COUNT(*) FROM server":                                1,
+	} {
+		var n int
+		if err := storage.Pool(s).QueryRowContext(t.Context(), query).Scan(&n); err != nil || n != want {
+			t.Errorf("%s: %d, %v", query, n, err)
+		}
+	}
+	if err := s.CutEverything(t.Context(), audit.Event{At: time.Now()}); err != nil {
+		t.Error(err)
+	}
+}
+
+// secondMigration is the schema of a newer binary, whose second migration is
+// the statements.
+func secondMigration(t *testing.T, e storagetest.Engine, statements string) fs.FS {
+	t.Helper()
+	now, err := migrations.FS(string(e.Kind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := fs.ReadFile(now, "00001_start.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fstest.MapFS{
+		"00001_start.sql":  {Data: first},
+		"00002_second.sql": {Data: []byte("-- +goose Up\n" + statements)},
+	}
+}
+
+func TestOlderAndNewerSchemas(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		ctx := t.Context()
+		url := e.NewURL(t)
+		older := storagetest.Open(t, url)
+		newer := open(t, url, storage.Built(storage.Options{}, secondMigration(t, e,
+			"CREATE TABLE extra (id INTEGER);\nALTER TABLE clients ADD COLUMN extra INTEGER;\n")))
+		check := func(s *storage.Store, want error) {
+			t.Helper()
+			if err := s.CheckSchema(ctx); !errors.Is(err, want) {
+				t.Fatalf("%v, not %v", err, want)
+			}
+		}
+		migrate := func(s *storage.Store, want error) {
+			t.Helper()
+			if err := s.Migrate(ctx); !errors.Is(err, want) {
+				t.Fatalf("%v, not %v", err, want)
+			}
+		}
+
+		migrate(older, nil)
+		check(older, nil)
+		check(newer, storage.ErrSchemaOlder)
+		if err := newer.CheckSchema(ctx); !strings.Contains(err.Error(), "ingam migrate up") {
+			t.Errorf("%q does not say what to do", err)
+		}
+		// A statement prepared before the table changes.
+		read := storagetest.Reads(ctx, older)["Clients"]
+		for range 3 {
+			if err := read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		migrate(newer, nil)
+		check(newer, nil)
+		// During an upgrade both run side by side.
+		check(older, nil)
+		migrate(older, nil)
+		for range 3 {
+			if err := read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		status, err := older.MigrationStatus(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(status) != 2 || status[1].Version != 2 || status[1].Name != "" || status[1].AppliedAt.IsZero() {
+			t.Errorf("the older binary sees %+v", status)
+		}
+
+		if _, err := storage.Pool(newer).ExecContext(ctx, "UPDATE server SET oldest_schema = 2"); err != nil {
+			t.Fatal(err)
+		}
+		check(newer, nil)
+		check(older, storage.ErrSchemaNewer)
+		migrate(older, storage.ErrSchemaNewer)
+	})
+}
+
+func TestAMigrationThatFailsCanBeRepaired(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		url := e.NewURL(t)
+		broken := open(t, url, storage.Built(storage.Options{}, secondMigration(t, e, "CREATE TABLE clients (id INTEGER);\n")))
+		err := broken.Migrate(t.Context())
+		var fault *storage.Fault
+		if !errors.As(err, &fault) || !strings.Contains(err.Error(), "exists") {
+			t.Fatalf("%v", err)
+		}
+		if err := broken.CheckSchema(t.Context()); !errors.Is(err, storage.ErrSchemaOlder) {
+			t.Fatal(err)
+		}
+		whole := open(t, url, storage.Built(storage.Options{}, secondMigration(t, e, "CREATE TABLE extra (id INTEGER);\n")))
+		if err := whole.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := whole.CheckSchema(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,202 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/migrations"
+)
+
+var (
+	_ apis.Store       = (*Store)(nil)
+	_ audit.Store      = (*Store)(nil)
+	_ changes.Store    = (*Store)(nil)
+	_ clients.Store    = (*Store)(nil)
+	_ revocation.Store = (*Store)(nil)
+	_ keys.Store       = (*Store)(nil)
+)
+
+// Engine names a database engine.
+type Engine string
+
+// The engines there are. MySQL stands for MariaDB too.
+const (
+	SQLite     Engine = "sqlite"
+	PostgreSQL Engine = "postgres"
+	MySQL      Engine = "mysql"
+)
+
+// Options size the connection pools. Zero means the default.
+type Options struct {
+	// MaxOpen bounds the connections; default 16. On SQLite it bounds the
+	// readers, beside which there is one writer.
+	MaxOpen int
+	// MaxIdle is how many stay open unused; default MaxOpen.
+	MaxIdle int
+	// MaxLifetime is after how long a connection is replaced, so that a change
+	// of address or credentials gets through; default 30 minutes.
+	MaxLifetime time.Duration
+
+	// Set by tests: to count what reaches the driver, and to be an older or a
+	// newer binary.
+	wrap   func(driver.Connector) driver.Connector
+	schema fs.FS
+}
+
+// Store is one database. Its methods are safe for concurrent use.
+type Store struct {
+	dialect dialect
+	// On SQLite write has one connection and read cannot write; elsewhere they
+	// are the same.
+	read, write         *gorm.DB
+	readPool, writePool *sql.DB
+	// connector opens further connections, for migrations.
+	connector driver.Connector
+	schema    fs.FS
+	// latest is the schema version that this binary was built for.
+	latest int64
+}
+
+// dialect is what differs between the engines, beside the drivers' errors.
+type dialect struct {
+	engine Engine
+	// takeNumber raises the change sequence and returns its new number.
+	takeNumber func(tx *gorm.DB) (int64, error)
+	// tx is how a transaction begins.
+	tx *sql.TxOptions
+	// ping is a statement that reaches the database; empty where the driver
+	// has a better way.
+	ping string
+	// tableExists counts the tables that have the name given as parameter.
+	tableExists string
+	// standing is the statement of Store.Standing.
+	standing string
+}
+
+// Open connects to the database that url names:
+//
+//	sqlite:PATH                                 the folder must exist, the file need not
+//	postgres://user:password@host:port/name?…   parameters as pgx takes them
+//	mysql://user:password@host:port/name?…      see openMySQL for the parameters
+//
+// It neither creates nor checks a schema: see Migrate and CheckSchema. It fails
+// when the database cannot be reached; after that the Store recovers by itself
+// from whatever happens to the database. No error contains the password.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	if o.MaxOpen <= 0 {
+		o.MaxOpen = 16
+	}
+	if o.MaxIdle <= 0 {
+		o.MaxIdle = o.MaxOpen
+	}
+	if o.MaxLifetime <= 0 {
+		o.MaxLifetime = 30 * time.Minute
+	}
+	if o.wrap == nil {
+		o.wrap = func(c driver.Connector) driver.Connector { return c }
+	}
+
+	scheme, _, _ := strings.Cut(url, ":")
+	open, ok := map[string]func(context.Context, string, Options) (*Store, error){
+		"sqlite":     openSQLite,
+		"postgres":   openPostgres,
+		"postgresql": openPostgres,
+		"mysql":      openMySQL,
+	}[scheme]
+	if !ok {
+		return nil, errors.New("the database URL must begin with sqlite:, postgres:// or mysql://")
+	}
+	s, err := open(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context, o Options) (err error) {
+	if s.schema = o.schema; s.schema == nil {
+		if s.schema, err = migrations.FS(string(s.dialect.engine)); err != nil {
+			return err
+		}
+	}
+	if s.latest, err = migrations.Latest(s.schema); err != nil {
+		return err
+	}
+	if err := s.Ping(ctx); err != nil {
+		return fmt.Errorf("opening the database: %w", err)
+	}
+	return nil
+}
+
+// pool opens a pool over c within the bounds of o.
+func pool(c driver.Connector, o Options) *sql.DB {
+	p := sql.OpenDB(c)
+	p.SetMaxOpenConns(o.MaxOpen)
+	p.SetMaxIdleConns(o.MaxIdle)
+	p.SetConnMaxLifetime(o.MaxLifetime)
+	return p
+}
+
+// overPool puts gorm on a pool.
+//
+// gorm's own cache of prepared statements stays off. The drivers cache them
+// better, each connection its own; gorm's runs a goroutine that nothing stops,
+// prepares twice inside a transaction, and hands out a *sql.Row that panics
+// when preparing fails, which is exactly when the database is away.
+func overPool(d gorm.Dialector) (*gorm.DB, error) {
+	return gorm.Open(d, &gorm.Config{
+		// Each of our writes is either one statement or in our own transaction.
+		SkipDefaultTransaction: true,
+		TranslateError:         true,
+		// Name the columns in a SELECT: an older binary may meet a table that
+		// has more of them.
+		QueryFields:          true,
+		DisableAutomaticPing: true,
+		// gorm would log statements with their parameters.
+		Logger: logger.Discard,
+	})
+}
+
+// Engine returns which engine the Store is on.
+func (s *Store) Engine() Engine { return s.dialect.engine }
+
+// Ping asks the database for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	if s.dialect.ping == "" {
+		return fault("ping", s.readPool.PingContext(ctx))
+	}
+	var ignored any
+	return fault("ping", s.readPool.QueryRowContext(ctx, s.dialect.ping).Scan(&ignored))
+}
+
+// Close closes all connections, after waiting for the statements under way.
+func (s *Store) Close() error {
+	err := s.readPool.Close()
+	// On SQLite the writer closes last: the last connection to close brings the
+	// write-ahead log into the file, which a reader may not.
+	if s.writePool != s.readPool {
+		err = errors.Join(err, s.writePool.Close())
+	}
+	return fault("close", err)
+}
+
+func (s *Store) reading(ctx context.Context) *gorm.DB { return s.read.WithContext(ctx) }
+func (s *Store) writing(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }

@@ -1,0 +1,54 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+)
+
+var postgresDialect = dialect{
+	engine:     PostgreSQL,
+	takeNumber: takeNumberReturning,
+	// The server's default may be another.
+	tx: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
+	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
+	               WHERE schemaname = current_schema() AND tablename = $1`,
+	standing: standingSQL("$1", "$2", "$3"),
+}
+
+func openPostgres(ctx context.Context, url string, o Options) (*Store, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		// The driver's own error repeats the URL.
+		return nil, errors.New("the postgres URL cannot be parsed; special characters in the password must be percent-encoded")
+	}
+	if !strings.Contains(url, "connect_timeout") {
+		cfg.ConnectTimeout = 5 * time.Second
+	}
+
+	c := o.wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
+	p := pool(c, o)
+	s := &Store{dialect: postgresDialect, connector: c, readPool: p, writePool: p}
+	if s.write, err = overPool(postgres.New(postgres.Config{Conn: p})); err != nil {
+		return nil, errors.Join(fault("open", err), s.Close())
+	}
+	s.read = s.write
+	return s, nil
+}
+
+// settlePostgres bounds how long a machine that vanished in the middle of a
+// change can hold up everyone else's. Sent after connecting and not with it, as
+// a pooler such as PgBouncer refuses start-up parameters that it does not know.
+func settlePostgres(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.PgConn().Exec(ctx, `
+		SET lock_timeout = '10s';
+		SET idle_in_transaction_session_timeout = '30s';
+		SET timezone = 'UTC'`).ReadAll()
+	return err
+}

@@ -1,0 +1,96 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// The batches of Purge: how many rows one statement may delete, and how many
+// statements one call may run on each table.
+const (
+	largestBatch = 1000
+	mostBatches  = 20
+)
+
+// Purge deletes the cuts of tokens that had expired by now, and the entries of
+// the change sequence made before changesBefore, the last one excepted: it is
+// what tells a reader that it has missed entries. It returns how many rows it
+// deleted.
+//
+// It deletes at most batch rows at a time (1 to 1000), each batch by itself, so
+// that no one waits for long; and stops after a number of batches, so that a
+// great backlog is worked off over several calls. Several instances may purge
+// at once.
+func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefore time.Time) (int, error) {
+	batch = min(max(batch, 1), largestBatch)
+	tokens, err := s.purge(ctx, "purge expired cuts", batch, func(tx *gorm.DB) (int64, error) {
+		return s.purgeTokens(tx, ms(now), batch)
+	})
+	if err != nil {
+		return tokens, err
+	}
+	entries, err := s.purge(ctx, "purge changes", batch, func(tx *gorm.DB) (int64, error) {
+		return s.purgeChanges(tx, ms(changesBefore), batch)
+	})
+	return tokens + entries, err
+}
+
+// purge runs one batch after the other until one is not full.
+func (s *Store) purge(ctx context.Context, op string, batch int, one func(tx *gorm.DB) (int64, error)) (int, error) {
+	total := 0
+	for range mostBatches {
+		var n int64
+		err := again(ctx, func() (err error) {
+			n, err = one(s.writing(ctx))
+			return err
+		})
+		total += int(n)
+		if err != nil || n < int64(batch) {
+			return total, fault(op, err)
+		}
+	}
+	return total, nil
+}
+
+// purgeTokens reads which rows to delete and deletes them by their keys, in
+// order: so it locks these and nothing between them, and two instances at it do
+// not lock each other out.
+func (s *Store) purgeTokens(tx *gorm.DB, nowMS int64, batch int) (int64, error) {
+	var expired []string
+	err := s.reading(tx.Statement.Context).Model(&revokedTokenRow{}).
+		Where("expires_ms < ?", nowMS).Order("expires_ms, jti").Limit(batch).Pluck("jti", &expired).Error
+	if err != nil || len(expired) == 0 {
+		return 0, err
+	}
+	deleted := tx.Where("jti IN ? AND expires_ms < ?", expired, nowMS).Delete(&revokedTokenRow{})
+	return deleted.RowsAffected, deleted.Error
+}
+
+// purgeChanges looks at the lowest numbers only, which are the oldest entries,
+// and so needs no index on their times.
+func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, error) {
+	// Read by itself beforehand: it only ever grows.
+	last, err := s.ChangeNumber(tx.Statement.Context)
+	if err != nil {
+		return 0, err
+	}
+	var oldest []changeRow
+	err = s.reading(tx.Statement.Context).
+		Where("number < ?", int64(last)).Order("number").Limit(batch).Find(&oldest).Error
+	if err != nil {
+		return 0, err
+	}
+	var numbers []int64
+	for _, r := range oldest {
+		if r.AtMS < beforeMS {
+			numbers = append(numbers, r.Number)
+		}
+	}
+	if len(numbers) == 0 {
+		return 0, nil
+	}
+	deleted := tx.Where("number IN ?", numbers).Delete(&changeRow{})
+	return deleted.RowsAffected, deleted.Error
+}

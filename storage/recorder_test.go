@@ -1,0 +1,103 @@
+package storage_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+	"sync"
+)
+
+// recorder notes each statement that reaches a driver. It sits beneath
+// database/sql, so nothing gets past it.
+type recorder struct {
+	mu         sync.Mutex
+	statements []string
+}
+
+// take returns what was noted since it was last called.
+func (r *recorder) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := slices.Clone(r.statements)
+	r.statements = nil
+	return taken
+}
+
+func (r *recorder) note(statement string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.statements = append(r.statements, statement)
+}
+
+func (r *recorder) wrap(c driver.Connector) driver.Connector { return recordingConnector{c, r} }
+
+type recordingConnector struct {
+	driver.Connector
+	r *recorder
+}
+
+func (c recordingConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return recordingConn{conn, c.r}, nil
+}
+
+// recordingConn passes on all that database/sql may ask of a connection.
+type recordingConn struct {
+	driver.Conn
+	r *recorder
+}
+
+func (c recordingConn) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
+	if err != driver.ErrSkip {
+		c.r.note(q)
+	}
+	return result, err
+}
+
+func (c recordingConn) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
+	if err != driver.ErrSkip {
+		c.r.note(q)
+	}
+	return rows, err
+}
+
+func (c recordingConn) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
+	c.r.note("PREPARE " + q)
+	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, q)
+}
+
+func (c recordingConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	c.r.note("BEGIN")
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+}
+
+func (c recordingConn) Ping(ctx context.Context) error {
+	if p, ok := c.Conn.(driver.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+func (c recordingConn) ResetSession(ctx context.Context) error {
+	if r, ok := c.Conn.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c recordingConn) IsValid() bool {
+	v, ok := c.Conn.(driver.Validator)
+	return !ok || v.IsValid()
+}
+
+func (c recordingConn) CheckNamedValue(v *driver.NamedValue) error {
+	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}

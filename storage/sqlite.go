@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// How long to wait for another process, such as the command line beside the
+// server, to finish writing. SQLite's own waiting does not end with the context,
+// so it waits briefly and we ask again.
+const (
+	busyTimeout = 10 * time.Second
+	busyOnce    = 100 * time.Millisecond
+)
+
+var sqliteDialect = dialect{
+	engine:      SQLite,
+	takeNumber:  takeNumberReturning,
+	ping:        "PRAGMA schema_version",
+	tableExists: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+	standing:    standingSQL("?", "?", "?"),
+}
+
+func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
+	path := strings.TrimPrefix(url, "sqlite:")
+	if err := createSQLite(path); err != nil {
+		return nil, err
+	}
+
+	// mode=rw: should the file be removed later, then connecting fails instead
+	// of beginning an empty database under a running server.
+	shared := sqliteURI(path) + "?mode=rw&_stmt_cache_size=64"
+	patient := fmt.Sprintf("&_busy_timeout=%d", busyTimeout.Milliseconds())
+	brief := fmt.Sprintf("&_busy_timeout=%d", busyOnce.Milliseconds())
+	// Write-ahead logging lets readers read while one writes; FULL makes a
+	// commit outlive a power cut. A transaction takes the write lock as it
+	// begins, because one that first reads and then writes is refused when
+	// another wrote in between.
+	writer := shared + "&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate"
+	reader := shared + "&_query_only=on"
+
+	// One connection: SQLite has one writer anyway, and waiting in the pool is
+	// fair and ends with the context, which waiting in SQLite is not and does not.
+	one := o
+	one.MaxOpen, one.MaxIdle = 1, 1
+	s := &Store{
+		dialect:   sqliteDialect,
+		connector: o.wrap(sqliteConnector(writer + patient)),
+		writePool: pool(o.wrap(sqliteConnector(writer+brief)), one),
+		readPool:  pool(o.wrap(sqliteConnector(reader+patient)), o),
+	}
+	// The first to come changes the journal mode of the file, and the others may
+	// find it busy.
+	err := again(ctx, func() error { return s.writePool.PingContext(ctx) })
+	if err == nil {
+		s.write, err = overPool(sqlite.New(sqlite.Config{Conn: s.writePool}))
+	}
+	if err == nil {
+		s.read, err = overPool(sqlite.New(sqlite.Config{Conn: s.readPool}))
+	}
+	if err != nil {
+		return nil, errors.Join(fault("open "+path, err), s.Close())
+	}
+	return s, nil
+}
+
+// sqliteConnector opens connections to the database that a SQLite URI names.
+type sqliteConnector string
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	return c.Driver().Open(string(c))
+}
+
+func (sqliteConnector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
+
+// sqliteURI escapes what means something else in a URI (sqlite.org/uri.html).
+func sqliteURI(path string) string {
+	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	if strings.HasPrefix(path, "//") {
+		// Otherwise the first folder would be taken for a host.
+		path = "//" + path
+	}
+	return "file:" + path
+}
+
+// creating guards against closing a database file that another Open in this
+// process is already using: POSIX drops all locks that a process holds on a
+// file when it closes any descriptor of it.
+var creating sync.Mutex
+
+// createSQLite makes the file if it is not there, readable by its owner only:
+// it holds sealed keys and hashes. SQLite gives its side files the same mode.
+func createSQLite(path string) error {
+	switch {
+	case path == "" || strings.HasPrefix(path, ":memory:"):
+		return errors.New("the database URL must name a file: sqlite:PATH")
+	case strings.ContainsRune(path, 0):
+		return errors.New("the path of the database contains a NUL byte")
+	}
+	creating.Lock()
+	defer creating.Unlock()
+
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("the database %s is a folder, not a file", path)
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the database file: %w", err)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the folder of the database, %s, does not exist; create it first", filepath.Dir(path))
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was first
+	}
+	if err != nil {
+		return fmt.Errorf("creating the database file: %w", err)
+	}
+	return f.Close()
+}
+
+// takeNumberReturning is for the engines that have RETURNING.
+func takeNumberReturning(tx *gorm.DB) (n int64, err error) {
+	err = tx.Raw("UPDATE change_seq SET n = n + 1 WHERE id = 1 RETURNING n").Scan(&n).Error
+	return n, err
+}

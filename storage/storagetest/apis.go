@@ -1,0 +1,123 @@
+package storagetest
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/storage"
+)
+
+var apiTests = []test{
+	{"an API comes back as it was created", func(d *databaseTest) {
+		full := apis.API{
+			ID: "api-1", Audience: "https://api.example/v1?x=1&y=%20#f", Name: "Ünï \"code\" <b> 'q' \\ 🔑",
+			Scopes: []string{"read", "a<b>&c", "read"}, AccessTTL: 5 * time.Minute, CreatedAt: noon,
+		}
+		plain := apis.API{ID: "api-2", Audience: "a"}
+		for _, a := range []apis.API{full, plain} {
+			ev := event(audit.APICreated, a.Audience)
+			d.changes(changes.API, a.Audience, ev, func() error { return d.s.CreateAPI(d.ctx, a, ev) })
+		}
+		full.CreatedAt = stored(full.CreatedAt)
+		list, err := d.other.APIs(d.ctx)
+		d.must(err)
+		d.equal(list, []apis.API{plain, full})
+	}},
+	{"no APIs are none", func(d *databaseTest) {
+		list, err := d.s.APIs(d.ctx)
+		d.must(err)
+		d.equal(len(list), 0)
+	}},
+	{"audiences are compared and ordered byte by byte", func(d *databaseTest) {
+		for _, a := range alike {
+			d.api(a)
+		}
+		list, err := d.s.APIs(d.ctx)
+		d.must(err)
+		var got []string
+		for _, a := range list {
+			got = append(got, a.Audience)
+		}
+		d.equal(got, slices.Sorted(slices.Values(alike)))
+		ev := event(audit.APIDeleted, "A")
+		d.changes(changes.API, "A", ev, func() error { return d.s.DeleteAPI(d.ctx, "A", ev) })
+		list, err = d.s.APIs(d.ctx)
+		d.must(err)
+		d.equal(len(list), len(alike)-1)
+	}},
+	{"a taken audience is refused", func(d *databaseTest) {
+		d.api("aud")
+		d.refuses(apis.ErrExists, func() error {
+			return d.other.CreateAPI(d.ctx, apis.API{ID: "new", Audience: "aud"}, event(audit.APICreated, "aud"))
+		})
+	}},
+	{"of several that take an audience at once one gets it", func(d *databaseTest) {
+		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
+			return s.CreateAPI(d.ctx, apis.API{ID: string(rune('a' + i)), Audience: "aud"}, event(audit.APICreated, "aud"))
+		}), apis.ErrExists)
+		d.equal(d.number(), changes.Number(1))
+		d.equal(len(d.events()), 1)
+	}},
+	{"what is not text is refused and not found", func(d *databaseTest) {
+		for _, s := range notText {
+			d.refuses(apis.ErrInvalid, func() error {
+				return d.s.CreateAPI(d.ctx, apis.API{ID: "x", Audience: s}, event(audit.APICreated, ""))
+			})
+			d.refuses(apis.ErrInvalid, func() error {
+				return d.s.CreateAPI(d.ctx, apis.API{ID: "x", Audience: "x", Name: s}, event(audit.APICreated, ""))
+			})
+			d.refuses(apis.ErrNotFound, func() error { return d.s.DeleteAPI(d.ctx, s, event(audit.APIDeleted, "")) })
+		}
+	}},
+	{"an API can be deleted, once", func(d *databaseTest) {
+		d.api("aud")
+		ev := event(audit.APIDeleted, "aud")
+		d.changes(changes.API, "aud", ev, func() error { return d.s.DeleteAPI(d.ctx, "aud", ev) })
+		d.refuses(apis.ErrNotFound, func() error { return d.other.DeleteAPI(d.ctx, "aud", ev) })
+		d.api("aud")
+	}},
+	{"an API that a client names cannot be deleted", func(d *databaseTest) {
+		d.api("first")
+		d.api("second")
+		c := clients.Client{ID: "c", Audiences: []string{"second", "first"}}
+		d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, "c")))
+		for _, audience := range c.Audiences {
+			d.refuses(apis.ErrInUse, func() error {
+				return d.other.DeleteAPI(d.ctx, audience, event(audit.APIDeleted, audience))
+			})
+		}
+		d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
+		d.must(d.s.DeleteAPI(d.ctx, "first", event(audit.APIDeleted, "first")))
+	}},
+	{"an API is not deleted while a client comes to name it", func(d *databaseTest) {
+		for range 20 {
+			d.api("aud")
+			before := d.number()
+			errs := d.atOnce(2, func(i int, s *storage.Store) error {
+				if i == 0 {
+					return s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud"))
+				}
+				return s.CreateClient(d.ctx, clients.Client{ID: "c", Audiences: []string{"aud"}}, event(audit.ClientCreated, "c"))
+			})
+			d.oneWins(errs, apis.ErrInUse, clients.ErrUnknownAudience)
+			d.equal(d.number(), before+1)
+			list, err := d.s.APIs(d.ctx)
+			d.must(err)
+			_, err = d.s.Client(d.ctx, "c")
+			if errs[0] == nil {
+				d.equal(len(list), 0)
+				d.equal(errors.Is(err, clients.ErrNotFound), true)
+				continue
+			}
+			d.equal(len(list), 1)
+			d.must(err)
+			d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
+			d.must(d.s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")))
+		}
+	}},
+}

@@ -1,0 +1,56 @@
+package storagetest
+
+import (
+	"context"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage"
+)
+
+// everyCall returns a call of each method that asks the database.
+func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
+	calls := Reads(ctx, s)
+	ev := event("test", "")
+	for name, call := range map[string]func() error{
+		"CreateAPI":          func() error { return s.CreateAPI(ctx, apis.API{ID: "i", Audience: "x"}, ev) },
+		"DeleteAPI":          func() error { return s.DeleteAPI(ctx, "x", ev) },
+		"CreateClient":       func() error { return s.CreateClient(ctx, clients.Client{ID: "x"}, ev) },
+		"SetClientDisabled":  func() error { return s.SetClientDisabled(ctx, "a", true, ev) },
+		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", ev) },
+		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
+		"RemoveClientSecret": func() error { return s.RemoveClientSecret(ctx, "a", "", ev) },
+		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, ev) },
+		"CutClient":          func() error { return s.CutClient(ctx, "a", ev) },
+		"CutEverything":      func() error { return s.CutEverything(ctx, ev) },
+		"ChangeKeys": func() error {
+			return s.ChangeKeys(ctx, keys.Change{At: noon, Insert: []keys.Record{newKey("x", keys.Tokens, 1)}})
+		},
+		"Purge": func() error { _, err := s.Purge(ctx, noon, 10, noon); return err },
+	} {
+		calls[name] = call
+	}
+	return calls
+}
+
+// Reads returns a call of each method that only reads. They succeed if there is
+// a client "a".
+func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
+	return map[string]func() error{
+		"APIs":            func() error { _, err := s.APIs(ctx); return err },
+		"Client":          func() error { _, err := s.Client(ctx, "a"); return err },
+		"Clients":         func() error { _, err := s.Clients(ctx); return err },
+		"AuditEvents":     func() error { _, err := s.AuditEvents(ctx, audit.Query{}); return err },
+		"ChangeNumber":    func() error { _, err := s.ChangeNumber(ctx); return err },
+		"ChangesAfter":    func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
+		"ServerEpoch":     func() error { _, err := s.ServerEpoch(ctx); return err },
+		"Standing":        func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
+		"SigningKeys":     func() error { _, err := s.SigningKeys(ctx); return err },
+		"MigrationStatus": func() error { _, err := s.MigrationStatus(ctx); return err },
+		"CheckSchema":     func() error { return s.CheckSchema(ctx) },
+		"Ping":            func() error { return s.Ping(ctx) },
+	}
+}

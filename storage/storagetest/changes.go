@@ -1,0 +1,295 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/storage"
+)
+
+var changeTests = []test{
+	{"the sequence begins at nothing", func(d *databaseTest) {
+		d.equal(d.number(), changes.Number(0))
+		list, err := d.s.ChangesAfter(d.ctx, 0, 10)
+		d.must(err)
+		d.equal(len(list), 0)
+	}},
+	{"changes come in order, so many at a time", func(d *databaseTest) {
+		var want []changes.Change
+		for i := range 5 {
+			jti := fmt.Sprint("jti ", i)
+			d.must(d.s.CutToken(d.ctx, jti, noon, event(audit.TokenCut, jti)))
+			want = append(want, changes.Change{Number: changes.Number(i + 1), Kind: changes.Token, Subject: jti})
+		}
+		for _, c := range []struct {
+			after changes.Number
+			limit int
+			want  []changes.Change
+		}{
+			{0, 10, want}, {0, 2, want[:2]}, {2, 2, want[2:4]}, {4, 2, want[4:]}, {5, 2, nil}, {99, 2, nil}, {0, 0, nil},
+		} {
+			got, err := d.other.ChangesAfter(d.ctx, c.after, c.limit)
+			d.must(err)
+			d.equal(got, c.want)
+		}
+	}},
+	{"many writers leave no gap, and no reader misses a change", func(d *databaseTest) {
+		// A quarter of what the writers try is refused or changes nothing: those
+		// must not take a number either.
+		const writers, each = 8, 20
+		ctx, stop := context.WithCancel(d.ctx)
+		defer stop()
+		var followers sync.WaitGroup
+		seen := make([][]changes.Change, 2)
+		for i, s := range []*storage.Store{d.s, d.other} {
+			followers.Go(func() { seen[i] = d.follow(ctx, s) })
+		}
+		for _, err := range d.atOnce(writers, func(i int, s *storage.Store) error {
+			for j := range each {
+				if err := d.write(s, i, j); err != nil {
+					return err
+				}
+			}
+			return nil
+		}) {
+			d.must(err)
+		}
+		stop()
+		followers.Wait()
+		for i := range seen {
+			for j, c := range seen[i] {
+				if c.Number != changes.Number(j+1) {
+					d.Fatalf("the reader saw number %d where %d was to come", c.Number, j+1)
+				}
+			}
+			d.equal(changes.Number(len(seen[i])), d.number())
+		}
+		d.equal(seen[0], seen[1])
+		d.equal(len(d.events()), int(d.number()))
+		d.equal(d.number(), changes.Number(writers*each*3/4))
+	}},
+	{"the epoch of a cut is its own number, whoever else is writing", func(d *databaseTest) {
+		for i := range 8 {
+			d.client(fmt.Sprint(i))
+		}
+		for _, err := range d.atOnce(8, func(i int, s *storage.Store) error {
+			id := fmt.Sprint(i)
+			for range 10 {
+				if err := s.CutClient(d.ctx, id, event(audit.ClientCut, id)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}) {
+			d.must(err)
+		}
+		list, err := d.s.ChangesAfter(d.ctx, 8, 1000)
+		d.must(err)
+		d.equal(len(list), 80)
+		last := map[string]changes.Number{}
+		for _, c := range list {
+			last[c.Subject] = c.Number
+		}
+		for id, n := range last {
+			d.equal(d.standing(revocation.Question{ClientID: id}).ClientEpoch, n)
+		}
+	}},
+}
+
+// write makes a change, of which one in four is none.
+func (d *databaseTest) write(s *storage.Store, writer, j int) error {
+	id := fmt.Sprintf("%d-%d", writer, j)
+	switch j % 4 {
+	case 0:
+		return s.CreateAPI(d.ctx, apis.API{ID: id, Audience: id}, event(audit.APICreated, id))
+	case 1:
+		return s.CreateClient(d.ctx, clients.Client{ID: id}, event(audit.ClientCreated, id))
+	case 2:
+		return s.CutToken(d.ctx, id, noon, event(audit.TokenCut, id))
+	default:
+		err := s.CreateClient(d.ctx, clients.Client{ID: id, Audiences: []string{"unknown"}}, event(audit.ClientCreated, id))
+		if !errors.Is(err, clients.ErrUnknownAudience) {
+			return fmt.Errorf("creating a client with an unknown audience: %w", err)
+		}
+		return nil
+	}
+}
+
+// follow reads changes the way a Watcher does, until ctx ends and there is
+// nothing left.
+func (d *databaseTest) follow(ctx context.Context, s *storage.Store) (seen []changes.Change) {
+	for {
+		ended := ctx.Err() != nil
+		after := changes.Number(0)
+		if len(seen) > 0 {
+			after = seen[len(seen)-1].Number
+		}
+		n, err := s.ChangeNumber(d.ctx)
+		if err != nil {
+			d.Error(err)
+			return seen
+		}
+		list, err := s.ChangesAfter(d.ctx, after, 7)
+		if err != nil {
+			d.Error(err)
+			return seen
+		}
+		if n > after && len(list) == 0 {
+			d.Errorf("the last number is %d, but after %d there is none", n, after)
+			return seen
+		}
+		seen = append(seen, list...)
+		if ended && len(list) == 0 {
+			return seen
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+var purgeTests = []test{
+	{"expired cuts go, others stay", func(d *databaseTest) {
+		for i := range 20 {
+			jti := fmt.Sprint(i)
+			expires := noon.Add(time.Duration(i-10) * time.Second)
+			d.must(d.s.CutToken(d.ctx, jti, expires, event(audit.TokenCut, jti)))
+		}
+		n, err := d.s.Purge(d.ctx, noon, 3, time.Time{})
+		d.must(err)
+		d.equal(n, 10)
+		for i := range 20 {
+			d.equal(d.standing(revocation.Question{JTI: fmt.Sprint(i)}).TokenCut, i >= 10)
+		}
+		n, err = d.s.Purge(d.ctx, noon, 3, time.Time{})
+		d.must(err)
+		d.equal(n, 0)
+	}},
+	{"old changes go, the last one stays", func(d *databaseTest) {
+		for i := range 10 {
+			ev := event(audit.EverythingCut, "")
+			ev.At = noon.Add(time.Duration(i) * time.Second)
+			d.must(d.s.CutEverything(d.ctx, ev))
+		}
+		n, err := d.s.Purge(d.ctx, noon, 2, noon.Add(4*time.Second))
+		d.must(err)
+		d.equal(n, 4)
+		list, err := d.s.ChangesAfter(d.ctx, 0, 100)
+		d.must(err)
+		d.equal(len(list), 6)
+		d.equal(list[0].Number, changes.Number(5))
+
+		n, err = d.s.Purge(d.ctx, noon, 100, noon.Add(time.Hour))
+		d.must(err)
+		d.equal(n, 5)
+		list, err = d.s.ChangesAfter(d.ctx, 3, 100)
+		d.must(err)
+		d.equal(list, []changes.Change{{Number: 10, Kind: changes.Everything}})
+		d.equal(d.number(), changes.Number(10))
+		d.equal(len(d.events()), 10)
+		// And the sequence goes on.
+		d.must(d.s.CutEverything(d.ctx, event(audit.EverythingCut, "")))
+		d.equal(d.number(), changes.Number(11))
+	}},
+	{"an empty database has nothing to purge", func(d *databaseTest) {
+		n, err := d.s.Purge(d.ctx, noon, 0, noon)
+		d.must(err)
+		d.equal(n, 0)
+	}},
+	{"one call does so much and no more", func(d *databaseTest) {
+		for i := range 25 {
+			jti := fmt.Sprint(i)
+			d.must(d.s.CutToken(d.ctx, jti, noon, event(audit.TokenCut, jti)))
+		}
+		total := 0
+		for calls := range 3 {
+			n, err := d.s.Purge(d.ctx, noon.Add(time.Hour), 1, time.Time{})
+			d.must(err)
+			if total += n; calls == 0 && n >= 25 {
+				d.Fatalf("%d deleted in one call", n)
+			}
+		}
+		d.equal(total, 25)
+	}},
+	{"several servers purge at once while others cut", func(d *databaseTest) {
+		const n = 60
+		for i := range n {
+			jti := fmt.Sprint("expired ", i)
+			d.must(d.s.CutToken(d.ctx, jti, noon.Add(-time.Hour), event(audit.TokenCut, jti)))
+		}
+		deleted := make([]int, 8)
+		for _, err := range d.atOnce(8, func(i int, s *storage.Store) (err error) {
+			if i >= 6 {
+				for j := range 10 {
+					jti := fmt.Sprintf("live %d-%d", i, j)
+					if err := s.CutToken(d.ctx, jti, noon.Add(time.Hour), event(audit.TokenCut, jti)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			deleted[i], err = s.Purge(d.ctx, noon, 7, time.Time{})
+			return err
+		}) {
+			d.must(err)
+		}
+		total := 0
+		for _, n := range deleted {
+			total += n
+		}
+		d.equal(total, n)
+		for i := range 10 {
+			d.equal(d.standing(revocation.Question{JTI: fmt.Sprintf("live 7-%d", i)}).TokenCut, true)
+		}
+	}},
+}
+
+var auditTests = []test{
+	{"events are found by action, subject and time, the newest of them, the oldest first", func(d *databaseTest) {
+		var want []audit.Event
+		for i := range 12 {
+			jti := fmt.Sprint("jti ", i%4)
+			ev := audit.Event{At: noon.Add(time.Duration(i) * time.Minute), Actor: audit.Server, Action: audit.TokenCut, Subject: jti}
+			if i%2 == 1 {
+				ev.Action, ev.Details = audit.EverythingCut, map[string]string{"i": fmt.Sprint(i)}
+			}
+			d.must(d.s.CutToken(d.ctx, fmt.Sprint(i), noon, ev))
+			ev.At = stored(ev.At)
+			want = append(want, ev)
+		}
+		d.equal(d.events(), want)
+		pick := func(is ...int) (list []audit.Event) {
+			for _, i := range is {
+				list = append(list, want[i])
+			}
+			return list
+		}
+		for _, c := range []struct {
+			q    audit.Query
+			want []audit.Event
+		}{
+			{audit.Query{}, want},
+			{audit.Query{Limit: 2}, want[10:]},
+			{audit.Query{Action: audit.TokenCut}, pick(0, 2, 4, 6, 8, 10)},
+			{audit.Query{Subject: "jti 3"}, pick(3, 7, 11)},
+			{audit.Query{Subject: "JTI 3"}, nil},
+			{audit.Query{Subject: "jti 3", Limit: 2}, pick(7, 11)},
+			{audit.Query{Since: want[9].At}, want[9:]},
+			{audit.Query{Subject: "jti 0", Action: audit.TokenCut, Since: want[1].At, Limit: 5}, pick(4, 8)},
+			{audit.Query{Subject: "\x00"}, nil},
+		} {
+			got, err := d.other.AuditEvents(d.ctx, c.q)
+			d.must(err)
+			for i := range got {
+				got[i].ID = 0
+			}
+			d.equal(got, c.want)
+		}
+	}},
+}

@@ -1,0 +1,132 @@
+// Package storagetest holds the one suite that every engine passes, and gives
+// tests of other packages a real database each.
+//
+// SQLite is always there. The others are where these variables say, and their
+// tests are skipped by name without them:
+//
+//	INGAM_TEST_POSTGRES   postgres://user:password@host:port/name
+//	INGAM_TEST_MYSQL      mysql://user:password@host:port/name
+//
+// The user must be allowed to create databases. Each test makes its own, with a
+// name of its own, and drops it at its end; the one named is only connected to.
+package storagetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	neturl "net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	// The drivers, for creating databases.
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/ingam/ingam/storage"
+)
+
+// Engine is a database engine that tests can run on.
+type Engine struct {
+	// Name is what its subtests are called.
+	Name string
+	// Kind is what a Store on it reports.
+	Kind storage.Engine
+	// NewURL returns the URL of a new, empty database, which goes away with the
+	// test. It skips the test if the engine is not there.
+	NewURL func(t testing.TB) string
+}
+
+// Engines returns all of them, whether they are there or not.
+func Engines() []Engine {
+	return []Engine{
+		{Name: "SQLite", Kind: storage.SQLite, NewURL: newSQLite},
+		{Name: "PostgreSQL", Kind: storage.PostgreSQL, NewURL: func(t testing.TB) string {
+			return newDatabase(t, "INGAM_TEST_POSTGRES", openPostgres, " WITH (FORCE)")
+		}},
+		{Name: "MySQL", Kind: storage.MySQL, NewURL: func(t testing.TB) string {
+			return newDatabase(t, "INGAM_TEST_MYSQL", openMySQL, "")
+		}},
+	}
+}
+
+// New returns a Store on a new database with the current schema, both of which
+// go away with the test.
+func New(t testing.TB, e Engine) *storage.Store {
+	t.Helper()
+	s := Open(t, e.NewURL(t))
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Open opens a Store, which closes with the test.
+func Open(t testing.TB, url string) *storage.Store {
+	t.Helper()
+	s, err := storage.Open(t.Context(), url, storage.Options{MaxOpen: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func newSQLite(t testing.TB) string {
+	return "sqlite:" + filepath.Join(t.TempDir(), "ingam.db")
+}
+
+func newDatabase(t testing.TB, variable string, open func(*neturl.URL) (*sql.DB, error), howToDrop string) string {
+	t.Helper()
+	value := os.Getenv(variable)
+	if value == "" {
+		t.Skipf("set %s to a database URL to run this on it", variable)
+	}
+	u, err := neturl.Parse(value)
+	if err != nil {
+		t.Fatalf("%s is not a URL", variable)
+	}
+	db, err := open(u)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	name := "ingam_test_" + strings.ToLower(rand.Text())
+	create := func() error {
+		_, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name)
+		return err
+	}
+	// PostgreSQL copies a template, which it refuses while another copies it.
+	err = create()
+	for tries := 0; err != nil && strings.Contains(err.Error(), "55006") && tries < 100; tries++ {
+		time.Sleep(50 * time.Millisecond)
+		err = create()
+	}
+	if err != nil {
+		t.Fatalf("%s: creating a database: %v", variable, err)
+	}
+	t.Cleanup(func() {
+		// The test's own context has ended.
+		if _, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+howToDrop); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	u.Path = "/" + name
+	return u.String()
+}
+
+func openPostgres(u *neturl.URL) (*sql.DB, error) { return sql.Open("pgx", u.String()) }
+
+func openMySQL(u *neturl.URL) (*sql.DB, error) {
+	password, _ := u.User.Password()
+	return sql.Open("mysql", u.User.Username()+":"+password+"@tcp("+u.Host+")"+u.Path)
+}

@@ -1,0 +1,125 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// errUnchanged rolls a transaction back because there was nothing to do.
+var errUnchanged = errors.New("nothing to change")
+
+// change runs work in a transaction that takes a number of the change sequence,
+// and records the change and the audit event with it. If work returns
+// errUnchanged, nothing is recorded and change returns nil.
+func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subject string, ev audit.Event,
+	work func(tx *gorm.DB, n changes.Number) error,
+) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		// First, before any other lock: this is what puts changes in a line.
+		n, err := s.dialect.takeNumber(tx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errors.New("the change sequence has no row")
+		}
+		if err := work(tx, changes.Number(n)); err != nil {
+			return err
+		}
+		c := changeRow{Number: n, Kind: string(kind), Subject: subject, AtMS: ms(ev.At)}
+		if err := tx.Create(&c).Error; err != nil {
+			return err
+		}
+		row, err := newAuditRow(ev)
+		if err != nil {
+			return err
+		}
+		return tx.Create(&row).Error
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return answer(op, subject, err)
+}
+
+// transaction runs work in one, twice if the first had to give way to others.
+func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
+	return again(ctx, func() error { return s.writing(ctx).Transaction(work, s.dialect.tx) })
+}
+
+// again runs f a second time if the first gave way to others; and while another
+// process is writing to SQLite's file, for as long as busyTimeout.
+func again(ctx context.Context, f func() error) error {
+	begun := time.Now()
+	err := f()
+	if isRetryable(err) {
+		err = f()
+	}
+	for isBusy(err) && ctx.Err() == nil && time.Since(begun) < busyTimeout {
+		// Not every kind of busy is waited for by SQLite itself.
+		time.Sleep(5 * time.Millisecond)
+		err = f()
+	}
+	if isBusy(err) && ctx.Err() != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return err
+}
+
+// ms is the form in which times are stored, and at its inverse. They hold for
+// the zero time too.
+func ms(t time.Time) int64  { return t.UnixMilli() }
+func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// optionalMS is for columns in which NULL is the zero time.
+func optionalMS(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	v := ms(t)
+	return &v
+}
+
+func optionalAt(v *int64) time.Time {
+	if v == nil {
+		return time.Time{}
+	}
+	return at(*v)
+}
+
+// list is the form in which lists are stored, and unlist its inverse: JSON, an
+// empty one being nil.
+func list(l []string) (string, error) {
+	if l == nil {
+		l = []string{}
+	}
+	b, err := json.Marshal(l)
+	return string(b), err
+}
+
+func unlist(s string) ([]string, error) {
+	var l []string
+	if err := json.Unmarshal([]byte(s), &l); err != nil {
+		return nil, errors.New("a list in the database is not JSON")
+	}
+	if len(l) == 0 {
+		return nil, nil
+	}
+	return l, nil
+}
+
+// isText reports whether every engine can store s in a column of text.
+// PostgreSQL refuses NUL and what is not UTF-8, so to ask it for a client_id
+// that someone made up would be a fault of the database instead of a no.
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}

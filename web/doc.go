@@ -1,0 +1,18 @@
+// Package web is the server's HTTP and nothing more: it limits and parses what
+// comes in, asks package authz, and writes what comes out.
+//
+//	route (below the issuer's path)                     handler        who calls
+//	POST /oauth2/token                                  oauth.token        apps
+//	POST /oauth2/introspect                             oauth.introspect   resource servers
+//	POST /oauth2/revoke                                 oauth.revoke       apps
+//	GET  /.well-known/jwks.json                         jwks               resource servers
+//	GET  /.well-known/openid-configuration              document           everyone
+//	GET  /.well-known/oauth-authorization-server[/path] document           everyone
+//	GET  /health/live                                   live               whoever restarts the process
+//	GET  /health/ready                                  ready              whoever sends it traffic
+//
+// A handler returns an error; endpoint, the one adapter, turns it into what
+// the client may know (protocol.From) and into the request's record, which is
+// logged once, when the request is over. Records never hold a query, a body,
+// or a header that could carry a credential.
+package web

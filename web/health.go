@@ -1,0 +1,43 @@
+package web
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// Health is what readiness depends on.
+type Health interface {
+	// Ping asks the database for a sign of life.
+	Ping(ctx context.Context) error
+	// Draining reports that the server is about to stop.
+	Draining() bool
+}
+
+// live says that the process serves HTTP. It asks nothing else: restarting it
+// would not mend a database.
+func live(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "live"})
+	return nil
+}
+
+// ready says whether to send traffic here.
+type ready struct {
+	health  Health
+	watcher Freshness
+}
+
+func (h ready) get(w http.ResponseWriter, r *http.Request) error {
+	switch {
+	case h.health.Draining():
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server is stopping.")
+	case h.watcher.Behind() > 0:
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot read changes from its database.")
+	}
+	if err := h.health.Ping(r.Context()); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
+}

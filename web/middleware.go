@@ -1,0 +1,165 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// record gathers what is logged of one request.
+type record struct {
+	address                        string
+	clientID, grantType, errorCode string
+	err                            error
+	status, bytes                  int
+}
+
+type recordKey struct{}
+
+func recordOf(r *http.Request) *record { return r.Context().Value(recordKey{}).(*record) }
+
+// maxLoggedPath bounds what a stranger can write into the log.
+const maxLoggedPath = 200
+
+// recorded gives each request an id, and logs one record of it when it is
+// over.
+func recorded(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			began := time.Now()
+			rec := &record{}
+			id := rand.Text()
+			w.Header().Set(headerRequestID, id)
+			next.ServeHTTP(&counted{w, rec}, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
+			rec.log(log, r, id, time.Since(began))
+		})
+	}
+}
+
+func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.Duration) {
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("request_id", id),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path[:min(len(r.URL.Path), maxLoggedPath)]), // never the query, which may carry a token
+		slog.Int("status", rec.status),
+		slog.Int("bytes", rec.bytes),
+		slog.Duration("duration", took),
+		slog.String("address", rec.address),
+	)
+	if rec.clientID != "" {
+		attrs = append(attrs, slog.String("client_id", rec.clientID))
+	}
+	if rec.grantType != "" {
+		attrs = append(attrs, slog.String("grant_type", rec.grantType))
+	}
+	level := slog.LevelInfo
+	if rec.err != nil {
+		attrs = append(attrs, slog.String("error", rec.errorCode), slog.String("cause", rec.err.Error()))
+		if rec.status >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+	}
+	log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// counted notes what is answered.
+type counted struct {
+	http.ResponseWriter
+	rec *record
+}
+
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c *counted) WriteHeader(status int) {
+	if c.rec.status == 0 {
+		c.rec.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	if c.rec.status == 0 {
+		c.rec.status = http.StatusOK
+	}
+	n, err := c.ResponseWriter.Write(b)
+	c.rec.bytes += n
+	return n, err
+}
+
+// addressed finds the client's address. Anyone can write X-Forwarded-For, so
+// it counts only as far as trusted proxies have written it.
+func addressed(trusted []netip.Prefix) func(http.Handler) http.Handler {
+	find := middleware.ClientIPFromRemoteAddr
+	if len(trusted) > 0 {
+		prefixes := make([]string, len(trusted))
+		for i, p := range trusted {
+			prefixes[i] = p.String()
+		}
+		find = middleware.ClientIPFromXFF(prefixes...)
+	}
+	return func(next http.Handler) http.Handler {
+		return find(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if ip := middleware.GetClientIP(r.Context()); ip != "" {
+				r.RemoteAddr = ip
+			}
+			recordOf(r).address = r.RemoteAddr
+			next.ServeHTTP(w, r)
+		}))
+	}
+}
+
+// recovered answers a panic like any other failure, and keeps the process
+// alive.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch p := recover(); {
+			case p == nil:
+			case p == http.ErrAbortHandler:
+				panic(p)
+			default:
+				refuse(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secured sets what a browser should hold against any answer of this server:
+// it is not to be framed, sniffed, or run.
+func secured(https bool) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Set("X-Content-Type-Options", "nosniff")
+			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			h.Set("Referrer-Policy", "no-referrer")
+			if https {
+				h.Set("Strict-Transport-Security", "max-age=31536000")
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// timed bounds a request, so that a database that says nothing becomes an
+// answer.
+func timed(limit time.Duration) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}

@@ -1,0 +1,94 @@
+package web
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rs/cors"
+
+	"github.com/ingam/ingam/authz"
+)
+
+// Parts is what the handlers stand on.
+type Parts struct {
+	Authority *authz.Authority
+	Keys      KeySet
+	Watcher   Freshness
+	Health    Health
+	Log       *slog.Logger
+
+	// JWKSMaxAge is for how long a key set may be cached.
+	JWKSMaxAge time.Duration
+	// RequestTimeout bounds one request, storage included.
+	RequestTimeout time.Duration
+	// MaxBody is the longest request body, in bytes.
+	MaxBody int64
+	// TrustedProxies may tell the client's address in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// CORSOrigins are the web origins whose scripts may call the endpoints
+	// that are called from browsers; "*" is all of them.
+	CORSOrigins []string
+}
+
+// New returns the server's handler.
+func New(p Parts) (http.Handler, error) {
+	issuer, err := url.Parse(p.Authority.Issuer.URL())
+	if err != nil {
+		return nil, err
+	}
+	at := strings.TrimSuffix(issuer.EscapedPath(), "/")
+	metadata, err := json.Marshal(p.Authority.Metadata())
+	if err != nil {
+		return nil, err
+	}
+	forms := forms{maxBody: p.MaxBody}
+	oauth := oauth{p.Authority, forms}
+	document := document{metadata, "application/json"}
+
+	mux := http.NewServeMux()
+	// Scripts of any origin may call these: nothing here acts on a cookie, so
+	// an origin gains nothing that it could not have from its own server.
+	open := cors.New(cors.Options{
+		AllowedOrigins: p.CORSOrigins,
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Authorization", "Content-Type"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", headerRequestID},
+		MaxAge:         600,
+	})
+	route := func(method, path string, h endpoint) { mux.Handle(method+" "+path, h) }
+	routeOpen := func(method, path string, h endpoint) {
+		wrapped := open.Handler(h)
+		mux.Handle(method+" "+path, wrapped)
+		mux.Handle(http.MethodOptions+" "+path, wrapped)
+	}
+	routeOpen(http.MethodPost, at+authz.PathToken, oauth.token)
+	routeOpen(http.MethodPost, at+authz.PathRevoke, oauth.revoke)
+	route(http.MethodPost, at+authz.PathIntrospect, oauth.introspect)
+	routeOpen(http.MethodGet, at+authz.PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
+	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", document.get)
+	// RFC 8414 section 3.1 puts the well-known part before the issuer's path.
+	routeOpen(http.MethodGet, "/.well-known/oauth-authorization-server"+at, document.get)
+	route(http.MethodGet, at+"/health/live", live)
+	route(http.MethodGet, at+"/health/ready", ready{p.Health, p.Watcher}.get)
+
+	return chain(mux,
+		recorded(p.Log),
+		addressed(p.TrustedProxies),
+		recovered,
+		secured(issuer.Scheme == "https"),
+		timed(p.RequestTimeout),
+	), nil
+}
+
+// chain wraps h so that the first of around sees a request first.
+func chain(h http.Handler, around ...func(http.Handler) http.Handler) http.Handler {
+	for i := len(around) - 1; i >= 0; i-- {
+		h = around[i](h)
+	}
+	return h
+}
