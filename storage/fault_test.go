@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	neturl "net/url"
 	"strings"
 	"testing"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/mattn/go-sqlite3"
 	"github.com/rs/zerolog"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -153,6 +157,60 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		statement string
+		err       error
+		failures  int
+		succeeds  bool
+	}{
+		"serialization":  {"change_seq", &pgconn.PgError{Code: "40001"}, 1, true},
+		"deadlock":       {"audit_events", &mysqldriver.MySQLError{Number: 1213}, 1, true},
+		"lock wait":      {"change_seq", &mysqldriver.MySQLError{Number: 1205}, 1, true},
+		"busy":           {"BEGIN", sqlite3.Error{Code: sqlite3.ErrBusy}, 7, true},
+		"twice":          {"change_seq", &pgconn.PgError{Code: "40P01"}, 2, false},
+		"another reason": {"change_seq", &pgconn.PgError{Code: "57P01"}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, r := recorded(t, storagetest.Engines()[0])
+			failures := c.failures
+			r.fail = func(statement string) error {
+				if failures > 0 && strings.Contains(statement, c.statement) {
+					failures--
+					return c.err
+				}
+				return nil
+			}
+			err := s.CutEverything(t.Context(), event())
+			if c.succeeds && err != nil || !c.succeeds && !isFault(err) {
+				t.Fatal(err)
+			}
+			n, err := s.ChangeNumber(t.Context())
+			if want := map[bool]changes.Number{true: 2, false: 1}[c.succeeds]; err != nil || n != want {
+				t.Errorf("the number is %d, not %d: %v", n, want, err)
+			}
+		})
+	}
+}
+
+// When the connection is lost at the commit, no one knows whether it happened.
+func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
+	t.Parallel()
+	s, r := recorded(t, storagetest.Engines()[0])
+	r.fail = func(statement string) error {
+		if statement == "COMMIT" {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	mustBeFault(t, s.CutEverything(t.Context(), event()))
+	if n, err := s.ChangeNumber(t.Context()); err != nil || n != 2 {
+		t.Errorf("the number is %d: %v", n, err)
+	}
 }
 
 func TestADatabaseThatDoesNotAnswerIsAFaultInTime(t *testing.T) {

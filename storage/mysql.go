@@ -35,7 +35,7 @@ var mysqlParameters = map[string]bool{
 	"allowCleartextPasswords": true,
 }
 
-func openMySQL(ctx context.Context, url string, o Options) (*Store, error) {
+func openMySQL(_ context.Context, url string, o Options) (*Store, error) {
 	cfg, err := mysqlConfig(url)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ var postgresDialect = dialect{
 	standing: standingSQL("$1", "$2", "$3"),
 }
 
-func openPostgres(ctx context.Context, url string, o Options) (*Store, error) {
+func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		// The driver's own error repeats the URL.

@@ -10,6 +10,10 @@ import (
 // recorder notes each statement that reaches a driver. It sits beneath
 // database/sql, so nothing gets past it.
 type recorder struct {
+	// fail, if set, is asked about each statement, and its error returned in
+	// place of the statement's; for COMMIT, after the commit.
+	fail func(statement string) error
+
 	mu         sync.Mutex
 	statements []string
 }
@@ -23,10 +27,14 @@ func (r *recorder) take() []string {
 	return taken
 }
 
-func (r *recorder) note(statement string) {
+func (r *recorder) note(statement string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.statements = append(r.statements, statement)
+	if r.fail != nil {
+		return r.fail(statement)
+	}
+	return nil
 }
 
 func (r *recorder) wrap(c driver.Connector) driver.Connector { return recordingConnector{c, r} }
@@ -51,29 +59,47 @@ type recordingConn struct {
 }
 
 func (c recordingConn) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
-	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
-	if err != driver.ErrSkip {
-		c.r.note(q)
+	if err := c.r.note(q); err != nil {
+		return nil, err
 	}
-	return result, err
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
 }
 
 func (c recordingConn) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
-	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
-	if err != driver.ErrSkip {
-		c.r.note(q)
+	if err := c.r.note(q); err != nil {
+		return nil, err
 	}
-	return rows, err
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
 }
 
 func (c recordingConn) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
-	c.r.note("PREPARE " + q)
+	if err := c.r.note("PREPARE " + q); err != nil {
+		return nil, err
+	}
 	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, q)
 }
 
 func (c recordingConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	c.r.note("BEGIN")
-	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	if err := c.r.note("BEGIN"); err != nil {
+		return nil, err
+	}
+	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return recordingTx{tx, c.r}, nil
+}
+
+type recordingTx struct {
+	driver.Tx
+	r *recorder
+}
+
+func (t recordingTx) Commit() error {
+	if err := t.Tx.Commit(); err != nil {
+		return err
+	}
+	return t.r.note("COMMIT")
 }
 
 func (c recordingConn) Ping(ctx context.Context) error {

@@ -63,7 +63,7 @@ func TestAChangeTakesItsNumberFirst(t *testing.T) {
 			begins = append(begins, strings.Join(words[:min(3, len(words))], " "))
 		}
 		got := strings.ToLower(strings.NewReplacer("`", "", `"`, "").Replace(strings.Join(begins, "; ")))
-		want := "begin; update change_seq set; insert into revoked_tokens; insert into changes; insert into audit_events"
+		want := "begin; update change_seq set; insert into revoked_tokens; insert into changes; insert into audit_events; commit"
 		if got != want {
 			t.Fatalf("the driver was asked\n%s\nnot\n%s", got, want)
 		}

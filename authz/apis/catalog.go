@@ -39,7 +39,13 @@ func NewCatalog(store Store, now func() time.Time, fresh func() bool) *Catalog {
 
 // ByAudience returns the API with that audience, or ErrNotFound.
 func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) {
-	all, err := c.all(ctx)
+	if held := c.held.Load(); held != nil && c.fresh != nil && c.fresh() {
+		if a, ok := (*held)[audience]; ok {
+			return a, nil
+		}
+		// It may have been created a moment ago: a no is never a stale one.
+	}
+	all, err := c.load(ctx)
 	if err != nil {
 		return API{}, err
 	}
@@ -48,13 +54,6 @@ func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) 
 		return API{}, ErrNotFound
 	}
 	return a, nil
-}
-
-func (c *Catalog) all(ctx context.Context) (map[string]API, error) {
-	if held := c.held.Load(); held != nil && c.fresh != nil && c.fresh() {
-		return *held, nil
-	}
-	return c.load(ctx)
 }
 
 func (c *Catalog) load(ctx context.Context) (map[string]API, error) {

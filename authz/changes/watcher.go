@@ -119,10 +119,11 @@ func (w *Watcher) tell(ctx context.Context, changed []Change) error {
 	return nil
 }
 
-// Run polls at half the staleness until ctx ends. Failures are logged when
+// Run polls four times within the staleness, so that one slow answer does not
+// put the copies out of use, until ctx ends. Failures are logged when
 // they begin and when they end.
 func (w *Watcher) Run(ctx context.Context) {
-	tick := time.NewTicker(w.staleness / 2)
+	tick := time.NewTicker(w.staleness / 4)
 	defer tick.Stop()
 	failing := false
 	for {

@@ -43,23 +43,24 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		return nil, err
 	}
 	c, err := a.directory.Client(ctx, offered.id)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, err
+	if err == nil && c.refuses(offered) != "" {
+		// The copy in memory may not know yet of a secret that was added, or
+		// of a client that was enabled, a moment ago: a no is never a stale
+		// one.
+		c, err = a.directory.stored(ctx, offered.id)
 	}
 	// One answer for unknown, disabled, wrong secret and wrong method: which
 	// client ids exist is nobody's business. The reason is logged.
 	reason := ""
 	switch {
-	case err != nil:
+	case errors.Is(err, ErrNotFound):
 		reason = "unknown client"
-	case c.Auth != offered.method:
-		reason = "the client is registered for " + string(c.Auth) + " and used " + string(offered.method)
-	case c.Auth != None && !c.hasSecret(offered.secret):
-		reason = "wrong secret"
-	case c.Disabled:
-		reason = "disabled client"
+	case err != nil:
+		return nil, err
 	default:
-		return c, nil
+		if reason = c.refuses(offered); reason == "" {
+			return c, nil
+		}
 	}
 	// The secret was compared before the failures are counted, and a right one
 	// is never refused: otherwise whoever shares the client's address (a NAT,
@@ -76,6 +77,19 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		refused.RetryAfter = wait
 	}
 	return nil, refused
+}
+
+// refuses says why the client is not who offers these credentials, or nothing.
+func (c *Client) refuses(offered credentials) string {
+	switch {
+	case c.Auth != offered.method:
+		return "the client is registered for " + string(c.Auth) + " and used " + string(offered.method)
+	case c.Auth != None && !c.hasSecret(offered.secret):
+		return "wrong secret"
+	case c.Disabled:
+		return "disabled client"
+	}
+	return ""
 }
 
 // hasSecret compares in constant time, with every live secret.

@@ -62,11 +62,7 @@ func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
 		return nil, ErrNotFound
 	}
 	if d.fresh == nil || !d.fresh() {
-		c, err := d.store.Client(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		return &c, nil
+		return d.stored(ctx, id)
 	}
 	if c, ok := d.copies.GetIfPresent(id); ok {
 		return c, nil
@@ -82,6 +78,15 @@ func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
 	defer d.mu.Unlock()
 	if d.drops == before {
 		d.copies.Set(id, &c)
+	}
+	return &c, nil
+}
+
+// stored returns the client as it is in the database at this moment.
+func (d *Directory) stored(ctx context.Context, id string) (*Client, error) {
+	c, err := d.store.Client(ctx, id)
+	if err != nil {
+		return nil, err
 	}
 	return &c, nil
 }

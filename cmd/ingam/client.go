@@ -243,6 +243,9 @@ func clientChange(t *terminal, verb, short, past string, change clientVerb) *cob
 				if err := change(c.clients, cmd.Context(), args[0], reason, c.actor); err != nil {
 					return fmt.Errorf("client %s: %w", args[0], err)
 				}
+				if verb != "enable" { // a server that is behind never refuses by what it holds
+					c.settle(cmd.Context())
+				}
 				fmt.Fprintf(t.stdout, "%s client %s\n", past, args[0])
 				return nil
 			})
@@ -300,6 +303,7 @@ func secretRemove(t *terminal) *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("client %s: %w", args[0], err)
 				}
+				c.settle(cmd.Context())
 				fmt.Fprintf(t.stdout, "removed a secret of client %s\n", args[0])
 				return nil
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/user"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -87,4 +88,15 @@ func operator() audit.Actor {
 // verify, and not sign or add.
 func (c *concerns) keyring(master *keys.MasterKey) *keys.Keyring {
 	return newKeyring(c.cfg, c.store, master, c.t.now)
+}
+
+// settle waits until every server process must know of a change, so that an
+// operator who was told "disabled" or "revoked" can rely on it everywhere. (A
+// cut holds where SQL is asked even before; but servers that do not know of it
+// yet make tokens under the old epoch, which are cut at birth.)
+func (c *concerns) settle(ctx context.Context) {
+	select {
+	case <-time.After(c.cfg.Changes.Staleness.Std()):
+	case <-ctx.Done():
+	}
 }

@@ -126,8 +126,9 @@ func keyWithdraw(t *terminal) *cobra.Command {
 				if err := k.Withdraw(cmd.Context(), args[0], opts); err != nil {
 					return err
 				}
-				fmt.Fprintf(t.stdout, "withdrew key %s: this server refuses what it signed within %s, verifiers that cache the key set within %s more\n",
-					args[0], c.cfg.Changes.Staleness, c.cfg.Keys.JWKSMaxAge)
+				c.settle(cmd.Context())
+				fmt.Fprintf(t.stdout, "withdrew key %s: every server refuses what it signed; resource servers will when they next fetch the key set, within %s\n",
+					args[0], c.cfg.Keys.JWKSMaxAge)
 				return nil
 			})
 		},

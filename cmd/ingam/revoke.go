@@ -38,6 +38,7 @@ func revokeCommand(t *terminal) *cobra.Command {
 					if err := c.cuts.Everything(cmd.Context(), reason, c.actor); err != nil {
 						return err
 					}
+					c.settle(cmd.Context())
 					fmt.Fprintln(t.stdout, "revoked everything that was issued so far")
 					return nil
 				})
@@ -48,6 +49,7 @@ func revokeCommand(t *terminal) *cobra.Command {
 				if err := c.cuts.Client(cmd.Context(), client, reason, c.actor); err != nil {
 					return fmt.Errorf("client %s: %w", client, err)
 				}
+				c.settle(cmd.Context())
 				fmt.Fprintf(t.stdout, "revoked everything that was issued to client %s so far\n", client)
 				return nil
 			})
