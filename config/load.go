@@ -68,6 +68,12 @@ func (s setting) set(text string) error {
 	return nil
 }
 
+// isText reports whether the value has a text form of its own.
+func (s setting) isText() bool {
+	_, ok := s.field.Addr().Interface().(encoding.TextMarshaler)
+	return ok
+}
+
 // text is the value as it could be set.
 func (s setting) text() string {
 	if m, ok := s.field.Addr().Interface().(encoding.TextMarshaler); ok {
@@ -107,6 +113,10 @@ type source string
 
 const byDefault source = "default"
 
+// shown are the flags that help lists. There are as many as there are settings,
+// and dozens of them above every command would hide what it is about.
+var shown = []string{"config", "issuer", "listen", "database", "master-key-file", "log-level"}
+
 // Flags adds a flag for each setting, and --config.
 func Flags(f *pflag.FlagSet) {
 	f.String("config", "", "the configuration file (default: "+defaultFile+", if it is there)")
@@ -115,6 +125,7 @@ func Flags(f *pflag.FlagSet) {
 		if boolean {
 			f.Lookup(name).NoOptDefVal = "true"
 		}
+		f.Lookup(name).Hidden = !slices.Contains(shown, name)
 	}
 	for _, s := range settings(&Config{}) {
 		doc := s.doc
@@ -412,9 +423,12 @@ func (c *Config) Print(w io.Writer) error {
 			}
 			section, name, indent = of, rest, "  "
 		}
-		value, err := yaml.Marshal(s.text())
-		if err != nil {
-			return err
+		value := []byte(s.text())
+		if kind := s.field.Kind(); kind != reflect.Int && kind != reflect.Bool || s.isText() {
+			var err error
+			if value, err = yaml.Marshal(s.text()); err != nil {
+				return err
+			}
 		}
 		line := indent + name + ": " + strings.TrimSpace(string(value))
 		fmt.Fprintf(&b, "%-52s # %s\n", line, c.sources[s.key])

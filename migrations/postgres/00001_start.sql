@@ -100,7 +100,7 @@ CREATE TABLE signing_keys (
     ring          text COLLATE "C" NOT NULL,
     ordinal       bigint           NOT NULL,
     public        bytea            NOT NULL,
-    sealed        bytea NOT NULL,
+    sealed        bytea,
     published_ms  bigint           NOT NULL,
     signs_from_ms bigint           NOT NULL,
     withdrawn_ms  bigint,
