@@ -485,7 +485,8 @@ func TestTheKeySetHoldsPublicKeysOfOneRingAndNothingElse(t *testing.T) {
 func TestSignaturesAreDeterministic(t *testing.T) {
 	t.Parallel()
 	k, _ := newRing(t)
-	if sign(t, k, keys.Refresh) != sign(t, k, keys.Refresh) {
+	first, second := sign(t, k, keys.Refresh), sign(t, k, keys.Refresh)
+	if first != second {
 		t.Error("the same claims gave two tokens: a retry could not get the same successor")
 	}
 }
