@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -588,5 +589,22 @@ func TestTheMasterKeyCanBeReplacedWhileItIsInUse(t *testing.T) {
 	must(t, server.Reload(t.Context()))
 	if _, err := server.Verify(keys.Tokens, token, "at+jwt"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAChangeNamesEveryKeyThatItTouches(t *testing.T) {
+	t.Parallel()
+	c := keys.Change{
+		Move:    []keys.Move{{KID: "m"}},
+		Insert:  []keys.Record{{KID: "i", Ring: keys.Tokens}, {KID: "j", Ring: keys.Tokens}},
+		Reseal:  map[string][]byte{"s": nil, "r": nil},
+		Destroy: []string{"d"}, Delete: []string{"e", "f"},
+	}
+	want := map[string]string{
+		"signs_from_changed": "m", "inserted": "i j", "ring": "tokens", "resealed": "r s",
+		"private_key_destroyed": "d", "deleted": "e f",
+	}
+	if got := c.Details(); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

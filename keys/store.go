@@ -3,6 +3,9 @@ package keys
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -80,6 +83,30 @@ type Change struct {
 	Destroy []string
 	// Delete removes these rows.
 	Delete []string
+}
+
+// Details names every key that the change touches, for the audit.
+func (c Change) Details() map[string]string {
+	details := map[string]string{}
+	note := func(what string, kids []string) {
+		if len(kids) > 0 {
+			details[what] = strings.Join(kids, " ")
+		}
+	}
+	var moved, inserted []string
+	for _, m := range c.Move {
+		moved = append(moved, m.KID)
+	}
+	for _, r := range c.Insert {
+		inserted = append(inserted, r.KID)
+		details["ring"] = string(r.Ring)
+	}
+	note("signs_from_changed", moved)
+	note("inserted", inserted)
+	note("resealed", slices.Sorted(maps.Keys(c.Reseal)))
+	note("private_key_destroyed", c.Destroy)
+	note("deleted", c.Delete)
+	return details
 }
 
 // Move is a change of the time at which a key begins to sign.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 
@@ -77,35 +76,11 @@ func (s *Store) ChangeKeys(ctx context.Context, c keys.Change) error {
 		Action:  audit.Action(c.Action),
 		Subject: c.KID,
 		Reason:  c.Reason,
-		Details: keyDetails(c),
+		Details: c.Details(),
 	}
 	return s.change(ctx, "change keys", changes.Key, c.KID, ev, func(tx *gorm.DB, _ changes.Number) error {
 		return changeKeys(tx, c)
 	})
-}
-
-// keyDetails names every key that a decision touches.
-func keyDetails(c keys.Change) map[string]string {
-	details := map[string]string{}
-	note := func(what string, kids []string) {
-		if len(kids) > 0 {
-			details[what] = strings.Join(kids, " ")
-		}
-	}
-	var moved, inserted []string
-	for _, m := range c.Move {
-		moved = append(moved, m.KID)
-	}
-	for _, r := range c.Insert {
-		inserted = append(inserted, r.KID)
-		details["ring"] = string(r.Ring)
-	}
-	note("sign_from_changed", moved)
-	note("inserted", inserted)
-	note("resealed", slices.Sorted(maps.Keys(c.Reseal)))
-	note("private_key_destroyed", c.Destroy)
-	note("deleted", c.Delete)
-	return details
 }
 
 func changeKeys(tx *gorm.DB, c keys.Change) error {

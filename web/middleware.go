@@ -53,7 +53,7 @@ func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.D
 		slog.String("path", r.URL.Path[:min(len(r.URL.Path), maxLoggedPath)]), // never the query, which may carry a token
 		slog.Int("status", rec.status),
 		slog.Int("bytes", rec.bytes),
-		slog.Duration("duration", took),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.String("address", rec.address),
 	)
 	if rec.clientID != "" {

@@ -162,7 +162,8 @@ func (d *databaseTest) insert(records ...keys.Record) {
 func (d *databaseTest) keyChange(c keys.Change) {
 	d.Helper()
 	ev := audit.Event{
-		At: c.At, Actor: audit.Actor(c.Actor), Action: audit.Action(c.Action), Subject: c.KID, Reason: c.Reason,
+		Details: c.Details(),
+		At:      c.At, Actor: audit.Actor(c.Actor), Action: audit.Action(c.Action), Subject: c.KID, Reason: c.Reason,
 	}
 	d.changes(changes.Key, c.KID, ev, func() error { return d.s.ChangeKeys(d.ctx, c) })
 }
