@@ -22,7 +22,6 @@ const (
 	UnsupportedGrantType   Code = "unsupported_grant_type"
 	InvalidScope           Code = "invalid_scope"
 	InvalidTarget          Code = "invalid_target"          // RFC 8707 section 2
-	UnsupportedTokenType   Code = "unsupported_token_type"  // RFC 7009 section 2.2.1
 	ServerError            Code = "server_error"            // as in section 4.1.2.1
 	TemporarilyUnavailable Code = "temporarily_unavailable" // as in section 4.1.2.1
 )
