@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,17 +26,15 @@ const (
 // it.
 func (c *Config) Validate(needs ...Need) error {
 	var missing []error
-	for _, need := range needs {
-		all := need == ForServe
-		if (all || need == ForIssuer) && c.Issuer.String() == "" {
-			missing = append(missing, errors.New("issuer is not set: the URL that this server is known by; set INGAM_ISSUER (for example https://id.example.com), --issuer, or issuer in "+defaultFile))
-		}
-		if (all || need == ForDatabase) && c.Database.Reveal() == "" {
-			missing = append(missing, errors.New("database is not set: where everything is kept; set INGAM_DATABASE (for example sqlite:ingam.db, postgres://user:password@host/name or mysql://user:password@host/name), --database, or database in "+defaultFile))
-		}
-		if (all || need == ForMasterKey) && c.MasterKeyFile == "" {
-			missing = append(missing, errors.New("master_key_file is not set: the key that signing keys are sealed under; make one with: ingam master-key new --out master.key, then set INGAM_MASTER_KEY_FILE, --master-key-file, or master_key_file in "+defaultFile))
-		}
+	needed := func(n Need) bool { return slices.Contains(needs, n) || slices.Contains(needs, ForServe) }
+	if needed(ForIssuer) && c.Issuer.String() == "" {
+		missing = append(missing, errors.New("issuer is not set: the URL that this server is known by; set INGAM_ISSUER (for example https://id.example.com), --issuer, or issuer in "+defaultFile))
+	}
+	if needed(ForDatabase) && c.Database.Reveal() == "" {
+		missing = append(missing, errors.New("database is not set: where everything is kept; set INGAM_DATABASE (for example sqlite:ingam.db, postgres://user:password@host/name or mysql://user:password@host/name), --database, or database in "+defaultFile))
+	}
+	if needed(ForMasterKey) && c.MasterKeyFile == "" {
+		missing = append(missing, errors.New("master_key_file is not set: the key that signing keys are sealed under; make one with: ingam master-key new --out master.key, then set INGAM_MASTER_KEY_FILE, --master-key-file, or master_key_file in "+defaultFile))
 	}
 	if len(missing) == 0 {
 		return nil
@@ -43,27 +42,52 @@ func (c *Config) Validate(needs ...Need) error {
 	return fmt.Errorf("the configuration is not complete:\n%w", errors.Join(missing...))
 }
 
-// check says what is wrong with values that can each be read.
-func (c *Config) check() []error {
-	var problems []error
+// check says what is wrong with values that can each be read, and then with
+// those that can each be right and yet not go together. It leaves out what is
+// broken already: there the effective value is not the one that was meant.
+func (l *loader) check() {
+	c := l.config
 	wrong := func(key, format string, args ...any) {
-		l := loader{}
-		l.wrong(c.sources[key], key, format, args...)
-		problems = append(problems, l.problems...)
+		if !l.broken[key] {
+			l.wrong(c.sources[key], key, format, args...)
+		}
 	}
-	if c.Issuer.parsed != nil && c.Issuer.parsed.Scheme == "http" && !c.Issuer.loopback() && !c.AllowInsecureIssuer {
+	// together is for a rule over several settings. What nobody set is no place
+	// to send anyone to, so the error stands where the first was set that was.
+	together := func(keys []string, format string, args ...any) {
+		at := keys[0]
+		for _, key := range slices.Backward(keys) {
+			if l.broken[key] {
+				return
+			}
+			if c.sources[key] != byDefault {
+				at = key
+			}
+		}
+		l.wrong(c.sources[at], at, format, args...)
+	}
+	given := func(key string) bool { return c.sources[key] != byDefault }
+
+	if c.Issuer.parsed != nil && c.Issuer.parsed.Scheme == "http" && !c.Issuer.loopback() && !c.AllowInsecureIssuer && !l.broken["allow_insecure_issuer"] {
 		wrong("issuer", "%s is http: tokens and secrets would cross the network in the clear; use https (or set allow_insecure_issuer, on a network that nobody else is on)", c.Issuer)
 	}
 	if host, port, err := net.SplitHostPort(c.Listen); err != nil || strings.ContainsAny(host, " /") {
-		wrong("listen", "%q is not host:port", c.Listen)
+		wrong("listen", "%s is not host:port; write for example 127.0.0.1:8080", quoted(c.Listen))
 	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		wrong("listen", "%q has no port from 0 to 65535", c.Listen)
+		wrong("listen", "%s has no port from 0 to 65535", quoted(c.Listen))
 	}
 	if db := c.Database.Reveal(); db != "" {
 		scheme, rest, _ := strings.Cut(db, ":")
 		switch {
-		case scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, "//"):
-		case (scheme == "postgres" || scheme == "postgresql" || scheme == "mysql") && strings.HasPrefix(rest, "//") && len(rest) > 2:
+		case scheme == "sqlite" && strings.HasPrefix(rest, "//"):
+			wrong("database", "it begins with sqlite://; write sqlite:PATH, for example sqlite:ingam.db or sqlite:/var/lib/ingam/ingam.db")
+		case scheme == "sqlite" && strings.HasPrefix(rest, ":memory:"):
+			wrong("database", "a database in memory would be another one for each connection; name a file: sqlite:PATH")
+		case scheme == "sqlite" && rest != "":
+		case isServer(scheme) && strings.HasPrefix(rest, "//") && len(rest) > 2:
+			if _, err := parseServer(db); err != nil {
+				wrong("database", "%w", err)
+			}
 		default:
 			wrong("database", "it is none of sqlite:PATH, postgres://… and mysql://…")
 		}
@@ -111,17 +135,21 @@ func (c *Config) check() []error {
 	default:
 		wrong("keys.bits", "%d is none of 2048, 3072 and 4096", c.Keys.Bits)
 	}
-	if c.Tokens.AccessTTL.Std()%time.Second != 0 {
-		wrong("tokens.access_ttl", "%s is not a whole number of seconds", c.Tokens.AccessTTL)
+	// On the wire both are whole seconds: expires_in, and Cache-Control's max-age.
+	wholeSeconds := func(key string, d Duration) {
+		if d.Std()%time.Second != 0 {
+			wrong(key, "%s is not a whole number of seconds", d)
+		}
 	}
-	if len(problems) > 0 {
-		return problems
-	}
+	wholeSeconds("tokens.access_ttl", c.Tokens.AccessTTL)
+	wholeSeconds("keys.jwks_max_age", c.Keys.JWKSMaxAge)
+
 	if c.HTTP.WriteTimeout <= c.HTTP.RequestTimeout {
-		wrong("http.write_timeout", "%s leaves no time to answer a request that took http.request_timeout, %s", c.HTTP.WriteTimeout, c.HTTP.RequestTimeout)
+		together([]string{"http.write_timeout", "http.request_timeout"}, "http.write_timeout, %s, leaves no time to answer a request that took http.request_timeout, %s", c.HTTP.WriteTimeout, c.HTTP.RequestTimeout)
 	}
 	if ahead := c.Keys.JWKSMaxAge + c.Keys.VerifierCache + c.Changes.Staleness + c.Tokens.Skew; c.Keys.RotateEvery <= ahead {
-		wrong("keys.rotate_every", "%s is not longer than a new key must be published ahead: %s (keys.jwks_max_age + keys.verifier_cache + changes.staleness + tokens.skew)", c.Keys.RotateEvery, ahead)
+		together([]string{"keys.rotate_every", "keys.jwks_max_age", "keys.verifier_cache", "changes.staleness", "tokens.skew"},
+			"keys.rotate_every, %s, is not longer than a new key must be published ahead: %s (keys.jwks_max_age + keys.verifier_cache + changes.staleness + tokens.skew)", c.Keys.RotateEvery, ahead)
 	}
 	if len(c.HTTP.CORSOrigins) > 1 {
 		for _, o := range c.HTTP.CORSOrigins {
@@ -130,5 +158,15 @@ func (c *Config) check() []error {
 			}
 		}
 	}
-	return problems
+	if c.Tokens.Skew >= c.Tokens.AccessTTL {
+		together([]string{"tokens.skew", "tokens.access_ttl"}, "tokens.skew, %s, is not shorter than tokens.access_ttl, %s: a token would be taken for more than twice its life", c.Tokens.Skew, c.Tokens.AccessTTL)
+	}
+	// These two hold by themselves where only the other was set: the smaller
+	// one counts. Set by hand, it is not what was meant.
+	if c.Pool.MaxIdle > c.Pool.MaxOpen && given("pool.max_idle") {
+		together([]string{"pool.max_idle", "pool.max_open"}, "pool.max_idle, %d, is more than pool.max_open, %d", c.Pool.MaxIdle, c.Pool.MaxOpen)
+	}
+	if c.HTTP.ReadHeaderTimeout > c.HTTP.ReadTimeout && given("http.read_header_timeout") {
+		together([]string{"http.read_header_timeout", "http.read_timeout"}, "http.read_header_timeout, %s, is longer than http.read_timeout, %s, which the header is part of", c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout)
+	}
 }

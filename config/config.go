@@ -1,9 +1,6 @@
 package config
 
-import (
-	"log/slog"
-	"net/netip"
-)
+import "net/netip"
 
 // Config is the effective configuration.
 type Config struct {
@@ -14,8 +11,8 @@ type Config struct {
 	MasterKeyFile       string `key:"master_key_file" doc:"the file with the key that signing keys are sealed under"`
 
 	Log struct {
-		Level  slog.Level `key:"level" default:"info" doc:"what is logged: debug, info, warn or error"`
-		Format Format     `key:"format" default:"json" doc:"how it is logged: json or text"`
+		Level  Level  `key:"level" default:"info" doc:"what is logged: debug, info, warn or error"`
+		Format Format `key:"format" default:"json" doc:"how it is logged: json or text"`
 	} `key:"log"`
 
 	HTTP struct {

@@ -1,17 +1,20 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v4"
@@ -36,16 +39,14 @@ func (s setting) flag() string {
 
 func (s setting) secret() bool { return s.field.Type() == reflect.TypeFor[Secret]() }
 
+func (s setting) list() bool { return s.field.Kind() == reflect.Slice }
+
 func (s setting) boolean() bool { return s.field.Kind() == reflect.Bool }
 
 // set reads a value.
 func (s setting) set(text string) error {
 	if u, ok := s.field.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		err := u.UnmarshalText([]byte(text))
-		if err != nil && s.key == "log.level" {
-			return fmt.Errorf("%q is not a level; there are debug, info, warn and error", text)
-		}
-		return err
+		return u.UnmarshalText([]byte(text))
 	}
 	switch s.field.Kind() {
 	case reflect.String:
@@ -53,25 +54,19 @@ func (s setting) set(text string) error {
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("%q is not a whole number", text)
+			return fmt.Errorf("%s is not a whole number", quoted(text))
 		}
 		s.field.SetInt(int64(n))
 	case reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", text)
+			return fmt.Errorf("%s is neither true nor false", quoted(text))
 		}
 		s.field.SetBool(b)
 	default:
 		panic("a setting of a kind that cannot be read: " + s.key)
 	}
 	return nil
-}
-
-// isText reports whether the value has a text form of its own.
-func (s setting) isText() bool {
-	_, ok := s.field.Addr().Interface().(encoding.TextMarshaler)
-	return ok
 }
 
 // text is the value as it could be set.
@@ -120,8 +115,13 @@ var shown = []string{"config", "issuer", "listen", "database", "master-key-file"
 // Flags adds a flag for each setting, and --config.
 func Flags(f *pflag.FlagSet) {
 	f.String("config", "", "the configuration file (default: "+defaultFile+", if it is there)")
-	add := func(name, doc string, boolean bool) {
-		f.String(name, "", doc)
+	add := func(name, doc string, boolean, list bool) {
+		if list {
+			// Given again, it adds: the first must not be lost without a word.
+			f.StringArray(name, nil, doc)
+		} else {
+			f.String(name, "", doc)
+		}
 		if boolean {
 			f.Lookup(name).NoOptDefVal = "true"
 		}
@@ -132,9 +132,9 @@ func Flags(f *pflag.FlagSet) {
 		if s.byDefault != "" {
 			doc += " (default " + s.byDefault + ")"
 		}
-		add(s.flag(), doc, s.boolean())
+		add(s.flag(), doc, s.boolean(), s.list())
 		if s.secret() {
-			add(s.flag()+"-file", "a file that holds "+s.flag(), false)
+			add(s.flag()+"-file", "a file that holds "+s.flag(), false, false)
 		}
 	}
 }
@@ -144,9 +144,15 @@ type loader struct {
 	config   *Config
 	byKey    map[string]setting
 	problems []error
+	// broken are the settings among the problems.
+	broken map[string]bool
 }
 
 func (l *loader) wrong(at source, key, format string, args ...any) {
+	l.broken[key] = true
+	if base, isFile := strings.CutSuffix(key, "_file"); isFile {
+		l.broken[base] = true
+	}
 	err := fmt.Errorf(format, args...)
 	// A variable and a flag are their own key; a line of a file is not.
 	if strings.HasPrefix(string(at), "INGAM_") || strings.HasPrefix(string(at), "--") || key == "" {
@@ -159,14 +165,27 @@ func (l *loader) wrong(at source, key, format string, args ...any) {
 // take sets a value from one source. A secret may be given as a file that holds
 // it, by a key that ends in _file.
 func (l *loader) take(at source, key, text string) {
+	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+		l.wrong(at, key, "it holds a NUL, or is not UTF-8")
+		return
+	}
 	s, ok := l.byKey[key]
 	if base, isFile := strings.CutSuffix(key, "_file"); !ok && isFile && l.byKey[base].field.IsValid() && l.byKey[base].secret() {
 		b, err := os.ReadFile(text)
 		if err != nil {
-			l.wrong(at, key, "%w", err)
+			// The error of the system alone: its path may be the secret itself,
+			// given where its file should be.
+			if failed, ok := errors.AsType[*fs.PathError](err); ok {
+				err = failed.Err
+			}
+			l.wrong(at, key, "%s cannot be read: %w", quoted(text), err)
 			return
 		}
-		s, text = l.byKey[base], strings.TrimRight(string(b), "\r\n")
+		s, text = l.byKey[base], strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+		if text == "" {
+			l.wrong(at, key, "the file is empty")
+			return
+		}
 	}
 	// Within one source, a secret given twice is a mistake; between sources
 	// the later wins.
@@ -208,7 +227,7 @@ func (l *loader) known(key string) bool {
 // error, a line each.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 	c := &Config{sources: map[string]source{}}
-	l := &loader{config: c, byKey: map[string]setting{}}
+	l := &loader{config: c, byKey: map[string]setting{}, broken: map[string]bool{}}
 	all := settings(c)
 	for _, s := range all {
 		l.byKey[s.key] = s
@@ -233,13 +252,15 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 		for _, key := range []string{s.key, s.key + "_file"} {
 			name := setting{key: key}.flag()
 			if f := flags.Lookup(name); l.known(key) && f != nil && f.Changed {
-				l.take(source("--"+name), key, f.Value.String())
+				text := f.Value.String()
+				if list, ok := f.Value.(pflag.SliceValue); ok {
+					text = strings.Join(list.GetSlice(), ",")
+				}
+				l.take(source("--"+name), key, text)
 			}
 		}
 	}
-	if len(l.problems) == 0 {
-		l.problems = c.check()
-	}
+	l.check()
 	if err := errors.Join(l.problems...); err != nil {
 		return nil, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}
@@ -247,8 +268,10 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 }
 
 // serviceLinks are the variables that Kubernetes sets in every container of a
-// namespace that has a service called ingam.
-var serviceLinks = regexp.MustCompile(`^INGAM_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_PROTO|_PORT|_ADDR)?)?)$`)
+// namespace that has a service called ingam, or ingam-something (a release's
+// database is often called so). INGAM_SOMETHING_PORT is not among them: it is
+// what someone writes who looks for the setting, unless its value is a URL.
+var serviceLinks = regexp.MustCompile(`^INGAM_(PORT(_.*)?=|([A-Z0-9_]+_)?(SERVICE_HOST=|SERVICE_PORT(_.*)?=|PORT=(tcp|udp|sctp)://|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?=))`)
 
 // variables returns the environment's INGAM_… variables, and objects to those
 // that are no setting: a misspelt one would be ignored, which is the worst that
@@ -257,7 +280,7 @@ func (l *loader) variables(environ []string) map[string]string {
 	vars := map[string]string{}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "INGAM_") || strings.HasPrefix(name, "INGAM_TEST_") || serviceLinks.MatchString(name) {
+		if !strings.HasPrefix(name, "INGAM_") || strings.HasPrefix(name, "INGAM_TEST_") || serviceLinks.MatchString(kv) {
 			continue
 		}
 		vars[name] = value
@@ -269,7 +292,7 @@ func (l *loader) variables(environ []string) map[string]string {
 			names = append(names, setting{key: key + "_file"}.env())
 		}
 	}
-	for name := range vars {
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		if !slices.Contains(names, name) {
 			l.wrong(source(name), "", "there is no such setting%s", suggest(name, names))
 		}
@@ -294,20 +317,46 @@ func (l *loader) file(flags *pflag.FlagSet, fromEnv string) {
 		l.problems = append(l.problems, fmt.Errorf("the configuration file: %w", err))
 		return
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(b, &document); err != nil {
-		l.problems = append(l.problems, fmt.Errorf("%s is not YAML: %w", path, err))
+	documents, err := yaml.NewLoader(bytes.NewReader(b))
+	if err != nil {
+		l.problems = append(l.problems, fmt.Errorf("%s: %w", path, err))
 		return
 	}
-	if len(document.Content) == 0 {
-		return
+	var first, second yaml.Node
+	err = documents.Load(&first)
+	if err == nil {
+		l.section(path, "", first.Content[0])
+		// What stands in a second document would be ignored.
+		if err = documents.Load(&second); err == nil {
+			l.wrong(lineOf(path, &second), "", "a second document begins here; write one, without ---")
+		}
 	}
-	l.section(path, "", document.Content[0])
+	if err != nil && err != io.EOF {
+		l.problems = append(l.problems, notYAML(path, err))
+	}
 }
+
+// notYAML is an error of the parser with the line it stands on. Of anchors the
+// parser's message repeats the name, and a password that begins with * reads as
+// one.
+func notYAML(path string, err error) error {
+	at, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
+		return fmt.Errorf("%s: it is not YAML", path)
+	}
+	message := at.Message
+	if strings.Contains(message, "anchor") {
+		message = "an anchor is not known; put a value that begins with * or & in quotes"
+	}
+	return fmt.Errorf("%s:%d: it is not YAML: %s", path, max(at.Mark.Line, 1), message)
+}
+
+func lineOf(path string, n *yaml.Node) source { return source(fmt.Sprintf("%s:%d", path, n.Line)) }
 
 // section reads one mapping of the file.
 func (l *loader) section(path, prefix string, n *yaml.Node) {
-	at := func(n *yaml.Node) source { return source(fmt.Sprintf("%s:%d", path, n.Line)) }
+	at := func(n *yaml.Node) source { return lineOf(path, n) }
+	n = resolved(n)
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return
 	}
@@ -315,48 +364,75 @@ func (l *loader) section(path, prefix string, n *yaml.Node) {
 		l.wrong(at(n), strings.TrimSuffix(prefix, "."), "settings are expected here, as key: value")
 		return
 	}
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
+		if name.Kind != yaml.ScalarNode {
+			l.wrong(at(name), strings.TrimSuffix(prefix, "."), "a name is expected here")
+			continue
+		}
 		key := prefix + name.Value
+		if line, ok := seen[key]; ok {
+			l.wrong(at(name), key, "it is given twice; first on line %d", line)
+			continue
+		}
+		seen[key] = name.Line
 		switch {
-		case seen[key]:
-			l.wrong(at(name), key, "it is given twice")
+		case strings.Contains(name.Value, "."):
+			// What the errors and the documentation call keys.bits is not a name
+			// that the file can have, and one setting could be given in two ways.
+			if s, ok := l.byKey[key]; ok {
+				of, rest, _ := strings.Cut(s.key, ".")
+				l.wrong(at(name), key, "write %s under %s:", rest, of)
+			} else {
+				l.wrong(at(name), key, "there is no such setting%s", suggest(key, l.keys()))
+			}
 		case l.isSection(key):
 			l.section(path, key+".", value)
 		case !l.known(key):
 			l.wrong(at(name), key, "there is no such setting%s", suggest(key, l.keys()))
+		case l.byKey[key].field.IsValid() && l.byKey[key].list():
+			l.list(path, name, key, resolved(value))
 		default:
-			if text, ok := scalar(value); ok {
-				l.take(at(name), key, text)
+			if value := resolved(value); value.Kind != yaml.ScalarNode {
+				l.wrong(at(value), key, "a single value is expected here")
+			} else if value.ShortTag() == "!!null" {
+				l.wrong(at(value), key, "it has no value; give it one or remove the line")
 			} else {
-				l.wrong(at(value), key, "a single value, or a list of them, is expected here")
+				l.take(at(name), key, value.Value)
 			}
 		}
-		seen[key] = true
 	}
 }
 
-// scalar returns a value, or a list of them, as it would be written in a
-// variable.
-func scalar(n *yaml.Node) (string, bool) {
-	switch n.Kind {
-	case yaml.ScalarNode:
-		if n.Tag == "!!null" {
-			return "", true
-		}
-		return n.Value, true
-	case yaml.SequenceNode:
-		var list []string
-		for _, item := range n.Content {
-			if item.Kind != yaml.ScalarNode {
-				return "", false
-			}
-			list = append(list, item.Value)
-		}
-		return strings.Join(list, ","), true
+// list reads a list. Each item is tried alone, so that a wrong one is named
+// with its own line.
+func (l *loader) list(path string, name *yaml.Node, key string, n *yaml.Node) {
+	if n.Kind != yaml.SequenceNode {
+		l.wrong(lineOf(path, n), key, "a list is expected here, [] if it is empty")
+		return
 	}
-	return "", false
+	var items []string
+	for _, item := range n.Content {
+		item = resolved(item)
+		if item.Kind != yaml.ScalarNode || item.ShortTag() == "!!null" || len(split(item.Value)) != 1 {
+			l.wrong(lineOf(path, item), key, "each item of the list must be a single value")
+			continue
+		}
+		l.take(lineOf(path, item), key, item.Value)
+		items = append(items, item.Value)
+	}
+	if !l.broken[key] {
+		l.take(lineOf(path, name), key, strings.Join(items, ","))
+	}
+}
+
+// resolved follows an alias to what it stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }
 
 func (l *loader) isSection(key string) bool {
@@ -380,7 +456,12 @@ func (l *loader) keys() []string {
 func suggest(name string, names []string) string {
 	best, nearest := "", 4
 	for _, candidate := range slices.Sorted(slices.Values(names)) {
-		if d := distance(name, candidate); d < nearest {
+		d := distance(name, candidate)
+		if extends(name, candidate) || extends(candidate, name) {
+			// A word too many, as in INGAM_DATABASE_URL, or a section left out.
+			d = min(d, 1)
+		}
+		if d < nearest {
 			best, nearest = candidate, d
 		}
 	}
@@ -388,6 +469,15 @@ func suggest(name string, names []string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
+}
+
+// extends reports whether long is short with words before or after it. A
+// variable's first word is INGAM, which every other shares.
+func extends(long, short string) bool {
+	words := func(s string) string {
+		return "_" + strings.ReplaceAll(strings.TrimPrefix(s, "INGAM_"), ".", "_") + "_"
+	}
+	return long != short && (strings.HasPrefix(words(long), words(short)) || strings.HasSuffix(words(long), words(short)))
 }
 
 // distance is how many letters to change to get from a to b (Levenshtein's).
@@ -423,16 +513,32 @@ func (c *Config) Print(w io.Writer) error {
 			}
 			section, name, indent = of, rest, "  "
 		}
-		value := []byte(s.text())
-		if kind := s.field.Kind(); kind != reflect.Int && kind != reflect.Bool || s.isText() {
-			var err error
-			if value, err = yaml.Marshal(s.text()); err != nil {
-				return err
+		value := plainOr(s.text())
+		if s.list() {
+			items := split(s.text())
+			for i := range items {
+				items[i] = strconv.Quote(items[i])
 			}
+			value = "[" + strings.Join(items, ", ") + "]"
 		}
-		line := indent + name + ": " + strings.TrimSpace(string(value))
-		fmt.Fprintf(&b, "%-52s # %s\n", line, c.sources[s.key])
+		from := c.sources[s.key]
+		if from == byDefault && s.byDefault == "" && !s.list() {
+			from = "not set"
+		}
+		fmt.Fprintf(&b, "%-52s # %s\n", indent+name+": "+value, from)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// plain matches what means the same to YAML with and without quotes.
+var plain = regexp.MustCompile(`^[a-zA-Z0-9/][a-zA-Z0-9/_.:@?=&%+-]*[a-zA-Z0-9/_.?=&%+-]$|^[0-9]+$`)
+
+// plainOr returns a scalar on one line, so that a comment can follow it. What
+// strconv escapes in a quoted string, YAML escapes alike.
+func plainOr(text string) string {
+	if plain.MatchString(text) && !strings.EqualFold(text, "null") {
+		return text
+	}
+	return strconv.Quote(text)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Duration is a time.Duration that also reads whole days.
@@ -39,14 +41,14 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.ParseInt(days, 10, 32)
 		if err != nil || n < 0 || n > 36500 {
-			return fmt.Errorf("%q is not a duration; write for example 30d", s)
+			return fmt.Errorf("%s is not a duration; write for example 30d", quoted(s))
 		}
 		*d = Duration(n) * Duration(24*time.Hour)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("%q is not a duration; write for example 90s, 15m, 36h or 30d", s)
+		return fmt.Errorf("%s is not a duration; write for example 90s, 15m, 36h or 30d", quoted(s))
 	}
 	if v < 0 {
 		return fmt.Errorf("%q is negative", s)
@@ -90,7 +92,7 @@ func (s *Size) UnmarshalText(b []byte) error {
 		*s = Size(n * u.bytes)
 		return nil
 	}
-	return fmt.Errorf("%q is not a size; write for example 65536, 64KiB or 1MiB", text)
+	return fmt.Errorf("%s is not a size; write for example 65536, 64KiB or 1MiB", quoted(text))
 }
 
 // URL is an absolute http or https URL, kept as it was written.
@@ -114,25 +116,38 @@ func (u *URL) UnmarshalText(b []byte) error {
 	}
 	parsed, err := url.Parse(s)
 	switch {
-	case err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.Hostname() == "":
+	case err != nil || !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") || parsed.Hostname() == "":
 		// The parser's error would repeat a password in it.
 		return errors.New("it is not an http or https URL; write for example https://id.example.com")
 	case parsed.User != nil:
 		return errors.New("it holds a user name or password")
 	case parsed.RawQuery != "" || parsed.ForceQuery || strings.Contains(s, "#"):
-		return fmt.Errorf("%q has a query or a fragment", s)
+		return fmt.Errorf("%s has a query or a fragment", quoted(s))
 	case strings.HasSuffix(s, "/"):
 		return fmt.Errorf("%q ends in a slash; leave it out: %s", s, strings.TrimRight(s, "/"))
+	case !portable(parsed):
+		return fmt.Errorf("%s has no port from 1 to 65535", quoted(s))
+	case strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }):
+		return fmt.Errorf("%s has letters outside ASCII; write the host in its xn-- form, as it is on the wire", quoted(s))
 	case parsed.Host != strings.ToLower(parsed.Host):
 		return fmt.Errorf("%q has capital letters in its host; write %s", s, strings.ToLower(parsed.Host))
 	case parsed.Path != "" && parsed.String() != s || strings.Contains(parsed.Path, "//") || dots.MatchString(parsed.Path) || strings.ContainsAny(s, "{}%"):
-		return fmt.Errorf("%q has a path that can be written in another way", s)
+		return fmt.Errorf("%s has a path that can be written in another way", quoted(s))
 	}
 	*u = URL{s, parsed}
 	return nil
 }
 
 var dots = regexp.MustCompile(`/\.\.?(/|$)`)
+
+// portable reports whether u has no port, or one that can be connected to.
+func portable(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && n > 0
+}
 
 // loopback reports whether only this machine reaches the URL.
 func (u URL) loopback() bool {
@@ -150,23 +165,23 @@ type Secret struct{ value string }
 // Reveal returns the value.
 func (s Secret) Reveal() string { return s.value }
 
-// String returns the value without the password in it, if it is a URL, and
-// otherwise nothing of it.
+// String returns the value without the password in it, if it is the URL of a
+// database, and otherwise nothing of it.
 func (s Secret) String() string {
-	scheme, rest, ok := strings.Cut(s.value, ":")
+	scheme, rest, _ := strings.Cut(s.value, ":")
 	switch {
 	case s.value == "":
 		return ""
-	case scheme == "sqlite" && ok:
+	case scheme == "sqlite":
 		return s.value
-	case ok && strings.HasPrefix(rest, "//"):
-		u, err := url.Parse(s.value)
-		if err != nil {
+	case isServer(scheme):
+		u, err := parseServer(s.value)
+		if err != nil || !strings.HasPrefix(rest, "//") {
 			break
 		}
 		q := u.Query()
 		for name := range q {
-			if strings.Contains(strings.ToLower(name), "pass") {
+			if hidden.MatchString(name) {
 				q.Set(name, "xxxxx")
 			}
 		}
@@ -176,8 +191,44 @@ func (s Secret) String() string {
 	return "[redacted]"
 }
 
-// GoString is String: %#v must not give the value away either.
-func (s Secret) GoString() string { return s.String() }
+// hidden matches the parameters of a database's URL that are never printed.
+var hidden = regexp.MustCompile(`(?i)pass|pwd|secret|token`)
+
+// isServer reports whether a scheme is that of a database which is reached over
+// the network.
+func isServer(scheme string) bool {
+	return scheme == "postgres" || scheme == "postgresql" || scheme == "mysql"
+}
+
+// parseServer parses the URL of such a database. Its errors hold nothing of the
+// URL.
+func parseServer(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, errUnparsable
+	}
+	// A password with one of / ? # in it ends the authority early. What comes
+	// after it can still look like a URL, user:12 being host and port, and the
+	// rest of the password would pass for a path and be printed. The @ that
+	// closed the password gives it away.
+	after := u.EscapedPath() + "?" + u.RawQuery
+	if _, err := url.ParseQuery(u.RawQuery); err != nil || strings.ContainsAny(after, "@") || strings.Contains(s, "#") {
+		return nil, errUnparsable
+	}
+	return u, nil
+}
+
+var errUnparsable = errors.New("it cannot be parsed; special characters in a user name or password must be percent-encoded: @ is %40, / is %2F, ? is %3F, # is %23")
+
+// Format prints String for every verb: %d would otherwise reach past it.
+func (s Secret) Format(f fmt.State, verb rune) {
+	switch verb {
+	case 'q', 'x', 'X':
+		fmt.Fprintf(f, fmt.FormatString(f, verb), s.String())
+	default:
+		io.WriteString(f, s.String())
+	}
+}
 
 // LogValue is String, for logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
@@ -211,7 +262,7 @@ func (p *Prefixes) UnmarshalText(b []byte) error {
 		if err != nil {
 			addr, err := netip.ParseAddr(s)
 			if err != nil {
-				return fmt.Errorf("%q is neither an address nor a network; write for example 10.0.0.7 or 10.0.0.0/8", s)
+				return fmt.Errorf("%s is neither an address nor a network; write for example 10.0.0.7 or 10.0.0.0/8", quoted(s))
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
@@ -232,11 +283,37 @@ func (o *Origins) UnmarshalText(b []byte) error {
 	*o = nil
 	for _, s := range split(string(b)) {
 		u, err := url.Parse(s)
-		if s != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != s) {
-			return fmt.Errorf("%q is not an origin; write for example https://app.example.com, or *", s)
+		// A browser sends its origin in lower case; and a * inside one would be
+		// a wildcard, which admits hosts that nobody listed.
+		if s != "*" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || !portable(u) ||
+			u.Scheme+"://"+u.Host != s || s != strings.ToLower(s) || strings.Contains(s, "*")) {
+			return fmt.Errorf("%s is not an origin; write for example https://app.example.com, or *", quoted(s))
 		}
 		*o = append(*o, s)
 	}
+	return nil
+}
+
+// Level is how much is logged.
+type Level slog.Level
+
+var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+// Level returns it as package slog has it.
+func (l Level) Level() slog.Level { return slog.Level(l) }
+
+// MarshalText writes its name.
+func (l Level) MarshalText() ([]byte, error) {
+	return []byte(strings.ToLower(slog.Level(l).String())), nil
+}
+
+// UnmarshalText reads debug, info, warn or error.
+func (l *Level) UnmarshalText(b []byte) error {
+	level, ok := levels[string(b)]
+	if !ok {
+		return fmt.Errorf("%s is not a level; there are debug, info, warn and error", quoted(string(b)))
+	}
+	*l = Level(level)
 	return nil
 }
 
@@ -249,9 +326,18 @@ func (f *Format) UnmarshalText(b []byte) error {
 	case "json", "text":
 		return nil
 	}
-	return fmt.Errorf("%q is not a format; there are json and text", b)
+	return fmt.Errorf("%s is not a format; there are json and text", quoted(string(b)))
 }
 
 func split(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
+}
+
+// quoted is a value as an error shows it. What has an @ in it may be the URL of
+// a database that was put in the wrong place, password and all.
+func quoted(s string) string {
+	if strings.Contains(s, "@") || len(s) > 200 {
+		return "the value"
+	}
+	return strconv.Quote(s)
 }
