@@ -7,11 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"math"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -24,54 +22,406 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// These benchmarks measure the server as it is run: a release build, in a
-// process of its own, with its default settings, logging each request to a
-// file. What a request costs is the CPU time of that process, of all its
-// threads and in the kernel too, divided by the time of one RSA-2048
-// signature, so that figures of different machines compare. See
-// docs/performance.md.
+// BenchmarkServer measures the server as it is run: a release build in a
+// process of its own, with the default settings, which logs each request to a
+// file. What a request costs is that process's CPU time, in all its threads
+// and in the kernel, divided by the time of one RSA-2048 signature, the unit
+// S, so that machines compare. docs/performance.md holds the figures.
+func BenchmarkServer(b *testing.B) {
+	binary := release(b)
+	b.Run("Signature", benchmarkSignature)
+	b.Run("Token", func(b *testing.B) { benchmarkToken(b, binary) })
+	b.Run("Introspection", func(b *testing.B) {
+		for _, e := range storagetest.Engines() {
+			b.Run(e.Name, func(b *testing.B) { benchmarkIntrospection(b, binary, e.NewURL(b)) })
+		}
+	})
+	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
+	b.Run("Ready", func(b *testing.B) { benchmarkReady(b, binary) })
+	b.Run("HundredThousandTokens", func(b *testing.B) { benchmarkHundredThousandTokens(b, binary) })
+}
 
-// connections is how many requests are under way at once.
-const connections = 8
-
-// BenchmarkSignature is the unit that the others are measured in.
-func BenchmarkSignature(b *testing.B) {
-	sign := signature(b)
+func benchmarkSignature(b *testing.B) {
+	sign := signer(b)
 	for b.Loop() {
 		sign()
 	}
 }
 
-func BenchmarkToken(b *testing.B) {
-	d := newReleaseDeployment(b, "")
-	s := d.startRelease()
-	secret := d.client("app")
-	ask := postRequest(s, "/oauth2/token", "app", secret, url.Values{"grant_type": {"client_credentials"}})
-	b.Run("Basic", func(b *testing.B) { load(b, s, ask, "200 OK") })
+func benchmarkToken(b *testing.B, binary string) {
+	s := newReleased(b, binary, "").start()
+	ask := s.tokenRequest()
+	b.Run("client_credentials", func(b *testing.B) { s.load(b, ask) })
 }
 
-// BenchmarkIntrospection asks about a token that stands, as the API that the
-// token is meant for.
-func BenchmarkIntrospection(b *testing.B) {
-	for _, e := range storagetest.Engines() {
-		// Skipped by name where the engine is not there.
-		var database string
-		if !b.Run(e.Name+"/database", func(b *testing.B) { e.NewURL(b) }) {
-			continue
+// benchmarkIntrospection asks about a token that stands, as the API that the
+// token is for.
+func benchmarkIntrospection(b *testing.B, binary, database string) {
+	s := newReleased(b, binary, database).start()
+	token := s.token("app", s.d.client("app"))
+	ask := s.formRequest("/oauth2/introspect", "api", s.d.client("api"), url.Values{"token": {token}})
+	ask.body = `{"active":true,`
+	b.Run("active", func(b *testing.B) { s.load(b, ask) })
+}
+
+func benchmarkJWKS(b *testing.B, binary string) {
+	s := newReleased(b, binary, "").start()
+	const path = "/.well-known/jwks.json"
+	etag := s.get(path).header.Get("ETag")
+	get := "GET " + path + " HTTP/1.1\r\nHost: " + s.address + "\r\n"
+	b.Run("200", func(b *testing.B) {
+		s.load(b, request{text: get + "\r\n", status: http.StatusOK, body: `{"keys":[{`})
+	})
+	b.Run("304", func(b *testing.B) {
+		s.load(b, request{text: get + "If-None-Match: " + etag + "\r\n\r\n", status: http.StatusNotModified})
+	})
+}
+
+// benchmarkReady starts the server again and again on a database that has its
+// schema and its keys.
+func benchmarkReady(b *testing.B, binary string) {
+	d := newReleased(b, binary, "")
+	d.start().stop()
+	b.Run("restart", func(b *testing.B) {
+		var took []time.Duration
+		for range b.N {
+			began := time.Now()
+			s := d.launch()
+			for !s.isReady() {
+				time.Sleep(time.Millisecond)
+			}
+			took = append(took, time.Since(began))
+			b.StopTimer()
+			s.stop()
+			b.StartTimer()
 		}
-		_ = database
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(milliseconds(slices.Min(took)), "ms-min")
+		b.ReportMetric(milliseconds(median(took)), "ms-median")
+	})
+}
+
+// benchmarkHundredThousandTokens looks at what stays behind: in memory, and in
+// the database.
+func benchmarkHundredThousandTokens(b *testing.B, binary string) {
+	const tokens = 100_000
+	s := newReleased(b, binary, "").start()
+	ask := s.tokenRequest()
+	s.send(b, s.connect(b), ask, connections)
+	stored := s.stored()
+	b.ResetTimer()
+	s.send(b, s.connect(b), ask, tokens)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(s.memory("VmRSS"), "MB-resident")
+	b.ReportMetric(s.memory("VmHWM"), "MB-peak")
+	b.ReportMetric(float64(s.stored()-stored)/tokens, "stored-B/token")
+}
+
+// release builds the binary as `make build` does, and returns its path.
+func release(b *testing.B) string {
+	b.Helper()
+	binary := filepath.Join(b.TempDir(), "ingam")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "netgo osusergo sqlite_omit_load_extension",
+		"-ldflags", "-s -w -linkmode external -extldflags -static", "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// released is a deployment that the release build serves.
+type released struct{ *deployment }
+
+func newReleased(b *testing.B, binary, database string) released {
+	b.Helper()
+	d := newDeployment(b, database)
+	d.binary = binary
+	d.must("migrate", "up")
+	return released{d}
+}
+
+// measured is a server process whose costs can be read.
+type measured struct {
+	*server
+	address string
+}
+
+func (d released) start() *measured {
+	d.t.Helper()
+	s := d.launch()
+	s.awaitReady()
+	return s
+}
+
+// launch differs from deployment.launch in that nothing but the server's own
+// work is on its way: no migration, and a log that goes to a file instead of
+// through this process.
+func (d released) launch() *measured {
+	d.t.Helper()
+	log, err := os.OpenFile(filepath.Join(d.dir, "server.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer log.Close()
+	address := strings.TrimPrefix(d.issuer, "http://")
+	s := &measured{&server{d: d.deployment, url: d.issuer, log: &logBuffer{}, waited: make(chan struct{})}, address}
+	s.cmd = exec.Command(d.binary, "serve")
+	s.cmd.Dir, s.cmd.Env = d.dir, d.environ("INGAM_LISTEN="+address)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.waited)
+	}()
+	d.t.Cleanup(s.end)
+	return s
+}
+
+// end kills the server, unless it was stopped, and checks that what cpu read
+// is what the kernel accounts for a process that has ended.
+func (s *measured) end() {
+	select {
+	case <-s.waited:
+		return
+	default:
+	}
+	read := s.cpu()
+	s.kill()
+	if used := s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime(); (used - read).Abs() > 3*clockTick {
+		s.d.t.Errorf("the server used %s of CPU time by getrusage and %s by /proc", used, read)
 	}
 }
 
-func BenchmarkJWKS(b *testing.B) {
-	d := newReleaseDeployment(b, "")
-	s := d.startRelease()
-	etag := s.get("/.well-known/jwks.json").header.Get("ETag")
-	get := "GET /.well-known/jwks.json HTTP/1.1\r\nHost: " + s.host() + "\r\n"
-	b.Run("200", func(b *testing.B) { load(b, s, get+"\r\n", "200 OK") })
-	b.Run("304", func(b *testing.B) { load(b, s, get+"If-None-Match: "+etag+"\r\n\r\n", "304 Not Modified") })
+// isReady asks once, on a connection of its own.
+func (s *measured) isReady() bool {
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	resp, err := c.Get(s.url + "/health/ready")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
+
+// clockTick is the unit of the times in /proc/PID/stat (USER_HZ).
+const clockTick = 10 * time.Millisecond
+
+// cpu returns the CPU time that the server's process has used, user and
+// system. These are the counters that getrusage returns, but that can be asked
+// for a process only once it has ended, which would add its start and its
+// warming up; a tick is exact enough for a load of seconds.
+func (s *measured) cpu() time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		s.d.t.Fatal(err)
+	}
+	// The fields after the name, which may hold anything, begin with the third;
+	// utime and stime are the 14th and 15th (proc_pid_stat(5)).
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	var ticks time.Duration
+	for _, field := range fields[14-3 : 16-3] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			s.d.t.Fatal(err)
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * clockTick
+}
+
+// memory reads a line of /proc/PID/status, in MB.
+func (s *measured) memory(line string) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.d.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "\n"+line+":")
+	var kib float64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		s.d.t.Fatalf("%s: %v", line, err)
+	}
+	return kib * 1024 / 1e6
+}
+
+// stored returns the size of the SQLite database with its write-ahead log.
+func (s *measured) stored() (size int64) {
+	for _, suffix := range []string{"", "-wal"} {
+		info, err := os.Stat(strings.TrimPrefix(s.d.database, "sqlite:") + suffix)
+		if err != nil {
+			s.d.t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	return size
+}
+
+// connections is how many requests are under way at once.
+const connections = 8
+
+// request is what is sent, and what must come back.
+type request struct {
+	text   string
+	status int
+	body   string // how the answer's body begins
+}
+
+func (s *measured) tokenRequest() request {
+	secret := s.d.client("app")
+	ask := s.formRequest("/oauth2/token", "app", secret, url.Values{"grant_type": {"client_credentials"}})
+	ask.body = `{"access_token":"ey`
+	return ask
+}
+
+func (s *measured) formRequest(path, id, secret string, form url.Values) request {
+	body := form.Encode()
+	r, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.d.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	var text strings.Builder
+	if err := r.Write(&text); err != nil {
+		s.d.t.Fatal(err)
+	}
+	return request{text: text.String(), status: http.StatusOK}
+}
+
+// load sends b.N requests, pausing now and then to sign, so that whatever else
+// the machine does meanwhile slows both down alike, and reports what one cost.
+func (s *measured) load(b *testing.B, r request) {
+	const rounds = 10
+	sign := signer(b)
+	wires := s.connect(b)
+	s.send(b, wires, r, connections)
+
+	var signatures []time.Duration
+	before := s.cpu()
+	b.ResetTimer()
+	for round := range rounds {
+		s.send(b, wires, r, b.N*(round+1)/rounds-b.N*round/rounds)
+		b.StopTimer()
+		for range 20 {
+			began := time.Now()
+			sign()
+			signatures = append(signatures, time.Since(began))
+		}
+		b.StartTimer()
+	}
+	b.StopTimer()
+	each := float64(s.cpu()-before) / float64(b.N)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(each/float64(median(signatures)), "S/op")
+	b.ReportMetric(each/1e3, "µs-CPU/op")
+	b.ReportMetric(float64(median(signatures))/1e3, "µs-S")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
+// send sends n requests over the connections.
+func (s *measured) send(b *testing.B, wires []*wire, r request, n int) {
+	b.Helper()
+	text := []byte(r.text)
+	var left atomic.Int64
+	left.Store(int64(n))
+	var sending sync.WaitGroup
+	for _, w := range wires {
+		sending.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := w.exchange(text, r); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	sending.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+}
+
+// wire is a client that takes as little as possible of the CPUs that it shares
+// with the server.
+type wire struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (s *measured) connect(b *testing.B) []*wire {
+	b.Helper()
+	var wires []*wire
+	for range connections {
+		conn, err := net.Dial("tcp", s.address)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(5 * time.Minute))
+		wires = append(wires, &wire{conn, bufio.NewReaderSize(conn, 16<<10)})
+	}
+	return wires
+}
+
+// exchange reads no more of an answer than is needed to see where it ends, and
+// that it is the right one.
+func (w *wire) exchange(text []byte, want request) error {
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	status, length := "", 0
+	for {
+		line, err := w.in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		line = bytes.TrimSuffix(line, []byte("\r\n"))
+		if len(line) == 0 {
+			break
+		}
+		if status == "" {
+			status = string(line)
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return err
+			}
+		}
+	}
+	body, err := w.in.Peek(length)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(status, fmt.Sprintf("HTTP/1.1 %d ", want.status)) || !strings.HasPrefix(string(body), want.body) {
+		return fmt.Errorf("%s: %s", status, body)
+	}
+	_, err = w.in.Discard(length)
+	return err
+}
+
+// signer returns what makes one signature of the unit S: RS256 with 2048 bits,
+// by the standard library, in one thread.
+func signer(b *testing.B) func() {
+	b.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("what is signed does not matter"))
+	return func() {
+		if _, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]); err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+func median(of []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
