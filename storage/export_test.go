@@ -2,15 +2,8 @@ package storage
 
 import (
 	"database/sql"
-	"database/sql/driver"
 	"io/fs"
 )
-
-// Wrapped returns o with something put around the driver.
-func Wrapped(o Options, wrap func(driver.Connector) driver.Connector) Options {
-	o.wrap = wrap
-	return o
-}
 
 // Built returns o for a binary that was built with other migrations.
 func Built(o Options, schema fs.FS) Options {

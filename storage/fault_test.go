@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	neturl "net/url"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/mattn/go-sqlite3"
-	"github.com/rs/zerolog"
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
@@ -28,26 +26,23 @@ import (
 // one that reaches it without.
 func behindProxy(t *testing.T, e storagetest.Engine) (through, past *storage.Store, p *toxiproxy.Proxy) {
 	t.Helper()
-	if e.Kind == storage.SQLite {
-		t.Skip("SQLite is not reached over a network")
-	}
 	url := e.NewURL(t)
 	past = storagetest.Open(t, url)
 	if err := past.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	u, err := neturl.Parse(url)
-	if err != nil {
-		t.Fatal(err)
+	url, p = storagetest.Proxy(t, url)
+	return storagetest.Open(t, url), past, p
+}
+
+// onEachServer runs a test on the engines that are reached over a network.
+func onEachServer(t *testing.T, test func(t *testing.T, e storagetest.Engine)) {
+	for _, e := range storagetest.Servers() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, e)
+		})
 	}
-	p = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), t.Name(), "127.0.0.1:0", u.Host)
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Stop)
-	u.Host = p.Listen
-	through = storagetest.Open(t, u.String())
-	return through, past, p
 }
 
 func mustBeFault(t *testing.T, err error) {
@@ -66,7 +61,7 @@ func event() audit.Event { return audit.Event{At: time.Now(), Actor: audit.Serve
 
 func TestADatabaseThatWentAwayIsAFaultUntilItIsBack(t *testing.T) {
 	t.Parallel()
-	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
 		s, _, p := behindProxy(t, e)
 		ctx := t.Context()
 		if err := s.CreateClient(ctx, clients.Client{ID: "a"}, event()); err != nil {
@@ -99,7 +94,7 @@ func TestADatabaseThatWentAwayIsAFaultUntilItIsBack(t *testing.T) {
 
 func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 	t.Parallel()
-	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
 		s, past, p := behindProxy(t, e)
 		ctx := t.Context()
 		acknowledged, faults := []string{}, 0
@@ -178,13 +173,13 @@ func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
 			t.Parallel()
 			s, r := recorded(t, storagetest.Engines()[0])
 			failures := c.failures
-			r.fail = func(statement string) error {
+			r.FailWith(func(statement string) error {
 				if failures > 0 && strings.Contains(statement, c.statement) {
 					failures--
 					return c.err
 				}
 				return nil
-			}
+			})
 			err := s.CutEverything(t.Context(), event())
 			if c.succeeds && err != nil || !c.succeeds && !isFault(err) {
 				t.Fatal(err)
@@ -201,12 +196,12 @@ func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
 func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
 	t.Parallel()
 	s, r := recorded(t, storagetest.Engines()[0])
-	r.fail = func(statement string) error {
+	r.FailWith(func(statement string) error {
 		if statement == "COMMIT" {
 			return io.ErrUnexpectedEOF
 		}
 		return nil
-	}
+	})
 	mustBeFault(t, s.CutEverything(t.Context(), event()))
 	if n, err := s.ChangeNumber(t.Context()); err != nil || n != 2 {
 		t.Errorf("the number is %d: %v", n, err)
@@ -215,7 +210,7 @@ func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
 
 func TestADatabaseThatDoesNotAnswerIsAFaultInTime(t *testing.T) {
 	t.Parallel()
-	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
 		s, _, p := behindProxy(t, e)
 		if err := s.CutEverything(t.Context(), event()); err != nil {
 			t.Fatal(err)
@@ -232,15 +227,11 @@ func TestADatabaseThatDoesNotAnswerIsAFaultInTime(t *testing.T) {
 			"CutEverything": func(ctx context.Context) error { return s.CutEverything(ctx, event()) },
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			start := time.Now()
 			err := call(ctx)
 			cancel()
 			mustBeFault(t, err)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", name, errors.Unwrap(err))
-			}
-			if d := time.Since(start); d > 3*time.Second {
-				t.Errorf("%s took %v", name, d)
 			}
 		}
 		if err := p.Toxics.RemoveToxic(t.Context(), "silence"); err != nil {

@@ -44,7 +44,7 @@ func openMySQL(_ context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("the mysql URL cannot be used; check its parameters")
 	}
-	c := o.wrap(mysqlConnector{inner})
+	c := o.Wrap(mysqlConnector{inner})
 	p := pool(c, o)
 	// Below the wait_timeout of mysqlConfig, so that the server never closes
 	// one that the pool is about to use.

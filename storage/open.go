@@ -52,9 +52,11 @@ type Options struct {
 	// of address or credentials gets through; default 30 minutes.
 	MaxLifetime time.Duration
 
-	// Set by tests: to count what reaches the driver, and to be an older or a
-	// newer binary.
-	wrap   func(driver.Connector) driver.Connector
+	// Wrap, if set, is put around the driver: to count what reaches it, or to
+	// make it fail.
+	Wrap func(driver.Connector) driver.Connector
+
+	// schema is set by tests: to be an older or a newer binary.
 	schema fs.FS
 }
 
@@ -107,8 +109,8 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.MaxLifetime <= 0 {
 		o.MaxLifetime = 30 * time.Minute
 	}
-	if o.wrap == nil {
-		o.wrap = func(c driver.Connector) driver.Connector { return c }
+	if o.Wrap == nil {
+		o.Wrap = func(c driver.Connector) driver.Connector { return c }
 	}
 
 	scheme, _, _ := strings.Cut(url, ":")

@@ -32,7 +32,7 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
 
-	c := o.wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
+	c := o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
 	p := pool(c, o)
 	s := &Store{dialect: postgresDialect, connector: c, readPool: p, writePool: p}
 	if s.write, err = overPool(postgres.New(postgres.Config{Conn: p})); err != nil {

@@ -57,9 +57,9 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	one.MaxOpen, one.MaxIdle = 1, 1
 	s := &Store{
 		dialect:   sqliteDialect,
-		connector: o.wrap(sqliteConnector(writer + patient)),
-		writePool: pool(o.wrap(sqliteConnector(writer+brief)), one),
-		readPool:  pool(o.wrap(sqliteConnector(reader+patient)), o),
+		connector: o.Wrap(sqliteConnector(writer + patient)),
+		writePool: pool(o.Wrap(sqliteConnector(writer+brief)), one),
+		readPool:  pool(o.Wrap(sqliteConnector(reader+patient)), o),
 	}
 	// The first to come changes the journal mode of the file, and the others may
 	// find it busy.

@@ -20,11 +20,11 @@ func TestStandingIsOneStatement(t *testing.T) {
 		s, r := recorded(t, e)
 		q := revocation.Question{JTI: "j", ClientID: "a", KeyID: "k"}
 		for range 3 {
-			r.take()
+			r.Take()
 			if _, err := s.Standing(t.Context(), q); err != nil {
 				t.Fatal(err)
 			}
-			if got := r.take(); len(got) != 1 || !isRead(got[0]) {
+			if got := r.Take(); len(got) != 1 || !isRead(got[0]) {
 				t.Fatalf("the driver was asked %q", got)
 			}
 		}
@@ -36,11 +36,11 @@ func TestReadsWriteNothing(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		s, r := recorded(t, e)
 		for name, read := range storagetest.Reads(t.Context(), s) {
-			r.take()
+			r.Take()
 			if err := read(); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			for _, statement := range r.take() {
+			for _, statement := range r.Take() {
 				if !isRead(statement) {
 					t.Errorf("%s runs %q", name, statement)
 				}
@@ -53,12 +53,12 @@ func TestAChangeTakesItsNumberFirst(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		s, r := recorded(t, e)
-		r.take()
+		r.Take()
 		if err := s.CutToken(t.Context(), "j", time.Now(), audit.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		var begins []string
-		for _, statement := range r.take() {
+		for _, statement := range r.Take() {
 			words := strings.Fields(statement)
 			begins = append(begins, strings.Join(words[:min(3, len(words))], " "))
 		}
@@ -71,10 +71,10 @@ func TestAChangeTakesItsNumberFirst(t *testing.T) {
 }
 
 // recorded returns a Store with a client "a", and what it asks of its driver.
-func recorded(t *testing.T, e storagetest.Engine) (*storage.Store, *recorder) {
+func recorded(t *testing.T, e storagetest.Engine) (*storage.Store, *storagetest.Recorder) {
 	t.Helper()
-	r := &recorder{}
-	s := open(t, e.NewURL(t), storage.Wrapped(storage.Options{}, r.wrap))
+	r := &storagetest.Recorder{}
+	s := open(t, e.NewURL(t), storage.Options{Wrap: r.Wrap})
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -53,9 +53,7 @@ func (j jwks) get(w http.ResponseWriter, r *http.Request) error {
 		maxAge -= behind
 	}
 	if maxAge < time.Second {
-		e := protocol.Refuse(protocol.TemporarilyUnavailable, "The key set could not be refreshed for too long.")
-		e.RetryAfter = time.Second
-		return e
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "The key set could not be refreshed for too long.")
 	}
 	body, etag := j.keys.JWKS()
 	h := w.Header()

@@ -53,23 +53,23 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
+// retryFault is how long a client should wait when the server cannot answer:
+// about what it takes to reconnect to a database.
+const retryFault = time.Second
+
 // Refuse returns an Error with the status that is usual for its code.
 func Refuse(code Code, format string, args ...any) *Error {
-	status := http.StatusBadRequest
+	e := &Error{Code: code, Description: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
 	switch code {
 	case InvalidClient:
-		status = http.StatusUnauthorized
+		e.Status = http.StatusUnauthorized
 	case ServerError:
-		status = http.StatusInternalServerError
+		e.Status = http.StatusInternalServerError
 	case TemporarilyUnavailable:
-		status = http.StatusServiceUnavailable
+		e.Status, e.RetryAfter = http.StatusServiceUnavailable, retryFault
 	}
-	return &Error{Code: code, Description: fmt.Sprintf(format, args...), Status: status}
+	return e
 }
-
-// retryFault is how long a client should wait when the database did not
-// answer: about what it takes to reconnect.
-const retryFault = time.Second
 
 // From says what a client may know of any error. What is not recognised
 // becomes server_error, and its cause is for the log alone.
@@ -83,7 +83,7 @@ func From(err error) *Error {
 	var fault interface{ Unavailable() bool }
 	if errors.As(err, &fault) && fault.Unavailable() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		e := Refuse(TemporarilyUnavailable, "The server cannot answer now. Try again.")
-		e.RetryAfter, e.Cause = retryFault, err
+		e.Cause = err
 		return e
 	}
 	var engine *fosite.RFC6749Error

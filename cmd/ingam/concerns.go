@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"os/user"
 	"time"
@@ -45,13 +46,13 @@ func (t *terminal) openStore(cmd *cobra.Command, needs ...config.Need) (*config.
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(cmd.Context(), cfg)
+	store, err := openStore(cmd.Context(), cfg, nil)
 	return cfg, store, err
 }
 
-func openStore(ctx context.Context, cfg *config.Config) (*storage.Store, error) {
+func openStore(ctx context.Context, cfg *config.Config, wrap func(driver.Connector) driver.Connector) (*storage.Store, error) {
 	return storage.Open(ctx, cfg.Database.Reveal(), storage.Options{
-		MaxOpen: cfg.Pool.MaxOpen, MaxIdle: cfg.Pool.MaxIdle, MaxLifetime: cfg.Pool.MaxLifetime.Std(),
+		MaxOpen: cfg.Pool.MaxOpen, MaxIdle: cfg.Pool.MaxIdle, MaxLifetime: cfg.Pool.MaxLifetime.Std(), Wrap: wrap,
 	})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,8 @@ type serveOptions struct {
 	prepare func(ctx context.Context, store *storage.Store) error
 	// listening is called once the server accepts connections.
 	listening func(address string)
+	// wrap is put around the database's driver, to count or to fail.
+	wrap func(driver.Connector) driver.Connector
 }
 
 // serve is the composition root: it opens what the server stands on from
@@ -69,7 +72,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, cfg)
+	store, err := openStore(ctx, cfg, opts.wrap)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	neturl "net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,9 @@ import (
 	// The drivers, for creating databases.
 	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
 
 	"github.com/ingam/ingam/storage"
 )
@@ -51,6 +55,28 @@ func Engines() []Engine {
 			return newDatabase(t, "INGAM_TEST_MYSQL", openMySQL, "")
 		}},
 	}
+}
+
+// Servers returns the engines that are reached over a network.
+func Servers() []Engine {
+	return slices.DeleteFunc(Engines(), func(e Engine) bool { return e.Kind == storage.SQLite })
+}
+
+// Proxy puts a proxy in front of a database of Servers, which can be stopped
+// and told to misbehave. It returns the URL through it.
+func Proxy(t testing.TB, url string) (through string, p *toxiproxy.Proxy) {
+	t.Helper()
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), t.Name(), "127.0.0.1:0", u.Host)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	u.Host = p.Listen
+	return u.String(), p
 }
 
 // New returns a Store on a new database with the current schema, both of which

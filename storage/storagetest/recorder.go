@@ -1,4 +1,4 @@
-package storage_test
+package storagetest
 
 import (
 	"context"
@@ -7,19 +7,28 @@ import (
 	"sync"
 )
 
-// recorder notes each statement that reaches a driver. It sits beneath
-// database/sql, so nothing gets past it.
-type recorder struct {
-	// fail, if set, is asked about each statement, and its error returned in
-	// place of the statement's; for COMMIT, after the commit.
-	fail func(statement string) error
+// Recorder notes each statement that reaches a driver, BEGIN and COMMIT
+// included. It sits beneath database/sql, so nothing gets past it.
+type Recorder struct {
+	// Of, if set, says whose statements are noted, by their context.
+	Of func(ctx context.Context) bool
 
 	mu         sync.Mutex
 	statements []string
+	fail       func(statement string) error
 }
 
-// take returns what was noted since it was last called.
-func (r *recorder) take() []string {
+// FailWith lets fail be asked about each of these statements from now on, and
+// its error returned in place of the statement's; for COMMIT, after the commit.
+// Nil ends that.
+func (r *Recorder) FailWith(fail func(statement string) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = fail
+}
+
+// Take returns what was noted since it was last called.
+func (r *Recorder) Take() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	taken := slices.Clone(r.statements)
@@ -27,7 +36,12 @@ func (r *recorder) take() []string {
 	return taken
 }
 
-func (r *recorder) note(statement string) error {
+func (r *Recorder) notes(ctx context.Context) bool { return r.Of == nil || r.Of(ctx) }
+
+func (r *Recorder) note(ctx context.Context, statement string) error {
+	if !r.notes(ctx) {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.statements = append(r.statements, statement)
@@ -37,11 +51,12 @@ func (r *recorder) note(statement string) error {
 	return nil
 }
 
-func (r *recorder) wrap(c driver.Connector) driver.Connector { return recordingConnector{c, r} }
+// Wrap is for storage.Options.
+func (r *Recorder) Wrap(c driver.Connector) driver.Connector { return recordingConnector{c, r} }
 
 type recordingConnector struct {
 	driver.Connector
-	r *recorder
+	r *Recorder
 }
 
 func (c recordingConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -55,51 +70,52 @@ func (c recordingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 // recordingConn passes on all that database/sql may ask of a connection.
 type recordingConn struct {
 	driver.Conn
-	r *recorder
+	r *Recorder
 }
 
 func (c recordingConn) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
-	if err := c.r.note(q); err != nil {
+	if err := c.r.note(ctx, q); err != nil {
 		return nil, err
 	}
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
 }
 
 func (c recordingConn) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
-	if err := c.r.note(q); err != nil {
+	if err := c.r.note(ctx, q); err != nil {
 		return nil, err
 	}
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
 }
 
 func (c recordingConn) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
-	if err := c.r.note("PREPARE " + q); err != nil {
+	if err := c.r.note(ctx, "PREPARE "+q); err != nil {
 		return nil, err
 	}
 	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, q)
 }
 
 func (c recordingConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	if err := c.r.note("BEGIN"); err != nil {
+	if err := c.r.note(ctx, "BEGIN"); err != nil {
 		return nil, err
 	}
 	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	return recordingTx{tx, c.r}, nil
+	return recordingTx{tx, ctx, c.r}, nil
 }
 
 type recordingTx struct {
 	driver.Tx
-	r *recorder
+	begun context.Context
+	r     *Recorder
 }
 
 func (t recordingTx) Commit() error {
 	if err := t.Tx.Commit(); err != nil {
 		return err
 	}
-	return t.r.note("COMMIT")
+	return t.r.note(t.begun, "COMMIT")
 }
 
 func (c recordingConn) Ping(ctx context.Context) error {

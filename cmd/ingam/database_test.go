@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+// startHere serves in this process and returns what its requests ask of the
+// database: the server's own tasks are left out.
+func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder) {
+	d.t.Helper()
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.Flags(flags)
+	cfg, err := config.Load(flags, d.environ(append(extra, "INGAM_LISTEN="+strings.TrimPrefix(d.issuer, "http://"))...))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	s := &server{d: d, url: d.issuer, log: &logBuffer{}}
+	r := &storagetest.Recorder{Of: func(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }}
+	ctx, stop := context.WithCancel(context.Background())
+	ended, listening := make(chan error, 1), make(chan struct{})
+	go func() {
+		t := &terminal{stdout: s.log, stderr: s.log, now: time.Now}
+		ended <- serve(ctx, t, cfg, serveOptions{migrate: true, wrap: r.Wrap, listening: func(string) { close(listening) }})
+	}()
+	select {
+	case <-listening:
+	case err := <-ended:
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		stop()
+		if err := <-ended; err != nil {
+			d.t.Error(err)
+		}
+	})
+	return s, r
+}
+
+func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, asked := d.startHere()
+		secret := d.client("app")
+		want := func(what string, n int, begins ...string) {
+			t.Helper()
+			statements := asked.Take()
+			if len(statements) != n*len(begins) {
+				t.Fatalf("%d times %s asked the driver %d statements: %q", n, what, len(statements), statements)
+			}
+			for i, statement := range statements {
+				statement = strings.NewReplacer("`", "", `"`, "").Replace(strings.TrimSpace(statement))
+				if begin := begins[i%len(begins)]; !strings.HasPrefix(strings.ToUpper(statement), begin) {
+					t.Errorf("%s: statement %d is %q, not %s", what, i, statement, begin)
+				}
+			}
+		}
+
+		var token string
+		for range 2 { // twice: the first poll after the client was created drops its copy
+			token = s.token("app", secret)
+			eventually(t, "the server has followed", time.Minute, func() bool {
+				asked.Take()
+				s.token("app", secret)
+				return len(asked.Take()) == 0
+			})
+		}
+		const n = 100
+		for range n {
+			s.token("app", secret)
+		}
+		want("a token", n)
+		for range n {
+			if !s.active("app", secret, token) {
+				t.Fatal("the token is not active")
+			}
+		}
+		want("an introspection", n, "SELECT")
+		for range n {
+			s.get("/.well-known/jwks.json")
+			s.get("/.well-known/openid-configuration")
+		}
+		want("the key set and the metadata", n)
+		for range n {
+			if a := s.post("/oauth2/token", "app", "wrong", url.Values{"grant_type": {"client_credentials"}}); a.status != http.StatusUnauthorized && a.status != http.StatusTooManyRequests {
+				t.Fatal(a)
+			}
+		}
+		want("a wrong secret", n, "SELECT")
+		if a := s.post("/oauth2/revoke", "app", secret, url.Values{"token": {token}}); a.status != http.StatusOK {
+			t.Fatal(a)
+		}
+		want("a revocation", 1, "BEGIN", "UPDATE CHANGE_SEQ", "INSERT INTO REVOKED_TOKENS", "INSERT INTO CHANGES", "INSERT INTO AUDIT_EVENTS", "COMMIT")
+	})
+}
+
+// wantUnavailable checks the answer of a server whose database is at fault: neither a
+// success nor a verdict.
+func wantUnavailable(t *testing.T, what string, a answer) {
+	t.Helper()
+	if a.status != http.StatusServiceUnavailable || a.json(t)["error"] != "temporarily_unavailable" || a.header.Get("Retry-After") == "" {
+		t.Errorf("%s: %d %s, Retry-After %q", what, a.status, a.body, a.header.Get("Retry-After"))
+	}
+}
+
+func TestAFaultBeneathTheDriverIsA503AndNotAVerdict(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, asked := d.startHere()
+		secret := d.client("app")
+		token, other := s.token("app", secret), s.token("app", secret)
+		revoke := func(token string) answer {
+			return s.post("/oauth2/revoke", "app", secret, url.Values{"token": {token}})
+		}
+		grant := url.Values{"grant_type": {"client_credentials"}}
+
+		// Every place at which a request can fail, in turn.
+		for _, at := range []string{"BEGIN", "change_seq", "revoked_tokens", "changes", "audit_events"} {
+			asked.FailWith(func(statement string) error {
+				if strings.Contains(statement, at) {
+					return errors.New("broken for a test: " + token)
+				}
+				return nil
+			})
+			wantUnavailable(t, "a revocation that fails at "+at, revoke(token))
+		}
+		asked.FailWith(func(string) error { return errors.New("broken for a test") })
+		wantUnavailable(t, "an introspection", s.post("/oauth2/introspect", "app", secret, url.Values{"token": {token}}))
+		wantUnavailable(t, "a client that is not in memory", s.post("/oauth2/token", "unknown", secret, grant))
+		wantUnavailable(t, "a secret that may be newer than what is in memory", s.post("/oauth2/token", "app", "wrong", grant))
+		asked.FailWith(nil)
+		if !s.active("app", secret, token) {
+			t.Error("a revocation that was answered with a fault has happened")
+		}
+
+		// Nobody knows whether a commit without an answer happened: it did here.
+		asked.FailWith(func(statement string) error {
+			if statement == "COMMIT" {
+				return errors.New("broken for a test")
+			}
+			return nil
+		})
+		wantUnavailable(t, "a revocation without an answer to its commit", revoke(other))
+		asked.FailWith(nil)
+		if s.active("app", secret, other) {
+			t.Error("the revocation that was committed does not hold")
+		}
+		if a := revoke(other); a.status != http.StatusOK {
+			t.Errorf("trying again: %d %s", a.status, a.body)
+		}
+		for _, secretive := range []string{token, other, secret} {
+			if strings.Contains(s.log.String(), secretive) {
+				t.Error("the log holds a token or a secret")
+			}
+		}
+	})
+}
+
+func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
+	t.Parallel()
+	for _, e := range storagetest.Servers() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			direct := e.NewURL(t)
+			through, proxy := storagetest.Proxy(t, direct)
+			d := newDeployment(t, direct)
+			d.must("migrate", "up")
+			secret := d.client("app")
+			s := d.start("INGAM_DATABASE="+through, "INGAM_HTTP_REQUEST_TIMEOUT=1s")
+			token := s.token("app", secret)
+			form := url.Values{"token": {token}}
+			grant := url.Values{"grant_type": {"client_credentials"}}
+
+			t.Run("silent", func(t *testing.T) {
+				// The statement arrives, and its answer does not.
+				if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(
+					`{"name": "silence", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)); err != nil {
+					t.Fatal(err)
+				}
+				wantUnavailable(t, "an introspection", s.post("/oauth2/introspect", "app", secret, form))
+				wantUnavailable(t, "a client that is not in memory", s.post("/oauth2/token", "unknown", secret, grant))
+				if err := proxy.Toxics.RemoveToxic(t.Context(), "silence"); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "introspection answers again", time.Minute, func() bool {
+					return s.post("/oauth2/introspect", "app", secret, form).status == http.StatusOK
+				})
+			})
+			t.Run("gone", func(t *testing.T) {
+				for range 3 {
+					proxy.Stop()
+					wantUnavailable(t, "an introspection", s.post("/oauth2/introspect", "app", secret, form))
+					wantUnavailable(t, "a revocation", s.post("/oauth2/revoke", "app", secret, form))
+					// Until the bound has passed, tokens are made from memory.
+					eventually(t, "nothing is issued from memory any more", time.Minute, func() bool {
+						a := s.post("/oauth2/token", "app", secret, grant)
+						if a.status != http.StatusOK {
+							wantUnavailable(t, "a token", a)
+						}
+						return a.status != http.StatusOK
+					})
+					wantUnavailable(t, "readiness", s.get("/health/ready"))
+					if a := s.get("/health/live"); a.status != http.StatusOK {
+						t.Errorf("liveness: %d %s", a.status, a.body)
+					}
+					if a := s.get("/.well-known/jwks.json"); a.status != http.StatusOK || !strings.Contains(a.body, kidOf(t, token)) {
+						t.Errorf("the key set: %d %s", a.status, a.body)
+					}
+					if err := proxy.Start(); err != nil {
+						t.Fatal(err)
+					}
+					s.awaitReady()
+					if !s.active("app", secret, token) || !s.active("app", secret, s.token("app", secret)) {
+						t.Error("not as before")
+					}
+				}
+			})
+			if events := d.events(t, "cut.token"); len(events) != 0 {
+				t.Errorf("a refused revocation left %v", events)
+			}
+		})
+	}
+}
+
+// events lists the audit events of one action.
+func (d *deployment) events(t testing.TB, action string) []eventJSON {
+	t.Helper()
+	var events []eventJSON
+	d.mustJSON(&events, "audit", "list", "--action", action, "--limit", "5000")
+	return events
+}
