@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/maypok86/otter/v2"
 )
 
 // ErrNoSigningKey: no key of the ring may sign now.
@@ -26,12 +28,16 @@ type Keyring struct {
 
 	reloading sync.Mutex
 	held      atomic.Pointer[snapshot]
+	good      *otter.Cache[question, goodToken]
 }
 
 // New returns the rings in store; Reload or Maintain loads them. master may be
 // nil for what only reads and verifies.
 func New(store Store, master *MasterKey, p Policy, now func() time.Time) *Keyring {
-	k := &Keyring{store: store, master: master, policy: p, now: now}
+	k := &Keyring{
+		store: store, master: master, policy: p, now: now,
+		good: otter.Must(&otter.Options[question, goodToken]{MaximumSize: remembered}),
+	}
 	k.held.Store(&snapshot{})
 	return k
 }
@@ -164,9 +170,44 @@ func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
 
 // Verify checks a token that a key of the ring is to have signed, with that
 // `typ`. What is refused is ErrInvalidToken.
+//
+// A resource server asks about one token again and again while it lives, so
+// tokens that were found good are remembered: by their hash, since memory may
+// be dumped, and only for the keys as last read, so that nothing outlives a
+// withdrawal. Bad ones are not: whoever sends them could fill the memory.
 func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
-	return k.held.Load().verifying[ring].verify(token, typ, k.now())
+	held, now := k.held.Load(), k.now()
+	if len(token) > MaxTokenLength {
+		return held.verifying[ring].verify(token, typ, now)
+	}
+	asked := question{ring, typ, sha256.Sum256([]byte(token))}
+	if known, ok := k.good.GetIfPresent(asked); ok && known.held == held && known.key.live(now) {
+		return known.verified, nil
+	}
+	v, err := held.verifying[ring].verify(token, typ, now)
+	if err == nil {
+		k.good.Set(asked, goodToken{held, held.verifying[ring].keys[v.KID], v})
+	}
+	return v, err
 }
+
+// question is what Verify is asked.
+type question struct {
+	ring Ring
+	typ  string
+	hash [sha256.Size]byte
+}
+
+// goodToken is a token that was found good.
+type goodToken struct {
+	held     *snapshot
+	key      verificationKey
+	verified Verified
+}
+
+// remembered bounds the memory for tokens that were found good, of about 1 KB
+// each.
+const remembered = 8192
 
 // List returns all keys with their states, by ring and in the order in which
 // they sign.

@@ -35,6 +35,8 @@ type verificationKey struct {
 	until time.Time
 }
 
+func (k verificationKey) live(now time.Time) bool { return k.until.IsZero() || now.Before(k.until) }
+
 // ParseJWKS reads a published key set (RFC 7517 section 5): its RSA keys for
 // signatures.
 func ParseJWKS(body []byte) (KeySet, error) {
@@ -96,7 +98,7 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 		return invalid("its header is not that of such a token")
 	}
 	key, ok := s.keys[header.KeyID]
-	if !ok || !key.until.IsZero() && !now.Before(key.until) {
+	if !ok || !key.live(now) {
 		return invalid("no key of the set has its kid")
 	}
 	payload, err := jws.Verify(key.public)

@@ -20,7 +20,7 @@ var mysqlDialect = dialect{
 	takeNumber: takeNumberMySQL,
 	tableExists: `SELECT COUNT(*) FROM information_schema.tables
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
-	standing: standingSQL("?", "?", "?"),
+	standing: standingSQL("?", "?", "?", "?"),
 }
 
 // mysqlParameters are the parameters that a mysql:// URL may have, with the

@@ -19,7 +19,7 @@ var postgresDialect = dialect{
 	tx: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
-	standing: standingSQL("$1", "$2", "$3"),
+	standing: standingSQL("$1", "$2", "$3", "$4"),
 }
 
 func openPostgres(_ context.Context, url string, o Options) (*Store, error) {

@@ -30,7 +30,7 @@ var sqliteDialect = dialect{
 	takeNumber:  takeNumberReturning,
 	ping:        "PRAGMA schema_version",
 	tableExists: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
-	standing:    standingSQL("?", "?", "?"),
+	standing:    standingSQL("?", "?", "?", "?"),
 }
 
 func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -57,14 +58,28 @@ func benchmarkToken(b *testing.B, binary string) {
 	b.Run("client_credentials", func(b *testing.B) { s.load(b, ask) })
 }
 
-// benchmarkIntrospection asks about a token that stands, as the API that the
-// token is for.
+// benchmarkIntrospection asks about tokens that stand, as the API that they are
+// for: about one over and over, as APIs do while a token lives, and about each
+// once, whose signature is then checked for the first time.
 func benchmarkIntrospection(b *testing.B, binary, database string) {
 	s := newReleased(b, binary, database).start()
-	token := s.token("app", s.d.client("app"))
-	ask := s.formRequest("/oauth2/introspect", "api", s.d.client("api"), url.Values{"token": {token}})
-	ask.body = `{"active":true,`
-	b.Run("active", func(b *testing.B) { s.load(b, ask) })
+	secret, asker := s.d.client("app"), s.d.client("api")
+	about := func(token string) request {
+		ask := s.formRequest("/oauth2/introspect", "api", asker, url.Values{"token": {token}})
+		ask.body = `{"active":true,`
+		return ask
+	}
+	one := about(s.token("app", secret))
+	b.Run("again", func(b *testing.B) { s.load(b, one) })
+	b.Run("first", func(b *testing.B) {
+		texts := make([]string, b.N+connections)
+		for i := range texts {
+			texts[i] = about(s.token("app", secret)).text
+		}
+		each := one
+		each.texts = texts
+		s.load(b, each)
+	})
 }
 
 func benchmarkJWKS(b *testing.B, binary string) {
@@ -265,9 +280,20 @@ const connections = 8
 
 // request is what is sent, and what must come back.
 type request struct {
-	text   string
+	text string
+	// texts, if set, are sent in place of text, each once.
+	texts  []string
 	status int
 	body   string // how the answer's body begins
+}
+
+// split returns the request for the first n of its texts and for the rest.
+func (r request) split(n int) (first, rest request) {
+	first, rest = r, r
+	if r.texts != nil {
+		first.texts, rest.texts = r.texts[:n], r.texts[n:]
+	}
+	return first, rest
 }
 
 func (s *measured) tokenRequest() request {
@@ -298,13 +324,17 @@ func (s *measured) load(b *testing.B, r request) {
 	const rounds = 10
 	sign := signer(b)
 	wires := s.connect(b)
-	s.send(b, wires, r, connections)
+	warming, r := r.split(connections)
+	s.send(b, wires, warming, connections)
 
 	var signatures []time.Duration
 	before := s.cpu()
 	b.ResetTimer()
 	for round := range rounds {
-		s.send(b, wires, r, b.N*(round+1)/rounds-b.N*round/rounds)
+		n := b.N*(round+1)/rounds - b.N*round/rounds
+		var now request
+		now, r = r.split(n)
+		s.send(b, wires, now, n)
 		b.StopTimer()
 		for range 20 {
 			began := time.Now()
@@ -325,13 +355,20 @@ func (s *measured) load(b *testing.B, r request) {
 // send sends n requests over the connections.
 func (s *measured) send(b *testing.B, wires []*wire, r request, n int) {
 	b.Helper()
-	text := []byte(r.text)
 	var left atomic.Int64
 	left.Store(int64(n))
 	var sending sync.WaitGroup
 	for _, w := range wires {
 		sending.Go(func() {
-			for left.Add(-1) >= 0 {
+			for {
+				i := left.Add(-1)
+				if i < 0 {
+					return
+				}
+				text := r.text
+				if r.texts != nil {
+					text = r.texts[i]
+				}
 				if err := w.exchange(text, r); err != nil {
 					b.Error(err)
 					return
@@ -369,8 +406,8 @@ func (s *measured) connect(b *testing.B) []*wire {
 
 // exchange reads no more of an answer than is needed to see where it ends, and
 // that it is the right one.
-func (w *wire) exchange(text []byte, want request) error {
-	if _, err := w.Write(text); err != nil {
+func (w *wire) exchange(text string, want request) error {
+	if _, err := io.WriteString(w, text); err != nil {
 		return err
 	}
 	status, length := "", 0
