@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts runs the commands as an operator does: each script in a folder of
+// its own, with settings for a database and a master key that are not there yet.
+// Beside the usual commands of testscript there are
+//
+//	status N COMMAND…   the exit status is N
+//	json PATH WANT…     the last standard output is JSON that has WANT at PATH
+//	save PATH NAME      what it has there becomes a variable
+//	mode MODE FILE      the file has that mode
+//
+// where a path is as a.0.b: a number indexes a list, and len is its length.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("INGAM_ISSUER", "https://id.test")
+			e.Setenv("INGAM_DATABASE", "sqlite:"+e.WorkDir+"/ingam.db")
+			e.Setenv("INGAM_MASTER_KEY_FILE", e.WorkDir+"/master.key")
+			e.Setenv("INGAM_CHANGES_STALENESS", "100ms") // commands wait for it
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": func(ts *testscript.TestScript, _ bool, args []string) {
+				err := ts.Exec(args[1], args[2:]...)
+				if got := exitStatus(err); got != args[0] {
+					ts.Fatalf("exit status %s, want %s", got, args[0])
+				}
+			},
+			"json": func(ts *testscript.TestScript, neg bool, args []string) {
+				var v any
+				if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
+					ts.Fatalf("standard output is not JSON: %v", err)
+				}
+				if got := field(v, args[0]); (got == strings.Join(args[1:], " ")) == neg {
+					ts.Fatalf("%s is %s", args[0], got)
+				}
+			},
+			"save": func(ts *testscript.TestScript, _ bool, args []string) {
+				var v any
+				if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
+					ts.Fatalf("standard output is not JSON: %v", err)
+				}
+				ts.Setenv(args[1], field(v, args[0]))
+			},
+			"mode": func(ts *testscript.TestScript, _ bool, args []string) {
+				info, err := os.Stat(ts.MkAbs(args[1]))
+				ts.Check(err)
+				if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
+					ts.Fatalf("%s has the mode %s", args[1], got)
+				}
+			},
+		},
+	})
+}
+
+func exitStatus(err error) string {
+	if err == nil {
+		return "0"
+	}
+	return strings.TrimPrefix(err.Error(), "exit status ")
+}
+
+// field finds a value in JSON by a path such as a.0.b; len is a list's length.
+func field(v any, path string) string {
+	for name := range strings.SplitSeq(path, ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[name]
+		case []any:
+			if name == "len" {
+				v = len(in)
+				continue
+			}
+			var i int
+			if _, err := fmt.Sscan(name, &i); err != nil || i >= len(in) {
+				return "no such place: " + path
+			}
+			v = in[i]
+		}
+	}
+	b, _ := json.Marshal(v)
+	return strings.Trim(string(b), `"`)
+}
