@@ -156,3 +156,24 @@ func openMySQL(u *neturl.URL) (*sql.DB, error) {
 	password, _ := u.User.Password()
 	return sql.Open("mysql", u.User.Username()+":"+password+"@tcp("+u.Host+")"+u.Path)
 }
+
+// Exec runs a statement that no operation of a Store makes.
+func Exec(t testing.TB, url, statement string) {
+	t.Helper()
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[string]func(*neturl.URL) (*sql.DB, error){
+		"sqlite":   func(u *neturl.URL) (*sql.DB, error) { return sql.Open("sqlite3", u.Opaque+u.Path) },
+		"postgres": openPostgres, "mysql": openMySQL,
+	}[u.Scheme]
+	db, err := open(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}

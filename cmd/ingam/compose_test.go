@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/ingam/ingam/config"
+)
+
+// root is the folder of the project.
+const root = "../.."
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// composition is as much of the Compose specification as the file may use.
+type composition struct {
+	Services map[string]struct {
+		Image, Build string
+		Profiles     []string
+		Command      []string
+		Environment  map[string]string
+		Volumes      []string
+		Ports        []string
+		Restart      string
+		Healthcheck  struct {
+			Test     []string
+			Interval string
+			Retries  int
+		}
+		DependsOn map[string]struct {
+			Condition string
+			Required  *bool
+		} `yaml:"depends_on"`
+	}
+	Volumes map[string]any
+}
+
+// Where no container engine runs, the file can still be held to what it means.
+func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
+	t.Parallel()
+	var c composition
+	decoder := yaml.NewDecoder(strings.NewReader(read(t, "docker-compose.yml")))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"postgres", "mariadb", "ingam", "master-key"} {
+		if _, ok := c.Services[name]; !ok {
+			t.Errorf("there is no service %s", name)
+		}
+	}
+	d := newDeployment(t, "")
+	image := dockerEnvironment(t)
+	byDefault := regexp.MustCompile(`\$\{(\w+):-([^}]*)\}`)
+	for name, service := range c.Services {
+		for other := range service.DependsOn {
+			if _, ok := c.Services[other]; !ok {
+				t.Errorf("%s depends on %s, which is not there", name, other)
+			}
+		}
+		for _, volume := range service.Volumes {
+			if source, _, _ := strings.Cut(volume, ":"); !strings.ContainsAny(source, "./") {
+				if _, ok := c.Volumes[source]; !ok {
+					t.Errorf("%s uses the volume %s, which is not there", name, source)
+				}
+			}
+		}
+		for _, port := range service.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s opens %s to the world", name, port)
+			}
+		}
+		if service.Build == "" {
+			continue
+		}
+		set := slices.Clone(image)
+		for key, value := range service.Environment {
+			set = append(set, key+"="+byDefault.ReplaceAllString(value, "$2"))
+		}
+		bare := &deployment{t: t, dir: d.dir, binary: d.binary}
+		if name == "ingam" {
+			e := bare.bare(set, "config", "check")
+			if e.status != done {
+				t.Errorf("its settings: %s", e.stderr)
+			}
+			for _, want := range []string{"issuer: http://localhost:8080", "master_key_file: /var/lib/ingam/master.key"} {
+				if !strings.Contains(e.stdout, want) {
+					t.Errorf("%q is not in effect:\n%s", want, e.stdout)
+				}
+			}
+			// The other engine, as the README has it.
+			if e := bare.bare(append(set, "INGAM_DATABASE=mysql://ingam:ingam@mariadb:3306/ingam"), "config", "check"); e.status != done {
+				t.Errorf("with MariaDB: %s", e.stderr)
+			}
+		}
+		if e := bare.bare(set, append(slices.Clone(service.Command), "--help")...); e.status != done {
+			t.Errorf("%s runs %q: %s", name, service.Command, e.stderr)
+		}
+	}
+}
+
+// bare runs a command with nothing set but what is given.
+func (d *deployment) bare(environ []string, args ...string) ended {
+	d.t.Helper()
+	var e ended
+	var stdout, stderr bytes.Buffer
+	e.status = run(d.t.Context(), args, environ, strings.NewReader(""), &stdout, &stderr)
+	e.stdout, e.stderr = stdout.String(), stderr.String()
+	return e
+}
+
+// dockerEnvironment is what the image sets.
+func dockerEnvironment(t *testing.T) []string {
+	t.Helper()
+	var set []string
+	for _, m := range regexp.MustCompile(`(?m)^ENV (\w+=\S+)$`).FindAllStringSubmatch(read(t, "Dockerfile"), -1) {
+		set = append(set, m[1])
+	}
+	if len(set) == 0 {
+		t.Fatal("the image sets nothing")
+	}
+	return set
+}
+
+func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
+	t.Parallel()
+	makefile, readme := read(t, "Makefile"), read(t, "README.md")
+	for _, line := range []string{"go run ./cmd/ingam serve --demo", "go test ./..."} {
+		if !strings.Contains(readme, "\n"+line+"\n") || !strings.Contains(makefile, "\t"+line+"\n") {
+			t.Errorf("%q does not stand in both the README and the Makefile", line)
+		}
+	}
+	documents, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
+	if err != nil || len(documents) == 0 {
+		t.Fatal(documents, err)
+	}
+	everything := readme + read(t, "ARCHITECTURE.md")
+	for _, path := range documents {
+		everything += read(t, strings.TrimPrefix(path, root+"/"))
+	}
+	targets := regexp.MustCompile("`make ([a-z]+)`").FindAllStringSubmatch(everything, -1)
+	for i, block := range strings.Split(everything, "```") {
+		if i%2 == 1 {
+			targets = append(targets, regexp.MustCompile("(?m)^make ([a-z]+)").FindAllStringSubmatch(block, -1)...)
+		}
+	}
+	if len(targets) < 3 {
+		t.Errorf("found only %q", targets)
+	}
+	for _, m := range targets {
+		if !strings.Contains(makefile, "\n"+m[1]+":") {
+			t.Errorf("there is no make %s", m[1])
+		}
+	}
+	flags := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	config.Flags(flags)
+	for _, m := range regexp.MustCompile(`INGAM_[A-Z_]+[A-Z]`).FindAllString(everything, -1) {
+		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(m, "INGAM_"), "_", "-"))
+		if m != "INGAM_TEST_POSTGRES" && m != "INGAM_TEST_MYSQL" && flags.Lookup(flag) == nil {
+			t.Errorf("%s is documented and no setting", m)
+		}
+	}
+	for _, m := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(everything, -1) {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Errorf("a link leads to %s, which is not there", m[1])
+		}
+	}
+}
