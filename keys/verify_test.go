@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ingam/ingam/keys"
 )
@@ -149,4 +150,37 @@ func FuzzVerifyNeverPanicsAndTakesNothingElse(f *testing.F) {
 			t.Errorf("%q: %v", token, err)
 		}
 	})
+}
+
+func TestWhatWasFoundGoodIsNotTakenForMoreThanThatAndNotForLonger(t *testing.T) {
+	t.Parallel()
+	k, c := newRing(t)
+	token := sign(t, k, keys.Tokens)
+	want := func(what string, good bool, ring keys.Ring, token, typ string) {
+		t.Helper()
+		for range 2 { // the second time from memory, if it may be
+			if _, err := k.Verify(ring, token, typ); (err == nil) != good || err != nil && !errors.Is(err, keys.ErrInvalidToken) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	want("a good token", true, keys.Tokens, token, "at+jwt")
+	want("as another type", false, keys.Tokens, token, "rt+jwt")
+	want("as one of the other ring", false, keys.Refresh, token, "at+jwt")
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	want("in another spelling", false, keys.Tokens, token[:len(token)-1]+string(alphabet[last^1]), "at+jwt")
+
+	// Its key goes: by time alone, with no reload.
+	other := sign(t, k, keys.Refresh)
+	want("a token of the other ring", true, keys.Refresh, other, "at+jwt")
+	must(t, k.Maintain(t.Context()))
+	c.pass(policy.RotateEvery + policy.LongestToken + time.Hour)
+	want("a token whose key is gone", false, keys.Tokens, token, "at+jwt")
+
+	// Its key goes: by a decision.
+	must(t, k.Maintain(t.Context()))
+	token = sign(t, k, keys.Tokens)
+	want("a token of the next key", true, keys.Tokens, token, "at+jwt")
+	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.WithdrawOptions{Force: true}))
+	want("a token whose key is withdrawn", false, keys.Tokens, token, "at+jwt")
 }

@@ -88,7 +88,7 @@ func standingSQL(jti, kid, client, again string) string {
 		       EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL),
 		       (SELECT disabled FROM clients WHERE id = %s),
 		       (SELECT epoch FROM clients WHERE id = %s),
-		       epoch
+		       epoch, (SELECT n FROM change_seq WHERE id = 1)
 		  FROM server WHERE id = 1`, jti, kid, client, again)
 }
 
@@ -112,7 +112,7 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 	)
 	client := askable(q.ClientID)
 	err := s.readPool.QueryRowContext(ctx, s.dialect.standing, askable(q.JTI), askable(q.KeyID), client, client).
-		Scan(&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch)
+		Scan(&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number)
 	if err != nil {
 		return revocation.Standing{}, fault(op, err)
 	}

@@ -48,7 +48,9 @@ func (c *Cuts) Stands(ctx context.Context, q Question, epoch changes.Number) (bo
 	if err != nil {
 		return false, err
 	}
+	// A number that was not given out yet is of changes that were lost, because
+	// the database was restored: the next cuts would not reach that high.
 	return !s.TokenCut && s.KeyStands &&
 		s.ClientFound && !s.ClientDisabled &&
-		epoch >= s.ClientEpoch && epoch >= s.ServerEpoch, nil
+		epoch >= s.ClientEpoch && epoch >= s.ServerEpoch && epoch <= s.Number, nil
 }

@@ -28,6 +28,8 @@ type Standing struct {
 	ClientEpoch    changes.Number
 	// ServerEpoch is the number of the last cut of everything.
 	ServerEpoch changes.Number
+	// Number is the number of the last change.
+	Number changes.Number
 	// KeyStands is false when the key was withdrawn or is not there.
 	KeyStands bool
 }

@@ -64,7 +64,7 @@ var cutTests = []test{
 			d.must(err)
 			d.equal(epoch, d.number())
 			d.equal(d.standing(revocation.Question{ClientID: "a"}), revocation.Standing{
-				ClientFound: true, ClientEpoch: 1, ServerEpoch: epoch,
+				ClientFound: true, ClientEpoch: 1, ServerEpoch: epoch, Number: epoch,
 			})
 		}
 	}},
@@ -110,7 +110,7 @@ var standingTests = []test{
 		d.must(d.s.CutToken(d.ctx, "cut", noon, event(audit.TokenCut, "cut")))
 
 		good := revocation.Question{JTI: "j", ClientID: "c", KeyID: "k"}
-		want := revocation.Standing{ClientFound: true, ClientEpoch: 3, ServerEpoch: 2, KeyStands: true}
+		want := revocation.Standing{ClientFound: true, ClientEpoch: 3, ServerEpoch: 2, Number: 6, KeyStands: true}
 		d.equal(d.standing(good), want)
 
 		q, w := good, want
@@ -133,7 +133,7 @@ var standingTests = []test{
 
 		d.must(d.s.SetClientDisabled(d.ctx, "c", true, event(audit.ClientDisabled, "c")))
 		w = want
-		w.ClientDisabled = true
+		w.ClientDisabled, w.Number = true, 7
 		d.equal(d.standing(good), w)
 	}},
 	{"a retired key whose private half is destroyed still stands, a deleted one does not", func(d *databaseTest) {
