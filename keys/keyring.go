@@ -16,8 +16,16 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// ErrNoSigningKey: no key of the ring may sign now.
-var ErrNoSigningKey = errors.New("no key of the ring signs now")
+// ErrNoSigningKey: there is no key of the ring that could sign. It is a fault of
+// the server's, which passes.
+var ErrNoSigningKey error = noSigningKey{}
+
+type noSigningKey struct{}
+
+func (noSigningKey) Error() string { return "no key of the ring can sign" }
+
+// Unavailable tells the edge that this is a 503.
+func (noSigningKey) Unavailable() bool { return true }
 
 // Keyring is both rings. Its methods are safe for concurrent use.
 type Keyring struct {
@@ -45,6 +53,8 @@ func New(store Store, master *MasterKey, p Policy, now func() time.Time) *Keyrin
 // snapshot is the rings as last read. It holds the schedule, so a rotation
 // needs no new one.
 type snapshot struct {
+	// number tells one from another.
+	number  uint64
 	records []Record
 	// verifying holds the keys that verify, by ring.
 	verifying map[Ring]KeySet
@@ -63,7 +73,8 @@ type signingKey struct {
 }
 
 // Reload reads the rings. A private key that the master key does not open is
-// ErrMasterKey.
+// ErrMasterKey; what was read is in effect all the same, so that a withdrawal
+// is, and that key does not sign.
 func (k *Keyring) Reload(ctx context.Context) error {
 	// One at a time, or what was read first could be held last.
 	k.reloading.Lock()
@@ -74,6 +85,8 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	}
 	next := &snapshot{records: records, verifying: map[Ring]KeySet{}, signing: map[Ring][]*signingKey{}}
 	before := k.held.Load()
+	next.number = before.number + 1
+	var sealed error
 	for _, s := range statuses(records, k.policy, k.now()) {
 		if s.State == Withdrawn {
 			continue
@@ -94,7 +107,8 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		sk := before.signer(s.Ring, s.KID)
 		if sk == nil || !sk.from.Equal(s.SignsFrom) {
 			if sk, err = k.unseal(s.record); err != nil {
-				return err
+				sealed = errors.Join(sealed, err)
+				continue
 			}
 		}
 		next.signing[s.Ring] = append(next.signing[s.Ring], sk)
@@ -103,7 +117,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		slices.SortFunc(list, func(a, b *signingKey) int { return a.from.Compare(b.from) })
 	}
 	k.held.Store(next)
-	return nil
+	return sealed
 }
 
 func (s *snapshot) signer(ring Ring, kid string) *signingKey {
@@ -142,8 +156,10 @@ func parsePublic(r Record) (*rsa.PublicKey, error) {
 func (k *Keyring) Sign(ring Ring, typ string, claims []byte) (string, error) {
 	list := k.held.Load().signing[ring]
 	now := k.now()
-	for _, sk := range slices.Backward(list) {
-		if !now.Before(sk.from) {
+	for i, sk := range slices.Backward(list) {
+		// Where the first has yet to begin, another process's clock, which is
+		// ahead, withdrew the one before it: all know this one, so it signs.
+		if i == 0 || !now.Before(sk.from) {
 			return sk.sign(typ, claims)
 		}
 	}
@@ -181,12 +197,12 @@ func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
 		return held.verifying[ring].verify(token, typ, now)
 	}
 	asked := question{ring, typ, sha256.Sum256([]byte(token))}
-	if known, ok := k.good.GetIfPresent(asked); ok && known.held == held && known.key.live(now) {
+	if known, ok := k.good.GetIfPresent(asked); ok && known.held == held.number && known.key.live(now) {
 		return known.verified, nil
 	}
 	v, err := held.verifying[ring].verify(token, typ, now)
 	if err == nil {
-		k.good.Set(asked, goodToken{held, held.verifying[ring].keys[v.KID], v})
+		k.good.Set(asked, goodToken{held.number, held.verifying[ring].keys[v.KID], v})
 	}
 	return v, err
 }
@@ -200,7 +216,7 @@ type question struct {
 
 // goodToken is a token that was found good.
 type goodToken struct {
-	held     *snapshot
+	held     uint64
 	key      verificationKey
 	verified Verified
 }

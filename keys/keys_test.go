@@ -608,3 +608,77 @@ func TestAChangeNamesEveryKeyThatItTouches(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// Clocks may be apart by the skew: what one process's clock has begun, another's
+// has not.
+func TestAClockThatIsAheadLeavesNoRingWithoutAKeyThatSigns(t *testing.T) {
+	t.Parallel()
+	store, behind := newStore(t), newClock()
+	m, _ := newMaster(t, "")
+	server := keys.New(store, m, policy, behind.now)
+	must(t, server.Maintain(t.Context()))
+	behind.pass(48 * time.Hour)
+	next := find(t, server, keys.Tokens, keys.Published).KID
+
+	ahead := newClock()
+	ahead.pass(48*time.Hour + policy.Skew - time.Second)
+	operator := keys.New(store, m, policy, ahead.now)
+	must(t, operator.Reload(t.Context()))
+	must(t, operator.Withdraw(t.Context(), find(t, operator, keys.Tokens, keys.Active).KID, keys.WithdrawOptions{}))
+
+	must(t, server.Reload(t.Context()))
+	for range 2 {
+		v, err := server.Verify(keys.Tokens, sign(t, server, keys.Tokens), "at+jwt")
+		if must(t, err); v.KID != next {
+			t.Errorf("%s signs, and not %s, which verifiers know", v.KID, next)
+		}
+		must(t, server.Maintain(t.Context()))
+	}
+}
+
+func TestAKeyWithoutASuccessorIsNotWithdrawnUnlessForced(t *testing.T) {
+	t.Parallel()
+	k, c := newRing(t)
+	// The next key begins to sign, and nobody has made the one after it yet.
+	c.pass(policy.RotateEvery + time.Second)
+	active := find(t, k, keys.Tokens, keys.Active).KID
+	if err := k.Withdraw(t.Context(), active, keys.WithdrawOptions{}); !errors.Is(err, keys.ErrTooFresh) {
+		t.Errorf("error %v", err)
+	}
+	sign(t, k, keys.Tokens)
+	must(t, k.Withdraw(t.Context(), active, keys.WithdrawOptions{Force: true}))
+	sign(t, k, keys.Tokens)
+}
+
+func TestAKeyThatCannotBeOpenedDoesNotKeepAWithdrawalFromTakingEffect(t *testing.T) {
+	t.Parallel()
+	store, c := newStore(t), newClock()
+	old, path := newMaster(t, "")
+	server := keys.New(store, old, policy, c.now)
+	must(t, server.Maintain(t.Context()))
+	token := sign(t, server, keys.Tokens)
+	kid := find(t, server, keys.Tokens, keys.Active).KID
+
+	// An operator has the next master key already; this server does not.
+	next, _ := newMaster(t, path)
+	operator := keys.New(store, next, policy, c.now)
+	must(t, operator.Reload(t.Context()))
+	_, err := operator.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Force: true})
+	must(t, err)
+	must(t, operator.Withdraw(t.Context(), kid, keys.WithdrawOptions{Force: true}))
+
+	if err := server.Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := server.Verify(keys.Tokens, token, "at+jwt"); err == nil {
+		t.Error("the withdrawn key verifies")
+	}
+	if body, _ := server.JWKS(); slices.Contains(kids(t, body), kid) {
+		t.Error("the withdrawn key is published")
+	}
+	if token, err := server.Sign(keys.Tokens, "at+jwt", []byte(`{}`)); err == nil {
+		if v, err := server.Verify(keys.Tokens, token, "at+jwt"); err != nil || v.KID == kid {
+			t.Errorf("a key signs that does not verify: %v", err)
+		}
+	}
+}

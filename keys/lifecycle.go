@@ -79,7 +79,10 @@ const server = "server"
 // planNext fills the places that are empty: the key that signs, which is empty
 // at the very start, and the one to follow.
 func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, error) {
-	if r.active != nil && r.next != nil {
+	// A ring without a key that signs, but with one to follow, is one whose key
+	// was withdrawn by a clock that is ahead. The next one signs already (see
+	// Sign); a new one that signs at once would be known to nobody.
+	if r.next != nil {
 		return nil, nil
 	}
 	c := &Change{Actor: server, Action: ActionCreate}
@@ -242,6 +245,9 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) e
 			return c, err
 		}
 		if r.next == nil {
+			if !o.Force {
+				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", ErrTooFresh)
+			}
 			heir, err := k.generate(ring, r.last+1, now, now)
 			if err != nil {
 				return nil, err

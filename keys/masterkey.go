@@ -84,7 +84,10 @@ func WriteMasterKey(path, from string) error {
 	}
 	_, err = f.Write(append(b.Bytes(), '\n'))
 	// Synced, because keys sealed under it will outlast a power cut.
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrMasterKey, err), os.Remove(path))
+	}
+	return nil
 }
 
 // seal encrypts a private key, bound to its ring and kid: a sealed key that is

@@ -180,7 +180,7 @@ func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
 				}
 				return nil
 			})
-			err := s.CutEverything(t.Context(), event())
+			err := s.CutClient(t.Context(), "a", event())
 			if c.succeeds && err != nil || !c.succeeds && !isFault(err) {
 				t.Fatal(err)
 			}
@@ -202,7 +202,7 @@ func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
 		}
 		return nil
 	})
-	mustBeFault(t, s.CutEverything(t.Context(), event()))
+	mustBeFault(t, s.CutClient(t.Context(), "a", event()))
 	if n, err := s.ChangeNumber(t.Context()); err != nil || n != 2 {
 		t.Errorf("the number is %d: %v", n, err)
 	}

@@ -21,6 +21,7 @@ var mysqlDialect = dialect{
 	tableExists: `SELECT COUNT(*) FROM information_schema.tables
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
 	standing: standingSQL("?", "?", "?", "?"),
+	now:      "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }
 
 // mysqlParameters are the parameters that a mysql:// URL may have, with the
@@ -151,9 +152,9 @@ func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // takeNumberMySQL has no RETURNING: LAST_INSERT_ID(expr) sends the number back
 // with the answer to the UPDATE.
-func takeNumberMySQL(tx *gorm.DB) (int64, error) {
+func takeNumberMySQL(tx *gorm.DB, step int64) (int64, error) {
 	r, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
-		"UPDATE change_seq SET n = LAST_INSERT_ID(n + 1) WHERE id = 1")
+		"UPDATE change_seq SET n = LAST_INSERT_ID(n + ?) WHERE id = 1", step)
 	if err != nil {
 		return 0, err
 	}

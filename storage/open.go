@@ -77,8 +77,9 @@ type Store struct {
 // dialect is what differs between the engines, beside the drivers' errors.
 type dialect struct {
 	engine Engine
-	// takeNumber raises the change sequence and returns its new number.
-	takeNumber func(tx *gorm.DB) (int64, error)
+	// takeNumber raises the change sequence by a step and returns its new
+	// number.
+	takeNumber func(tx *gorm.DB, step int64) (int64, error)
 	// tx is how a transaction begins.
 	tx *sql.TxOptions
 	// ping is a statement that reaches the database; empty where the driver
@@ -88,6 +89,8 @@ type dialect struct {
 	tableExists string
 	// standing is the statement of Store.Standing.
 	standing string
+	// now is the time by the clock of the database, in milliseconds.
+	now string
 }
 
 // Open connects to the database that url names:
@@ -187,6 +190,13 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	var ignored any
 	return fault("ping", s.readPool.QueryRowContext(ctx, s.dialect.ping).Scan(&ignored))
+}
+
+// Clock returns the time by the clock of the database.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	var now int64
+	err := s.readPool.QueryRowContext(ctx, "SELECT "+s.dialect.now).Scan(&now)
+	return at(now), fault("read the clock", err)
 }
 
 // Close closes all connections, after waiting for the statements under way.

@@ -20,6 +20,7 @@ var postgresDialect = dialect{
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
 	standing: standingSQL("$1", "$2", "$3", "$4"),
+	now:      "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)",
 }
 
 func openPostgres(_ context.Context, url string, o Options) (*Store, error) {

@@ -31,6 +31,7 @@ var sqliteDialect = dialect{
 	ping:        "PRAGMA schema_version",
 	tableExists: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 	standing:    standingSQL("?", "?", "?", "?"),
+	now:         "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 }
 
 func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
@@ -47,8 +48,9 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	// Write-ahead logging lets readers read while one writes; FULL makes a
 	// commit outlive a power cut. A transaction takes the write lock as it
 	// begins, because one that first reads and then writes is refused when
-	// another wrote in between.
-	writer := shared + "&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate"
+	// another wrote in between. What is deleted is overwritten: private keys are
+	// destroyed, and not only forgotten.
+	writer := shared + "&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate&_secure_delete=on"
 	reader := shared + "&_query_only=on"
 
 	// One connection: SQLite has one writer anyway, and waiting in the pool is
@@ -135,7 +137,7 @@ func createSQLite(path string) error {
 }
 
 // takeNumberReturning is for the engines that have RETURNING.
-func takeNumberReturning(tx *gorm.DB) (n int64, err error) {
-	err = tx.Raw("UPDATE change_seq SET n = n + 1 WHERE id = 1 RETURNING n").Scan(&n).Error
+func takeNumberReturning(tx *gorm.DB, step int64) (n int64, err error) {
+	err = tx.Raw("UPDATE change_seq SET n = n + ? WHERE id = 1 RETURNING n", step).Scan(&n).Error
 	return n, err
 }

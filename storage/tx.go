@@ -25,7 +25,7 @@ func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subjec
 ) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		// First, before any other lock: this is what puts changes in a line.
-		n, err := s.dialect.takeNumber(tx)
+		n, err := s.dialect.takeNumber(tx, step(kind))
 		if err != nil {
 			return err
 		}
@@ -49,6 +49,20 @@ func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subjec
 		return nil
 	}
 	return answer(op, subject, err)
+}
+
+// leap is by how much a cut of everything raises the sequence.
+const leap = 1 << 32
+
+// step is by how much a change raises the sequence. A database that was
+// restored would give numbers out again that tokens already carry, and no cut
+// would reach these until it had caught up. A cut of everything goes beyond
+// whatever may have been lost.
+func step(kind changes.Kind) int64 {
+	if kind == changes.Everything {
+		return leap
+	}
+	return 1
 }
 
 // transaction runs work in one, twice if the first had to give way to others.

@@ -28,7 +28,10 @@ type recordKey struct{}
 func recordOf(r *http.Request) *record { return r.Context().Value(recordKey{}).(*record) }
 
 // maxLoggedPath bounds what a stranger can write into the log.
-const maxLoggedPath = 200
+const (
+	maxLoggedPath   = 200
+	maxLoggedMethod = 20
+)
 
 // recorded gives each request an id, and logs one record of it when it is
 // over.
@@ -49,7 +52,7 @@ func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.D
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("request_id", id),
-		slog.String("method", r.Method),
+		slog.String("method", r.Method[:min(len(r.Method), maxLoggedMethod)]),
 		slog.String("path", r.URL.Path[:min(len(r.URL.Path), maxLoggedPath)]), // never the query, which may carry a token
 		slog.Int("status", rec.status),
 		slog.Int("bytes", rec.bytes),

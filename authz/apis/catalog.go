@@ -39,7 +39,9 @@ func NewCatalog(store Store, now func() time.Time, fresh func() bool) *Catalog {
 
 // ByAudience returns the API with that audience, or ErrNotFound.
 func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) {
-	if held := c.held.Load(); held != nil && c.fresh != nil && c.fresh() {
+	if c.fresh != nil && c.fresh() {
+		// Loaded at the first poll, before which nothing is fresh.
+		held := c.held.Load()
 		if a, ok := (*held)[audience]; ok {
 			return a, nil
 		}

@@ -30,7 +30,7 @@ type Store interface {
 	// ChangeNumber returns the number of the last committed change.
 	ChangeNumber(ctx context.Context) (Number, error)
 	// ChangesAfter returns at most limit changes with a number above after,
-	// in order. Entries older than the retention may be gone: then the first
-	// number returned is not after+1.
+	// in order. Entries older than the retention may be gone, and a cut of
+	// everything leaps: then the numbers returned do not follow one by one.
 	ChangesAfter(ctx context.Context, after Number, limit int) ([]Change, error)
 }

@@ -3,8 +3,10 @@
 //
 // Each change of a client, an API, a key or a cut takes the next number of one
 // sequence inside its own transaction. The row that holds the sequence stays
-// locked until commit, so numbers become visible in order and without gaps:
-// having read up to n, a process has missed nothing before n. (Auto-increment
+// locked until commit, so numbers become visible in order:
+// having read up to n, a process has missed nothing before n. (They come one by
+// one, but for a cut of everything, which leaps beyond any number that could
+// have been lost to a restored database.) (Auto-increment
 // ids lack this: a transaction that commits late hides behind a higher id.)
 //
 //	change → UPDATE change_seq, INSERT changes → commit

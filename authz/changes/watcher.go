@@ -97,9 +97,9 @@ func (w *Watcher) catchUp(ctx context.Context, n Number) (Number, error) {
 		if err != nil {
 			return 0, fmt.Errorf("read the changes: %w", err)
 		}
-		if len(changed) == 0 || changed[0].Number != at+1 {
+		if !follow(changed, at) {
 			// Purged before we read them: this process was away for longer
-			// than changes are kept.
+			// than changes are kept. Or everything was cut, which leaps.
 			return n, w.tell(ctx, nil)
 		}
 		if err := w.tell(ctx, changed); err != nil {
@@ -108,6 +108,16 @@ func (w *Watcher) catchUp(ctx context.Context, n Number) (Number, error) {
 		at = changed[len(changed)-1].Number
 	}
 	return at, nil
+}
+
+// follow reports whether changes come one by one after a number.
+func follow(changed []Change, at Number) bool {
+	for i, ch := range changed {
+		if ch.Number != at+1+Number(i) {
+			return false
+		}
+	}
+	return len(changed) > 0
 }
 
 func (w *Watcher) tell(ctx context.Context, changed []Change) error {

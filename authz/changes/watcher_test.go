@@ -119,6 +119,24 @@ func TestChangesThatWerePurgedUnreadMeanEverything(t *testing.T) {
 	wantTold(t, f, "three")
 }
 
+func TestACutOfEverythingLeapsAndMeansEverything(t *testing.T) {
+	t.Parallel()
+	store, f := open(t), &follower{}
+	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler), f)
+	poll(t, w)
+	f.subjects()
+	change(t, store, "one")
+	if err := store.CutEverything(t.Context(), audit.Event{At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	change(t, store, "two")
+	poll(t, w)
+	wantTold(t, f, "*")
+	change(t, store, "three")
+	poll(t, w)
+	wantTold(t, f, "three")
+}
+
 func TestAFollowerThatFailsIsToldAgainAndFreshnessIsNotRenewed(t *testing.T) {
 	t.Parallel()
 	store, f := open(t), &follower{}

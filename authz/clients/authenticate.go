@@ -43,10 +43,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		return nil, err
 	}
 	c, err := a.directory.Client(ctx, offered.id)
-	if err == nil && c.refuses(offered) != "" {
+	if err == nil && c.refuses(offered) != "" && !a.failures.tooMany(offered.id, addressOf(r)) {
 		// The copy in memory may not know yet of a secret that was added, or
 		// of a client that was enabled, a moment ago: a no is never a stale
-		// one.
+		// one. (Whoever has failed too often already waits for the copy, and
+		// costs no SQL.)
 		c, err = a.directory.stored(ctx, offered.id)
 	}
 	// One answer for unknown, disabled, wrong secret and wrong method: which

@@ -36,12 +36,20 @@ func newFailures(limit int, window time.Duration, now func() time.Time) *failure
 	}
 }
 
+// tooMany reports whether no more failures are taken for now.
+func (f *failures) tooMany(id, address string) bool {
+	t, ok := f.counts.GetIfPresent(f.pair(id, address))
+	now := f.now()
+	return ok && t.n >= f.limit && now.Sub(t.since) < f.window && !now.Before(t.since)
+}
+
+func (f *failures) pair(id, address string) pair {
+	return pair{id[:min(len(id), 128)], address}
+}
+
 // add counts one failure and returns how long to wait if there were too many.
 func (f *failures) add(id, address string) time.Duration {
-	if len(id) > 128 {
-		id = id[:128]
-	}
-	key := pair{id, address}
+	key := f.pair(id, address)
 	now := f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -89,10 +89,13 @@ func (c *checks) targets(ctx context.Context, client *Client, r fosite.AccessReq
 			if a == "" {
 				return nil, protocol.Refuse(protocol.InvalidTarget, "The parameter %s is empty.", key)
 			}
-			if !slices.Contains(asked, a) {
+			if !slices.Contains(asked, a) && len(asked) <= len(client.Audiences) {
 				asked = append(asked, a)
 			}
 		}
+	}
+	if len(asked) > len(client.Audiences) {
+		return nil, protocol.Refuse(protocol.InvalidTarget, "The client may not ask for this resource.")
 	}
 	if len(asked) == 0 && len(client.Audiences) > 0 {
 		asked = client.Audiences[:1]

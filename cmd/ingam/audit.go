@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +66,7 @@ func auditList(t *terminal) *cobra.Command {
 							details = append(details, k+"="+e.Details[k])
 						}
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", text(e.At), e.Actor, e.Action, e.Subject, e.Reason, strings.Join(details, ", "))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", text(e.At), visible(e.Actor), e.Action, visible(e.Subject), visible(e.Reason), visible(strings.Join(details, ", ")))
 				}
 				return w.Flush()
 			})
@@ -78,4 +79,14 @@ func auditList(t *terminal) *cobra.Command {
 	f.IntVar(&q.Limit, "limit", 1000, "how many events at most")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// visible keeps what others wrote from moving the cursor or forging a line.
+func visible[S ~string](s S) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, string(s))
 }

@@ -166,6 +166,10 @@ func TestScriptsOfOtherOriginsReachWhatTheyMay(t *testing.T) {
 	if a.status != http.StatusBadRequest || a.header.Get(allow) != "*" {
 		t.Errorf("%d %v", a.status, a.header)
 	}
+	none := d.startAt(freeAddress(t), "INGAM_HTTP_CORS_ORIGINS=")
+	if a := none.ask(http.MethodOptions, "/oauth2/token", append([]string{"Origin", origin}, token...)...); a.header.Get(allow) != "" {
+		t.Errorf("no origin may, and one does: %v", a.header)
+	}
 	// A method that no script may use is not granted.
 	if a := all.ask(http.MethodOptions, "/oauth2/token", "Origin", origin, "Access-Control-Request-Method", "DELETE"); a.header.Get("Access-Control-Allow-Methods") != "" {
 		t.Errorf("DELETE: %v", a.header)

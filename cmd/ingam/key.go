@@ -67,6 +67,9 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 		if err != nil {
 			return err
 		}
+		if err := agrees(cmd.Context(), c.cfg, c.store, t.now()); err != nil {
+			return err
+		}
 		ring := c.keyring(master)
 		if err := ring.Reload(cmd.Context()); err != nil {
 			return err

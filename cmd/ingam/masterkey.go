@@ -31,6 +31,10 @@ func masterKeyNew(t *terminal) *cobra.Command {
 			}
 			err := keys.WriteMasterKey(out, from)
 			if ifMissing && errors.Is(err, fs.ErrExist) {
+				// Perhaps it is half a one, of a disk that was full.
+				if _, err := keys.OpenMasterKey(out); err != nil {
+					return err
+				}
 				fmt.Fprintf(t.stdout, "there is a master key in %s\n", out)
 				return nil
 			}

@@ -56,4 +56,13 @@ func TestARestoredDatabaseTakesBackWhatItNoLongerKnowsOf(t *testing.T) {
 	if !s.active("app", secret, s.token("app", secret)) {
 		t.Error("a new token is not active")
 	}
+	// What was lost stays dead when the numbers come round again.
+	d.must("revoke", "--all")
+	for range 8 {
+		d.must("client", "disable", "app")
+		d.must("client", "enable", "app")
+	}
+	if s.active("app", secret, lost) || !s.active("app", secret, s.token("app", secret)) {
+		t.Error("a token of changes that were lost comes back")
+	}
 }

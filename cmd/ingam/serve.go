@@ -102,7 +102,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
 
 	// The first Maintain makes the first keys; the first Poll loads them.
-	if err := ring.Maintain(ctx); err != nil {
+	if err := maintain(ctx, cfg, store, ring, t.now); err != nil {
 		return err
 	}
 	if err := watcher.Poll(ctx); err != nil {
@@ -151,12 +151,18 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	defer stop()
 	running.Go(func() { watcher.Run(tasks) })
 	running.Go(func() {
-		every(tasks, keyInterval, log, "maintain the signing keys", ring.Maintain)
+		every(tasks, keyInterval, log, "maintain the signing keys", func(ctx context.Context) error {
+			return maintain(ctx, cfg, store, ring, t.now)
+		})
 	})
 	running.Go(func() {
 		every(tasks, cfg.Purge.Interval.Std(), log, "purge what has expired", func(ctx context.Context) error {
 			now := t.now()
-			_, err := store.Purge(ctx, now, cfg.Purge.Batch, now.Add(-cfg.Changes.Retention.Std()))
+			if err := agrees(ctx, cfg, store, now); err != nil {
+				return err
+			}
+			// To a server whose clock is behind, it has not expired yet.
+			_, err := store.Purge(ctx, now.Add(-cfg.Tokens.Skew.Std()), cfg.Purge.Batch, now.Add(-cfg.Changes.Retention.Std()))
 			return err
 		})
 	})
@@ -183,6 +189,29 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		return fmt.Errorf("stopped with requests under way after %s: %w", cfg.HTTP.ShutdownTimeout, err)
 	}
 	log.InfoContext(ctx, "stopped")
+	return nil
+}
+
+// maintain looks after the key rings, which destroys and forgets keys by the
+// clock: a clock that is wrong would do it to the keys of every server.
+func maintain(ctx context.Context, cfg *config.Config, store *storage.Store, ring *keys.Keyring, now func() time.Time) error {
+	if err := agrees(ctx, cfg, store, now()); err != nil {
+		return err
+	}
+	return ring.Maintain(ctx)
+}
+
+// agrees refuses what depends on the time where this machine's clock and the
+// database's are further apart than is allowed for.
+func agrees(ctx context.Context, cfg *config.Config, store *storage.Store, now time.Time) error {
+	clock, err := store.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	// Asking takes time as well.
+	if off := now.Sub(clock); off.Abs() > cfg.Tokens.Skew.Std()+5*time.Second {
+		return fmt.Errorf("the clock of this machine is %s off that of the database, which is more than tokens.skew (%s): set one of them right", off.Round(time.Second), cfg.Tokens.Skew)
+	}
 	return nil
 }
 

@@ -48,6 +48,7 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"ChangesAfter":    func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
 		"ServerEpoch":     func() error { _, err := s.ServerEpoch(ctx); return err },
 		"Standing":        func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
+		"Clock":           func() error { _, err := s.Clock(ctx); return err },
 		"SigningKeys":     func() error { _, err := s.SigningKeys(ctx); return err },
 		"MigrationStatus": func() error { _, err := s.MigrationStatus(ctx); return err },
 		"CheckSchema":     func() error { return s.CheckSchema(ctx) },

@@ -172,10 +172,11 @@ var purgeTests = []test{
 		d.equal(n, 0)
 	}},
 	{"old changes go, the last one stays", func(d *databaseTest) {
-		for i := range 10 {
-			ev := event(audit.EverythingCut, "")
-			ev.At = noon.Add(time.Duration(i) * time.Second)
-			d.must(d.s.CutEverything(d.ctx, ev))
+		d.client("a") // change 1
+		for i := range 9 {
+			ev := event(audit.ClientCut, "a")
+			ev.At = noon.Add(time.Duration(i+1) * time.Second)
+			d.must(d.s.CutClient(d.ctx, "a", ev))
 		}
 		n, err := d.s.Purge(d.ctx, noon, 2, noon.Add(4*time.Second))
 		d.must(err)
@@ -190,11 +191,11 @@ var purgeTests = []test{
 		d.equal(n, 5)
 		list, err = d.s.ChangesAfter(d.ctx, 3, 100)
 		d.must(err)
-		d.equal(list, []changes.Change{{Number: 10, Kind: changes.Everything}})
+		d.equal(list, []changes.Change{{Number: 10, Kind: changes.Client, Subject: "a"}})
 		d.equal(d.number(), changes.Number(10))
 		d.equal(len(d.events()), 10)
 		// And the sequence goes on.
-		d.must(d.s.CutEverything(d.ctx, event(audit.EverythingCut, "")))
+		d.must(d.s.CutClient(d.ctx, "a", event(audit.ClientCut, "a")))
 		d.equal(d.number(), changes.Number(11))
 	}},
 	{"an empty database has nothing to purge", func(d *databaseTest) {
