@@ -48,7 +48,7 @@ func (a *Authority) Introspect(ctx context.Context, r *http.Request) (Introspect
 	if token == "" {
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}
-	access, err := a.Issuer.ReadAccess(token)
+	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return Introspection{Caller: caller.ID}, nil
 	}

@@ -25,7 +25,7 @@ func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string,
 	if token == "" {
 		return caller, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}
-	access, err := a.Issuer.ReadAccess(token)
+	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return caller, nil
 	}

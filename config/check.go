@@ -103,6 +103,7 @@ func (l *loader) check() {
 	between("http.write_timeout", c.HTTP.WriteTimeout, 100*time.Millisecond, time.Hour)
 	between("http.idle_timeout", c.HTTP.IdleTimeout, time.Second, day)
 	between("http.request_timeout", c.HTTP.RequestTimeout, 100*time.Millisecond, time.Hour)
+	between("http.drain_delay", c.HTTP.DrainDelay, 0, time.Hour)
 	between("http.shutdown_timeout", c.HTTP.ShutdownTimeout, 0, time.Hour)
 	between("pool.max_lifetime", c.Pool.MaxLifetime, time.Second, 365*day)
 	between("tokens.access_ttl", c.Tokens.AccessTTL, time.Minute, day)

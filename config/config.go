@@ -21,6 +21,7 @@ type Config struct {
 		WriteTimeout      Duration `key:"write_timeout" default:"15s" doc:"how long a request may take altogether"`
 		IdleTimeout       Duration `key:"idle_timeout" default:"2m" doc:"how long a connection is kept without a request"`
 		RequestTimeout    Duration `key:"request_timeout" default:"8s" doc:"how long answering may take, the database included; then it is a 503"`
+		DrainDelay        Duration `key:"drain_delay" default:"0s" doc:"for how long, when stopping, requests are still accepted while /health/ready says 503"`
 		ShutdownTimeout   Duration `key:"shutdown_timeout" default:"15s" doc:"how long requests under way are waited for when stopping"`
 		MaxBody           Size     `key:"max_body" default:"64KiB" doc:"the largest request body"`
 		MaxHeader         Size     `key:"max_header" default:"16KiB" doc:"the largest request header"`

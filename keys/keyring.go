@@ -58,7 +58,8 @@ type snapshot struct {
 	records []Record
 	// verifying holds the keys that verify, by ring.
 	verifying map[Ring]KeySet
-	// signing holds the keys that sign, or will, by ring, in order.
+	// signing holds the keys that sign, will or did, by ring, in order: after a
+	// step back of the clock it is one that did.
 	signing map[Ring][]*signingKey
 	// jwks is rebuilt when a key in it is gone.
 	jwks atomic.Pointer[jwksDocument]
@@ -101,7 +102,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 			next.verifying[s.Ring] = set
 		}
 		set.keys[s.KID] = verificationKey{public, s.GoneAt}
-		if k.master == nil || s.record.Sealed == nil || s.State != Published && s.State != Active {
+		if k.master == nil || s.record.Sealed == nil || s.State == Gone {
 			continue
 		}
 		sk := before.signer(s.Ring, s.KID)

@@ -16,6 +16,9 @@ import (
 // says why and never repeats the token.
 var ErrInvalidToken = errors.New("not a valid token")
 
+// ErrUnknownKey: an ErrInvalidToken, because its kid is of no key of the set.
+var ErrUnknownKey = fmt.Errorf("%w: no key of the set has its kid", ErrInvalidToken)
+
 // MaxTokenLength bounds the work that a stranger's token can cause.
 const MaxTokenLength = 16 << 10
 
@@ -99,7 +102,7 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 	}
 	key, ok := s.keys[header.KeyID]
 	if !ok || !key.live(now) {
-		return invalid("no key of the set has its kid")
+		return Verified{}, ErrUnknownKey
 	}
 	payload, err := jws.Verify(key.public)
 	if err != nil {

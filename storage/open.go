@@ -67,6 +67,10 @@ type Store struct {
 	// are the same.
 	read, write         *gorm.DB
 	readPool, writePool *sql.DB
+	// changing holds a token for each transaction under way. Changes wait for
+	// each other, and must not take all connections while they do: reading, and
+	// following the changes, goes on.
+	changing chan struct{}
 	// connector opens further connections, for migrations.
 	connector driver.Connector
 	schema    fs.FS
@@ -142,6 +146,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
+	s.changing = make(chan struct{}, (o.MaxOpen+1)/2)
 	if s.latest, err = migrations.Latest(s.schema); err != nil {
 		return err
 	}

@@ -84,9 +84,12 @@ func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, err
 	}
 	var numbers []int64
 	for _, r := range oldest {
-		if r.AtMS < beforeMS {
-			numbers = append(numbers, r.Number)
+		// No holes: whoever reads tells by the first number whether entries are
+		// missing.
+		if r.AtMS >= beforeMS {
+			break
 		}
+		numbers = append(numbers, r.Number)
 	}
 	if len(numbers) == 0 {
 		return 0, nil

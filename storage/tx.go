@@ -67,6 +67,12 @@ func step(kind changes.Kind) int64 {
 
 // transaction runs work in one, twice if the first had to give way to others.
 func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
+	select {
+	case s.changing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.changing }()
 	return again(ctx, func() error { return s.writing(ctx).Transaction(work, s.dialect.tx) })
 }
 

@@ -66,9 +66,9 @@ func New(p Parts) (http.Handler, error) {
 			route(method, path, h)
 			return
 		}
-		wrapped := open.Handler(h)
-		mux.Handle(method+" "+path, wrapped)
-		mux.Handle(http.MethodOptions+" "+path, wrapped)
+		mux.Handle(method+" "+path, open.Handler(h))
+		// Not h: an OPTIONS that is no preflight must do nothing.
+		mux.Handle(http.MethodOptions+" "+path, open.Handler(http.HandlerFunc(options)))
 	}
 	routeOpen(http.MethodPost, at+authz.PathToken, oauth.token)
 	routeOpen(http.MethodPost, at+authz.PathRevoke, oauth.revoke)
@@ -88,6 +88,9 @@ func New(p Parts) (http.Handler, error) {
 		timed(p.RequestTimeout),
 	), nil
 }
+
+// options answers OPTIONS; what a script may do is in the header already.
+func options(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
 // chain wraps h so that the first of around sees a request first.
 func chain(h http.Handler, around ...func(http.Handler) http.Handler) http.Handler {

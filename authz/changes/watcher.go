@@ -11,6 +11,9 @@ import (
 // batch is how many changes one poll reads at a time.
 const batch = 500
 
+// most is how many changes are worth being told one by one.
+const most = 10 * batch
+
 // Follower holds copies of records.
 type Follower interface {
 	// Follow drops or reloads whatever the changes made stale. A nil slice
@@ -76,6 +79,9 @@ func (w *Watcher) Poll(ctx context.Context) error {
 		// older copy of this one.
 		w.log.WarnContext(ctx, "the change sequence went backwards: was the database restored?",
 			"applied", int64(w.applied), "found", int64(n))
+		err = w.tell(ctx, nil)
+	case n > w.applied+most:
+		// Reading so much could take longer than it stays fresh.
 		err = w.tell(ctx, nil)
 	case n > w.applied:
 		n, err = w.catchUp(ctx, n)

@@ -77,7 +77,7 @@ func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.drops == before {
-		d.copies.Set(id, &c)
+		d.copies.Set(c.ID, &c) // not id, which is a part of a request's body
 	}
 	return &c, nil
 }

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +45,8 @@ func (f *failures) tooMany(id, address string) bool {
 }
 
 func (f *failures) pair(id, address string) pair {
-	return pair{id[:min(len(id), 128)], address}
+	// A copy: as a part of the request's body it would keep all of that.
+	return pair{strings.Clone(id[:min(len(id), 128)]), strings.Clone(address)}
 }
 
 // add counts one failure and returns how long to wait if there were too many.

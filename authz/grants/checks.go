@@ -55,7 +55,7 @@ func (c *checks) HandleTokenEndpointRequest(ctx context.Context, r fosite.Access
 	if len(targets) == 0 {
 		r.GrantAudience(c.issuer)
 	}
-	scopes, err := scopesFor(client, targets, r.GetRequestForm().Get("scope"))
+	scopes, err := scopesFor(client, targets, session.Scope)
 	if err != nil {
 		return err
 	}
@@ -78,14 +78,18 @@ func ttlOf(a apis.API, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
+// TargetParameters name what the token is to be for: `resource` (RFC 8707) and
+// `audience`, which other servers call it.
+var TargetParameters = []string{"resource", "audience"}
+
 // targets returns the APIs that the request names by `resource` (RFC 8707
 // section 2) or `audience`; if it names none, the client's first; if it has
 // none, none.
 func (c *checks) targets(ctx context.Context, client *Client, r fosite.AccessRequester) ([]apis.API, error) {
-	form := r.GetRequestForm()
+	parameters := r.GetSession().(*Session).Targets
 	var asked []string
-	for _, key := range []string{"resource", "audience"} {
-		for _, a := range form[key] {
+	for _, key := range TargetParameters {
+		for _, a := range parameters[key] {
 			if a == "" {
 				return nil, protocol.Refuse(protocol.InvalidTarget, "The parameter %s is empty.", key)
 			}

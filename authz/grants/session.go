@@ -12,6 +12,11 @@ import (
 
 // Session is what one token request gathers on its way.
 type Session struct {
+	// Scope is the parameter of that name, and Targets are those of
+	// TargetParameters, as they came.
+	Scope   string
+	Targets map[string][]string
+
 	// Access is the access token that was made, once it is.
 	Access tokens.Access
 

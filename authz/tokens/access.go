@@ -1,12 +1,15 @@
 package tokens
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/keys"
@@ -75,6 +78,7 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 
 // Keys signs and checks; *keys.Keyring does.
 type Keys interface {
+	Reload(ctx context.Context) error
 	Sign(ring keys.Ring, typ string, claims []byte) (string, error)
 	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
 }
@@ -84,11 +88,13 @@ type Issuer struct {
 	url  string
 	keys Keys
 	now  func() time.Time
+	// reloads bounds how often strangers' tokens can make the keys be read.
+	reloads *rate.Limiter
 }
 
 // NewIssuer returns the issuer with that identifier (RFC 8414 section 2).
 func NewIssuer(url string, k Keys, now func() time.Time) *Issuer {
-	return &Issuer{url, k, now}
+	return &Issuer{url, k, now, rate.NewLimiter(10, 10)}
 }
 
 // URL is the issuer identifier.
@@ -113,8 +119,8 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 
 // ReadAccess returns what an access token says, if this server signed it and
 // it has not expired; otherwise ErrInvalid.
-func (i *Issuer) ReadAccess(token string) (Access, error) {
-	v, err := i.keys.Verify(keys.Tokens, token, AccessType)
+func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
+	v, err := i.verify(ctx, keys.Tokens, token, AccessType)
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -131,6 +137,21 @@ func (i *Issuer) ReadAccess(token string) (Access, error) {
 		return Access{}, fmt.Errorf("%w: expired", ErrInvalid)
 	}
 	return a, nil
+}
+
+// verify checks a token. If its key is unknown it may be so new that only the
+// database knows it: a no is never a stale one, and where the database cannot
+// be asked there is none.
+func (i *Issuer) verify(ctx context.Context, ring keys.Ring, token, typ string) (keys.Verified, error) {
+	v, err := i.keys.Verify(ring, token, typ)
+	if errors.Is(err, keys.ErrUnknownKey) && i.reloads.Allow() {
+		// A private key that cannot be opened does not matter here.
+		if err := i.keys.Reload(ctx); err != nil && !errors.Is(err, keys.ErrMasterKey) {
+			return keys.Verified{}, err
+		}
+		return i.keys.Verify(ring, token, typ)
+	}
+	return v, err
 }
 
 // ParseAccess reads the verified payload of an access token of that issuer. It

@@ -226,14 +226,15 @@ func (s *measured) isReady() bool {
 // clockTick is the unit of the times in /proc/PID/stat (USER_HZ).
 const clockTick = 10 * time.Millisecond
 
-// cpu returns the CPU time that the server's process has used, user and
+// cpuOf returns the CPU time that the server's process has used, user and
 // system. These are the counters that getrusage returns, but that can be asked
 // for a process only once it has ended, which would add its start and its
 // warming up; a tick is exact enough for a load of seconds.
-func (s *measured) cpu() time.Duration {
+func cpuOf(t testing.TB, s *server) time.Duration {
+	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
 	if err != nil {
-		s.d.t.Fatal(err)
+		t.Fatal(err)
 	}
 	// The fields after the name, which may hold anything, begin with the third;
 	// utime and stime are the 14th and 15th (proc_pid_stat(5)).
@@ -242,12 +243,14 @@ func (s *measured) cpu() time.Duration {
 	for _, field := range fields[14-3 : 16-3] {
 		n, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
-			s.d.t.Fatal(err)
+			t.Fatal(err)
 		}
 		ticks += time.Duration(n)
 	}
 	return ticks * clockTick
 }
+
+func (s *measured) cpu() time.Duration { return cpuOf(s.d.t, s.server) }
 
 // memory reads a line of /proc/PID/status, in MB.
 func (s *measured) memory(line string) float64 {

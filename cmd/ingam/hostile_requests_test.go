@@ -249,3 +249,47 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	}
 	s.awaitReady()
 }
+
+// What a stranger sends must cost neither much CPU time nor memory that stays.
+func TestRequestsOfStrangersAreCheap(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
+	d.client("app")
+	var scopes []string
+	for i := range 12_000 {
+		scopes = append(scopes, fmt.Sprintf("%04x", i))
+	}
+	used := func(n int, body string) time.Duration {
+		t.Helper()
+		before := cpuOf(t, s)
+		for range n {
+			wantRefused(t, "a stranger", s.raw("/oauth2/token", body, "Authorization", basic("nobody", "x")), http.StatusUnauthorized, "invalid_client")
+		}
+		return cpuOf(t, s) - before
+	}
+	const grant = "grant_type=client_credentials&"
+	plain := used(20, grant+"x="+strings.Repeat("a", 60_000))
+	// Not by the clock but by what the same number of bytes costs otherwise:
+	// comparing each with each took five hundred times as much.
+	if many := used(20, grant+"scope="+strings.Join(scopes, "+")); many > 50*plain+time.Second {
+		t.Errorf("20 requests with many scopes took %s of CPU time, with none %s", many, plain)
+	}
+}
+
+func TestOptionsDoesNothing(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	secret := d.client("app")
+	token := s.token("app", secret)
+	r, err := http.NewRequest(http.MethodOptions, s.url+"/oauth2/revoke", strings.NewReader("token="+token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("app", secret)
+	if a := s.do(r); a.status != http.StatusNoContent || a.body != "" || !s.active("app", secret, token) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

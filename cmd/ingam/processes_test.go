@@ -318,6 +318,30 @@ func TestAServerThatIsStoppedFinishesWhatItIsDoing(t *testing.T) {
 	}
 }
 
+func TestAServerThatDrainsSaysSoAndStillServes(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_HTTP_DRAIN_DELAY=1h")
+	secret := d.client("app")
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	eventually(t, "readiness turns", time.Minute, func() bool { return s.get("/health/ready").status == http.StatusServiceUnavailable })
+	s.token("app", secret)
+}
+
+func TestATokenOfAKeyThatAServerDoesNotKnowYetIsNotRefused(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start("INGAM_CHANGES_STALENESS=1m") // which polls every 15 s
+		secret := d.client("app")
+		d.must("key", "rotate", "--now", "--force")
+		other := d.startAt(freeAddress(t))
+		token := other.token("app", secret)
+		if !s.active("app", secret, token) {
+			t.Error("it is inactive where its key is not known")
+		}
+	})
+}
+
 func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")

@@ -75,7 +75,7 @@ func revokeToken(t *terminal, cmd *cobra.Command, reason string) error {
 		if err := ring.Reload(cmd.Context()); err != nil {
 			return err
 		}
-		access, err := tokens.NewIssuer(c.cfg.Issuer.String(), ring, t.now).ReadAccess(token)
+		access, err := tokens.NewIssuer(c.cfg.Issuer.String(), ring, t.now).ReadAccess(cmd.Context(), token)
 		if errors.Is(err, tokens.ErrInvalid) {
 			return fmt.Errorf("nothing to revoke: %w", err)
 		}

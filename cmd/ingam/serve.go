@@ -182,6 +182,11 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}
 	health.draining.Store(true)
 	log.InfoContext(ctx, "stopping: finishing the requests under way")
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-time.After(cfg.HTTP.DrainDelay.Std()):
+	}
 	patience, giveUp := context.WithTimeout(context.WithoutCancel(ctx), cfg.HTTP.ShutdownTimeout.Std())
 	defer giveUp()
 	if err := server.Shutdown(patience); err != nil {
