@@ -130,11 +130,15 @@ Stop with Ctrl-C.
 `, demoFolder, issuer, issuer+authz.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience)
 }
 
-// self is how this binary was called, to be called again.
+// self is how this binary was called, to be called again by a shell.
 func self() string {
 	// "go run" builds into a folder that is gone when it ends.
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/ingam"
 	}
-	return os.Args[0]
+	// A folder with a space in its name would be two words.
+	if strings.Trim(os.Args[0], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
+		return os.Args[0]
+	}
+	return "'" + strings.ReplaceAll(os.Args[0], "'", `'\''`) + "'"
 }
