@@ -7,15 +7,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// demonstrate runs `serve --demo` in a folder, and returns what it printed.
-func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
+// demonstrate runs a binary's `serve --demo` in a folder, and returns what it
+// printed.
+func demonstrate(t *testing.T, binary, dir, listen string) (s *server, printed string) {
 	t.Helper()
-	d := &deployment{t: t, dir: dir, binary: "ingam", issuer: "http://" + listen}
+	d := &deployment{t: t, dir: dir, binary: binary, issuer: "http://" + listen}
 	s = &server{d: d, url: d.issuer, log: &logBuffer{}, waited: make(chan struct{})}
 	stdout := &logBuffer{}
 	s.cmd = exec.Command(d.binary, "serve", "--demo", "--listen", listen)
@@ -41,44 +43,57 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	}
 	dir := t.TempDir()
 	listen := freeAddress(t)
-	s, printed := demonstrate(t, dir, listen)
-	if !strings.Contains(printed, "DEMONSTRATION") || !strings.Contains(printed, "not for real use") {
-		t.Errorf("it does not say that it is a demonstration:\n%s", printed)
-	}
-	commands := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(printed, -1)
-	if len(commands) != 2 {
-		t.Fatalf("%d commands in\n%s", len(commands), printed)
-	}
-	copied := func(i int) string {
+	copied := func(command string) (stdout, stderr string) {
 		t.Helper()
-		cmd := exec.Command("sh", "-c", commands[i][1])
+		cmd := exec.Command("sh", "-c", command)
 		// As a terminal in the same folder has it: nothing is set.
 		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("%s: %v\n%s", commands[i][1], err, stderr.String())
+		var out, err bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &err
+		if failure := cmd.Run(); failure != nil {
+			t.Fatalf("%s: %v\n%s", command, failure, err.String())
 		}
-		return stdout.String()
+		return out.String(), err.String()
 	}
-	for range 2 {
-		var answer struct {
-			AccessToken string `json:"access_token"`
-			ExpiresIn   int    `json:"expires_in"`
+	var earlier []string // the commands that the start before printed
+	for _, binary := range []string{"ingam", inAnAwkwardFolder(t)} {
+		s, printed := demonstrate(t, binary, dir, listen)
+		if !strings.Contains(printed, "DEMONSTRATION") || !strings.Contains(printed, "not for real use") {
+			t.Errorf("it does not say that it is a demonstration:\n%s", printed)
 		}
-		if err := json.Unmarshal([]byte(copied(0)), &answer); err != nil || answer.ExpiresIn != 900 || strings.Count(answer.AccessToken, ".") != 2 {
-			t.Errorf("%v %+v", err, answer)
+		var commands []string
+		for _, m := range regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(printed, -1) {
+			commands = append(commands, m[1])
 		}
-		var claims map[string]any
-		if err := json.Unmarshal([]byte(copied(1)), &claims); err != nil || claims["iss"] != "http://"+listen || claims["aud"] != demoAudience || claims["sub"] != demoClient {
-			t.Errorf("%v %v", err, claims)
+		if len(commands) != 2 {
+			t.Fatalf("%d commands in\n%s", len(commands), printed)
 		}
-		// A second start goes on with the same client and keys.
-		if code := s.stop(); code != 0 {
+		// A second start goes on with the same client and keys, so that what was
+		// copied before still works.
+		for _, get := range slices.Concat(commands[:1], earlier[:min(1, len(earlier))]) {
+			var answer struct {
+				AccessToken string `json:"access_token"`
+				ExpiresIn   int    `json:"expires_in"`
+			}
+			out, _ := copied(get)
+			if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.ExpiresIn != 900 || strings.Count(answer.AccessToken, ".") != 2 {
+				t.Errorf("%v %+v", err, answer)
+			}
+		}
+		for _, check := range slices.Concat(commands[1:], earlier[min(1, len(earlier)):]) {
+			var claims map[string]any
+			out, said := copied(check)
+			if err := json.Unmarshal([]byte(out), &claims); err != nil || claims["iss"] != "http://"+listen || claims["aud"] != demoAudience || claims["sub"] != demoClient {
+				t.Errorf("%v %v", err, claims)
+			}
+			wantSaid(t, said, "The signature is good", listen)
+		}
+		earlier = commands
+		if code := s.stop(); code != done {
 			t.Fatalf("exit status %d", code)
 		}
-		s, _ = demonstrate(t, dir, listen)
 	}
+	demonstrate(t, "ingam", dir, listen) // SQLite's further files are there while it runs
 
 	err := filepath.Walk(filepath.Join(dir, demoFolder), func(path string, info os.FileInfo, err error) error {
 		want := os.FileMode(0o600)
@@ -95,12 +110,36 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	}
 }
 
+// inAnAwkwardFolder is the binary in a folder that a shell takes apart unless
+// its name is quoted.
+func inAnAwkwardFolder(t *testing.T) string {
+	t.Helper()
+	binary, err := exec.LookPath("ingam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	awkward := filepath.Join(t.TempDir(), "the operator's $HOME")
+	if err := os.Mkdir(awkward, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	awkward = filepath.Join(awkward, "ingam")
+	if err := os.Symlink(binary, awkward); err != nil {
+		t.Fatal(err)
+	}
+	return awkward
+}
+
 func TestTheDemonstrationTouchesNothingReal(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")
-	e := d.command("", nil, "serve", "--demo")
-	if e.status != failed || !strings.Contains(e.stderr, "unset database") {
-		t.Errorf("%+v", e)
+	for what, set := range map[string][]string{
+		"both": nil, "the database": {"INGAM_MASTER_KEY_FILE="}, "the master key": {"INGAM_DATABASE="},
+	} {
+		e := d.command("", set, "serve", "--demo")
+		if e.status != failed || e.stdout != "" {
+			t.Errorf("with %s: %+v", what, e)
+		}
+		wantSaid(t, e.stderr, "unset database")
 	}
 	if _, err := os.Stat(filepath.Join(d.dir, demoFolder)); err == nil {
 		t.Error("it made its folder")
