@@ -136,9 +136,13 @@ func self() string {
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/ingam"
 	}
-	// A folder with a space in its name would be two words.
-	if strings.Trim(os.Args[0], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
-		return os.Args[0]
+	return shellWord(os.Args[0])
+}
+
+// shellWord writes s so that a shell takes it as one word, whatever is in it.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
+		return s
 	}
-	return "'" + strings.ReplaceAll(os.Args[0], "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

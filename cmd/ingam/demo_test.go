@@ -13,11 +13,10 @@ import (
 	"time"
 )
 
-// demonstrate runs a binary's `serve --demo` in a folder, and returns what it
-// printed.
-func demonstrate(t *testing.T, binary, dir, listen string) (s *server, printed string) {
+// demonstrate runs `serve --demo` in a folder, and returns what it printed.
+func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	t.Helper()
-	d := &deployment{t: t, dir: dir, binary: binary, issuer: "http://" + listen}
+	d := &deployment{t: t, dir: dir, binary: "ingam", issuer: "http://" + listen}
 	s = &server{d: d, url: d.issuer, log: &logBuffer{}, waited: make(chan struct{})}
 	stdout := &logBuffer{}
 	s.cmd = exec.Command(d.binary, "serve", "--demo", "--listen", listen)
@@ -56,8 +55,8 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 		return out.String(), err.String()
 	}
 	var earlier []string // the commands that the start before printed
-	for _, binary := range []string{"ingam", inAnAwkwardFolder(t)} {
-		s, printed := demonstrate(t, binary, dir, listen)
+	for range 2 {
+		s, printed := demonstrate(t, dir, listen)
 		if !strings.Contains(printed, "DEMONSTRATION") || !strings.Contains(printed, "not for real use") {
 			t.Errorf("it does not say that it is a demonstration:\n%s", printed)
 		}
@@ -93,7 +92,7 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 			t.Fatalf("exit status %d", code)
 		}
 	}
-	demonstrate(t, "ingam", dir, listen) // SQLite's further files are there while it runs
+	demonstrate(t, dir, listen) // SQLite's further files are there while it runs
 
 	err := filepath.Walk(filepath.Join(dir, demoFolder), func(path string, info os.FileInfo, err error) error {
 		want := os.FileMode(0o600)
@@ -110,23 +109,18 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	}
 }
 
-// inAnAwkwardFolder is the binary in a folder that a shell takes apart unless
-// its name is quoted.
-func inAnAwkwardFolder(t *testing.T) string {
-	t.Helper()
-	binary, err := exec.LookPath("ingam")
-	if err != nil {
-		t.Fatal(err)
+// The tests call the binary by its bare name, so its path is tried by itself.
+func TestThePathOfTheBinaryIsPrintedAsOneWordOfAShell(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"ingam", "./bin/ingam", "/opt/the operator's $HOME/ingam", `/a\b/"c"/*;&|` + "`d`/ingam", "/é/ingam"} {
+		out, err := exec.Command("sh", "-c", "printf %s. "+shellWord(path)).Output()
+		if err != nil || string(out) != path+"." {
+			t.Errorf("%s is %s to a shell: %v", path, out, err)
+		}
 	}
-	awkward := filepath.Join(t.TempDir(), "the operator's $HOME")
-	if err := os.Mkdir(awkward, 0o700); err != nil {
-		t.Fatal(err)
+	if word := shellWord("./bin/ingam"); word != "./bin/ingam" {
+		t.Errorf("what needs no quotes has them: %s", word)
 	}
-	awkward = filepath.Join(awkward, "ingam")
-	if err := os.Symlink(binary, awkward); err != nil {
-		t.Fatal(err)
-	}
-	return awkward
 }
 
 func TestTheDemonstrationTouchesNothingReal(t *testing.T) {
