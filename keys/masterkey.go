@@ -20,7 +20,11 @@ var ErrMasterKey = errors.New("master key")
 // MasterKey seals private keys at rest. It is a keyset: the newest of its keys
 // seals, and all of them open, so that it can be replaced without a moment in
 // which something cannot be opened.
-type MasterKey struct{ aead tink.AEAD }
+type MasterKey struct {
+	aead tink.AEAD
+	// path is named to whoever gave the wrong file.
+	path string
+}
 
 // OpenMasterKey reads a master key file.
 func OpenMasterKey(path string) (*MasterKey, error) {
@@ -32,7 +36,7 @@ func OpenMasterKey(path string) (*MasterKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s holds a key of another kind", ErrMasterKey, path)
 	}
-	return &MasterKey{a}, nil
+	return &MasterKey{a, path}, nil
 }
 
 func readMasterKey(path string) (*keyset.Handle, error) {
@@ -99,7 +103,7 @@ func (m *MasterKey) seal(ring Ring, kid string, private []byte) ([]byte, error) 
 func (m *MasterKey) open(ring Ring, kid string, sealed []byte) ([]byte, error) {
 	private, err := m.aead.Decrypt(sealed, sealedFor(ring, kid))
 	if err != nil {
-		return nil, fmt.Errorf("%w: it cannot open the signing key %s (ring %s): the master key file is not the one that this database's keys were sealed under", ErrMasterKey, kid, ring)
+		return nil, fmt.Errorf("%w: it cannot open the signing key %s (ring %s): the master key file %s is not the one that this database's keys were sealed under", ErrMasterKey, kid, ring, m.path)
 	}
 	return private, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,7 +55,8 @@ type composition struct {
 func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 	t.Parallel()
 	var c composition
-	decoder := yaml.NewDecoder(strings.NewReader(read(t, "docker-compose.yml")))
+	file := read(t, "docker-compose.yml")
+	decoder := yaml.NewDecoder(strings.NewReader(file))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&c); err != nil {
 		t.Fatal(err)
@@ -66,6 +68,14 @@ func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 	}
 	d := newDeployment(t, "")
 	image := dockerEnvironment(t)
+	if e := d.bare(image, "config", "check"); e.status != done {
+		t.Errorf("what the image sets: %s", e.stderr)
+	}
+	if cmd := regexp.MustCompile(`(?m)^CMD \["(\w+)"\]$`).FindStringSubmatch(read(t, "Dockerfile")); cmd == nil {
+		t.Error("the image runs nothing")
+	} else if e := d.bare(image, "help", cmd[1]); e.status != done {
+		t.Errorf("the image runs %s: %s", cmd[1], e.stderr)
+	}
 	byDefault := regexp.MustCompile(`\$\{(\w+):-([^}]*)\}`)
 	for name, service := range c.Services {
 		for other := range service.DependsOn {
@@ -103,13 +113,29 @@ func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 					t.Errorf("%q is not in effect:\n%s", want, e.stdout)
 				}
 			}
-			// The other engine, as the README has it.
-			if e := bare.bare(append(set, "INGAM_DATABASE=mysql://ingam:ingam@mariadb:3306/ingam"), "config", "check"); e.status != done {
-				t.Errorf("with MariaDB: %s", e.stderr)
+			// The other engine, as the file's own head has it.
+			other := regexp.MustCompile(`(?m)^# +(INGAM_DATABASE)='(mysql:[^']+)' docker compose --profile (\w+) up$`).FindStringSubmatch(file)
+			if other == nil {
+				t.Fatal("it does not say how to run with MariaDB")
+			}
+			database, err := url.Parse(other[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			maria := c.Services[database.Hostname()]
+			password, _ := database.User.Password()
+			if !slices.Contains(maria.Profiles, other[3]) || maria.Environment["MARIADB_USER"] != database.User.Username() ||
+				maria.Environment["MARIADB_PASSWORD"] != password || "/"+maria.Environment["MARIADB_DATABASE"] != database.Path {
+				t.Errorf("%s does not lead to the service of that profile: %+v", database.Redacted(), maria)
+			}
+			if e := bare.bare(append(set, other[1]+"="+other[2]), "config", "check"); e.status != done || strings.Contains(e.stdout, ":ingam@") {
+				t.Errorf("with MariaDB: %+v", e)
 			}
 		}
 		if e := bare.bare(set, append(slices.Clone(service.Command), "--help")...); e.status != done {
 			t.Errorf("%s runs %q: %s", name, service.Command, e.stderr)
+		} else if strings.Contains(e.stdout, "[command]") {
+			t.Errorf("%s runs %q, which is not a command but a group of them", name, service.Command)
 		}
 	}
 }
@@ -165,6 +191,30 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 	for _, m := range targets {
 		if !strings.Contains(makefile, "\n"+m[1]+":") {
 			t.Errorf("there is no make %s", m[1])
+		}
+	}
+	bare := &deployment{t: t}
+	spans := regexp.MustCompile("(?:(?m:^)|`)(?:bin/|go run ./cmd/)?ingam ([a-z][^`#\n]*)").FindAllStringSubmatch(strings.ReplaceAll(everything, "\\\n", " "), -1)
+	if len(spans) < 20 {
+		t.Errorf("found only %q", spans)
+	}
+	for _, m := range spans {
+		words := strings.Fields(m[1])
+		for i, word := range words {
+			if !regexp.MustCompile(`^[a-z-]+$`).MatchString(word) || strings.HasPrefix(word, "-") {
+				words = words[:i]
+				break
+			}
+		}
+		// Help on what is no command is that on the group it would be in.
+		help := bare.bare(nil, append(words, "--help")...)
+		if help.status != done || strings.Contains(help.stdout, "[command]") {
+			t.Errorf("there is no command as in %q", m[0])
+		}
+		for _, flag := range regexp.MustCompile(` (--[a-z-]+)`).FindAllStringSubmatch(m[1], -1) {
+			if !regexp.MustCompile(flag[1] + `\b`).MatchString(help.stdout) {
+				t.Errorf("there is no %s as in %q", flag[1], m[0])
+			}
 		}
 	}
 	flags := pflag.NewFlagSet("settings", pflag.ContinueOnError)

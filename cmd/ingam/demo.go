@@ -130,11 +130,19 @@ Stop with Ctrl-C.
 `, demoFolder, issuer, issuer+authz.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience)
 }
 
-// self is how this binary was called, to be called again.
+// self is how this binary was called, to be called again by a shell.
 func self() string {
 	// "go run" builds into a folder that is gone when it ends.
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/ingam"
 	}
-	return os.Args[0]
+	return shellWord(os.Args[0])
+}
+
+// shellWord writes s so that a shell takes it as one word, whatever is in it.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,44 +42,57 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	}
 	dir := t.TempDir()
 	listen := freeAddress(t)
-	s, printed := demonstrate(t, dir, listen)
-	if !strings.Contains(printed, "DEMONSTRATION") || !strings.Contains(printed, "not for real use") {
-		t.Errorf("it does not say that it is a demonstration:\n%s", printed)
-	}
-	commands := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(printed, -1)
-	if len(commands) != 2 {
-		t.Fatalf("%d commands in\n%s", len(commands), printed)
-	}
-	copied := func(i int) string {
+	copied := func(command string) (stdout, stderr string) {
 		t.Helper()
-		cmd := exec.Command("sh", "-c", commands[i][1])
+		cmd := exec.Command("sh", "-c", command)
 		// As a terminal in the same folder has it: nothing is set.
 		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("%s: %v\n%s", commands[i][1], err, stderr.String())
+		var out, err bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &err
+		if failure := cmd.Run(); failure != nil {
+			t.Fatalf("%s: %v\n%s", command, failure, err.String())
 		}
-		return stdout.String()
+		return out.String(), err.String()
 	}
+	var earlier []string // the commands that the start before printed
 	for range 2 {
-		var answer struct {
-			AccessToken string `json:"access_token"`
-			ExpiresIn   int    `json:"expires_in"`
+		s, printed := demonstrate(t, dir, listen)
+		if !strings.Contains(printed, "DEMONSTRATION") || !strings.Contains(printed, "not for real use") {
+			t.Errorf("it does not say that it is a demonstration:\n%s", printed)
 		}
-		if err := json.Unmarshal([]byte(copied(0)), &answer); err != nil || answer.ExpiresIn != 900 || strings.Count(answer.AccessToken, ".") != 2 {
-			t.Errorf("%v %+v", err, answer)
+		var commands []string
+		for _, m := range regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(printed, -1) {
+			commands = append(commands, m[1])
 		}
-		var claims map[string]any
-		if err := json.Unmarshal([]byte(copied(1)), &claims); err != nil || claims["iss"] != "http://"+listen || claims["aud"] != demoAudience || claims["sub"] != demoClient {
-			t.Errorf("%v %v", err, claims)
+		if len(commands) != 2 {
+			t.Fatalf("%d commands in\n%s", len(commands), printed)
 		}
-		// A second start goes on with the same client and keys.
-		if code := s.stop(); code != 0 {
+		// A second start goes on with the same client and keys, so that what was
+		// copied before still works.
+		for _, get := range slices.Concat(commands[:1], earlier[:min(1, len(earlier))]) {
+			var answer struct {
+				AccessToken string `json:"access_token"`
+				ExpiresIn   int    `json:"expires_in"`
+			}
+			out, _ := copied(get)
+			if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.ExpiresIn != 900 || strings.Count(answer.AccessToken, ".") != 2 {
+				t.Errorf("%v %+v", err, answer)
+			}
+		}
+		for _, check := range slices.Concat(commands[1:], earlier[min(1, len(earlier)):]) {
+			var claims map[string]any
+			out, said := copied(check)
+			if err := json.Unmarshal([]byte(out), &claims); err != nil || claims["iss"] != "http://"+listen || claims["aud"] != demoAudience || claims["sub"] != demoClient {
+				t.Errorf("%v %v", err, claims)
+			}
+			wantSaid(t, said, "The signature is good", listen)
+		}
+		earlier = commands
+		if code := s.stop(); code != done {
 			t.Fatalf("exit status %d", code)
 		}
-		s, _ = demonstrate(t, dir, listen)
 	}
+	demonstrate(t, dir, listen) // SQLite's further files are there while it runs
 
 	err := filepath.Walk(filepath.Join(dir, demoFolder), func(path string, info os.FileInfo, err error) error {
 		want := os.FileMode(0o600)
@@ -95,12 +109,31 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	}
 }
 
+// The tests call the binary by its bare name, so its path is tried by itself.
+func TestThePathOfTheBinaryIsPrintedAsOneWordOfAShell(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"ingam", "./bin/ingam", "/opt/the operator's $HOME/ingam", `/a\b/"c"/*;&|` + "`d`/ingam", "/é/ingam"} {
+		out, err := exec.Command("sh", "-c", "printf %s. "+shellWord(path)).Output()
+		if err != nil || string(out) != path+"." {
+			t.Errorf("%s is %s to a shell: %v", path, out, err)
+		}
+	}
+	if word := shellWord("./bin/ingam"); word != "./bin/ingam" {
+		t.Errorf("what needs no quotes has them: %s", word)
+	}
+}
+
 func TestTheDemonstrationTouchesNothingReal(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")
-	e := d.command("", nil, "serve", "--demo")
-	if e.status != failed || !strings.Contains(e.stderr, "unset database") {
-		t.Errorf("%+v", e)
+	for what, set := range map[string][]string{
+		"both": nil, "the database": {"INGAM_MASTER_KEY_FILE="}, "the master key": {"INGAM_DATABASE="},
+	} {
+		e := d.command("", set, "serve", "--demo")
+		if e.status != failed || e.stdout != "" {
+			t.Errorf("with %s: %+v", what, e)
+		}
+		wantSaid(t, e.stderr, "unset database")
 	}
 	if _, err := os.Stat(filepath.Join(d.dir, demoFolder)); err == nil {
 		t.Error("it made its folder")

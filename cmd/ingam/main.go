@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -75,6 +76,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		configCommand(t),
 		versionCommand(t),
 	)
+	strictBuiltins(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return done
@@ -105,6 +107,29 @@ func subcommand(cmd *cobra.Command, args []string) error {
 	cmd.SetOut(cmd.ErrOrStderr())
 	cmd.Help()
 	return usage(cmd, "a command is missing")
+}
+
+// strictBuiltins holds the commands that cobra adds to the same rules: as they
+// come, they show help for what is not there and succeed.
+func strictBuiltins(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(cmd *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return usage(cmd, "there is no command %q", root.Name()+" "+strings.Join(args, " "))
+				}
+				return nil
+			}
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, subcommand
+			for _, shell := range c.Commands() {
+				shell.Args = exactly(0)
+			}
+		}
+	}
 }
 
 // group is a command that only holds others.

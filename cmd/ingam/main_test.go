@@ -173,7 +173,10 @@ func (d *deployment) startAt(address string, extra ...string) *server {
 func (d *deployment) launch(address string, extra ...string) *server {
 	d.t.Helper()
 	s := &server{d: d, url: "http://" + address, log: &logBuffer{}, waited: make(chan struct{})}
-	s.cmd = exec.Command(d.binary, "serve", "--migrate")
+	s.cmd = exec.Command(d.binary, "serve")
+	if !strings.HasPrefix(d.database, "sqlite:") {
+		s.cmd.Args = append(s.cmd.Args, "--migrate")
+	}
 	s.cmd.Dir, s.cmd.Env = d.dir, d.environ(append([]string{"INGAM_LISTEN=" + address}, extra...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -37,12 +38,13 @@ func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 		secret := d.client("app")
 		token := s.token("app", secret)
 		s.stop()
-		before := d.state()
+		state := func() string { return d.state() + d.must("key", "list", "--json") }
+		before := state()
 		right := d.masterKey
 
 		d.masterKey = filepath.Join(d.dir, "other.key")
 		d.must("master-key", "new", "--out", d.masterKey)
-		wantSaid(t, d.refuses(), "master key", "is not the one")
+		wantSaid(t, d.refuses(), "master key", d.masterKey+" is not the one")
 		d.masterKey = filepath.Join(d.dir, "missing.key")
 		wantSaid(t, d.refuses(), "there is no file "+d.masterKey, "ingam master-key new")
 		d.masterKey = filepath.Join(d.dir, "broken.key")
@@ -56,7 +58,7 @@ func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 		}
 
 		d.masterKey = right
-		if after := d.state(); after != before {
+		if after := state(); after != before {
 			t.Errorf("something changed:\n%s\n%s", before, after)
 		}
 		if s = d.start(); !s.active("app", secret, token) {
@@ -69,16 +71,40 @@ func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
 		sqlite := strings.HasPrefix(d.database, "sqlite:")
-		e := d.command("", nil, "client", "list")
-		if e.status != failed {
-			t.Errorf("without a schema: %+v", e)
+		sendBack := func(why string) {
+			t.Helper()
+			for _, args := range [][]string{
+				{"client", "list"}, {"api", "list"}, {"audit", "list"}, {"revoke", "--all"},
+				{"key", "list"}, {"key", "rotate"}, {"key", "withdraw", "x"}, {"master-key", "reseal"},
+			} {
+				e := d.command("", nil, args...)
+				if e.status != failed || e.stdout != "" {
+					t.Errorf("%v: %+v", args, e)
+				}
+				wantSaid(t, e.stderr, why, "ingam migrate up")
+			}
+			if !sqlite {
+				wantSaid(t, d.refuses(), why, "ingam migrate up", "--migrate")
+			}
 		}
-		wantSaid(t, e.stderr, "no schema yet", "ingam migrate up")
-		if !sqlite {
-			wantSaid(t, d.refuses(), "no schema yet", "ingam migrate up", "--migrate")
-		}
+		sendBack("no schema yet")
 		d.must("migrate", "up")
-		storagetest.Exec(t, d.database, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900000, "+map[bool]string{true: "1", false: "TRUE"}[sqlite]+")")
+
+		// Whoever is one migration behind. With none left, that is no schema.
+		var applied []struct{ Version int64 }
+		d.mustJSON(&applied, "migrate", "status")
+		newest := applied[len(applied)-1].Version
+		storagetest.Exec(t, d.database, fmt.Sprint("DELETE FROM goose_db_version WHERE version_id = ", newest))
+		if len(applied) > 1 {
+			sendBack("older schema")
+		} else {
+			sendBack("no schema yet")
+		}
+		isTrue := map[bool]string{true: "1", false: "TRUE"}[sqlite]
+		storagetest.Exec(t, d.database, fmt.Sprintf("INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, %s)", newest, isTrue))
+		d.must("client", "list")
+
+		storagetest.Exec(t, d.database, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900000, "+isTrue+")")
 		if code := d.start().stop(); code != done {
 			t.Errorf("a newer schema that allows this binary: exit status %d", code)
 		}
@@ -88,12 +114,25 @@ func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 		if e := d.command("", nil, "revoke", "--all"); e.status != failed {
 			t.Errorf("a command on a schema that is too new: %+v", e)
 		}
-		storagetest.Exec(t, d.database, "UPDATE server SET oldest_schema = 1")
-		storagetest.Exec(t, d.database, "DELETE FROM goose_db_version WHERE version_id > 0")
-		if !sqlite {
-			wantSaid(t, d.refuses(), "ingam migrate up")
-		}
 	})
+}
+
+func TestSQLiteIsMigratedByTheServerItself(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	if args := strings.Join(s.cmd.Args, " "); strings.Contains(args, "migrate") {
+		t.Fatalf("it was told to: %s", args)
+	}
+	var applied []struct {
+		AppliedAt *string `json:"applied_at"`
+	}
+	d.mustJSON(&applied, "migrate", "status")
+	for i, m := range applied {
+		if m.AppliedAt == nil {
+			t.Errorf("migration %d was not applied", i)
+		}
+	}
 }
 
 func TestWhatCannotBeReachedRefusesToStart(t *testing.T) {

@@ -3,11 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ingam/ingam/keys"
 )
 
 // TestScripts runs the commands as an operator does: each script in a folder of
@@ -17,6 +22,9 @@ import (
 //	status N COMMAND…   the exit status is N
 //	json PATH WANT…     the last standard output is JSON that has WANT at PATH
 //	save PATH NAME      what it has there becomes a variable
+//	event N ACTION SUBJECT REASON
+//	                    the audit has N rows, and the last one says this, with the
+//	                    operator as its actor
 //	mode MODE FILE      the file has that mode
 //
 // where a path is as a.0.b: a number indexes a list, and len is its length.
@@ -39,20 +47,28 @@ func TestScripts(t *testing.T) {
 				}
 			},
 			"json": func(ts *testscript.TestScript, neg bool, args []string) {
-				var v any
-				if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
-					ts.Fatalf("standard output is not JSON: %v", err)
-				}
-				if got := field(v, args[0]); (got == strings.Join(args[1:], " ")) == neg {
+				if got := field(printed(ts), args[0]); (got == strings.Join(args[1:], " ")) == neg {
 					ts.Fatalf("%s is %s", args[0], got)
 				}
 			},
 			"save": func(ts *testscript.TestScript, _ bool, args []string) {
-				var v any
-				if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
-					ts.Fatalf("standard output is not JSON: %v", err)
+				ts.Setenv(args[1], field(printed(ts), args[0]))
+			},
+			"event": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(ts.Exec("ingam", "audit", "list", "--json"))
+				events := printed(ts).([]any)
+				if fmt.Sprint(len(events)) != args[0] {
+					ts.Fatalf("the audit has %d rows, want %s", len(events), args[0])
 				}
-				ts.Setenv(args[1], field(v, args[0]))
+				last := events[len(events)-1].(map[string]any)
+				for i, name := range []string{"action", "subject", "reason"} {
+					if got, _ := last[name].(string); got != args[i+1] {
+						ts.Fatalf("its %s is %q, want %q", name, got, args[i+1])
+					}
+				}
+				if last["actor"] != string(operator()) || last["at"] == nil {
+					ts.Fatalf("it does not say who and when: %v", last)
+				}
 			},
 			"mode": func(ts *testscript.TestScript, _ bool, args []string) {
 				info, err := os.Stat(ts.MkAbs(args[1]))
@@ -63,6 +79,22 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// printed reads what the last command printed as JSON, and holds its names to
+// one style.
+func printed(ts *testscript.TestScript) any {
+	out := ts.ReadFile("stdout")
+	var v any
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		ts.Fatalf("standard output is not JSON: %v", err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^ *"([^"]*)": `).FindAllStringSubmatch(out, -1) {
+		if !regexp.MustCompile(`^[a-z0-9_]+$`).MatchString(m[1]) {
+			ts.Fatalf("the name %s is not in snake_case", m[1])
+		}
+	}
+	return v
 }
 
 func exitStatus(err error) string {
@@ -92,4 +124,75 @@ func field(v any, path string) string {
 	}
 	b, _ := json.Marshal(v)
 	return strings.Trim(string(b), `"`)
+}
+
+func TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	secret := d.client("app")
+	ring := d.ring()
+	sign := func(typ string, changed map[string]any) string {
+		t.Helper()
+		token, err := ring.Sign(keys.Tokens, typ, d.claims(changed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	good := s.token("app", secret)
+	whole := s.post("/oauth2/token", "app", secret, url.Values{"grant_type": {"client_credentials"}}).body
+	before := d.state()
+	verify := func(stdin string, args ...string) ended {
+		t.Helper()
+		// A resource server has neither the database nor the master key.
+		return d.command(stdin, []string{"INGAM_DATABASE=", "INGAM_MASTER_KEY_FILE="}, append([]string{"token", "verify"}, args...)...)
+	}
+	for what, stdin := range map[string]string{"a token": good, "a token in a line": good + "\n", "the whole answer": whole} {
+		e := verify(stdin, "--audience", "https://api.test")
+		var claims map[string]any
+		if err := json.Unmarshal([]byte(e.stdout), &claims); err != nil || e.status != done || claims["sub"] != "app" || claims["iss"] != d.issuer {
+			t.Errorf("%s: status %d, %v, %v", what, e.status, err, claims)
+		}
+		wantSaid(t, e.stderr, "signature is good", d.issuer, kidOf(t, good))
+	}
+	for what, c := range map[string]struct{ stdin, says string }{
+		"another audience":      {sign("at+jwt", map[string]any{"aud": "https://other.test"}), "https://other.test"},
+		"another issuer":        {sign("at+jwt", map[string]any{"iss": "https://other.test"}), ""},
+		"an expired token":      {sign("at+jwt", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), "expired"},
+		"another kind of token": {sign("JWT", nil), ""},
+		"a changed token":       {tamper(good), ""},
+		"no token":              {"", "no token"},
+		"no token, but JSON":    {"{", "neither"},
+		"a refusal":             {`{"error":"invalid_client","error_description":"no"}`, "invalid_client"},
+	} {
+		e := verify(c.stdin, "--audience", "https://api.test")
+		if e.status != failed || e.stdout != "" {
+			t.Errorf("%s: status %d\n%s", what, e.status, e.stdout)
+		}
+		wantSaid(t, e.stderr, c.says)
+		if c.stdin != "" && strings.Contains(e.stderr, c.stdin) {
+			t.Errorf("%s is repeated in the error", what)
+		}
+	}
+	if e := verify(good, "extra"); e.status != misuse {
+		t.Errorf("an argument: %+v", e)
+	}
+	if after := d.state(); after != before {
+		t.Errorf("verifying changed something:\n%s\n%s", before, after)
+	}
+
+	// The one cut that a script cannot make, for want of a token.
+	e := d.command(good, nil, "revoke", "--token-stdin", "--reason", "posted")
+	if e.status != done || strings.Contains(e.stdout+e.stderr, good) {
+		t.Errorf("%+v", e)
+	}
+	cuts := d.events(t, "cut.token")
+	if len(cuts) != 1 || cuts[0].Subject != part(t, good, 1)["jti"] || cuts[0].Reason != "posted" || cuts[0].Actor != string(operator()) {
+		t.Errorf("%+v", cuts)
+	}
+	s.stop()
+	if e := verify(good); e.status != failed || e.stdout != "" {
+		t.Errorf("with nobody to ask: %+v", e)
+	}
 }
