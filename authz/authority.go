@@ -9,6 +9,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -18,8 +19,10 @@ import (
 // Parts is what an Authority is made of.
 type Parts struct {
 	grants.Parts
-	Clients *clients.Authenticator
-	Cuts    *revocation.Cuts
+	Directory *clients.Directory
+	Clients   *clients.Authenticator
+	Consents  *accounts.Consents
+	Cuts      *revocation.Cuts
 }
 
 // Authority is the authorization server without its HTTP.
@@ -32,7 +35,7 @@ type Authority struct {
 func New(p Parts) *Authority {
 	// fosite fills what is unset while it serves, without locks: set all.
 	config := &fosite.Config{
-		AccessTokenLifespan:      p.AccessTTL,
+		AccessTokenLifespan:      p.Rules.AccessTTL,
 		RefreshTokenLifespan:     -1,
 		AccessTokenIssuer:        p.Issuer.URL(),
 		IDTokenIssuer:            p.Issuer.URL(),
@@ -65,6 +68,9 @@ type TokenResponse struct {
 	// ExpiresIn is in seconds.
 	ExpiresIn int64  `json:"expires_in"`
 	Scope     string `json:"scope,omitempty"`
+
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
 
 	// ClientID is the client that was answered or, if it is known, refused;
 	// for the log.
@@ -99,8 +105,10 @@ func (a *Authority) Token(ctx context.Context, r *http.Request) (TokenResponse, 
 	}
 	access := session.Access
 	return TokenResponse{
-		AccessToken: response.GetAccessToken(),
-		TokenType:   "Bearer",
+		RefreshToken: session.RefreshToken,
+		IDToken:      session.IDToken,
+		AccessToken:  response.GetAccessToken(),
+		TokenType:    "Bearer",
 		// From the token itself: fosite would subtract the wall clock.
 		ExpiresIn: int64(access.ExpiresAt.Sub(access.IssuedAt) / time.Second),
 		Scope:     joinScopes(access.Scopes),

@@ -80,7 +80,7 @@ func intendedFor(access tokens.Access, caller *clients.Client) bool {
 }
 
 func questionAbout(access tokens.Access) revocation.Question {
-	return revocation.Question{JTI: access.ID, ClientID: access.ClientID, KeyID: access.KeyID}
+	return revocation.Question{JTI: access.ID, ClientID: access.ClientID, KeyID: access.KeyID, GrantID: access.GrantID}
 }
 
 func joinScopes(scopes []string) string { return strings.Join(scopes, " ") }

@@ -1,20 +1,38 @@
 package authz
 
 import (
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/tokens"
 )
 
 // Metadata describes the server (RFC 8414 section 2, OpenID Connect Discovery
 // 1.0 section 3). It announces what exists and nothing else.
 type Metadata struct {
 	Issuer                           string   `json:"issuer"`
+	AuthorizationEndpoint            string   `json:"authorization_endpoint"`
 	TokenEndpoint                    string   `json:"token_endpoint"`
+	UserInfoEndpoint                 string   `json:"userinfo_endpoint"`
+	EndSessionEndpoint               string   `json:"end_session_endpoint"`
 	JWKSURI                          string   `json:"jwks_uri"`
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
 	GrantTypes                       []string `json:"grant_types_supported"`
 	ResponseTypes                    []string `json:"response_types_supported"`
+	ResponseModes                    []string `json:"response_modes_supported"`
+	CodeChallengeMethods             []string `json:"code_challenge_methods_supported"`
+	Scopes                           []string `json:"scopes_supported"`
+	Claims                           []string `json:"claims_supported"`
+	SubjectTypes                     []string `json:"subject_types_supported"`
+	IDTokenAlgorithms                []string `json:"id_token_signing_alg_values_supported"`
+	ACRValues                        []string `json:"acr_values_supported"`
+	Prompts                          []string `json:"prompt_values_supported"`
+	UILocales                        []string `json:"ui_locales_supported"`
+	IssParameter                     bool     `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameter                  bool     `json:"claims_parameter_supported"`
+	RequestParameter                 bool     `json:"request_parameter_supported"`
+	RequestURIParameter              bool     `json:"request_uri_parameter_supported"`
 	TokenEndpointAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
@@ -22,7 +40,13 @@ type Metadata struct {
 
 // The paths of the endpoints, below the issuer.
 const (
+	PathAuthorize  = "/oauth2/authorize"
 	PathToken      = "/oauth2/token"
+	PathUserInfo   = "/userinfo"
+	PathLogin      = "/login"
+	PathConsent    = "/consent"
+	PathLogout     = "/logout"
+	PathAccount    = "/account"
 	PathIntrospect = "/oauth2/introspect"
 	PathRevoke     = "/oauth2/revoke"
 	PathJWKS       = "/.well-known/jwks.json"
@@ -34,14 +58,30 @@ func (a *Authority) Metadata() Metadata {
 	confidential := []string{string(clients.SecretBasic), string(clients.SecretPost)}
 	all := append(confidential[:2:2], string(clients.None))
 	return Metadata{
-		Issuer:                           at,
-		TokenEndpoint:                    at + PathToken,
-		JWKSURI:                          at + PathJWKS,
-		IntrospectionEndpoint:            at + PathIntrospect,
-		RevocationEndpoint:               at + PathRevoke,
-		GrantTypes:                       grants.Supported,
-		ResponseTypes:                    []string{}, // required by RFC 8414; there is no authorization endpoint
-		TokenEndpointAuthMethods:         confidential,
+		Issuer:                at,
+		AuthorizationEndpoint: at + PathAuthorize,
+		TokenEndpoint:         at + PathToken,
+		UserInfoEndpoint:      at + PathUserInfo,
+		EndSessionEndpoint:    at + PathLogout,
+		JWKSURI:               at + PathJWKS,
+		IntrospectionEndpoint: at + PathIntrospect,
+		RevocationEndpoint:    at + PathRevoke,
+		GrantTypes:            grants.Supported,
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         []string{"query", "form_post"},
+		CodeChallengeMethods:  []string{"S256"},
+		Scopes:                apis.Standard,
+		Claims: []string{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
+			"name", "preferred_username", "email", "email_verified",
+		},
+		SubjectTypes:                     []string{"public"},
+		IDTokenAlgorithms:                []string{"RS256"},
+		ACRValues:                        []string{tokens.ContextClass},
+		Prompts:                          []string{"none", "login", "consent", "select_account"},
+		UILocales:                        []string{"en", "ko"},
+		IssParameter:                     true,
+		TokenEndpointAuthMethods:         all,
 		IntrospectionEndpointAuthMethods: confidential,
 		RevocationEndpointAuthMethods:    all,
 	}

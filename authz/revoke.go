@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
 )
@@ -25,6 +26,13 @@ func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string,
 	if token == "" {
 		return caller, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}
+	refresh, err := a.Issuer.ReadRefresh(ctx, token)
+	if err == nil {
+		return caller, a.revokeGrant(ctx, refresh, caller)
+	}
+	if !errors.Is(err, tokens.ErrInvalid) {
+		return caller, err
+	}
 	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return caller, nil
@@ -36,4 +44,20 @@ func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string,
 		return caller, protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
 	}
 	return caller, a.Cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, "", audit.Actor("client:"+caller))
+}
+
+// revokeGrant ends the grant of a refresh token, and with it all that was issued
+// under it (section 2.1).
+func (a *Authority) revokeGrant(ctx context.Context, token tokens.Refresh, caller string) error {
+	if token.ClientID != caller {
+		return protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
+	}
+	err := a.Store.RevokeGrant(ctx, token.GrantID, audit.Event{
+		At: a.Now(), Actor: audit.Actor("client:" + caller), Action: audit.GrantCut, Subject: token.GrantID,
+		Details: map[string]string{"client_id": caller},
+	})
+	if errors.Is(err, grants.ErrNotFound) {
+		return nil
+	}
+	return err
 }

@@ -107,6 +107,12 @@ func (l *loader) check() {
 	between("http.shutdown_timeout", c.HTTP.ShutdownTimeout, 0, time.Hour)
 	between("pool.max_lifetime", c.Pool.MaxLifetime, time.Second, 365*day)
 	between("tokens.access_ttl", c.Tokens.AccessTTL, time.Minute, day)
+	between("tokens.refresh_ttl", c.Tokens.RefreshTTL, 5*time.Minute, 90*day)
+	between("tokens.grant_ttl", c.Tokens.GrantTTL, 5*time.Minute, 90*day)
+	between("tokens.refresh_grace", c.Tokens.RefreshGrace, 0, 10*time.Minute)
+	between("sessions.idle_ttl", c.Sessions.IdleTTL, time.Minute, 90*day)
+	between("sessions.ttl", c.Sessions.TTL, time.Minute, 90*day)
+	between("throttle.sign_in_window", c.Throttle.SignInWindow, time.Second, day)
 	between("tokens.skew", c.Tokens.Skew, 0, 5*time.Minute)
 	between("keys.rotate_every", c.Keys.RotateEvery, time.Hour, 3650*day)
 	between("keys.jwks_max_age", c.Keys.JWKSMaxAge, 10*time.Second, day)
@@ -123,6 +129,7 @@ func (l *loader) check() {
 	count("pool.max_open", c.Pool.MaxOpen, 1, 10_000)
 	count("pool.max_idle", c.Pool.MaxIdle, 1, 10_000)
 	count("throttle.client_failures", c.Throttle.ClientFailures, 1, 1_000_000)
+	count("throttle.sign_in_failures", c.Throttle.SignInFailures, 1, 1_000_000)
 	count("purge.batch", c.Purge.Batch, 1, 1000)
 	size := func(key string, s Size, low, high Size) {
 		if s < low || s > high {

@@ -36,8 +36,11 @@ type Config struct {
 	} `key:"pool"`
 
 	Tokens struct {
-		AccessTTL Duration `key:"access_ttl" default:"15m" doc:"life of an access token, for APIs that set none; 1m to 24h"`
-		Skew      Duration `key:"skew" default:"30s" doc:"how far the clocks of servers and verifiers may be apart; up to 5m"`
+		AccessTTL    Duration `key:"access_ttl" default:"15m" doc:"life of an access token, for APIs that set none; 1m to 24h"`
+		RefreshTTL   Duration `key:"refresh_ttl" default:"7d" doc:"life of a refresh token, renewed by each refresh; 5m to 90d"`
+		GrantTTL     Duration `key:"grant_ttl" default:"30d" doc:"when a sign-in ends for a client, however often it refreshes; up to 90d"`
+		RefreshGrace Duration `key:"refresh_grace" default:"30s" doc:"for how long a refresh may be repeated with the same answer; 0 turns it off, up to 10m"`
+		Skew         Duration `key:"skew" default:"30s" doc:"how far the clocks of servers and verifiers may be apart; up to 5m"`
 	} `key:"tokens"`
 
 	Keys struct {
@@ -47,6 +50,11 @@ type Config struct {
 		VerifierCache Duration `key:"verifier_cache" default:"10m" doc:"for how long common verifiers keep it whatever they are told"`
 	} `key:"keys"`
 
+	Sessions struct {
+		IdleTTL Duration `key:"idle_ttl" default:"12h" doc:"how long a browser stays signed in unseen"`
+		TTL     Duration `key:"ttl" default:"7d" doc:"how long a browser stays signed in at most; up to 90d"`
+	} `key:"sessions"`
+
 	Changes struct {
 		Staleness Duration `key:"staleness" default:"2s" doc:"how long a change may take to reach every server process; 100ms to 1m"`
 		Retention Duration `key:"retention" default:"24h" doc:"for how long the log of changes is kept for processes that were away"`
@@ -54,6 +62,8 @@ type Config struct {
 
 	Throttle struct {
 		ClientFailures int      `key:"client_failures" default:"20" doc:"failed authentications of a client from one address within the window before they are answered with 429"`
+		SignInFailures int      `key:"sign_in_failures" default:"10" doc:"failed sign-ins for one account from one address within sign_in_window before they are answered with 429; ten times as many from one address, or for one account from unknown browsers"`
+		SignInWindow   Duration `key:"sign_in_window" default:"15m" doc:"the window in which failed sign-ins are counted"`
 		Window         Duration `key:"window" default:"1m" doc:"the window in which failures are counted"`
 	} `key:"throttle"`
 

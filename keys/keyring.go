@@ -155,16 +155,44 @@ func parsePublic(r Record) (*rsa.PublicKey, error) {
 // Sign returns claims, which are JSON, as a JWS in compact serialisation (RFC
 // 7515 section 7.1), signed with RS256 by the key of the ring that signs now.
 func (k *Keyring) Sign(ring Ring, typ string, claims []byte) (string, error) {
+	sk, err := k.signing(ring)
+	if err != nil {
+		return "", err
+	}
+	return sk.sign(typ, claims)
+}
+
+// SignsNow returns the kid of the key of the ring that signs now.
+func (k *Keyring) SignsNow(ring Ring) (kid string, err error) {
+	sk, err := k.signing(ring)
+	if err != nil {
+		return "", err
+	}
+	return sk.kid, nil
+}
+
+// SignWith is Sign with a certain key: RS256 is deterministic, so what was
+// signed once can be signed again, byte for byte. A key whose private half is
+// gone, or that was withdrawn, is ErrNoSigningKey.
+func (k *Keyring) SignWith(ring Ring, kid, typ string, claims []byte) (string, error) {
+	sk := k.held.Load().signer(ring, kid)
+	if sk == nil {
+		return "", fmt.Errorf("%w: %s", ErrNoSigningKey, kid)
+	}
+	return sk.sign(typ, claims)
+}
+
+func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 	list := k.held.Load().signing[ring]
 	now := k.now()
 	for i, sk := range slices.Backward(list) {
 		// Where the first has yet to begin, another process's clock, which is
 		// ahead, withdrew the one before it: all know this one, so it signs.
 		if i == 0 || !now.Before(sk.from) {
-			return sk.sign(typ, claims)
+			return sk, nil
 		}
 	}
-	return "", fmt.Errorf("%w: %s", ErrNoSigningKey, ring)
+	return nil, fmt.Errorf("%w: %s", ErrNoSigningKey, ring)
 }
 
 func (sk *signingKey) sign(typ string, claims []byte) (string, error) {

@@ -122,7 +122,7 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 	for _, s := range r.all {
 		over := s.GoneAt
 		if s.State == Withdrawn {
-			over = s.WithdrawnAt.Add(k.policy.keep())
+			over = s.WithdrawnAt.Add(k.policy.keep(ring))
 		}
 		switch {
 		case s.State != Withdrawn && s.State != Retired && s.State != Gone:
@@ -139,8 +139,14 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 }
 
 // keepPrivate is for how long a retired key could still have to sign: an
-// instance that is behind, or whose clock is, signs with it.
-func (p Policy) keepPrivate(Ring) time.Duration { return p.Staleness + p.Skew }
+// instance that is behind, or whose clock is, signs with it; and a refresh token
+// may have to be signed again.
+func (p Policy) keepPrivate(ring Ring) time.Duration {
+	if ring == Refresh {
+		return p.Staleness + p.Skew + p.LongestGrace
+	}
+	return p.Staleness + p.Skew
+}
 
 // RotateOptions say how to rotate.
 type RotateOptions struct {

@@ -37,6 +37,11 @@ type Policy struct {
 	// LongestToken is the longest life of anything that a key of the ring
 	// Tokens signs.
 	LongestToken time.Duration
+	// LongestRefresh is the longest life of a refresh token, which the other
+	// ring signs.
+	LongestRefresh time.Duration
+	// LongestGrace is for how long a refresh token may have to be signed again.
+	LongestGrace time.Duration
 }
 
 // PublishAhead is how long a key of a ring is published before it may sign:
@@ -49,8 +54,14 @@ func (p Policy) PublishAhead(ring Ring) time.Duration {
 	return ahead
 }
 
-// keep is how long a key verifies after it has last signed.
-func (p Policy) keep() time.Duration { return p.LongestToken + p.Skew + p.Staleness }
+// keep is how long a key of a ring verifies after it has last signed.
+func (p Policy) keep(ring Ring) time.Duration {
+	longest := p.LongestToken
+	if ring == Refresh {
+		longest = max(longest, p.LongestRefresh)
+	}
+	return longest + p.Skew + p.Staleness
+}
 
 // Status is a key with the state that follows from its times.
 type Status struct {
@@ -87,7 +98,7 @@ func statuses(records []Record, p Policy, now time.Time) []Status {
 		}
 		if next := successorOf(r, records); next != nil {
 			s.RetiresAt = next.SignsFrom
-			s.GoneAt = next.SignsFrom.Add(p.keep())
+			s.GoneAt = next.SignsFrom.Add(p.keep(r.Ring))
 		}
 		switch {
 		case !r.WithdrawnAt.IsZero():

@@ -21,13 +21,25 @@ type apiRow struct {
 	Scopes      string `gorm:"column:scopes;not null"`
 	AccessTTLMS int64  `gorm:"column:access_ttl_ms;not null"`
 	CreatedMS   int64  `gorm:"column:created_ms;not null"`
+	// Options is a JSON object, apiOptions.
+	Options *string `gorm:"column:options"`
+}
+
+// apiOptions are the fields that have a default where they are absent.
+type apiOptions struct {
+	Roles bool `json:"roles,omitempty"`
 }
 
 func (apiRow) TableName() string { return "apis" }
 
 func newAPIRow(a apis.API) (apiRow, error) {
 	scopes, err := list(a.Scopes)
+	if err != nil {
+		return apiRow{}, err
+	}
+	options, err := object(apiOptions{Roles: a.Roles})
 	return apiRow{
+		Options:     options,
 		ID:          a.ID,
 		Audience:    a.Audience,
 		Name:        a.Name,
@@ -39,7 +51,13 @@ func newAPIRow(a apis.API) (apiRow, error) {
 
 func (r apiRow) api() (apis.API, error) {
 	scopes, err := unlist(r.Scopes)
+	if err != nil {
+		return apis.API{}, err
+	}
+	var options apiOptions
+	err = unobject(r.Options, &options)
 	return apis.API{
+		Roles:     options.Roles,
 		ID:        r.ID,
 		Audience:  r.Audience,
 		Name:      r.Name,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -24,6 +25,15 @@ type clientRow struct {
 	Disabled     bool   `gorm:"column:disabled;not null"`
 	Epoch        int64  `gorm:"column:epoch;not null"`
 	CreatedMS    int64  `gorm:"column:created_ms;not null"`
+	// Options is a JSON object, clientOptions.
+	Options *string `gorm:"column:options"`
+}
+
+// clientOptions are the fields that have a default where they are absent.
+type clientOptions struct {
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	RefreshGraceMS         *int64   `json:"refresh_grace_ms,omitempty"`
+	NoRefreshIDToken       bool     `json:"no_refresh_id_token,omitempty"`
 }
 
 func (clientRow) TableName() string { return "clients" }
@@ -53,7 +63,14 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	grants, err1 := list(c.Grants)
 	uris, err2 := list(c.RedirectURIs)
 	scopes, err3 := list(c.Scopes)
+	options := clientOptions{PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken}
+	if c.RefreshGrace != nil {
+		grace := c.RefreshGrace.Milliseconds()
+		options.RefreshGraceMS = &grace
+	}
+	optional, err4 := object(options)
 	return clientRow{
+		Options:      optional,
 		ID:           c.ID,
 		Name:         c.Name,
 		Grants:       grants,
@@ -63,14 +80,23 @@ func newClientRow(c clients.Client) (clientRow, error) {
 		FirstParty:   c.FirstParty,
 		Disabled:     c.Disabled,
 		CreatedMS:    ms(c.CreatedAt),
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 func (r clientRow) client() (clients.Client, error) {
 	grants, err1 := unlist(r.Grants)
 	uris, err2 := unlist(r.RedirectURIs)
 	scopes, err3 := unlist(r.Scopes)
+	var options clientOptions
+	err4 := unobject(r.Options, &options)
+	var grace *time.Duration
+	if options.RefreshGraceMS != nil {
+		d := time.Duration(*options.RefreshGraceMS) * time.Millisecond
+		grace = &d
+	}
 	return clients.Client{
+		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
+
 		ID:           r.ID,
 		Name:         r.Name,
 		Grants:       grants,
@@ -81,7 +107,7 @@ func (r clientRow) client() (clients.Client, error) {
 		Disabled:     r.Disabled,
 		Epoch:        changes.Number(r.Epoch),
 		CreatedAt:    at(r.CreatedMS),
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 func newSecretRow(client string, s clients.Secret, n changes.Number) secretRow {
@@ -104,7 +130,7 @@ type joinedRow struct {
 // readClients returns the client with that id, or all if it is nil.
 func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
 	tx = tx.Table("clients AS c").Select(`
-		c.id, c.name, c.grants, c.redirect_uris, c.scopes, c.auth, c.first_party, c.disabled, c.epoch, c.created_ms,
+		c.id, c.name, c.grants, c.redirect_uris, c.scopes, c.auth, c.first_party, c.disabled, c.epoch, c.created_ms, c.options,
 		s.id AS secret_id, s.hash AS secret_hash, s.created_ms AS secret_created_ms,
 		a.position, a.audience`).
 		Joins("LEFT JOIN client_secrets AS s ON s.client_id = c.id").

@@ -23,6 +23,7 @@ func Rows() map[string]any {
 	for _, r := range []interface{ TableName() string }{
 		seqRow{}, changeRow{}, serverRow{}, apiRow{}, clientRow{}, audienceRow{}, secretRow{},
 		revokedTokenRow{}, keyRow{}, auditRow{},
+		userRow{}, sessionRow{}, consentRow{}, codeRow{}, grantRow{}, guessRow{},
 	} {
 		rows[r.TableName()] = r
 	}

@@ -20,8 +20,10 @@ var mysqlDialect = dialect{
 	takeNumber: takeNumberMySQL,
 	tableExists: `SELECT COUNT(*) FROM information_schema.tables
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
-	standing: standingSQL("?", "?", "?", "?"),
-	now:      "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
+	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?")),
+	countGuess:      countGuessOnDuplicate,
+	now:             "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }
 
 // mysqlParameters are the parameters that a mysql:// URL may have, with the

@@ -13,10 +13,12 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/migrations"
@@ -28,7 +30,13 @@ var (
 	_ changes.Store    = (*Store)(nil)
 	_ clients.Store    = (*Store)(nil)
 	_ revocation.Store = (*Store)(nil)
-	_ keys.Store       = (*Store)(nil)
+	_ grants.Store     = (*Store)(nil)
+
+	_ accounts.UserStore    = (*Store)(nil)
+	_ accounts.SessionStore = (*Store)(nil)
+	_ accounts.ConsentStore = (*Store)(nil)
+	_ accounts.GuessStore   = (*Store)(nil)
+	_ keys.Store            = (*Store)(nil)
 )
 
 // Engine names a database engine.
@@ -91,8 +99,10 @@ type dialect struct {
 	ping string
 	// tableExists counts the tables that have the name given as parameter.
 	tableExists string
-	// standing is the statement of Store.Standing.
-	standing string
+	// standing and standingOfGrant are the statements of Store.Standing.
+	standing, standingOfGrant string
+	// countGuess is the statement of Store.CountGuesses.
+	countGuess string
 	// now is the time by the clock of the database, in milliseconds.
 	now string
 }

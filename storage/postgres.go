@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -19,8 +20,10 @@ var postgresDialect = dialect{
 	tx: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
-	standing: standingSQL("$1", "$2", "$3", "$4"),
-	now:      "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)",
+	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), ""),
+	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), fmt.Sprintf(grantStanding, "$5")),
+	countGuess:      countGuessOnConflict,
+	now:             "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)",
 }
 
 func openPostgres(_ context.Context, url string, o Options) (*Store, error) {

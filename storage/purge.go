@@ -31,10 +31,50 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 	if err != nil {
 		return tokens, err
 	}
+	for _, expired := range []struct{ table, key, where string }{
+		{"codes", "hash", "expires_ms < ?"},
+		{"guesses", "subject", "since_ms < ?"},
+		{"grants", "id", "expires_ms < ?"},
+		// What was allowed in a session may outlive it, and ends with it if it
+		// was ended: it stays as long as a grant can.
+		{"login_sessions", "id", "expires_ms < ?"},
+	} {
+		before := now.Add(-keepExpired[expired.table])
+		n, err := s.purge(ctx, "purge "+expired.table, batch, func(tx *gorm.DB) (int64, error) {
+			return s.purgeExpired(tx, expired.table, expired.key, expired.where, ms(before), batch)
+		})
+		if tokens += n; err != nil {
+			return tokens, err
+		}
+	}
 	entries, err := s.purge(ctx, "purge changes", batch, func(tx *gorm.DB) (int64, error) {
 		return s.purgeChanges(tx, ms(changesBefore), batch)
 	})
 	return tokens + entries, err
+}
+
+// keepExpired is for how long rows stay after they have expired: a used code to
+// tell its replay, a guess until its window is over, a session for as long as
+// grants that were made in it can last.
+var keepExpired = map[string]time.Duration{
+	"codes": time.Hour, "guesses": 24 * time.Hour, "grants": 24 * time.Hour, "login_sessions": 91 * 24 * time.Hour,
+}
+
+// purgeExpired deletes rows as purgeTokens does.
+func (s *Store) purgeExpired(tx *gorm.DB, table, key, where string, beforeMS int64, batch int) (int64, error) {
+	var keys [][]byte
+	err := s.reading(tx.Statement.Context).Table(table).Where(where, beforeMS).Order(key).Limit(batch).Pluck(key, &keys).Error
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	args := make([]any, len(keys))
+	for i, k := range keys {
+		if args[i] = k; key != "hash" {
+			args[i] = string(k)
+		}
+	}
+	deleted := tx.Exec("DELETE FROM "+table+" WHERE "+key+" IN ? AND "+where, args, beforeMS)
+	return deleted.RowsAffected, deleted.Error
 }
 
 // purge runs one batch after the other until one is not full.

@@ -88,9 +88,13 @@ func standingSQL(jti, kid, client, again string) string {
 		       EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL),
 		       (SELECT disabled FROM clients WHERE id = %s),
 		       (SELECT epoch FROM clients WHERE id = %s),
-		       epoch, (SELECT n FROM change_seq WHERE id = 1)
+		       epoch, (SELECT n FROM change_seq WHERE id = 1)%%s
 		  FROM server WHERE id = 1`, jti, kid, client, again)
 }
+
+// grantStanding is what standingSQL asks beside the rest where there is a
+// grant.
+const grantStanding = `, EXISTS (SELECT 1 FROM grants AS g WHERE g.id = %s AND ` + grantStands + `)`
 
 // Standing implements revocation.Store. It is asked at every introspection, so
 // it goes to the pool past gorm's statement building.
@@ -111,8 +115,13 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 		epoch    sql.NullInt64
 	)
 	client := askable(q.ClientID)
-	err := s.readPool.QueryRowContext(ctx, s.dialect.standing, askable(q.JTI), askable(q.KeyID), client, client).
-		Scan(&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number)
+	statement, args := s.dialect.standing, []any{askable(q.JTI), askable(q.KeyID), client, client}
+	found := []any{&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number}
+	if q.GrantID != "" {
+		statement = s.dialect.standingOfGrant
+		args, found = append(args, askable(q.GrantID)), append(found, &st.GrantStands)
+	}
+	err := s.readPool.QueryRowContext(ctx, statement, args...).Scan(found...)
 	if err != nil {
 		return revocation.Standing{}, fault(op, err)
 	}

@@ -26,12 +26,14 @@ const (
 )
 
 var sqliteDialect = dialect{
-	engine:      SQLite,
-	takeNumber:  takeNumberReturning,
-	ping:        "PRAGMA schema_version",
-	tableExists: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
-	standing:    standingSQL("?", "?", "?", "?"),
-	now:         "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+	engine:          SQLite,
+	takeNumber:      takeNumberReturning,
+	ping:            "PRAGMA schema_version",
+	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
+	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?")),
+	countGuess:      countGuessOnConflict,
+	now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 }
 
 func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {

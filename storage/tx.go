@@ -14,6 +14,10 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
+// errAgain rolls a transaction back to try it once more: another one was
+// faster.
+var errAgain = errors.New("another transaction was faster")
+
 // errUnchanged rolls a transaction back because there was nothing to do.
 var errUnchanged = errors.New("nothing to change")
 
@@ -39,16 +43,32 @@ func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subjec
 		if err := tx.Create(&c).Error; err != nil {
 			return err
 		}
-		row, err := newAuditRow(ev)
-		if err != nil {
-			return err
-		}
-		return tx.Create(&row).Error
+		return createEvent(tx, ev)
 	})
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
 	return answer(op, subject, err)
+}
+
+// note runs work in a transaction that records the audit event with it, for
+// what no process keeps a copy of: it takes no number, and waits for no change.
+func (s *Store) note(ctx context.Context, op string, ev audit.Event, work func(tx *gorm.DB) error) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := work(tx); err != nil {
+			return err
+		}
+		return createEvent(tx, ev)
+	})
+	return answer(op, "", err)
+}
+
+func createEvent(tx *gorm.DB, ev audit.Event) error {
+	row, err := newAuditRow(ev)
+	if err != nil {
+		return err
+	}
+	return tx.Create(&row).Error
 }
 
 // leap is by how much a cut of everything raises the sequence.
@@ -81,7 +101,7 @@ func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) e
 func again(ctx context.Context, f func() error) error {
 	begun := time.Now()
 	err := f()
-	if isRetryable(err) {
+	if isRetryable(err) || errors.Is(err, errAgain) {
 		err = f()
 	}
 	for isBusy(err) && ctx.Err() == nil && time.Since(begun) < busyTimeout {
@@ -142,4 +162,25 @@ func unlist(s string) ([]string, error) {
 // that someone made up would be a fault of the database instead of a no.
 func isText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}
+
+// object is the form in which optional fields are stored, and unobject its
+// inverse: JSON, NULL being an empty one.
+func object(v any) (*string, error) {
+	b, err := json.Marshal(v)
+	s := string(b)
+	if s == "{}" {
+		return nil, err
+	}
+	return &s, err
+}
+
+func unobject(s *string, v any) error {
+	if s == nil {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(*s), v); err != nil {
+		return errors.New("an object in the database is not JSON")
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -31,7 +33,16 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
-	if e.Status == http.StatusUnauthorized {
+	var token bearerError
+	switch {
+	case errors.As(err, &token):
+		// RFC 6750 section 3: without a token there is no error to name.
+		challenge := `Bearer realm="ingam"`
+		if h.Get("WWW-Authenticate") == "" {
+			challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, e.Code, visible(e.Description))
+		}
+		h.Set("WWW-Authenticate", challenge)
+	case e.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Basic realm="ingam", charset="UTF-8"`)
 	}
 	writeJSON(w, e.Status, struct {

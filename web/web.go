@@ -12,11 +12,14 @@ import (
 	"github.com/rs/cors"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
 )
 
 // Parts is what the handlers stand on.
 type Parts struct {
 	Authority *authz.Authority
+	Sessions  *accounts.Sessions
+	SignIn    *accounts.SignIn
 	Keys      KeySet
 	Watcher   Freshness
 	Health    Health
@@ -48,6 +51,7 @@ func New(p Parts) (http.Handler, error) {
 	}
 	forms := forms{maxBody: p.MaxBody}
 	oauth := oauth{p.Authority, forms}
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, at, issuer.Scheme == "https"}
 	document := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
@@ -61,18 +65,44 @@ func New(p Parts) (http.Handler, error) {
 		MaxAge:         600,
 	})
 	route := func(method, path string, h endpoint) { mux.Handle(method+" "+path, h) }
+	preflighted := map[string]bool{}
 	routeOpen := func(method, path string, h endpoint) {
 		if len(p.CORSOrigins) == 0 { // which the library takes for all
 			route(method, path, h)
 			return
 		}
 		mux.Handle(method+" "+path, open.Handler(h))
+		if preflighted[path] {
+			return
+		}
+		preflighted[path] = true
 		// Not h: an OPTIONS that is no preflight must do nothing.
 		mux.Handle(http.MethodOptions+" "+path, open.Handler(http.HandlerFunc(options)))
 	}
 	routeOpen(http.MethodPost, at+authz.PathToken, oauth.token)
 	routeOpen(http.MethodPost, at+authz.PathRevoke, oauth.revoke)
 	route(http.MethodPost, at+authz.PathIntrospect, oauth.introspect)
+	routeOpen(http.MethodGet, at+authz.PathUserInfo, oauth.userInfo)
+	routeOpen(http.MethodPost, at+authz.PathUserInfo, oauth.userInfo)
+
+	// A page of another site may not act in the name of whoever is signed in.
+	// (The authorization endpoint only shows and redirects, and clients may post
+	// to it.)
+	guard := http.NewCrossOriginProtection()
+	show := func(path string, h page) { mux.Handle("GET "+at+path, people.page(h)) }
+	act := func(path string, h page) { mux.Handle("POST "+at+path, guard.Handler(people.page(h))) }
+	show(authz.PathAuthorize, people.authorize)
+	mux.Handle("POST "+at+authz.PathAuthorize, people.page(people.authorize))
+	show(authz.PathLogin, people.loginPage)
+	act(authz.PathLogin, people.login)
+	act(authz.PathConsent, people.consent)
+	show(authz.PathLogout, people.logoutPage)
+	act(authz.PathLogout, people.logout)
+	show(authz.PathAccount, people.owner(people.account))
+	act(authz.PathAccount+"/sessions", people.owner(people.endOther))
+	act(authz.PathAccount+"/apps", people.owner(people.disconnect))
+	act(authz.PathAccount+"/password", people.owner(people.changePassword))
+
 	routeOpen(http.MethodGet, at+authz.PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
 	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", document.get)
 	// RFC 8414 section 3.1 puts the well-known part before the issuer's path.

@@ -33,6 +33,9 @@ type API struct {
 	// AccessTTL is the life of an access token for this API; zero means the
 	// server's default.
 	AccessTTL time.Duration
+	// Roles is whether access tokens for this API carry the roles of the user
+	// (RFC 9068 section 2.2.3.1).
+	Roles     bool
 	CreatedAt time.Time
 }
 

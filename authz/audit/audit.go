@@ -6,7 +6,8 @@ import (
 )
 
 // Actor names who acts: "cli:NAME" for an operator at the command line,
-// "client:ID" for an authenticated client, "server" for the server's own
+// "client:ID" for an authenticated client, "user:ID" for a person signed in,
+// "server" for the server's own
 // tasks.
 type Actor string
 
@@ -27,9 +28,24 @@ const (
 	ClientDeleted       Action = "client.delete"
 	ClientSecretAdded   Action = "client.secret.add"
 	ClientSecretRemoved Action = "client.secret.remove"
+	UserCreated         Action = "user.create"
+	UserDisabled        Action = "user.disable"
+	UserEnabled         Action = "user.enable"
+	UserDeleted         Action = "user.delete"
+	UserPasswordSet     Action = "user.password"
+	SessionBegun        Action = "session.begin"
+	SessionEnded        Action = "session.end"
+	ConsentGiven        Action = "consent.give"
+	ConsentTaken        Action = "consent.take_back"
 	TokenCut            Action = "cut.token"
+	GrantCut            Action = "cut.grant"
+	UserCut             Action = "cut.user"
 	ClientCut           Action = "cut.client"
 	EverythingCut       Action = "cut.everything"
+	// GrantReused and CodeReused: what may be used once was used again, and the
+	// grant was revoked for it.
+	GrantReused Action = "grant.reuse"
+	CodeReused  Action = "code.reuse"
 )
 
 // Event is one entry of the audit log.

@@ -15,6 +15,9 @@ const (
 	Client     Kind = "client"     // subject: the client id
 	Key        Kind = "key"        // subject: the kid
 	Token      Kind = "token"      // subject: the jti of a token that was cut
+	Grant      Kind = "grant"      // subject: the id of a grant that was cut, or of a client of one user
+	Session    Kind = "session"    // subject: the id of a login session that was ended
+	User       Kind = "user"       // subject: the id of the user
 	Everything Kind = "everything" // all tokens were cut; no subject
 )
 

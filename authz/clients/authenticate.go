@@ -43,7 +43,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		return nil, err
 	}
 	c, err := a.directory.Client(ctx, offered.id)
-	if err == nil && c.refuses(offered) != "" && !a.failures.tooMany(offered.id, addressOf(r)) {
+	if err == nil && c.refuses(offered) != "" && !a.failures.tooMany(offered.id, AddressOf(r)) {
 		// The copy in memory may not know yet of a secret that was added, or
 		// of a client that was enabled, a moment ago: a no is never a stale
 		// one. (Whoever has failed too often already waits for the copy, and
@@ -72,7 +72,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	if c != nil {
 		refused.ClientID = c.ID
 	}
-	if wait := a.failures.add(offered.id, addressOf(r)); wait > 0 {
+	if wait := a.failures.add(offered.id, AddressOf(r)); wait > 0 {
 		refused.Status = http.StatusTooManyRequests
 		refused.Description = "Too many failed attempts to authenticate as this client from this address."
 		refused.RetryAfter = wait
@@ -149,9 +149,9 @@ func first(form url.Values, key string) (string, bool) {
 	return v[0], true
 }
 
-// addressOf returns what failures are counted by: an IPv4 address, or the /64
+// AddressOf returns what failures are counted by: an IPv4 address, or the /64
 // of an IPv6 one, which is what a single subscriber is given.
-func addressOf(r *http.Request) string {
+func AddressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr

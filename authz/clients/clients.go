@@ -59,6 +59,14 @@ type Client struct {
 	// request that names none gets.
 	Audiences []string
 	Auth      AuthMethod
+	// PostLogoutRedirectURIs are where it may be returned to after sign-out,
+	// compared exactly (OpenID Connect RP-Initiated Logout 1.0 section 3).
+	PostLogoutRedirectURIs []string
+	// RefreshGrace is for how long a refresh token may be used again after its
+	// successor was made, with the same answer; nil means the server's default.
+	RefreshGrace *time.Duration
+	// NoRefreshIDToken is whether a refresh brings no ID token.
+	NoRefreshIDToken bool
 	// FirstParty clients belong to whoever runs the server.
 	FirstParty bool
 	Disabled   bool

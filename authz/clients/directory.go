@@ -143,6 +143,8 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 			"audiences":     strings.Join(c.Audiences, " "),
 			"auth":          string(c.Auth),
 			"first_party":   fmt.Sprint(c.FirstParty),
+
+			"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),
 		},
 	})
 	if err != nil {
@@ -171,7 +173,7 @@ func (d *Directory) checkScopes(ctx context.Context, c Client) error {
 		offered = append(offered, api.Scopes...)
 	}
 	for _, scope := range c.Scopes {
-		if !slices.Contains(offered, scope) {
+		if !slices.Contains(offered, scope) && !apis.IsStandard(scope) {
 			return fmt.Errorf("%w: scope %q is offered by none of the client's APIs, which offer %q", ErrInvalid, scope, strings.Join(offered, " "))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ingam/ingam/authz/apis"
 )
@@ -16,6 +17,10 @@ const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
 )
+
+// MaxRefreshGrace is the longest time within which a retry of a refresh is
+// answered as it was before. Private keys are kept for it.
+const MaxRefreshGrace = 10 * time.Minute
 
 var grantTypes = []string{ClientCredentials, AuthorizationCode, RefreshToken}
 
@@ -58,6 +63,14 @@ func (c Client) validate() error {
 		return invalid("authorization_code needs a redirect URI")
 	case !has(AuthorizationCode) && len(c.RedirectURIs) > 0:
 		return invalid("redirect URIs are of no use without the grant authorization_code")
+	}
+	for _, u := range c.PostLogoutRedirectURIs {
+		if err := validRedirectURI(u); err != nil {
+			return invalid("%w", err)
+		}
+	}
+	if c.RefreshGrace != nil && (*c.RefreshGrace < 0 || *c.RefreshGrace > MaxRefreshGrace) {
+		return invalid("the refresh grace %s is not from 0s to %s", *c.RefreshGrace, MaxRefreshGrace)
 	}
 	for i, u := range c.RedirectURIs {
 		if err := validRedirectURI(u); err != nil {
@@ -145,4 +158,31 @@ func loopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// Redirects reports whether the client may be answered at a redirect URI: it is
+// registered, byte for byte, or differs from a registered loopback address in
+// nothing but the port, which an app on a desktop cannot choose (RFC 8252
+// section 7.3).
+func (c *Client) Redirects(uri string) bool {
+	if slices.Contains(c.RedirectURIs, uri) {
+		return true
+	}
+	return slices.ContainsFunc(c.RedirectURIs, func(registered string) bool {
+		r, err1 := url.Parse(registered)
+		u, err2 := url.Parse(uri)
+		if err1 != nil || err2 != nil || r.Scheme != "http" || !loopback(r.Hostname()) {
+			return false
+		}
+		// Compared as they are written, with the port cut out, so that nothing
+		// else is normalised away.
+		return withoutPort(registered, r) == withoutPort(uri, u)
+	})
+}
+
+func withoutPort(text string, u *url.URL) string {
+	if u.Port() == "" {
+		return text
+	}
+	return strings.Replace(text, "//"+u.Host, "//"+strings.TrimSuffix(u.Host, ":"+u.Port()), 1)
 }

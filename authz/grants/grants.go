@@ -2,12 +2,13 @@ package grants
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/ory/fosite"
 	"github.com/ory/fosite/handler/oauth2"
 
-	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
@@ -15,15 +16,29 @@ import (
 
 // Supported are the grant types that the token endpoint offers; the metadata
 // announces them.
-var Supported = []string{clients.ClientCredentials}
+var Supported = []string{clients.AuthorizationCode, clients.RefreshToken, clients.ClientCredentials}
+
+// Lives are how long what is granted lasts.
+type Lives struct {
+	// Refresh is the life of a refresh token, which each refresh renews.
+	Refresh time.Duration
+	// Grant is when a grant ends, however often it is refreshed.
+	Grant time.Duration
+	// Grace is for how long a refresh token may be used again, with the same
+	// answer, for clients that set none of their own.
+	Grace time.Duration
+}
 
 // Parts is what the grants stand on.
 type Parts struct {
-	APIs   *apis.Catalog
+	Rules  *Rules
 	Epoch  *revocation.Epoch
 	Issuer *tokens.Issuer
-	// AccessTTL is the life of an access token for an API that sets none.
-	AccessTTL time.Duration
+	Store  Store
+	Users  *accounts.Directory
+	Lives  Lives
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Handlers returns the handlers of the token endpoint, in order. config is
@@ -35,8 +50,11 @@ func Handlers(p Parts, config *fosite.Config) fosite.TokenEndpointHandlers {
 		Config:              config,
 	}
 	return fosite.TokenEndpointHandlers{
-		&checks{p.APIs, p.Issuer.URL(), p.AccessTTL},
+		checks{},
+		clientCredentials{p.Rules},
 		&oauth2.ClientCredentialsGrantHandler{HandleHelper: access, Config: config},
+		&authorizationCode{p},
+		&refreshToken{p},
 	}
 }
 
@@ -59,12 +77,12 @@ func (s *accessStrategy) GenerateAccessToken(ctx context.Context, r fosite.Reque
 	}
 	session.Access = tokens.Access{
 		ClientID: client.GetID(),
-		Subject:  session.subject(client),
+		Subject:  client.GetID(),
 		Audience: r.GetGrantedAudience(),
 		Scopes:   r.GetGrantedScopes(),
 		Epoch:    max(epoch, client.Epoch),
 	}
-	token, err = s.issuer.MintAccess(&session.Access, session.ttl)
+	token, err = s.issuer.MintAccess(&session.Access, session.decision.TTL)
 	return token, token, err
 }
 

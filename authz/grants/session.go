@@ -17,16 +17,23 @@ type Session struct {
 	Scope   string
 	Targets map[string][]string
 
-	// Access is the access token that was made, once it is.
-	Access tokens.Access
+	// Access is the access token that was made, once it is; AccessToken,
+	// RefreshToken and IDToken are what was signed. (fosite's own handler keeps
+	// the access token to its response.)
+	Access                             tokens.Access
+	AccessToken, RefreshToken, IDToken string
 
-	ttl     time.Duration
+	// What a grant found when it handled the request, for when it answers.
+	decision Decision
+	codeHash [32]byte
+	code     Code
+	refresh  tokens.Refresh
+	grant    Standing
+
 	expires map[fosite.TokenType]time.Time
 }
 
 var _ fosite.Session = (*Session)(nil)
-
-func (s *Session) subject(client *Client) string { return client.GetID() }
 
 // SetExpiresAt is how fosite's handlers note lifespans. What the tokens say is
 // decided by the issuer, on the injected clock.

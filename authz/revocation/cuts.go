@@ -34,6 +34,14 @@ func (c *Cuts) Client(ctx context.Context, id, reason string, by audit.Actor) er
 	})
 }
 
+// User cuts all that was issued for a user so far, and ends all login sessions.
+// Returns the store's error for a user that is not there.
+func (c *Cuts) User(ctx context.Context, id, reason string, by audit.Actor) error {
+	return c.store.CutUser(ctx, id, audit.Event{
+		At: c.now(), Actor: by, Action: audit.UserCut, Subject: id, Reason: reason,
+	})
+}
+
 // Everything cuts all that was issued so far.
 func (c *Cuts) Everything(ctx context.Context, reason string, by audit.Actor) error {
 	return c.store.CutEverything(ctx, audit.Event{
@@ -50,7 +58,7 @@ func (c *Cuts) Stands(ctx context.Context, q Question, epoch changes.Number) (bo
 	}
 	// A number that was not given out yet is of changes that were lost, because
 	// the database was restored: the next cuts would not reach that high.
-	return !s.TokenCut && s.KeyStands &&
+	return !s.TokenCut && s.KeyStands && (q.GrantID == "" || s.GrantStands) &&
 		s.ClientFound && !s.ClientDisabled &&
 		epoch >= s.ClientEpoch && epoch >= s.ServerEpoch && epoch <= s.Number, nil
 }

@@ -18,6 +18,9 @@ type Question struct {
 	ClientID string
 	// KeyID is the kid of the key that signed the token.
 	KeyID string
+	// GrantID is the grant that the token was issued under; empty for one of
+	// the client's own.
+	GrantID string
 }
 
 // Standing is what the database says at one moment.
@@ -30,6 +33,9 @@ type Standing struct {
 	ServerEpoch changes.Number
 	// Number is the number of the last change.
 	Number changes.Number
+	// GrantStands is false when the grant, its user or its login session was
+	// cut, or is not there; it says nothing where there is no GrantID.
+	GrantStands bool
 	// KeyStands is false when the key was withdrawn or is not there.
 	KeyStands bool
 }
@@ -42,6 +48,9 @@ type Store interface {
 	// CutClient raises the client's epoch to the number of this change.
 	// Returns ErrClientNotFound.
 	CutClient(ctx context.Context, id string, ev audit.Event) error
+	// CutUser raises the user's epoch to the number of this change. Returns
+	// accounts.ErrNotFound.
+	CutUser(ctx context.Context, id string, ev audit.Event) error
 	// CutEverything raises the server's epoch to the number of this change.
 	CutEverything(ctx context.Context, ev audit.Event) error
 	// ServerEpoch returns the number of the last cut of everything, or 0.

@@ -39,6 +39,17 @@ type Access struct {
 	Epoch changes.Number
 	// KeyID is the kid of the key that signed it.
 	KeyID string
+
+	// What follows is empty where no resource owner took part.
+
+	// GrantID is the grant that it was issued under.
+	GrantID string
+	// AuthenticatedAt is when the user signed in, ContextClass how well (RFC
+	// 9068 section 2.2.1).
+	AuthenticatedAt time.Time
+	ContextClass    string
+	// Roles are the user's, for APIs that ask for them (section 2.2.3.1).
+	Roles []string
 }
 
 // accessClaims is an access token on the wire. A claim that is absent means
@@ -54,6 +65,18 @@ type accessClaims struct {
 	ClientID  string         `json:"client_id"`
 	Scope     string         `json:"scope,omitempty"`
 	Epoch     changes.Number `json:"epoch"`
+	GrantID   string         `json:"gid,omitempty"`
+	AuthTime  int64          `json:"auth_time,omitempty"`
+	ACR       string         `json:"acr,omitempty"`
+	Roles     []string       `json:"roles,omitempty"`
+}
+
+// unix is the time as a NumericDate; 0 for the zero time.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
 
 // audience is a string when there is one and an array otherwise (RFC 7519
@@ -80,6 +103,8 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 type Keys interface {
 	Reload(ctx context.Context) error
 	Sign(ring keys.Ring, typ string, claims []byte) (string, error)
+	SignWith(ring keys.Ring, kid, typ string, claims []byte) (string, error)
+	SignsNow(ring keys.Ring) (kid string, err error)
 	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
 }
 
@@ -110,6 +135,7 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 		Issuer: i.url, Subject: a.Subject, Audience: a.Audience,
 		ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(), ID: a.ID,
 		ClientID: a.ClientID, Scope: strings.Join(a.Scopes, " "), Epoch: a.Epoch,
+		GrantID: a.GrantID, AuthTime: unix(a.AuthenticatedAt), ACR: a.ContextClass, Roles: a.Roles,
 	})
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
@@ -170,6 +196,6 @@ func ParseAccess(payload []byte, issuer string) (Access, error) {
 	return Access{
 		ID: c.ID, ClientID: c.ClientID, Subject: c.Subject, Audience: c.Audience,
 		Scopes: strings.Fields(c.Scope), IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
-		Epoch: c.Epoch,
+		Epoch: c.Epoch, GrantID: c.GrantID,
 	}, nil
 }

@@ -21,11 +21,12 @@ type apiJSON struct {
 	Name      string   `json:"name"`
 	Scopes    []string `json:"scopes"`
 	AccessTTL string   `json:"access_ttl,omitempty"`
+	Roles     bool     `json:"roles"`
 	CreatedAt *string  `json:"created_at"`
 }
 
 func newAPIJSON(a apis.API) apiJSON {
-	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, CreatedAt: instant(a.CreatedAt)}
+	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Roles: a.Roles, CreatedAt: instant(a.CreatedAt)}
 	if a.AccessTTL != 0 {
 		j.AccessTTL = a.AccessTTL.String()
 	}
@@ -71,6 +72,7 @@ func apiCreate(t *terminal) *cobra.Command {
 	f.StringVar(&a.Name, "name", "", "what people are shown")
 	f.StringVar(&scope, "scope", "", "the scopes it offers, separated by spaces")
 	f.DurationVar(&a.AccessTTL, "access-ttl", 0, "life of an access token for it, from 1m to 24h (default: the server's tokens.access_ttl)")
+	f.BoolVar(&a.Roles, "roles", false, "access tokens for it carry the user's roles")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

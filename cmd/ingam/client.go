@@ -7,13 +7,13 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
-	"github.com/ingam/ingam/authz/grants"
 )
 
 func clientCommand(t *terminal) *cobra.Command {
@@ -27,17 +27,20 @@ func clientCommand(t *terminal) *cobra.Command {
 }
 
 type clientJSON struct {
-	ID           string       `json:"client_id"`
-	Name         string       `json:"name"`
-	Grants       []string     `json:"grant_types"`
-	RedirectURIs []string     `json:"redirect_uris"`
-	Scopes       []string     `json:"scopes"`
-	Audiences    []string     `json:"audiences"`
-	Auth         string       `json:"token_endpoint_auth_method"`
-	FirstParty   bool         `json:"first_party"`
-	Disabled     bool         `json:"disabled"`
-	Secrets      []secretJSON `json:"secrets"`
-	CreatedAt    *string      `json:"created_at"`
+	ID                     string       `json:"client_id"`
+	Name                   string       `json:"name"`
+	Grants                 []string     `json:"grant_types"`
+	RedirectURIs           []string     `json:"redirect_uris"`
+	Scopes                 []string     `json:"scopes"`
+	Audiences              []string     `json:"audiences"`
+	Auth                   string       `json:"token_endpoint_auth_method"`
+	PostLogoutRedirectURIs []string     `json:"post_logout_redirect_uris"`
+	RefreshGrace           *string      `json:"refresh_grace"`
+	RefreshIDToken         bool         `json:"refresh_id_token"`
+	FirstParty             bool         `json:"first_party"`
+	Disabled               bool         `json:"disabled"`
+	Secrets                []secretJSON `json:"secrets"`
+	CreatedAt              *string      `json:"created_at"`
 	// ClientSecret is there once: in the answer that made it.
 	ClientSecret string `json:"client_secret,omitempty"`
 }
@@ -54,9 +57,15 @@ func newClientJSON(c clients.Client) clientJSON {
 		secrets[i] = secretJSON{ID: s.ID, CreatedAt: instant(s.CreatedAt)}
 	}
 	list := func(s []string) []string { return append([]string{}, s...) } // [], never null
+	var grace *string
+	if c.RefreshGrace != nil {
+		s := c.RefreshGrace.String()
+		grace = &s
+	}
 	return clientJSON{
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
 		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
+		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
 		FirstParty: c.FirstParty, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
 	}
 }
@@ -65,6 +74,7 @@ func clientCreate(t *terminal) *cobra.Command {
 	var (
 		c                       clients.Client
 		scope, auth, secretFile string
+		grace                   time.Duration
 		asJSON                  bool
 	)
 	cmd := &cobra.Command{
@@ -77,6 +87,9 @@ func clientCreate(t *terminal) *cobra.Command {
 				return err
 			}
 			c.Auth = clients.AuthMethod(auth)
+			if cmd.Flags().Changed("refresh-grace") {
+				c.RefreshGrace = &grace
+			}
 			var err error
 			if c.Scopes, err = apis.ParseScope(scope); err != nil {
 				return err
@@ -89,11 +102,6 @@ func clientCreate(t *terminal) *cobra.Command {
 				created, secret, err := con.clients.Create(cmd.Context(), c, given, con.actor)
 				if err != nil {
 					return err
-				}
-				for _, g := range c.Grants {
-					if !supported(g) {
-						fmt.Fprintf(t.stderr, "note: this version of the server does not offer the grant type %s yet\n", g)
-					}
 				}
 				if given != "" {
 					secret = "" // whoever brought it along knows it
@@ -114,6 +122,9 @@ func clientCreate(t *terminal) *cobra.Command {
 	f.StringVar(&c.Name, "name", "", "what people are shown")
 	f.StringSliceVar(&c.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token (repeatable)")
 	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly (repeatable)")
+	f.StringArrayVar(&c.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may be returned to after sign-out (repeatable)")
+	f.DurationVar(&grace, "refresh-grace", 0, "for how long it may repeat a refresh, 0s for not at all (default: the server's tokens.refresh_grace)")
+	f.BoolVar(&c.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
 	f.StringVar(&scope, "scope", "", "the scopes that it may ask for, separated by spaces")
 	f.StringArrayVar(&c.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
 	f.StringVar(&auth, "auth", "", "how it authenticates: client_secret_basic, client_secret_post, none")
@@ -121,15 +132,6 @@ func clientCreate(t *terminal) *cobra.Command {
 	f.BoolVar(&c.FirstParty, "first-party", false, "it belongs to whoever runs the server")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-func supported(grant string) bool {
-	for _, g := range grants.Supported {
-		if g == grant {
-			return true
-		}
-	}
-	return false
 }
 
 func (t *terminal) showSecret(secret string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -109,18 +110,29 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		return err
 	}
 
+	passwords, err := accounts.NewPasswords()
+	if err != nil {
+		return err
+	}
+	users := accounts.NewDirectory(store, passwords, t.now)
+	sessions := accounts.NewSessions(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), t.now)
 	authority := authz.New(authz.Parts{
 		Parts: grants.Parts{
-			APIs: catalog, Epoch: epoch,
-			Issuer:    tokens.NewIssuer(cfg.Issuer.String(), ring, t.now),
-			AccessTTL: cfg.Tokens.AccessTTL.Std(),
+			Rules: &grants.Rules{APIs: catalog, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
+			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), ring, t.now), Store: store, Users: users,
+			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
+			Now:   t.now, Log: log,
 		},
-		Clients: clients.NewAuthenticator(directory, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
-		Cuts:    revocation.NewCuts(store, t.now),
+		Directory: directory,
+		Clients:   clients.NewAuthenticator(directory, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
+		Consents:  accounts.NewConsents(store, t.now),
+		Cuts:      revocation.NewCuts(store, t.now),
 	})
 	health := &health{Store: store}
 	handler, err := web.New(web.Parts{
-		Authority: authority, Keys: ring, Watcher: watcher, Health: health, Log: log,
+		Authority: authority, Sessions: sessions,
+		SignIn: accounts.NewSignIn(users, sessions, store, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
+		Keys:   ring, Watcher: watcher, Health: health, Log: log,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
 		MaxBody:        int64(cfg.HTTP.MaxBody),
@@ -255,6 +267,10 @@ func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey
 		Staleness:     cfg.Changes.Staleness.Std(),
 		Skew:          cfg.Tokens.Skew.Std(),
 		LongestToken:  max(apis.MaxAccessTTL, cfg.Tokens.AccessTTL.Std()),
+		// Not as it is set here: another process, or an earlier setting, may have
+		// signed for longer.
+		LongestRefresh: 90 * 24 * time.Hour,
+		LongestGrace:   clients.MaxRefreshGrace,
 	}, now)
 }
 

@@ -1,0 +1,87 @@
+package accounts
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+)
+
+// Consent is what a user allowed a client, until taken back.
+type Consent struct {
+	UserID, ClientID string
+	Scopes           []string
+	GrantedAt        time.Time
+}
+
+// ConsentStore keeps consents.
+type ConsentStore interface {
+	// Consent returns what the user allowed the client; without scopes if
+	// nothing.
+	Consent(ctx context.Context, user, client string) (Consent, error)
+	// Consents returns all of a user, ordered by client.
+	Consents(ctx context.Context, user string) ([]Consent, error)
+	// SaveConsent replaces what the user allowed the client.
+	SaveConsent(ctx context.Context, c Consent, ev audit.Event) error
+	// DeleteConsent takes it back, and revokes the grants that the client has
+	// of the user.
+	DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error
+}
+
+// Consents is what users allowed clients.
+type Consents struct {
+	store ConsentStore
+	now   func() time.Time
+}
+
+// NewConsents returns the consents in store.
+func NewConsents(store ConsentStore, now func() time.Time) *Consents { return &Consents{store, now} }
+
+// Covers reports whether the user has allowed the client all of these scopes.
+func (c *Consents) Covers(ctx context.Context, user, client string, scopes []string) (bool, error) {
+	held, err := c.store.Consent(ctx, user, client)
+	if err != nil {
+		return false, err
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(held.Scopes, scope) {
+			return false, nil
+		}
+	}
+	return !held.GrantedAt.IsZero(), nil
+}
+
+// Give remembers that the user allowed the client these scopes, beside those
+// allowed before.
+func (c *Consents) Give(ctx context.Context, user, client string, scopes []string) error {
+	held, err := c.store.Consent(ctx, user, client)
+	if err != nil {
+		return err
+	}
+	all := slices.Clone(held.Scopes)
+	for _, scope := range scopes {
+		if !slices.Contains(all, scope) {
+			all = append(all, scope)
+		}
+	}
+	now := c.now()
+	return c.store.SaveConsent(ctx, Consent{user, client, all, now}, audit.Event{
+		At: now, Actor: audit.Actor("user:" + user), Action: audit.ConsentGiven, Subject: client,
+		Details: map[string]string{"user": user, "scope": strings.Join(all, " ")},
+	})
+}
+
+// Of returns all of a user, ordered by client.
+func (c *Consents) Of(ctx context.Context, user string) ([]Consent, error) {
+	return c.store.Consents(ctx, user)
+}
+
+// TakeBack forgets what the user allowed the client and ends what the client
+// was issued because of it.
+func (c *Consents) TakeBack(ctx context.Context, user, client string) error {
+	return c.store.DeleteConsent(ctx, user, client, audit.Event{
+		At: c.now(), Actor: audit.Actor("user:" + user), Action: audit.ConsentTaken, Subject: client, Details: map[string]string{"user": user},
+	})
+}

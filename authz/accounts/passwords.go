@@ -1,0 +1,116 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-crypt/crypt"
+	"github.com/go-crypt/crypt/algorithm"
+	"github.com/go-crypt/crypt/algorithm/argon2"
+	"golang.org/x/text/secure/precis"
+)
+
+// The bounds of a password, in characters. The lower one is that of NIST SP
+// 800-63B and OWASP ASVS 5 (6.2.1); the upper one keeps a request small.
+const (
+	MinPassword = 8
+	MaxPassword = 256
+)
+
+// Passwords hashes and checks them, a few at a time: each takes 19 MiB, and a
+// crowd of them would take the server down.
+type Passwords struct {
+	hasher  *argon2.Hasher
+	decoder *crypt.Decoder
+	// places holds a token for each hash that may run.
+	places chan struct{}
+	// nobody is the hash that is checked where there is no user, so that the
+	// answer takes as long.
+	nobody string
+}
+
+// NewPasswords returns argon2id with the parameters of OWASP (19 MiB, two
+// passes, one lane), running at most as many at once as there are CPUs.
+func NewPasswords() (*Passwords, error) {
+	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(19*1024), argon2.WithT(2), argon2.WithP(1))
+	if err != nil {
+		return nil, err
+	}
+	// Imported hashes of other kinds are read too.
+	decoder, err := crypt.NewDefaultDecoder()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := hasher.Hash(strings.Repeat("x", MinPassword))
+	if err != nil {
+		return nil, err
+	}
+	return &Passwords{hasher, decoder, make(chan struct{}, runtime.GOMAXPROCS(0)), digest.Encode()}, nil
+}
+
+// alone waits for a place and runs f in it.
+func (p *Passwords) alone(ctx context.Context, f func() error) error {
+	select {
+	case p.places <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.places }()
+	return f()
+}
+
+// hashNew hashes a password that someone chose, or returns ErrInvalid.
+func (p *Passwords) hashNew(ctx context.Context, username, password string) (hash string, err error) {
+	password, err = prepare(password)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w: the password holds characters that cannot be typed", ErrInvalid)
+	case utf8.RuneCountInString(password) < MinPassword || utf8.RuneCountInString(password) > MaxPassword:
+		return "", fmt.Errorf("%w: a password has %d to %d characters", ErrInvalid, MinPassword, MaxPassword)
+	case strings.EqualFold(password, username):
+		return "", fmt.Errorf("%w: the password is the user name", ErrInvalid)
+	}
+	err = p.alone(ctx, func() error {
+		digest, err := p.hasher.Hash(password)
+		if err == nil {
+			hash = digest.Encode()
+		}
+		return err
+	})
+	return hash, err
+}
+
+// match reports whether a password is the one behind a hash; an empty hash is
+// nobody's and takes as long as any.
+func (p *Passwords) match(ctx context.Context, hash, password string) (ok bool, err error) {
+	password, invalid := prepare(password)
+	if known := hash != ""; !known {
+		hash = p.nobody
+		defer func() { ok = false }()
+	}
+	var digest algorithm.Digest
+	if digest, err = p.decoder.Decode(hash); err != nil {
+		return false, fmt.Errorf("a stored password hash cannot be read: %w", err)
+	}
+	err = p.alone(ctx, func() error {
+		ok, err = digest.MatchAdvanced(password)
+		return err
+	})
+	return ok && invalid == nil && err == nil, err
+}
+
+// prepare brings a password into the form that is hashed, so that it can be
+// typed on any keyboard (RFC 8265 section 4.2).
+func prepare(password string) (string, error) {
+	if len(password) > 4*MaxPassword {
+		return "", ErrInvalid
+	}
+	prepared, err := precis.OpaqueString.String(password)
+	if err != nil {
+		return "", err
+	}
+	return prepared, nil
+}

@@ -1,0 +1,123 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// ErrNoSession: there is no such login session, or it has ended.
+var ErrNoSession = errors.New("no such login session")
+
+// Session is one browser in which a user is signed in.
+type Session struct {
+	// ID is the `sid` of what is issued in it. It is no secret.
+	ID     string
+	UserID string
+	// AuthenticatedAt is when the user last proved to be who they are.
+	AuthenticatedAt time.Time
+	// Methods are how (RFC 8176).
+	Methods []string
+	// UserEpoch and ServerEpoch are those it began under.
+	UserEpoch, ServerEpoch changes.Number
+
+	CreatedAt, SeenAt time.Time
+	// IdleAt is when it ends unless it is seen again, ExpiresAt when it ends
+	// anyway.
+	IdleAt, ExpiresAt time.Time
+	// EndedAt is zero unless it was ended.
+	EndedAt time.Time
+	// Address and UserAgent are what the user is shown to tell it by.
+	Address, UserAgent string
+}
+
+// SessionStore keeps login sessions.
+type SessionStore interface {
+	// BeginSession stores a session under the hashes of its two cookies, with
+	// the epochs as they are. Returns ErrNotFound if the user is not there or
+	// is disabled.
+	BeginSession(ctx context.Context, s Session, secret, device [32]byte, ev audit.Event) error
+	// SessionBySecret returns the session and its user, if it stands at now;
+	// otherwise ErrNoSession. One statement.
+	SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (Session, User, error)
+	// TouchSession notes that the session was seen.
+	TouchSession(ctx context.Context, id string, seen, idle time.Time) error
+	// Sessions returns those of a user that stand at now, newest first.
+	Sessions(ctx context.Context, user string, now time.Time) ([]Session, error)
+	// EndSession ends one of a user's sessions, or returns ErrNoSession.
+	EndSession(ctx context.Context, user, id string, ev audit.Event) error
+	// KnownDevice reports whether the user has signed in with that device.
+	KnownDevice(ctx context.Context, user string, device [32]byte) (bool, error)
+}
+
+// Sessions is all login sessions.
+type Sessions struct {
+	store SessionStore
+	// idle and life are how long a session lasts unseen, and at most.
+	idle, life time.Duration
+	now        func() time.Time
+}
+
+// NewSessions returns the login sessions in store.
+func NewSessions(store SessionStore, idle, life time.Duration, now func() time.Time) *Sessions {
+	return &Sessions{store, idle, life, now}
+}
+
+// Find returns the session that a cookie's value stands for, and its user; or
+// ErrNoSession.
+func (s *Sessions) Find(ctx context.Context, secret string) (Session, User, error) {
+	if secret == "" {
+		return Session{}, User{}, ErrNoSession
+	}
+	now := s.now()
+	found, user, err := s.store.SessionBySecret(ctx, sha256.Sum256([]byte(secret)), now)
+	if err != nil {
+		return Session{}, User{}, err
+	}
+	// Noted only now and then: a page costs no write.
+	if now.Sub(found.SeenAt) > s.idle/10 {
+		err = s.store.TouchSession(ctx, found.ID, now, s.idleAt(now, found.ExpiresAt))
+	}
+	return found, user, err
+}
+
+func (s *Sessions) idleAt(now, expires time.Time) time.Time {
+	if idle := now.Add(s.idle); idle.Before(expires) {
+		return idle
+	}
+	return expires
+}
+
+// begin starts a session of a user and returns its cookie's value.
+func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device string) (secret string, err error) {
+	now := s.now()
+	secret = rand.Text() + rand.Text()
+	session := Session{
+		ID: rand.Text(), UserID: u.ID, AuthenticatedAt: now, Methods: []string{"pwd"},
+		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(s.life),
+		Address: from.Address, UserAgent: from.UserAgent,
+	}
+	session.IdleAt = s.idleAt(now, session.ExpiresAt)
+	return secret, s.store.BeginSession(ctx, session, sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(device)), audit.Event{
+		At: now, Actor: audit.Actor("user:" + u.ID), Action: audit.SessionBegun, Subject: session.ID,
+		Details: map[string]string{"user": u.ID, "address": from.Address},
+	})
+}
+
+// Of returns the sessions of a user that stand, newest first.
+func (s *Sessions) Of(ctx context.Context, user string) ([]Session, error) {
+	return s.store.Sessions(ctx, user, s.now())
+}
+
+// End ends a session, and with it the grants that were made in it without
+// offline_access. Returns ErrNoSession.
+func (s *Sessions) End(ctx context.Context, user, id, reason string, by audit.Actor) error {
+	return s.store.EndSession(ctx, user, id, audit.Event{
+		At: s.now(), Actor: by, Action: audit.SessionEnded, Subject: id, Reason: reason, Details: map[string]string{"user": user},
+	})
+}

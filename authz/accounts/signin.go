@@ -1,0 +1,166 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrWrong: unknown user, wrong password or disabled user; which is nobody's
+// business.
+var ErrWrong = errors.New("unknown user or wrong password")
+
+// TooManyError: so many attempts failed that no more are heard for a while.
+type TooManyError struct{ RetryAfter time.Duration }
+
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("too many failed attempts to sign in; try again in %s", e.RetryAfter)
+}
+
+// GuessStore counts attempts, for all instances together.
+type GuessStore interface {
+	// CountGuesses adds one to each subject within a window that ends where it
+	// began at or before since, and returns the counts with when their windows
+	// began.
+	CountGuesses(ctx context.Context, subjects []string, now, since time.Time) ([]Tally, error)
+	// UncountGuesses takes one from each subject's count.
+	UncountGuesses(ctx context.Context, subjects []string) error
+}
+
+// Tally is how many attempts there were since a moment.
+type Tally struct {
+	N     int64
+	Since time.Time
+}
+
+// Visitor is where a request comes from.
+type Visitor struct {
+	// Address is what attempts are counted by: see package clients.
+	Address, UserAgent string
+	// Device is the value of the cookie that outlives sessions; may be empty.
+	Device string
+}
+
+// SignIn is how a person proves who they are.
+//
+// Every attempt is counted before the password is looked at, in SQL, so that
+// neither many at once nor many instances make more of them. Three counts bound
+// guessing: by account and address, by address, and by account. The last one
+// would let a stranger lock the user out from everywhere, and so does not count
+// for a browser in which the user has signed in before: that has its own.
+type SignIn struct {
+	users     *Directory
+	sessions  *Sessions
+	passwords *Passwords
+	guesses   GuessStore
+	limit     int64
+	window    time.Duration
+	now       func() time.Time
+}
+
+// NewSignIn returns a SignIn that hears limit failures for one account from one
+// address within window, and ten times as many from one address or for one
+// account.
+func NewSignIn(users *Directory, sessions *Sessions, guesses GuessStore, limit int, window time.Duration, now func() time.Time) *SignIn {
+	return &SignIn{users, sessions, users.passwords, guesses, int64(limit), window, now}
+}
+
+// SignedIn is what a sign-in leaves in the browser.
+type SignedIn struct {
+	// Secret is the session cookie's value, Device the device cookie's.
+	Secret, Device string
+	User           User
+}
+
+// Do checks a password and begins a login session. Returns ErrWrong or a
+// *TooManyError.
+func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
+	u, forgive, err := s.Check(ctx, name, password, from)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	device := from.Device
+	if device == "" || len(device) > 100 {
+		device = rand.Text()
+	}
+	secret, err := s.sessions.begin(ctx, u, from, device)
+	if errors.Is(err, ErrNotFound) {
+		return SignedIn{}, ErrWrong // deleted or disabled a moment ago
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return SignedIn{secret, device, u}, forgive(ctx)
+}
+
+// Check checks a password as Do does, without a session: for changing it. What
+// it returns beside the user takes the attempt's count back.
+func (s *SignIn) Check(ctx context.Context, name, password string, from Visitor) (u User, forgive func(context.Context) error, err error) {
+	u, err = s.users.ByName(ctx, name)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return User{}, nil, err
+	}
+	known := false
+	if from.Device != "" {
+		// Asked for unknown users too, so that they take the same.
+		if known, err = s.sessions.store.KnownDevice(ctx, u.ID, sha256.Sum256([]byte(from.Device))); err != nil {
+			return User{}, nil, err
+		}
+	}
+	account := subject("account", accountOf(u, name))
+	limits := map[string]int64{
+		subject("pair", account, from.Address): s.limit,
+		subject("address", from.Address):       10 * s.limit,
+		account:                                10 * s.limit,
+	}
+	if known {
+		limits = map[string]int64{subject("device", account, from.Device): s.limit}
+	}
+	subjects := make([]string, 0, len(limits))
+	for name := range limits {
+		subjects = append(subjects, name)
+	}
+	now := s.now()
+	tallies, err := s.guesses.CountGuesses(ctx, subjects, now, now.Add(-s.window))
+	if err != nil {
+		return User{}, nil, err
+	}
+	for i, t := range tallies {
+		if t.N > limits[subjects[i]] {
+			wait := t.Since.Add(s.window).Sub(now).Truncate(time.Second) + time.Second
+			return User{}, nil, &TooManyError{RetryAfter: wait}
+		}
+	}
+	ok, err := s.passwords.match(ctx, u.Password, password)
+	if err != nil {
+		return User{}, nil, err
+	}
+	if !ok || u.Disabled {
+		return User{}, nil, ErrWrong
+	}
+	// Only this attempt is taken back: otherwise whoever has an account could
+	// wipe the count of an address by signing in to it.
+	return u, func(ctx context.Context) error { return s.guesses.UncountGuesses(ctx, subjects) }, nil
+}
+
+// accountOf is the user's id or, where there is none, the name as it was typed.
+func accountOf(u User, name string) string {
+	if u.ID != "" {
+		return u.ID
+	}
+	return "unknown\x00" + name
+}
+
+// subject names what attempts are counted for. Names and addresses are personal
+// data, and the count does not need them.
+func subject(kind string, parts ...string) string {
+	h := sha256.New()
+	for _, part := range append([]string{kind}, parts...) {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return kind + ":" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}

@@ -1,0 +1,188 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"golang.org/x/text/secure/precis"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+var (
+	// ErrNotFound: there is no such user.
+	ErrNotFound = errors.New("no such user")
+	// ErrExists: the user name is taken.
+	ErrExists = errors.New("a user with this name exists")
+	// ErrInvalid: a field of the user is not acceptable; the error says which.
+	ErrInvalid = errors.New("invalid user")
+)
+
+// User is a person who can sign in.
+type User struct {
+	// ID is the `sub` of what is issued for the user; it never changes.
+	ID string
+	// Username is normalised: see NormalizeUsername.
+	Username string
+	Email    string
+	Roles    []string
+	// Claims are further claims about the user, such as name and locale
+	// (OpenID Connect Core section 5.1), by their names.
+	Claims map[string]any
+	// Password is a hash with its parameters.
+	Password string
+	Disabled bool
+	// Epoch is the number of the change that created or last cut the user.
+	Epoch     changes.Number
+	CreatedAt time.Time
+}
+
+// UserStore keeps users.
+type UserStore interface {
+	// User returns the one with that id, or ErrNotFound.
+	User(ctx context.Context, id string) (User, error)
+	// UserByName returns the one with that normalised name, or ErrNotFound.
+	UserByName(ctx context.Context, username string) (User, error)
+	// Users returns all of them, ordered by name.
+	Users(ctx context.Context) ([]User, error)
+	// CreateUser stores a new user, whose epoch is the number of this change.
+	// Returns ErrExists if the name is taken.
+	CreateUser(ctx context.Context, u User, ev audit.Event) error
+	// SetUserDisabled returns ErrNotFound if there is no such user, and changes
+	// nothing (no event either) if it already is as asked.
+	SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error
+	// SetPassword replaces the hash and cuts the user. Returns ErrNotFound.
+	SetPassword(ctx context.Context, id, hash string, ev audit.Event) error
+	// DeleteUser removes the user with sessions and consents, or returns
+	// ErrNotFound. What was issued for the user no longer stands.
+	DeleteUser(ctx context.Context, id string, ev audit.Event) error
+}
+
+// Directory is all users there are.
+type Directory struct {
+	store     UserStore
+	passwords *Passwords
+	now       func() time.Time
+}
+
+// NewDirectory returns the users in store.
+func NewDirectory(store UserStore, p *Passwords, now func() time.Time) *Directory {
+	return &Directory{store, p, now}
+}
+
+// NormalizeUsername returns the one form in which a user name is stored and
+// compared, so that nobody can sign up as somebody who only looks the same: the
+// UsernameCaseMapped profile (RFC 8265 section 3.3) without surrounding space.
+func NormalizeUsername(name string) (string, error) {
+	name, err := precis.UsernameCaseMapped.String(strings.TrimSpace(name))
+	if err != nil || name == "" || len(name) > 200 {
+		return "", fmt.Errorf("%w: a user name has 1 to 200 letters, digits and signs, and no spaces (RFC 8265)", ErrInvalid)
+	}
+	return name, nil
+}
+
+// ByName returns the user with that name, or ErrNotFound.
+func (d *Directory) ByName(ctx context.Context, name string) (User, error) {
+	name, err := NormalizeUsername(name)
+	if err != nil {
+		return User{}, ErrNotFound
+	}
+	return d.store.UserByName(ctx, name)
+}
+
+// ByID returns the user with that id, or ErrNotFound.
+func (d *Directory) ByID(ctx context.Context, id string) (User, error) { return d.store.User(ctx, id) }
+
+// List returns all users, ordered by name.
+func (d *Directory) List(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
+
+// Create registers a user with a password; it fills in ID, Password, Epoch and
+// CreatedAt. Returns ErrInvalid or ErrExists.
+func (d *Directory) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
+	var err error
+	if u.Username, err = NormalizeUsername(u.Username); err != nil {
+		return User{}, err
+	}
+	if err := u.validate(); err != nil {
+		return User{}, err
+	}
+	if u.Password, err = d.passwords.hashNew(ctx, u.Username, password); err != nil {
+		return User{}, err
+	}
+	u.ID, u.CreatedAt = rand.Text(), d.now()
+	// What is in the claims is the user's own business.
+	err = d.store.CreateUser(ctx, u, audit.Event{
+		At: u.CreatedAt, Actor: by, Action: audit.UserCreated, Subject: u.ID,
+		Details: map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " ")},
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return d.store.User(ctx, u.ID)
+}
+
+// reserved are the claims that say something of the token or come from other
+// fields: a user's own must not pass for them.
+var reserved = map[string]bool{
+	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true, "azp": true, "nonce": true,
+	"auth_time": true, "acr": true, "amr": true, "at_hash": true, "c_hash": true, "sid": true, "gid": true, "epoch": true,
+	"client_id": true, "scope": true, "roles": true, "cnf": true, "act": true, "status": true,
+	"email": true, "email_verified": true, "preferred_username": true,
+}
+
+func (u User) validate() error {
+	if u.Email != "" {
+		if a, err := mail.ParseAddress(u.Email); err != nil || a.Address != u.Email || len(u.Email) > 254 {
+			return fmt.Errorf("%w: %q is not an e-mail address", ErrInvalid, u.Email)
+		}
+	}
+	for _, role := range u.Roles {
+		// As one word of a list, like a scope.
+		if list, err := apis.ParseScope(role); err != nil || len(list) != 1 || list[0] != role {
+			return fmt.Errorf("%w: the role %q is not one word of visible ASCII characters", ErrInvalid, role)
+		}
+	}
+	for name := range u.Claims {
+		if reserved[name] {
+			return fmt.Errorf("%w: the claim %s cannot be set", ErrInvalid, name)
+		}
+	}
+	if b, err := json.Marshal(u.Claims); err != nil || len(b) > 8<<10 {
+		return fmt.Errorf("%w: the claims have more than 8 KiB", ErrInvalid)
+	}
+	return nil
+}
+
+// Disable refuses the user everything until enabled again; what was issued does
+// not stand meanwhile. Returns ErrNotFound.
+func (d *Directory) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
+	return d.store.SetUserDisabled(ctx, id, true, audit.Event{At: d.now(), Actor: by, Action: audit.UserDisabled, Subject: id, Reason: reason})
+}
+
+// Enable takes Disable back. Returns ErrNotFound.
+func (d *Directory) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
+	return d.store.SetUserDisabled(ctx, id, false, audit.Event{At: d.now(), Actor: by, Action: audit.UserEnabled, Subject: id, Reason: reason})
+}
+
+// Delete removes the user. Returns ErrNotFound.
+func (d *Directory) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
+	return d.store.DeleteUser(ctx, id, audit.Event{At: d.now(), Actor: by, Action: audit.UserDeleted, Subject: id, Reason: reason})
+}
+
+// SetPassword replaces the user's password and ends all sessions and grants:
+// whoever knew the old one is out. Returns ErrNotFound or ErrInvalid.
+func (d *Directory) SetPassword(ctx context.Context, u User, password, reason string, by audit.Actor) error {
+	hash, err := d.passwords.hashNew(ctx, u.Username, password)
+	if err != nil {
+		return err
+	}
+	return d.store.SetPassword(ctx, u.ID, hash, audit.Event{At: d.now(), Actor: by, Action: audit.UserPasswordSet, Subject: u.ID, Reason: reason})
+}

@@ -1,0 +1,256 @@
+package authz
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// AuthorizeRequest is an authorization request (RFC 6749 section 4.1.1, OpenID
+// Connect Core 1.0 section 3.1.2.1) that was found in order.
+type AuthorizeRequest struct {
+	// Query is the request as it came; it can be parsed again.
+	Query       url.Values
+	Client      *clients.Client
+	RedirectURI string
+	// FormPost is whether the answer is posted (OAuth 2.0 Form Post Response
+	// Mode) instead of put in the redirect's query.
+	FormPost bool
+	State    string
+	Scopes   []string
+
+	audiences []string
+	nonce     string
+	challenge string
+	prompt    []string
+	// maxAge is below zero if it was not given.
+	maxAge    time.Duration
+	LoginHint string
+	// hinted is the `sub` of id_token_hint.
+	hinted string
+	Locale string
+}
+
+// AuthorizeError is a refusal that the client is told, at its redirect URI.
+type AuthorizeError struct {
+	Request *AuthorizeRequest
+	Refused *protocol.Error
+}
+
+func (e *AuthorizeError) Error() string { return e.Refused.Error() }
+func (e *AuthorizeError) Unwrap() error { return e.Refused }
+
+var challengeSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// ParseAuthorize reads an authorization request. What cannot be answered at a
+// redirect URI, because that is not known to be the client's, is a
+// *protocol.Error, to be shown to the person; the rest an *AuthorizeError.
+func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*AuthorizeRequest, error) {
+	refuse := func(code protocol.Code, format string, args ...any) *protocol.Error {
+		return protocol.Refuse(code, format, args...)
+	}
+	// First who asks and where to answer. An answer at an address that is not
+	// the client's would make this server a redirector for whoever writes links
+	// (RFC 9700 section 4.11).
+	for _, name := range []string{"client_id", "redirect_uri"} {
+		if len(query[name]) > 1 {
+			return nil, refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name)
+		}
+	}
+	client, err := a.Directory.Client(ctx, query.Get("client_id"))
+	if errors.Is(err, clients.ErrNotFound) || err == nil && client.Disabled {
+		return nil, refuse(protocol.InvalidClient, "The application that sent you here is not known, or was disabled.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	req := &AuthorizeRequest{Query: query, Client: client, RedirectURI: query.Get("redirect_uri"), maxAge: -1}
+	switch {
+	case req.RedirectURI == "" && len(client.RedirectURIs) == 1 && query.Get("redirect_uri") == "" && !query.Has("redirect_uri"):
+		req.RedirectURI = client.RedirectURIs[0]
+	case !client.Redirects(req.RedirectURI):
+		return nil, refuse(protocol.InvalidRequest, "The redirect_uri is not one that is registered for the application.")
+	}
+
+	if len(query["state"]) == 1 {
+		req.State = query.Get("state")
+	}
+	fail := func(e *protocol.Error) (*AuthorizeRequest, error) { return nil, &AuthorizeError{req, e} }
+	for name, values := range query {
+		if len(values) > 1 && !slices.Contains(grants.TargetParameters, name) {
+			return fail(refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name))
+		}
+	}
+	switch query.Get("response_mode") {
+	case "", "query":
+	case "form_post":
+		req.FormPost = true
+	default:
+		return fail(refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post."))
+	}
+	switch {
+	case query.Has("request"):
+		return fail(refuse(protocol.RequestNotSupported, "Request objects are not supported."))
+	case query.Has("request_uri"):
+		return fail(refuse(protocol.RequestURINotSupported, "Request objects are not supported."))
+	case query.Has("registration"):
+		return fail(refuse(protocol.RegistrationNotSupported, "The parameter registration is not supported."))
+	case query.Get("response_type") == "":
+		return fail(refuse(protocol.InvalidRequest, "The parameter response_type is missing."))
+	case query.Get("response_type") != "code":
+		return fail(refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code."))
+	case !slices.Contains(client.Grants, clients.AuthorizationCode):
+		return fail(refuse(protocol.UnauthorizedClient, "The client is not registered for authorization codes."))
+	case query.Get("code_challenge") == "":
+		return fail(refuse(protocol.InvalidRequest, "The parameter code_challenge is missing: every client must use PKCE (RFC 9700 section 2.1.1)."))
+	case query.Get("code_challenge_method") != "S256":
+		return fail(refuse(protocol.InvalidRequest, "The code_challenge_method must be S256 (RFC 7636 section 4.2)."))
+	case !challengeSyntax.MatchString(query.Get("code_challenge")):
+		return fail(refuse(protocol.InvalidRequest, "The code_challenge is not a SHA-256 in base64url."))
+	case len(query.Get("nonce")) > 1024:
+		return fail(refuse(protocol.InvalidRequest, "The nonce is longer than 1024 bytes."))
+	}
+	req.challenge, req.nonce = query.Get("code_challenge"), query.Get("nonce")
+	req.LoginHint, req.Locale = query.Get("login_hint"), query.Get("ui_locales")
+
+	req.prompt = strings.Fields(query.Get("prompt"))
+	for _, p := range req.prompt {
+		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, p) {
+			return fail(refuse(protocol.InvalidRequest, "The prompt '%s' is not supported.", p))
+		}
+	}
+	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
+		return fail(refuse(protocol.InvalidRequest, "The prompt none stands alone (OpenID Connect Core 1.0 section 3.1.2.1)."))
+	}
+	if text := query.Get("max_age"); text != "" {
+		seconds, err := strconv.ParseInt(text, 10, 32)
+		if err != nil || seconds < 0 {
+			return fail(refuse(protocol.InvalidRequest, "The max_age is not a number of seconds."))
+		}
+		req.maxAge = time.Duration(seconds) * time.Second
+	}
+	if hint := query.Get("id_token_hint"); hint != "" {
+		id, err := a.Issuer.ReadHint(ctx, hint)
+		if err != nil {
+			return fail(refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server."))
+		}
+		req.hinted = id.Subject
+	}
+
+	targets := map[string][]string{}
+	for _, name := range grants.TargetParameters {
+		targets[name] = query[name]
+	}
+	d, err := a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, targets, query.Get("scope"))
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return fail(refused)
+	}
+	if err != nil {
+		return nil, err
+	}
+	req.Scopes, req.audiences = d.Scopes, d.Audiences
+	return req, nil
+}
+
+// Step is what an authorization request needs next.
+type Step int
+
+// The steps there are.
+const (
+	StepLogin   Step = iota // the person must sign in (again)
+	StepConsent             // the person must allow it
+	StepDone                // a code can be issued
+)
+
+// Next says what a request needs, given the login session of the browser that
+// sent it, if there is one. What prompt=none does not allow to ask for is an
+// *AuthorizeError.
+func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *accounts.Session) (Step, error) {
+	silent := slices.Contains(req.prompt, "none")
+	fail := func(code protocol.Code, why string) (Step, error) {
+		return 0, &AuthorizeError{req, protocol.Refuse(code, "%s", why)}
+	}
+	// max_age=0 asks for the same as prompt=login.
+	again := slices.Contains(req.prompt, "login") || slices.Contains(req.prompt, "select_account") ||
+		session != nil && req.maxAge >= 0 && a.Now().Sub(session.AuthenticatedAt) > req.maxAge || req.maxAge == 0
+	if session == nil || again {
+		if silent {
+			return fail(protocol.LoginRequired, "Nobody is signed in, or not recently enough.")
+		}
+		return StepLogin, nil
+	}
+	if req.hinted != "" && req.hinted != session.UserID {
+		// Whom the client means is not who is there (section 3.1.2.1).
+		if silent {
+			return fail(protocol.LoginRequired, "Someone else is signed in.")
+		}
+		return StepLogin, nil
+	}
+	consent := slices.Contains(req.prompt, "consent")
+	if !consent && !req.Client.FirstParty {
+		covered, err := a.Consents.Covers(ctx, session.UserID, req.Client.ID, req.Scopes)
+		if err != nil {
+			return 0, err
+		}
+		consent = !covered
+	}
+	if consent {
+		if silent {
+			return fail(protocol.ConsentRequired, "The user has not allowed this yet.")
+		}
+		return StepConsent, nil
+	}
+	return StepDone, nil
+}
+
+// AfterLogin is the request as it goes on once the person has signed in for it:
+// what asked for that is done.
+func (req *AuthorizeRequest) AfterLogin() url.Values {
+	query := url.Values{}
+	for name, values := range req.Query {
+		query[name] = values
+	}
+	prompt := slices.DeleteFunc(slices.Clone(req.prompt), func(p string) bool { return p == "login" || p == "select_account" })
+	query.Del("prompt")
+	if len(prompt) > 0 {
+		query.Set("prompt", strings.Join(prompt, " "))
+	}
+	if req.maxAge == 0 {
+		query.Del("max_age")
+	}
+	return query
+}
+
+// Allow remembers that the user of a session allowed what a request asks for.
+func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session accounts.Session) error {
+	return a.Consents.Give(ctx, session.UserID, req.Client.ID, req.Scopes)
+}
+
+// IssueCode issues an authorization code for the user of a session. Returns
+// grants.ErrNotFound if the session has ended meanwhile.
+func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, session accounts.Session) (code string, err error) {
+	code = rand.Text() + rand.Text()
+	return code, a.Store.SaveCode(ctx, sha256.Sum256([]byte(code)), grants.Code{
+		ClientID: req.Client.ID, RedirectURI: req.RedirectURI, SessionID: session.ID,
+		Scopes: req.Scopes, Audiences: req.audiences, Nonce: req.nonce, Challenge: req.challenge,
+		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ExpiresAt: a.Now().Add(grants.CodeLife),
+	})
+}
+
+// Denied is what the client is told when the person says no.
+func Denied(req *AuthorizeRequest) error {
+	return &AuthorizeError{req, protocol.Refuse(protocol.AccessDenied, "The user did not allow it.")}
+}

@@ -1,0 +1,146 @@
+package grants
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// CodeLife is for how long an authorization code may be redeemed (RFC 6749
+// section 4.1.2).
+const CodeLife = time.Minute
+
+// authorizationCode is RFC 6749 section 4.1.3 with PKCE (RFC 7636), which
+// everyone must use.
+//
+//	code → the row, used or not → client, redirect URI, verifier match?
+//	     no  → invalid_grant, and nothing changes: it may be a thief who asks
+//	     yes → used before? → revoke what it became
+//	         → sign → one transaction: code used, grant stored
+type authorizationCode struct{ Parts }
+
+var _ fosite.TokenEndpointHandler = (*authorizationCode)(nil)
+
+func (h *authorizationCode) CanHandleTokenEndpointRequest(_ context.Context, r fosite.AccessRequester) bool {
+	return grantType(r) == clients.AuthorizationCode
+}
+
+func (h *authorizationCode) CanSkipClientAuth(context.Context, fosite.AccessRequester) bool {
+	return false
+}
+
+// errCode is one answer for all that can be wrong with a code.
+func errCode(why string) error {
+	e := protocol.Refuse(protocol.InvalidGrant, "The authorization code is unknown, expired or used, or does not go with this client, redirect_uri and code_verifier.")
+	e.Cause = errors.New(why)
+	return e
+}
+
+func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fosite.AccessRequester) error {
+	client, session, form := r.GetClient().(*Client), r.GetSession().(*Session), r.GetRequestForm()
+	for _, name := range []string{"code", "redirect_uri", "code_verifier"} {
+		if form.Get(name) == "" {
+			return protocol.Refuse(protocol.InvalidRequest, "The parameter %s is missing.", name)
+		}
+	}
+	hash := sha256.Sum256([]byte(form.Get("code")))
+	code, err := h.Store.Code(ctx, hash)
+	if errors.Is(err, ErrNotFound) {
+		return errCode("no such code")
+	}
+	if err != nil {
+		return err
+	}
+	// A code that leaked must not become a weapon: whoever cannot show all that
+	// belongs to it gets a refusal, and the owner notices nothing.
+	switch {
+	case code.ClientID != client.ID:
+		return errCode("another client's code")
+	case code.RedirectURI != form.Get("redirect_uri"):
+		return errCode("another redirect_uri")
+	case !verifies(code.Challenge, form.Get("code_verifier")):
+		return errCode("wrong code_verifier")
+	}
+	if !code.UsedAt.IsZero() {
+		// Its own client used it before, or a thief who has the verifier too did
+		// (RFC 6749 section 4.1.2).
+		err := h.Store.RevokeGrant(ctx, code.GrantID, audit.Event{
+			At: h.Now(), Actor: audit.Actor("client:" + client.ID), Action: audit.CodeReused, Subject: code.GrantID,
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		return errCode("used before; its grant is revoked")
+	}
+	if !h.Now().Before(code.ExpiresAt) {
+		return errCode("expired")
+	}
+	// What was allowed is for all of the audiences; the first token is for those
+	// that this request names.
+	d, err := h.Rules.Decide(ctx, Allowance{code.Audiences, code.Scopes}, session.Targets, "")
+	if err != nil {
+		return err
+	}
+	session.decision, session.codeHash, session.code = d, hash, code
+	return nil
+}
+
+// verifies reports whether a verifier is the one behind a challenge (RFC 7636
+// section 4.6). Its length bounds what can be guessed.
+func verifies(challenge, verifier string) bool {
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
+}
+
+func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r fosite.AccessRequester, responder fosite.AccessResponder) error {
+	if !h.CanHandleTokenEndpointRequest(ctx, r) {
+		return fosite.ErrUnknownRequest
+	}
+	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
+	code, now := session.code, h.Now()
+	g := Grant{
+		ID: rand.Text(), ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
+		Scopes: code.Scopes, Audiences: code.Audiences, AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
+		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess),
+		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
+		CreatedAt: now, ExpiresAt: now.Add(session.decision.TTL),
+	}
+	var err error
+	if slices.Contains(client.Grants, clients.RefreshToken) {
+		g.ExpiresAt = now.Add(h.Lives.Grant)
+		if g.Refresh, err = h.nextRefresh(0, g.ExpiresAt); err != nil {
+			return err
+		}
+		if session.RefreshToken, err = h.signRefresh(g); err != nil {
+			return err
+		}
+	}
+	if err := h.issue(ctx, g, session.decision, session, code.Nonce, wantsID(session.decision.Scopes)); err != nil {
+		return err
+	}
+	err = h.Store.RedeemCode(ctx, session.codeHash, now, g)
+	if errors.Is(err, ErrNotFound) {
+		// Another request was faster, or something was cut meanwhile. This one
+		// had found the code unused, so it is no replay.
+		return errCode("used, expired or cut meanwhile")
+	}
+	if err != nil {
+		return err
+	}
+	return answer(session, responder)
+}

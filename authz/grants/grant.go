@@ -1,0 +1,103 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// ErrNotFound: there is no such code or grant, or it does not stand any more.
+var ErrNotFound = errors.New("no such grant")
+
+// Grant is what one user allowed one client in one sign-in. It is also the
+// family of its refresh tokens: one record, however often they rotate.
+type Grant struct {
+	// ID is the `gid` of what is issued under it.
+	ID                          string
+	ClientID, UserID, SessionID string
+	Scopes, Audiences           []string
+	// AuthenticatedAt and Methods are those of the login session.
+	AuthenticatedAt time.Time
+	Methods         []string
+	// Offline grants outlive the login session.
+	Offline bool
+	// The epochs that it was made under.
+	UserEpoch, ClientEpoch, ServerEpoch changes.Number
+	CreatedAt                           time.Time
+	// ExpiresAt is when it ends, however often it is refreshed.
+	ExpiresAt time.Time
+	Refresh   Refresh
+	// RevokedAt is zero unless the grant was revoked.
+	RevokedAt time.Time
+}
+
+// Refresh is the current refresh token of a grant: what is signed follows from
+// it and the grant's id alone, so that it can be signed again, byte for byte.
+type Refresh struct {
+	// Generation counts the refresh tokens from 1; 0 means that there is none.
+	Generation int64
+	// IssuedAt and ExpiresAt are whole seconds.
+	IssuedAt, ExpiresAt time.Time
+	// KeyID is the kid of the key that signed it.
+	KeyID string
+	// Version is that of the token's format.
+	Version int64
+}
+
+// Standing is a grant as the database has it at one moment.
+type Standing struct {
+	Grant
+	// Stands is whether it, its user, client and session were not cut.
+	Stands bool
+	// Age is for how long the current refresh token has been there, by the
+	// clock of the database.
+	Age time.Duration
+}
+
+// Code is an authorization code, with all that its redemption has to match and
+// what the grant will hold.
+type Code struct {
+	ClientID, RedirectURI  string
+	UserID, SessionID      string
+	Scopes, Audiences      []string
+	Nonce                  string
+	Challenge              string // S256 (RFC 7636)
+	AuthenticatedAt        time.Time
+	Methods                []string
+	UserEpoch, ClientEpoch changes.Number
+	ServerEpoch            changes.Number
+	ExpiresAt              time.Time
+	// UsedAt is zero until it is redeemed; then GrantID is what it became.
+	UsedAt  time.Time
+	GrantID string
+}
+
+// Query selects grants. Zero fields do not restrict.
+type Query struct{ UserID, ClientID string }
+
+// Store keeps codes and grants.
+type Store interface {
+	// SaveCode stores a code under its hash, with the epochs as they are.
+	// Returns ErrNotFound if the session does not stand.
+	SaveCode(ctx context.Context, hash [32]byte, c Code) error
+	// Code returns a code, used or not, or ErrNotFound.
+	Code(ctx context.Context, hash [32]byte) (Code, error)
+	// RedeemCode uses a code and stores the grant that it becomes, in one
+	// transaction. Of several at once one succeeds; the others, and one whose
+	// code has expired at now or been cut, get ErrNotFound.
+	RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g Grant) error
+	// Grant returns a grant, or ErrNotFound. One statement.
+	Grant(ctx context.Context, id string) (Standing, error)
+	// RotateGrant replaces the refresh token of a generation, if the grant still
+	// has that generation, stands and has not expired at now; otherwise
+	// ErrNotFound. One statement.
+	RotateGrant(ctx context.Context, id string, from int64, next Refresh, now time.Time) error
+	// RevokeGrant revokes it. One that is revoked changes nothing (no event
+	// either); one that is not there is ErrNotFound.
+	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
+	// Grants returns the grants that have not expired at now, newest first.
+	Grants(ctx context.Context, q Query, now time.Time) ([]Standing, error)
+}

@@ -1,0 +1,80 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+// issue signs the access token for a request under a grant and, if idToken, the
+// ID token that goes with it.
+func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session, nonce string, idToken bool) error {
+	session.Access = tokens.Access{
+		ClientID: g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
+		// Whatever was cut since the grant was made has ended the grant.
+		Epoch:   max(g.ClientEpoch, g.ServerEpoch),
+		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass,
+	}
+	if d.Roles {
+		user, err := p.Users.ByID(ctx, g.UserID)
+		if errors.Is(err, accounts.ErrNotFound) {
+			return protocol.Refuse(protocol.InvalidGrant, "The user is not there any more.")
+		}
+		if err != nil {
+			return err
+		}
+		session.Access.Roles = user.Roles
+	}
+	var err error
+	if session.AccessToken, err = p.Issuer.MintAccess(&session.Access, d.TTL); err != nil {
+		return err
+	}
+	if idToken {
+		session.IDToken, err = p.Issuer.MintID(tokens.ID{
+			ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
+			AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods,
+		}, session.AccessToken)
+	}
+	return err
+}
+
+// nextRefresh is the refresh token that a grant gets now, after one of that
+// generation.
+func (p *Parts) nextRefresh(after int64, grantEnds time.Time) (Refresh, error) {
+	kid, err := p.Issuer.RefreshKey()
+	if err != nil {
+		return Refresh{}, err
+	}
+	now := p.Now().UTC().Truncate(time.Second)
+	expires := now.Add(p.Lives.Refresh)
+	if grantEnds.Before(expires) {
+		expires = grantEnds.Truncate(time.Second)
+	}
+	return Refresh{Generation: after + 1, IssuedAt: now, ExpiresAt: expires, KeyID: kid, Version: tokens.RefreshVersion}, nil
+}
+
+// signRefresh signs the refresh token that a grant holds.
+func (p *Parts) signRefresh(g Grant) (string, error) {
+	return p.Issuer.SignRefresh(tokens.Refresh{
+		GrantID: g.ID, ClientID: g.ClientID, Generation: g.Refresh.Generation,
+		IssuedAt: g.Refresh.IssuedAt, ExpiresAt: g.Refresh.ExpiresAt, KeyID: g.Refresh.KeyID, Version: g.Refresh.Version,
+	})
+}
+
+// answer tells fosite that the request was answered; package authz reads the
+// session.
+func answer(session *Session, responder fosite.AccessResponder) error {
+	responder.SetAccessToken(session.AccessToken)
+	responder.SetTokenType("bearer")
+	return nil
+}
+
+func wantsID(scopes []string) bool { return slices.Contains(scopes, apis.OpenID) }

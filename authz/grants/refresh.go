@@ -1,0 +1,180 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/keys"
+)
+
+// refreshToken is RFC 6749 section 6 with rotation (RFC 9700 section 4.14.2)
+// that a lost answer does not turn into a lost sign-in.
+//
+//	token → signature (no SQL for a forged one) → the grant's row → is it this client's? does it stand?
+//	generation of the token:
+//	  current            → rotate: one conditional UPDATE; who loses it reads again
+//	  the one before     → within the grace: the successor, byte for byte
+//	  older, or later    → reuse: the grant is revoked
+//	  newer than the row → the database was restored: refused, and nothing revoked
+type refreshToken struct{ Parts }
+
+var _ fosite.TokenEndpointHandler = (*refreshToken)(nil)
+
+func (h *refreshToken) CanHandleTokenEndpointRequest(_ context.Context, r fosite.AccessRequester) bool {
+	return grantType(r) == clients.RefreshToken
+}
+
+func (h *refreshToken) CanSkipClientAuth(context.Context, fosite.AccessRequester) bool { return false }
+
+// errRefresh is one answer for all that can be wrong with a refresh token.
+func errRefresh(why string) error {
+	e := protocol.Refuse(protocol.InvalidGrant, "The refresh token is not valid (any more), or was issued to another client.")
+	e.Cause = errors.New(why)
+	return e
+}
+
+func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.AccessRequester) error {
+	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
+	presented := r.GetRequestForm().Get("refresh_token")
+	if presented == "" {
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter refresh_token is missing.")
+	}
+	token, err := h.Issuer.ReadRefresh(ctx, presented)
+	if errors.Is(err, tokens.ErrInvalid) {
+		return errRefresh(err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	g, err := h.standing(ctx, token, client)
+	if err != nil {
+		return err
+	}
+	if err := h.judge(ctx, token, g, client); err != nil {
+		return err
+	}
+	// Less than was granted may be asked for, never more (section 6).
+	d, err := h.Rules.Decide(ctx, Allowance{g.Audiences, g.Scopes}, session.Targets, session.Scope)
+	if err != nil {
+		return err
+	}
+	session.decision, session.refresh, session.grant = d, token, g
+	return nil
+}
+
+// standing reads the grant of a token and checks all but the generation. A
+// stranger's attempt ends here and changes nothing.
+func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, client *Client) (Standing, error) {
+	g, err := h.Store.Grant(ctx, token.GrantID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Standing{}, errRefresh("no such grant")
+	case err != nil:
+		return Standing{}, err
+	case g.ClientID != client.ID || token.ClientID != client.ID:
+		return Standing{}, errRefresh("another client's token")
+	case !g.Stands:
+		return Standing{}, errRefresh("the grant was revoked or cut")
+	case !h.Now().Before(g.ExpiresAt) || !h.Now().Before(g.Refresh.ExpiresAt):
+		return Standing{}, errRefresh("the grant has expired")
+	}
+	return g, nil
+}
+
+// judge looks at the generation of the token.
+func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standing, client *Client) error {
+	switch behind := g.Refresh.Generation - token.Generation; {
+	case behind < 0 || behind == 0 && (!token.IssuedAt.Equal(g.Refresh.IssuedAt) || token.KeyID != g.Refresh.KeyID):
+		// It was signed by this server, and the row does not know of it.
+		h.Log.WarnContext(ctx, "a refresh token is newer than its grant: was the database restored?", "grant", g.ID, "client_id", client.ID)
+		return errRefresh("newer than the grant")
+	case behind == 0, behind == 1 && g.Age <= h.grace(client):
+		return nil
+	}
+	// Someone holds a token that was replaced: its owner or a thief, and there is
+	// no telling which.
+	err := h.Store.RevokeGrant(ctx, g.ID, audit.Event{
+		At: h.Now(), Actor: audit.Actor("client:" + client.ID), Action: audit.GrantReused, Subject: g.ID,
+		Details: map[string]string{"client_id": client.ID, "user": g.UserID},
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return errRefresh("used before; the grant is revoked")
+}
+
+// grace is for how long the client may use a token again; below zero if not at
+// all.
+func (h *refreshToken) grace(client *Client) time.Duration {
+	grace := h.Lives.Grace
+	if client.RefreshGrace != nil {
+		grace = *client.RefreshGrace
+	}
+	if grace == 0 {
+		return time.Duration(-1 << 62)
+	}
+	return grace
+}
+
+func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosite.AccessRequester, responder fosite.AccessResponder) error {
+	if !h.CanHandleTokenEndpointRequest(ctx, r) {
+		return fosite.ErrUnknownRequest
+	}
+	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
+	idToken := wantsID(session.decision.Scopes) && !client.NoRefreshIDToken
+	// The access token is fresh each time, for what this request asks.
+	if err := h.issue(ctx, session.grant.Grant, session.decision, session, "", idToken); err != nil {
+		return err
+	}
+	var err error
+	if session.RefreshToken, err = h.successor(ctx, session.refresh, session.grant, client); err != nil {
+		return err
+	}
+	return answer(session, responder)
+}
+
+// successor returns the refresh token that follows the presented one: the one
+// that is there already, or a new one.
+func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g Standing, client *Client) (string, error) {
+	for range 2 {
+		if g.Refresh.Generation == token.Generation+1 {
+			again, err := h.signRefresh(g.Grant)
+			if !errors.Is(err, keys.ErrNoSigningKey) {
+				return again, err
+			}
+			// Its key was withdrawn, and it with it: the next one, then.
+		}
+		next, err := h.nextRefresh(g.Refresh.Generation, g.ExpiresAt)
+		if err != nil {
+			return "", err
+		}
+		rotated := g.Grant
+		rotated.Refresh = next
+		// Signed before it is stored: what is stored can be handed out.
+		signed, err := h.signRefresh(rotated)
+		if err != nil {
+			return "", err
+		}
+		err = h.Store.RotateGrant(ctx, g.ID, g.Refresh.Generation, next, h.Now())
+		if !errors.Is(err, ErrNotFound) {
+			return signed, err
+		}
+		// Another request rotated first, or something was cut. This one had
+		// found its generation current, so it is no reuse: it gets the same
+		// successor or, overtaken twice, nothing.
+		if g, err = h.standing(ctx, token, client); err != nil {
+			return "", err
+		}
+		if g.Refresh.Generation != token.Generation+1 || h.grace(client) < 0 {
+			return "", errRefresh("overtaken by another request")
+		}
+	}
+	return "", errRefresh("overtaken by others")
+}

@@ -1,0 +1,82 @@
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ingam/ingam/keys"
+)
+
+// RefreshType is the `typ` of a refresh token.
+const RefreshType = "rt+jwt"
+
+// RefreshVersion is that of the format of refresh tokens. It stands in the
+// grant, so that a token can be signed again as it was.
+const RefreshVersion = 1
+
+// Refresh is a refresh token: it names a grant and a generation, and holds
+// nothing else that anyone could want. What is signed follows from these fields
+// alone.
+type Refresh struct {
+	GrantID    string
+	ClientID   string
+	Generation int64
+	// IssuedAt and ExpiresAt are whole seconds.
+	IssuedAt, ExpiresAt time.Time
+	// KeyID is the kid of the key that signs it.
+	KeyID   string
+	Version int64
+}
+
+type refreshClaims struct {
+	Issuer     string `json:"iss"`
+	ClientID   string `json:"client_id"`
+	GrantID    string `json:"gid"`
+	Generation int64  `json:"gen"`
+	ExpiresAt  int64  `json:"exp"`
+	IssuedAt   int64  `json:"iat"`
+	Version    int64  `json:"ver"`
+}
+
+// RefreshKey is the kid of the key that signs refresh tokens now.
+func (i *Issuer) RefreshKey() (kid string, err error) { return i.keys.SignsNow(keys.Refresh) }
+
+// SignRefresh signs a refresh token with its own key; the same one gives the
+// same bytes. If that key cannot sign any more: keys.ErrNoSigningKey.
+func (i *Issuer) SignRefresh(r Refresh) (string, error) {
+	claims, err := json.Marshal(refreshClaims{
+		Issuer: i.url, ClientID: r.ClientID, GrantID: r.GrantID, Generation: r.Generation,
+		ExpiresAt: r.ExpiresAt.Unix(), IssuedAt: r.IssuedAt.Unix(), Version: r.Version,
+	})
+	if err != nil {
+		return "", fmt.Errorf("write the claims: %w", err)
+	}
+	return i.keys.SignWith(keys.Refresh, r.KeyID, RefreshType, claims)
+}
+
+// ReadRefresh returns what a refresh token says, if this server signed it and
+// it has not expired; otherwise ErrInvalid.
+func (i *Issuer) ReadRefresh(ctx context.Context, token string) (Refresh, error) {
+	v, err := i.verify(ctx, keys.Refresh, token, RefreshType)
+	if errors.Is(err, keys.ErrInvalidToken) {
+		return Refresh{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return Refresh{}, err
+	}
+	var c refreshClaims
+	if err := json.Unmarshal(v.Payload, &c); err != nil || c.Issuer != i.url || c.GrantID == "" || c.Generation < 1 {
+		return Refresh{}, fmt.Errorf("%w: the claims cannot be read", ErrInvalid)
+	}
+	r := Refresh{
+		GrantID: c.GrantID, ClientID: c.ClientID, Generation: c.Generation,
+		IssuedAt: time.Unix(c.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(c.ExpiresAt, 0).UTC(), KeyID: v.KID, Version: c.Version,
+	}
+	if !i.now().Before(r.ExpiresAt) {
+		return Refresh{}, fmt.Errorf("%w: expired", ErrInvalid)
+	}
+	return r, nil
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+)
+
+func userCommand(t *terminal) *cobra.Command {
+	return group("user", "The people who sign in",
+		userCreate(t), userList(t), userShow(t), userSetPassword(t),
+		userChange(t, "disable", "Refuse a user everything until enabled", "disabled", (*accounts.Directory).Disable),
+		userChange(t, "enable", "Take a disable back", "enabled", (*accounts.Directory).Enable),
+		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted", (*accounts.Directory).Delete),
+	)
+}
+
+type userJSON struct {
+	ID        string         `json:"id"`
+	Username  string         `json:"username"`
+	Email     string         `json:"email"`
+	Roles     []string       `json:"roles"`
+	Claims    map[string]any `json:"claims"`
+	Disabled  bool           `json:"disabled"`
+	CreatedAt *string        `json:"created_at"`
+}
+
+func newUserJSON(u accounts.User) userJSON {
+	claims := u.Claims
+	if claims == nil {
+		claims = map[string]any{}
+	}
+	return userJSON{u.ID, u.Username, u.Email, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt)}
+}
+
+// readPassword reads a password from standard input: an argument would stand in
+// the process list and in the shell's history.
+func readPassword(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 4<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return "", errors.New("there is no password on standard input")
+	}
+	return line, nil
+}
+
+func userCreate(t *terminal) *cobra.Command {
+	var (
+		u                 accounts.User
+		claims            string
+		fromStdin, asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use: "create --username U --email E --password-stdin", Short: "Register a user", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := require(cmd, "username", "password-stdin"); err != nil {
+				return err
+			}
+			if claims != "" {
+				if err := json.Unmarshal([]byte(claims), &u.Claims); err != nil {
+					return usage(cmd, "--claims is not a JSON object")
+				}
+			}
+			password, err := readPassword(t.stdin)
+			if err != nil {
+				return err
+			}
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+				created, err := users.Create(cmd.Context(), u, password, c.actor)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return t.printJSON(newUserJSON(created))
+				}
+				fmt.Fprintf(t.stdout, "created user %s (%s)\n", created.Username, created.ID)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&u.Username, "username", "", "what they sign in with")
+	f.StringVar(&u.Email, "email", "", "their e-mail address")
+	f.BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
+	f.StringArrayVar(&u.Roles, "role", nil, "a role, for APIs that ask for roles (repeatable)")
+	f.StringVar(&claims, "claims", "", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// withUsers opens the configured database for what is about users.
+func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Directory) error) error {
+	passwords, err := accounts.NewPasswords()
+	if err != nil {
+		return err
+	}
+	return t.withConcerns(cmd, func(c *concerns) error {
+		return do(c, accounts.NewDirectory(c.store, passwords, t.now))
+	})
+}
+
+func userList(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the users", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.withUsers(cmd, func(_ *concerns, users *accounts.Directory) error {
+				list, err := users.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					out := make([]userJSON, len(list))
+					for i, u := range list {
+						out[i] = newUserJSON(u)
+					}
+					return t.printJSON(out)
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "USER NAME\tID\tE-MAIL\tROLES\tSTATE")
+				for _, u := range list {
+					state := "enabled"
+					if u.Disabled {
+						state = "disabled"
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Username, u.ID, u.Email, strings.Join(u.Roles, " "), state)
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func userShow(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "show USER", Short: "Show a user, by name or id", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withUsers(cmd, func(_ *concerns, users *accounts.Directory) error {
+				u, err := findUser(cmd.Context(), users, args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return t.printJSON(newUserJSON(u))
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
+					u.Username, u.ID, u.Email, strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// findUser finds a user by name or, failing that, by id.
+func findUser(ctx context.Context, users *accounts.Directory, name string) (accounts.User, error) {
+	u, err := users.ByName(ctx, name)
+	if errors.Is(err, accounts.ErrNotFound) {
+		u, err = users.ByID(ctx, name)
+	}
+	if err != nil {
+		return accounts.User{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	return u, nil
+}
+
+type userVerb func(d *accounts.Directory, ctx context.Context, id, reason string, by audit.Actor) error
+
+func userChange(t *terminal, verb, short, past string, change userVerb) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: verb + " USER", Short: short, Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+				u, err := findUser(cmd.Context(), users, args[0])
+				if err != nil {
+					return err
+				}
+				if err := change(users, cmd.Context(), u.ID, reason, c.actor); err != nil {
+					return fmt.Errorf("user %s: %w", args[0], err)
+				}
+				fmt.Fprintf(t.stdout, "%s user %s\n", past, u.Username)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
+	return cmd
+}
+
+func userSetPassword(t *terminal) *cobra.Command {
+	var (
+		fromStdin bool
+		reason    string
+	)
+	cmd := &cobra.Command{
+		Use: "set-password USER --password-stdin", Short: "Replace a user's password, and end all sessions and grants", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := require(cmd, "password-stdin"); err != nil {
+				return err
+			}
+			password, err := readPassword(t.stdin)
+			if err != nil {
+				return err
+			}
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+				u, err := findUser(cmd.Context(), users, args[0])
+				if err != nil {
+					return err
+				}
+				if err := users.SetPassword(cmd.Context(), u, password, reason, c.actor); err != nil {
+					return err
+				}
+				fmt.Fprintf(t.stdout, "set the password of user %s; all sessions and grants have ended\n", u.Username)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
+	return cmd
+}

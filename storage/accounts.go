@@ -1,0 +1,328 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+type userRow struct {
+	ID       string `gorm:"column:id;primaryKey"`
+	Username string `gorm:"column:username;not null"`
+	Email    string `gorm:"column:email;not null"`
+	// Roles is a JSON list, Claims a JSON object.
+	Roles     string `gorm:"column:roles;not null"`
+	Claims    string `gorm:"column:claims;not null"`
+	Password  string `gorm:"column:password;not null"`
+	Disabled  bool   `gorm:"column:disabled;not null"`
+	Epoch     int64  `gorm:"column:epoch;not null"`
+	CreatedMS int64  `gorm:"column:created_ms;not null"`
+}
+
+func (userRow) TableName() string { return "users" }
+
+func newUserRow(u accounts.User) (userRow, error) {
+	roles, err := list(u.Roles)
+	if err != nil {
+		return userRow{}, err
+	}
+	if u.Claims == nil {
+		u.Claims = map[string]any{}
+	}
+	claims, err := json.Marshal(u.Claims)
+	return userRow{
+		ID: u.ID, Username: u.Username, Email: u.Email, Roles: roles, Claims: string(claims),
+		Password: u.Password, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt),
+	}, err
+}
+
+func (r userRow) user() (accounts.User, error) {
+	roles, err := unlist(r.Roles)
+	if err != nil {
+		return accounts.User{}, err
+	}
+	var claims map[string]any
+	if err := json.Unmarshal([]byte(r.Claims), &claims); err != nil {
+		return accounts.User{}, errors.New("the claims of a user are not JSON")
+	}
+	if len(claims) == 0 {
+		claims = nil
+	}
+	return accounts.User{
+		ID: r.ID, Username: r.Username, Email: r.Email, Roles: roles, Claims: claims,
+		Password: r.Password, Disabled: r.Disabled, Epoch: changes.Number(r.Epoch), CreatedAt: at(r.CreatedMS),
+	}, nil
+}
+
+// User implements accounts.UserStore.
+func (s *Store) User(ctx context.Context, id string) (accounts.User, error) {
+	return s.user(ctx, "id", id)
+}
+
+// UserByName implements accounts.UserStore.
+func (s *Store) UserByName(ctx context.Context, username string) (accounts.User, error) {
+	return s.user(ctx, "username", username)
+}
+
+func (s *Store) user(ctx context.Context, column, value string) (accounts.User, error) {
+	const op = "read user"
+	if !isText(value) {
+		return accounts.User{}, answer(op, "", refuse(accounts.ErrNotFound))
+	}
+	var rows []userRow
+	err := s.reading(ctx).Where(column+" = ?", value).Limit(1).Find(&rows).Error
+	if err == nil && len(rows) == 0 {
+		err = refuse(accounts.ErrNotFound)
+	}
+	if err != nil {
+		return accounts.User{}, answer(op, "", err)
+	}
+	u, err := rows[0].user()
+	return u, fault(op, err)
+}
+
+// Users implements accounts.UserStore.
+func (s *Store) Users(ctx context.Context) ([]accounts.User, error) {
+	const op = "list users"
+	var rows []userRow
+	if err := s.reading(ctx).Order("username").Find(&rows).Error; err != nil {
+		return nil, fault(op, err)
+	}
+	users := make([]accounts.User, len(rows))
+	for i, r := range rows {
+		var err error
+		if users[i], err = r.user(); err != nil {
+			return nil, fault(op, err)
+		}
+	}
+	return users, nil
+}
+
+// CreateUser implements accounts.UserStore. A user with bytes that not every
+// engine can store is accounts.ErrInvalid.
+func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event) error {
+	const op = "create user"
+	row, err := newUserRow(u)
+	if err != nil {
+		return fault(op, err)
+	}
+	if !isText(row.ID) || !isText(row.Username) || !isText(row.Email) {
+		return answer(op, "", refuse(fmt.Errorf("%w: it contains bytes that are not text", accounts.ErrInvalid)))
+	}
+	return s.change(ctx, op, changes.User, u.ID, ev, func(tx *gorm.DB, n changes.Number) error {
+		row.Epoch = int64(n)
+		err := tx.Create(&row).Error
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			return refuse(accounts.ErrExists)
+		}
+		return err
+	})
+}
+
+// SetUserDisabled implements accounts.UserStore.
+func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error {
+	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, _ changes.Number) *gorm.DB {
+		return tx.Exec("UPDATE users SET disabled = ? WHERE id = ? AND disabled <> ?", disabled, id, disabled)
+	})
+}
+
+// SetPassword implements accounts.UserStore.
+func (s *Store) SetPassword(ctx context.Context, id, hash string, ev audit.Event) error {
+	return s.changeUser(ctx, "set the password of user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
+		return tx.Exec("UPDATE users SET password = ?, epoch = ? WHERE id = ?", hash, int64(n), id)
+	})
+}
+
+// CutUser implements revocation.Store.
+func (s *Store) CutUser(ctx context.Context, id string, ev audit.Event) error {
+	return s.changeUser(ctx, "cut user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
+		return tx.Exec("UPDATE users SET epoch = ? WHERE id = ?", int64(n), id)
+	})
+}
+
+// changeUser runs a statement that changes one user; if it affects none, the
+// user is not there or is as asked already.
+func (s *Store) changeUser(ctx context.Context, op, id string, ev audit.Event, statement func(*gorm.DB, changes.Number) *gorm.DB) error {
+	if !isText(id) {
+		return answer(op, "", refuse(accounts.ErrNotFound))
+	}
+	return s.change(ctx, op, changes.User, id, ev, func(tx *gorm.DB, n changes.Number) error {
+		set := statement(tx, n)
+		if set.Error != nil || set.RowsAffected == 1 {
+			return set.Error
+		}
+		var found int64
+		if err := tx.Model(&userRow{}).Where("id = ?", id).Count(&found).Error; err != nil {
+			return err
+		}
+		if found == 0 {
+			return refuse(accounts.ErrNotFound)
+		}
+		return errUnchanged
+	})
+}
+
+// DeleteUser implements accounts.UserStore. Grants stay: without their user
+// they do not stand, and are purged when they expire.
+func (s *Store) DeleteUser(ctx context.Context, id string, ev audit.Event) error {
+	const op = "delete user"
+	if !isText(id) {
+		return answer(op, "", refuse(accounts.ErrNotFound))
+	}
+	return s.change(ctx, op, changes.User, id, ev, func(tx *gorm.DB, _ changes.Number) error {
+		if err := tx.Where("user_id = ?", id).Delete(&sessionRow{}).Error; err != nil {
+			return err
+		}
+		if err := tx.Where("user_id = ?", id).Delete(&consentRow{}).Error; err != nil {
+			return err
+		}
+		deleted := tx.Where("id = ?", id).Delete(&userRow{})
+		if deleted.Error == nil && deleted.RowsAffected == 0 {
+			return refuse(accounts.ErrNotFound)
+		}
+		return deleted.Error
+	})
+}
+
+type consentRow struct {
+	UserID   string `gorm:"column:user_id;primaryKey"`
+	ClientID string `gorm:"column:client_id;primaryKey"`
+	// Scopes is a JSON list.
+	Scopes    string `gorm:"column:scopes;not null"`
+	GrantedMS int64  `gorm:"column:granted_ms;not null"`
+}
+
+func (consentRow) TableName() string { return "consents" }
+
+func (r consentRow) consent() (accounts.Consent, error) {
+	scopes, err := unlist(r.Scopes)
+	return accounts.Consent{UserID: r.UserID, ClientID: r.ClientID, Scopes: scopes, GrantedAt: at(r.GrantedMS)}, err
+}
+
+// Consent implements accounts.ConsentStore.
+func (s *Store) Consent(ctx context.Context, user, client string) (accounts.Consent, error) {
+	const op = "read consent"
+	var rows []consentRow
+	err := s.reading(ctx).Where("user_id = ? AND client_id = ?", user, client).Limit(1).Find(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return accounts.Consent{UserID: user, ClientID: client}, fault(op, err)
+	}
+	c, err := rows[0].consent()
+	return c, fault(op, err)
+}
+
+// Consents implements accounts.ConsentStore.
+func (s *Store) Consents(ctx context.Context, user string) ([]accounts.Consent, error) {
+	const op = "list consents"
+	var rows []consentRow
+	if err := s.reading(ctx).Where("user_id = ?", user).Order("client_id").Find(&rows).Error; err != nil {
+		return nil, fault(op, err)
+	}
+	all := make([]accounts.Consent, len(rows))
+	for i, r := range rows {
+		var err error
+		if all[i], err = r.consent(); err != nil {
+			return nil, fault(op, err)
+		}
+	}
+	return all, nil
+}
+
+// SaveConsent implements accounts.ConsentStore.
+func (s *Store) SaveConsent(ctx context.Context, c accounts.Consent, ev audit.Event) error {
+	const op = "save consent"
+	scopes, err := list(c.Scopes)
+	if err != nil {
+		return fault(op, err)
+	}
+	row := consentRow{UserID: c.UserID, ClientID: c.ClientID, Scopes: scopes, GrantedMS: ms(c.GrantedAt)}
+	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
+		// In the order that does not break a transaction of PostgreSQL; two at
+		// once are one user's two tabs, and the second is tried again.
+		set := tx.Exec("UPDATE consents SET scopes = ?, granted_ms = ? WHERE user_id = ? AND client_id = ?",
+			row.Scopes, row.GrantedMS, row.UserID, row.ClientID)
+		if set.Error != nil || set.RowsAffected == 1 {
+			return set.Error
+		}
+		err := tx.Create(&row).Error
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			return errAgain
+		}
+		return err
+	})
+}
+
+// DeleteConsent implements accounts.ConsentStore.
+func (s *Store) DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error {
+	return s.change(ctx, "delete consent", changes.Grant, client, ev, func(tx *gorm.DB, _ changes.Number) error {
+		if err := tx.Where("user_id = ? AND client_id = ?", user, client).Delete(&consentRow{}).Error; err != nil {
+			return err
+		}
+		return tx.Exec("UPDATE grants SET revoked_ms = ?, revoked_why = ? WHERE user_id = ? AND client_id = ? AND revoked_ms IS NULL",
+			ms(ev.At), string(ev.Action), user, client).Error
+	})
+}
+
+type guessRow struct {
+	// Subject is a hash of what attempts are counted for.
+	Subject string `gorm:"column:subject;primaryKey"`
+	SinceMS int64  `gorm:"column:since_ms;not null"`
+	N       int64  `gorm:"column:n;not null"`
+}
+
+func (guessRow) TableName() string { return "guesses" }
+
+// CountGuesses implements accounts.GuessStore.
+func (s *Store) CountGuesses(ctx context.Context, subjects []string, now, since time.Time) ([]accounts.Tally, error) {
+	const op = "count guesses"
+	tallies := make([]accounts.Tally, len(subjects))
+	for i, subject := range subjects {
+		err := again(ctx, func() error {
+			return s.writing(ctx).Exec(s.dialect.countGuess, subject, ms(now), ms(since), ms(since), ms(now)).Error
+		})
+		if err != nil {
+			return nil, fault(op, err)
+		}
+		// Read after it was written: at once with others it may be higher by
+		// theirs, and never lower.
+		var rows []guessRow
+		if err := s.writing(ctx).Where("subject = ?", subject).Limit(1).Find(&rows).Error; err != nil {
+			return nil, fault(op, err)
+		}
+		if len(rows) == 1 {
+			tallies[i] = accounts.Tally{N: rows[0].N, Since: at(rows[0].SinceMS)}
+		}
+	}
+	return tallies, nil
+}
+
+// UncountGuesses implements accounts.GuessStore.
+func (s *Store) UncountGuesses(ctx context.Context, subjects []string) error {
+	err := again(ctx, func() error {
+		return s.writing(ctx).Exec("UPDATE guesses SET n = n - 1 WHERE subject IN ? AND n > 0", subjects).Error
+	})
+	return fault("uncount guesses", err)
+}
+
+// The statements of CountGuesses take the subject, now, since, since and now.
+const (
+	countGuessOnConflict = `
+		INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)
+		    ON CONFLICT (subject) DO UPDATE SET
+		       n = CASE WHEN guesses.since_ms <= ? THEN 1 ELSE guesses.n + 1 END,
+		       since_ms = CASE WHEN guesses.since_ms <= ? THEN ? ELSE guesses.since_ms END`
+	// MySQL assigns from left to right: n looks at the old since_ms.
+	countGuessOnDuplicate = `
+		INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)
+		    ON DUPLICATE KEY UPDATE
+		       n = CASE WHEN since_ms <= ? THEN 1 ELSE n + 1 END,
+		       since_ms = CASE WHEN since_ms <= ? THEN ? ELSE since_ms END`
+)

@@ -1,0 +1,277 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/grants"
+)
+
+type codeRow struct {
+	Hash        []byte `gorm:"column:hash;primaryKey"`
+	ClientID    string `gorm:"column:client_id;not null"`
+	RedirectURI string `gorm:"column:redirect_uri;not null"`
+	UserID      string `gorm:"column:user_id;not null"`
+	SessionID   string `gorm:"column:session_id;not null"`
+	// Scopes, Audiences and AMR are JSON lists.
+	Scopes      string  `gorm:"column:scopes;not null"`
+	Audiences   string  `gorm:"column:audiences;not null"`
+	Nonce       string  `gorm:"column:nonce;not null"`
+	Challenge   string  `gorm:"column:challenge;not null"`
+	AuthMS      int64   `gorm:"column:auth_ms;not null"`
+	AMR         string  `gorm:"column:amr;not null"`
+	UserEpoch   int64   `gorm:"column:user_epoch;not null"`
+	ClientEpoch int64   `gorm:"column:client_epoch;not null"`
+	ServerEpoch int64   `gorm:"column:server_epoch;not null"`
+	ExpiresMS   int64   `gorm:"column:expires_ms;not null"`
+	UsedMS      *int64  `gorm:"column:used_ms"`
+	GrantID     *string `gorm:"column:grant_id"`
+}
+
+func (codeRow) TableName() string { return "codes" }
+
+func (r codeRow) code() (grants.Code, error) {
+	scopes, err1 := unlist(r.Scopes)
+	audiences, err2 := unlist(r.Audiences)
+	methods, err3 := unlist(r.AMR)
+	c := grants.Code{
+		ClientID: r.ClientID, RedirectURI: r.RedirectURI, UserID: r.UserID, SessionID: r.SessionID,
+		Scopes: scopes, Audiences: audiences, Nonce: r.Nonce, Challenge: r.Challenge,
+		AuthenticatedAt: at(r.AuthMS), Methods: methods,
+		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
+		ExpiresAt: at(r.ExpiresMS), UsedAt: optionalAt(r.UsedMS),
+	}
+	if r.GrantID != nil {
+		c.GrantID = *r.GrantID
+	}
+	return c, errors.Join(err1, err2, err3)
+}
+
+type grantRow struct {
+	ID        string `gorm:"column:id;primaryKey"`
+	ClientID  string `gorm:"column:client_id;not null"`
+	UserID    string `gorm:"column:user_id;not null"`
+	SessionID string `gorm:"column:session_id;not null"`
+	// Scopes, Audiences and AMR are JSON lists.
+	Scopes         string `gorm:"column:scopes;not null"`
+	Audiences      string `gorm:"column:audiences;not null"`
+	AuthMS         int64  `gorm:"column:auth_ms;not null"`
+	AMR            string `gorm:"column:amr;not null"`
+	Offline        bool   `gorm:"column:offline;not null"`
+	UserEpoch      int64  `gorm:"column:user_epoch;not null"`
+	ClientEpoch    int64  `gorm:"column:client_epoch;not null"`
+	ServerEpoch    int64  `gorm:"column:server_epoch;not null"`
+	CreatedMS      int64  `gorm:"column:created_ms;not null"`
+	ExpiresMS      int64  `gorm:"column:expires_ms;not null"`
+	Generation     int64  `gorm:"column:generation;not null"`
+	RotatedMS      int64  `gorm:"column:rotated_ms;not null"`
+	RefreshIatMS   int64  `gorm:"column:refresh_iat_ms;not null"`
+	RefreshExpMS   int64  `gorm:"column:refresh_exp_ms;not null"`
+	RefreshKID     string `gorm:"column:refresh_kid;not null"`
+	RefreshVersion int64  `gorm:"column:refresh_version;not null"`
+	RevokedMS      *int64 `gorm:"column:revoked_ms"`
+	RevokedWhy     string `gorm:"column:revoked_why;not null"`
+}
+
+func (grantRow) TableName() string { return "grants" }
+
+func (r grantRow) grant() (grants.Grant, error) {
+	scopes, err1 := unlist(r.Scopes)
+	audiences, err2 := unlist(r.Audiences)
+	methods, err3 := unlist(r.AMR)
+	return grants.Grant{
+		ID: r.ID, ClientID: r.ClientID, UserID: r.UserID, SessionID: r.SessionID, Scopes: scopes, Audiences: audiences,
+		AuthenticatedAt: at(r.AuthMS), Methods: methods, Offline: r.Offline,
+		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
+		CreatedAt: at(r.CreatedMS), ExpiresAt: at(r.ExpiresMS),
+		Refresh: grants.Refresh{
+			Generation: r.Generation, IssuedAt: at(r.RefreshIatMS), ExpiresAt: at(r.RefreshExpMS), KeyID: r.RefreshKID, Version: r.RefreshVersion,
+		},
+		RevokedAt: optionalAt(r.RevokedMS),
+	}, errors.Join(err1, err2, err3)
+}
+
+// ownersStand is what is asked about a code or a grant g beside its own
+// columns: that neither its user nor its client nor everything was cut, and
+// that both are there and enabled.
+const ownersStand = `g.user_epoch >= (SELECT u.epoch FROM users AS u WHERE u.id = g.user_id AND u.disabled = FALSE)
+		   AND g.client_epoch >= (SELECT c.epoch FROM clients AS c WHERE c.id = g.client_id AND c.disabled = FALSE)
+		   AND g.server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`
+
+const sessionEnded = `EXISTS (SELECT 1 FROM login_sessions AS l WHERE l.id = g.session_id AND l.ended_ms IS NOT NULL)`
+
+// grantStands is whether a grant g stands, its expiry aside.
+const grantStands = `g.revoked_ms IS NULL AND ` + ownersStand + `
+		   AND (g.offline = TRUE OR NOT ` + sessionEnded + `)`
+
+// SaveCode implements grants.Store.
+func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code) error {
+	const op = "save an authorization code"
+	scopes, err1 := list(c.Scopes)
+	audiences, err2 := list(c.Audiences)
+	methods, err3 := list(c.Methods)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fault(op, err)
+	}
+	now := ms(c.ExpiresAt) // a session that ends before the code does is near enough its end
+	var inserted *gorm.DB
+	err := again(ctx, func() error {
+		inserted = s.writing(ctx).Exec(`
+			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, nonce, challenge,
+			                   auth_ms, amr, user_epoch, client_epoch, server_epoch, expires_ms)
+			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
+			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1 JOIN clients AS c ON c.id = ?
+			 WHERE l.id = ? AND c.disabled = FALSE AND `+sessionStands,
+			hash[:], c.RedirectURI, scopes, audiences, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, ms(c.ExpiresAt),
+			c.ClientID, c.SessionID, now, now)
+		return inserted.Error
+	})
+	if err == nil && inserted.RowsAffected == 0 {
+		err = refuse(grants.ErrNotFound)
+	}
+	return answer(op, "", err)
+}
+
+// Code implements grants.Store.
+func (s *Store) Code(ctx context.Context, hash [32]byte) (grants.Code, error) {
+	const op = "read an authorization code"
+	var rows []codeRow
+	err := s.reading(ctx).Where("hash = ?", hash[:]).Limit(1).Find(&rows).Error
+	if err == nil && len(rows) == 0 {
+		err = refuse(grants.ErrNotFound)
+	}
+	if err != nil {
+		return grants.Code{}, answer(op, "", err)
+	}
+	c, err := rows[0].code()
+	return c, fault(op, err)
+}
+
+// RedeemCode implements grants.Store.
+func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g grants.Grant) error {
+	const op = "redeem an authorization code"
+	scopes, err1 := list(g.Scopes)
+	audiences, err2 := list(g.Audiences)
+	methods, err3 := list(g.Methods)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fault(op, err)
+	}
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		used := tx.Exec(`
+			UPDATE codes AS g SET used_ms = ?, grant_id = ?
+			 WHERE g.hash = ? AND g.used_ms IS NULL AND g.expires_ms > ? AND `+ownersStand+` AND NOT `+sessionEnded,
+			ms(now), g.ID, hash[:], ms(now))
+		if used.Error == nil && used.RowsAffected == 0 {
+			return refuse(grants.ErrNotFound)
+		}
+		if used.Error != nil {
+			return used.Error
+		}
+		return tx.Exec(`
+			INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, auth_ms, amr, offline,
+			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
+			                    generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+s.dialect.now+`, ?, ?, ?, ?, '')`,
+			g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, ms(g.AuthenticatedAt), methods, g.Offline,
+			int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch), ms(g.CreatedAt), ms(g.ExpiresAt),
+			g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version).Error
+	})
+	return answer(op, "", err)
+}
+
+// standingGrants reads grants with whether they stand.
+func (s *Store) standingGrants(ctx context.Context, where string, args ...any) ([]grants.Standing, error) {
+	var rows []struct {
+		Grant  grantRow `gorm:"embedded"`
+		Stands bool     `gorm:"column:stands"`
+		AgeMS  int64    `gorm:"column:age_ms"`
+	}
+	err := s.reading(ctx).Raw(`
+		SELECT g.*, CASE WHEN `+grantStands+` THEN TRUE ELSE FALSE END AS stands, `+s.dialect.now+` - g.rotated_ms AS age_ms
+		  FROM grants AS g WHERE `+where, args...).Scan(&rows).Error
+	if err != nil {
+		return nil, err
+	}
+	list := make([]grants.Standing, len(rows))
+	for i, r := range rows {
+		g, err := r.Grant.grant()
+		if err != nil {
+			return nil, err
+		}
+		list[i] = grants.Standing{Grant: g, Stands: r.Stands, Age: time.Duration(r.AgeMS) * time.Millisecond}
+	}
+	return list, nil
+}
+
+// Grant implements grants.Store.
+func (s *Store) Grant(ctx context.Context, id string) (grants.Standing, error) {
+	const op = "read grant"
+	if !isText(id) {
+		return grants.Standing{}, answer(op, "", refuse(grants.ErrNotFound))
+	}
+	found, err := s.standingGrants(ctx, "g.id = ?", id)
+	if err == nil && len(found) == 0 {
+		err = refuse(grants.ErrNotFound)
+	}
+	if err != nil {
+		return grants.Standing{}, answer(op, "", err)
+	}
+	return found[0], nil
+}
+
+// Grants implements grants.Store.
+func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) ([]grants.Standing, error) {
+	where, args := "g.expires_ms > ?", []any{ms(now)}
+	if q.UserID != "" {
+		where, args = where+" AND g.user_id = ?", append(args, q.UserID)
+	}
+	if q.ClientID != "" {
+		where, args = where+" AND g.client_id = ?", append(args, q.ClientID)
+	}
+	list, err := s.standingGrants(ctx, where+" ORDER BY g.created_ms DESC, g.id", args...)
+	return list, fault("list grants", err)
+}
+
+// RotateGrant implements grants.Store.
+func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next grants.Refresh, now time.Time) error {
+	var rotated *gorm.DB
+	err := again(ctx, func() error {
+		rotated = s.writing(ctx).Exec(`
+			UPDATE grants AS g
+			   SET generation = ?, rotated_ms = `+s.dialect.now+`, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?
+			 WHERE g.id = ? AND g.generation = ? AND g.refresh_exp_ms > ? AND g.expires_ms > ? AND `+grantStands,
+			next.Generation, ms(next.IssuedAt), ms(next.ExpiresAt), next.KeyID, next.Version, id, from, ms(now), ms(now))
+		return rotated.Error
+	})
+	if err == nil && rotated.RowsAffected == 0 {
+		err = refuse(grants.ErrNotFound)
+	}
+	return answer("rotate a refresh token", "", err)
+}
+
+// RevokeGrant implements grants.Store.
+func (s *Store) RevokeGrant(ctx context.Context, id string, ev audit.Event) error {
+	const op = "revoke grant"
+	if !isText(id) {
+		return answer(op, id, refuse(grants.ErrNotFound))
+	}
+	return s.change(ctx, op, changes.Grant, id, ev, func(tx *gorm.DB, _ changes.Number) error {
+		revoked := tx.Exec("UPDATE grants SET revoked_ms = ?, revoked_why = ? WHERE id = ? AND revoked_ms IS NULL", ms(ev.At), string(ev.Action), id)
+		if revoked.Error != nil || revoked.RowsAffected == 1 {
+			return revoked.Error
+		}
+		var n int64
+		if err := tx.Model(&grantRow{}).Where("id = ?", id).Count(&n).Error; err != nil {
+			return err
+		}
+		if n == 0 {
+			return refuse(grants.ErrNotFound)
+		}
+		return errUnchanged
+	})
+}

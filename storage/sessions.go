@@ -1,0 +1,174 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+type sessionRow struct {
+	ID         string `gorm:"column:id;primaryKey"`
+	SecretHash []byte `gorm:"column:secret_hash;not null"`
+	DeviceHash []byte `gorm:"column:device_hash;not null"`
+	UserID     string `gorm:"column:user_id;not null"`
+	AuthMS     int64  `gorm:"column:auth_ms;not null"`
+	// AMR is a JSON list.
+	AMR         string `gorm:"column:amr;not null"`
+	UserEpoch   int64  `gorm:"column:user_epoch;not null"`
+	ServerEpoch int64  `gorm:"column:server_epoch;not null"`
+	CreatedMS   int64  `gorm:"column:created_ms;not null"`
+	SeenMS      int64  `gorm:"column:seen_ms;not null"`
+	IdleMS      int64  `gorm:"column:idle_ms;not null"`
+	ExpiresMS   int64  `gorm:"column:expires_ms;not null"`
+	EndedMS     *int64 `gorm:"column:ended_ms"`
+	Address     string `gorm:"column:address;not null"`
+	UserAgent   string `gorm:"column:user_agent;not null"`
+}
+
+func (sessionRow) TableName() string { return "login_sessions" }
+
+func (r sessionRow) session() (accounts.Session, error) {
+	methods, err := unlist(r.AMR)
+	return accounts.Session{
+		ID: r.ID, UserID: r.UserID, AuthenticatedAt: at(r.AuthMS), Methods: methods,
+		UserEpoch: changes.Number(r.UserEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
+		CreatedAt: at(r.CreatedMS), SeenAt: at(r.SeenMS), IdleAt: at(r.IdleMS), ExpiresAt: at(r.ExpiresMS),
+		EndedAt: optionalAt(r.EndedMS), Address: r.Address, UserAgent: r.UserAgent,
+	}, err
+}
+
+// sessionStands is what is asked about a login session l with its user u and
+// the server v; it takes the time twice.
+const sessionStands = `l.ended_ms IS NULL AND l.idle_ms > ? AND l.expires_ms > ?
+		   AND u.disabled = FALSE AND l.user_epoch >= u.epoch AND l.server_epoch >= v.epoch`
+
+// BeginSession implements accounts.SessionStore.
+func (s *Store) BeginSession(ctx context.Context, n accounts.Session, secret, device [32]byte, ev audit.Event) error {
+	const op = "begin a login session"
+	methods, err := list(n.Methods)
+	if err != nil {
+		return fault(op, err)
+	}
+	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
+		// The epochs are taken from the rows themselves: a cut that commits
+		// before this one ends it, and one that commits after it, too.
+		inserted := tx.Exec(`
+			INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, user_epoch, server_epoch,
+			                            created_ms, seen_ms, idle_ms, expires_ms, address, user_agent)
+			SELECT ?, ?, ?, u.id, ?, ?, u.epoch, v.epoch, ?, ?, ?, ?, ?, ?
+			  FROM users AS u, server AS v WHERE u.id = ? AND u.disabled = FALSE AND v.id = 1`,
+			n.ID, secret[:], device[:], ms(n.AuthenticatedAt), methods,
+			ms(n.CreatedAt), ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt), printable(n.Address), printable(n.UserAgent), n.UserID)
+		if inserted.Error == nil && inserted.RowsAffected == 0 {
+			return refuse(accounts.ErrNotFound)
+		}
+		return inserted.Error
+	})
+}
+
+// printable makes what a browser sent fit to be stored.
+func printable(s string) string {
+	if !isText(s) {
+		return ""
+	}
+	return s[:min(len(s), 512)]
+}
+
+// SessionBySecret implements accounts.SessionStore.
+func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (accounts.Session, accounts.User, error) {
+	const op = "read a login session"
+	var rows []struct {
+		Session sessionRow `gorm:"embedded;embeddedPrefix:l_"`
+		User    userRow    `gorm:"embedded;embeddedPrefix:u_"`
+	}
+	err := s.reading(ctx).Raw(`
+		SELECT l.id AS l_id, l.user_id AS l_user_id, l.auth_ms AS l_auth_ms, l.amr AS l_amr,
+		       l.user_epoch AS l_user_epoch, l.server_epoch AS l_server_epoch, l.created_ms AS l_created_ms, l.seen_ms AS l_seen_ms,
+		       l.idle_ms AS l_idle_ms, l.expires_ms AS l_expires_ms, l.address AS l_address, l.user_agent AS l_user_agent,
+		       u.id AS u_id, u.username AS u_username, u.email AS u_email, u.roles AS u_roles, u.claims AS u_claims,
+		       u.disabled AS u_disabled, u.epoch AS u_epoch, u.created_ms AS u_created_ms
+		  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+		 WHERE l.secret_hash = ? AND `+sessionStands, secret[:], ms(now), ms(now)).Scan(&rows).Error
+	if err == nil && len(rows) == 0 {
+		err = refuse(accounts.ErrNoSession)
+	}
+	if err != nil {
+		return accounts.Session{}, accounts.User{}, answer(op, "", err)
+	}
+	session, err := rows[0].Session.session()
+	if err != nil {
+		return accounts.Session{}, accounts.User{}, fault(op, err)
+	}
+	user, err := rows[0].User.user()
+	return session, user, fault(op, err)
+}
+
+// TouchSession implements accounts.SessionStore.
+func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Time) error {
+	return fault("touch a login session", again(ctx, func() error {
+		return s.writing(ctx).Exec("UPDATE login_sessions SET seen_ms = ?, idle_ms = ? WHERE id = ? AND ended_ms IS NULL", ms(seen), ms(idle), id).Error
+	}))
+}
+
+// Sessions implements accounts.SessionStore.
+func (s *Store) Sessions(ctx context.Context, user string, now time.Time) ([]accounts.Session, error) {
+	const op = "list login sessions"
+	var rows []sessionRow
+	err := s.reading(ctx).Raw(`
+		SELECT l.* FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+		 WHERE l.user_id = ? AND `+sessionStands+` ORDER BY l.created_ms DESC, l.id`, user, ms(now), ms(now)).Scan(&rows).Error
+	if err != nil {
+		return nil, fault(op, err)
+	}
+	sessions := make([]accounts.Session, len(rows))
+	for i, r := range rows {
+		if sessions[i], err = r.session(); err != nil {
+			return nil, fault(op, err)
+		}
+	}
+	return sessions, nil
+}
+
+// EndSession implements accounts.SessionStore.
+func (s *Store) EndSession(ctx context.Context, user, id string, ev audit.Event) error {
+	const op = "end a login session"
+	if !isText(user) || !isText(id) {
+		return answer(op, "", refuse(accounts.ErrNoSession))
+	}
+	return s.change(ctx, op, changes.Session, id, ev, func(tx *gorm.DB, _ changes.Number) error {
+		ended := tx.Exec("UPDATE login_sessions SET ended_ms = ? WHERE id = ? AND user_id = ? AND ended_ms IS NULL", ms(ev.At), id, user)
+		if ended.Error == nil && ended.RowsAffected == 0 {
+			return refuse(accounts.ErrNoSession)
+		}
+		return ended.Error
+	})
+}
+
+// KnownDevice implements accounts.SessionStore.
+func (s *Store) KnownDevice(ctx context.Context, user string, device [32]byte) (bool, error) {
+	var n int64
+	err := s.reading(ctx).Model(&sessionRow{}).Where("device_hash = ? AND user_id = ?", device[:], user).Limit(1).Count(&n).Error
+	return n > 0, fault("look for a device", err)
+}
+
+// SessionUser returns whose a session is, or accounts.ErrNoSession.
+func (s *Store) SessionUser(ctx context.Context, id string) (string, error) {
+	const op = "read a login session"
+	if !isText(id) {
+		return "", answer(op, "", refuse(accounts.ErrNoSession))
+	}
+	var rows []sessionRow
+	err := s.reading(ctx).Select("user_id").Where("id = ?", id).Limit(1).Find(&rows).Error
+	if err == nil && len(rows) == 0 {
+		err = refuse(accounts.ErrNoSession)
+	}
+	if err != nil {
+		return "", answer(op, "", err)
+	}
+	return rows[0].UserID, nil
+}

@@ -1,0 +1,136 @@
+package pages
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+//go:embed *.html style.css
+var files embed.FS
+
+// style is in each page, so that a page is one request and works from a cache.
+var style = must(files.ReadFile("style.css"))
+
+// submit lets a page that only passes something on do so by itself; without
+// scripts there is a button.
+const submit = "document.forms[0].submit()"
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"style":  func() template.CSS { return template.CSS(style) },
+	"submit": func() template.JS { return submit },
+}).ParseFS(files, "*.html"))
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+var (
+	styleSource  = hashSource(string(style))
+	submitSource = hashSource(submit)
+)
+
+// Page is what is shown.
+type Page struct {
+	// Name is the template's.
+	Name string
+	// Title is the name of its text.
+	Title  string
+	Status int
+	Data   any
+	// FormTargets are origins beside this one to which a form of the page, or a
+	// redirect that answers it, may lead: Chromium holds both to form-action.
+	FormTargets []string
+	// Script is whether the page submits its form by itself.
+	Script bool
+}
+
+// view is what a template sees.
+type view struct {
+	Text
+	Title     string
+	Base      string
+	RequestID string
+	Data      any
+}
+
+// Write shows a page in the language that the person prefers. base is the path
+// of the issuer.
+func Write(w http.ResponseWriter, text Text, base, requestID string, p Page) {
+	var body bytes.Buffer
+	err := templates.ExecuteTemplate(&body, p.Name+".html", view{text, text.T(p.Title), base, requestID, p.Data})
+	if err != nil {
+		panic(err) // recovered, logged and answered by web
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", text.Lang)
+	// It shows who is signed in.
+	h.Set("Cache-Control", "no-store")
+	script := ""
+	if p.Script {
+		script = "; script-src " + submitSource
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+styleSource+script+
+		"; form-action 'self' "+strings.Join(p.FormTargets, " ")+"; frame-ancestors 'none'; base-uri 'none'")
+	w.WriteHeader(p.Status)
+	w.Write(body.Bytes())
+}
+
+// Languages are those that pages are in; the first is the default.
+var languages = []language.Tag{language.English, language.Korean}
+
+var matcher = language.NewMatcher(languages)
+
+// TextFor picks the language: what the client asks for in ui_locales, else what
+// the browser accepts.
+func TextFor(uiLocales, acceptLanguage string) Text {
+	var wanted []language.Tag
+	for locale := range strings.FieldsSeq(uiLocales) {
+		if tag, err := language.Parse(locale); err == nil {
+			wanted = append(wanted, tag)
+		}
+	}
+	accepted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	if err == nil {
+		wanted = append(wanted, accepted...)
+	}
+	_, i, _ := matcher.Match(wanted...)
+	if i == 1 {
+		return Text{"ko", korean}
+	}
+	return Text{"en", english}
+}
+
+// Text is the texts of one language.
+type Text struct {
+	// Lang is its tag (BCP 47).
+	Lang  string
+	texts map[string]string
+}
+
+// T returns the text with that name.
+func (t Text) T(name string) string {
+	text, ok := t.texts[name]
+	if !ok {
+		panic("there is no text " + name)
+	}
+	return text
+}
+
+// Has reports whether there is a text with that name.
+func (t Text) Has(name string) bool { _, ok := t.texts[name]; return ok }

@@ -1,0 +1,631 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// people is what browsers with a person in front of them are shown.
+type people struct {
+	authority *authz.Authority
+	sessions  *accounts.Sessions
+	signIn    *accounts.SignIn
+	forms     forms
+	// base is the path of the issuer, secure whether it is https.
+	base   string
+	secure bool
+}
+
+// The cookies: one of the login session, and one by which a browser is known
+// after that has ended.
+const (
+	sessionCookie = "ingam_session"
+	deviceCookie  = "ingam_device"
+)
+
+// page is a handler whose failures are shown to a person.
+type page func(w http.ResponseWriter, r *http.Request) error
+
+func (p people) page(h page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			p.fail(w, r, err)
+		}
+	})
+}
+
+func (p people) text(r *http.Request, uiLocales string) pages.Text {
+	return pages.TextFor(uiLocales, r.Header.Get("Accept-Language"))
+}
+
+func (p people) show(w http.ResponseWriter, r *http.Request, uiLocales string, page pages.Page) {
+	if page.Status == 0 {
+		page.Status = http.StatusOK
+	}
+	pages.Write(w, p.text(r, uiLocales), p.base, w.Header().Get(headerRequestID), page)
+}
+
+// fail tells the client of a refusal if it may be told, and otherwise the
+// person.
+func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var toClient *authz.AuthorizeError
+	if errors.As(err, &toClient) {
+		rec := recordOf(r)
+		rec.errorCode, rec.err, rec.clientID = string(toClient.Refused.Code), err, toClient.Request.Client.ID
+		p.answer(w, r, toClient.Request, url.Values{
+			"error": {string(toClient.Refused.Code)}, "error_description": {visible(toClient.Refused.Description)},
+		})
+		return
+	}
+	e := protocol.From(err)
+	rec := recordOf(r)
+	rec.errorCode, rec.err = string(e.Code), err
+	advice, status := "error request", e.Status
+	switch {
+	case errors.Is(err, accounts.ErrNoSession), errors.Is(err, grants.ErrNotFound):
+		advice, status, e.Description = "error session", http.StatusForbidden, "The login session has ended."
+	case status >= http.StatusInternalServerError:
+		advice = "error server"
+	case status == http.StatusUnauthorized:
+		status = http.StatusBadRequest // there is no Basic to ask a person for
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
+	}
+	p.show(w, r, "", pages.Page{Name: "error", Title: "error", Status: status, Data: struct{ Advice, Description string }{advice, e.Description}})
+}
+
+// answer sends the person back to the client with an authorization response,
+// which names the issuer (RFC 9207): a client of several servers can tell whose
+// answer it is.
+func (p people) answer(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, values url.Values) {
+	values.Set("iss", p.authority.Issuer.URL())
+	if req.State != "" {
+		values.Set("state", req.State)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if !req.FormPost {
+		to := req.RedirectURI
+		if strings.Contains(to, "?") {
+			to += "&" + values.Encode()
+		} else {
+			to += "?" + values.Encode()
+		}
+		// 303: whatever brought the person here, a password does not go along
+		// (RFC 9700 section 4.12).
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	type field struct{ Name, Value string }
+	var data struct {
+		Action string
+		Fields []field
+	}
+	data.Action = req.RedirectURI
+	for _, name := range slices.Sorted(keysOf(values)) {
+		data.Fields = append(data.Fields, field{name, values.Get(name)})
+	}
+	p.show(w, r, req.Locale, pages.Page{Name: "post", Title: "passing on", Data: data, FormTargets: []string{originOf(req.RedirectURI)}, Script: true})
+}
+
+func keysOf(v url.Values) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range v {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// originOf is a redirect URI as a source of a Content-Security-Policy.
+func originOf(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return ""
+	}
+	if u.Scheme == "https" || u.Scheme == "http" {
+		return u.Scheme + "://" + u.Host
+	}
+	return u.Scheme + ":"
+}
+
+// session returns the login session of the browser; nil if there is none.
+func (p people) session(r *http.Request) (*accounts.Session, accounts.User, error) {
+	c, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil, accounts.User{}, nil
+	}
+	s, u, err := p.sessions.Find(r.Context(), c.Value)
+	if errors.Is(err, accounts.ErrNoSession) {
+		return nil, accounts.User{}, nil
+	}
+	if err != nil {
+		return nil, accounts.User{}, err
+	}
+	return &s, u, nil
+}
+
+func (p people) setCookie(w http.ResponseWriter, name, value, path string, age time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: p.base + path, MaxAge: int(age / time.Second),
+		HttpOnly: true, Secure: p.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// authorize is RFC 6749 section 3.1.
+func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	if r.Method == http.MethodPost { // OpenID Connect Core 1.0 section 3.1.2.1
+		if err := p.forms.parse(w, r); err != nil {
+			return err
+		}
+		query = r.PostForm
+	}
+	req, err := p.authority.ParseAuthorize(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	recordOf(r).clientID = req.Client.ID
+	session, user, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	step, err := p.authority.Next(r.Context(), req, session)
+	if err != nil {
+		return err
+	}
+	switch step {
+	case authz.StepLogin:
+		return p.showLogin(w, r, req, loginForm{Then: authorizePath + "?" + req.AfterLogin().Encode(), Username: req.LoginHint}, http.StatusOK)
+	case authz.StepConsent:
+		return p.showConsent(w, r, req, *session, user)
+	}
+	return p.finish(w, r, req, *session)
+}
+
+const authorizePath = authz.PathAuthorize
+
+// finish sends the person back with a code.
+func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session) error {
+	code, err := p.authority.IssueCode(r.Context(), req, session)
+	if err != nil {
+		return err
+	}
+	p.answer(w, r, req, url.Values{"code": {code}})
+	return nil
+}
+
+type loginForm struct {
+	Client, Then, Username, Problem string
+}
+
+func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, form loginForm, status int) error {
+	locale := ""
+	var targets []string
+	if req != nil {
+		form.Client, locale, targets = req.Client.Name, req.Locale, []string{originOf(req.RedirectURI)}
+	}
+	p.show(w, r, locale, pages.Page{Name: "login", Title: "sign in", Status: status, Data: form, FormTargets: targets})
+	return nil
+}
+
+// destination is where a person goes after signing in: to an authorization
+// request, or to their account. Nothing else: whoever could choose would have a
+// redirector with a sign-in page in front of it.
+func (p people) destination(r *http.Request, then string) (path string, req *authz.AuthorizeRequest, err error) {
+	query, is := strings.CutPrefix(then, authorizePath+"?")
+	if !is {
+		return authz.PathAccount, nil, nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", nil, protocol.Refuse(protocol.InvalidRequest, "The request is not well-formed.")
+	}
+	if req, err = p.authority.ParseAuthorize(r.Context(), values); err != nil {
+		return "", nil, err
+	}
+	return authorizePath + "?" + values.Encode(), req, nil
+}
+
+// loginPage is GET /login: for one's own account.
+func (p people) loginPage(w http.ResponseWriter, r *http.Request) error {
+	return p.showLogin(w, r, nil, loginForm{}, http.StatusOK)
+}
+
+// login is POST /login.
+func (p people) login(w http.ResponseWriter, r *http.Request) error {
+	if err := p.forms.parse(w, r); err != nil {
+		return err
+	}
+	form := loginForm{Then: r.PostForm.Get("then"), Username: r.PostForm.Get("username")}
+	path, req, err := p.destination(r, form.Then)
+	if err != nil {
+		return err
+	}
+	visitor := accounts.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
+	if c, err := r.Cookie(deviceCookie); err == nil {
+		visitor.Device = c.Value
+	}
+	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
+	var tooMany *accounts.TooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		recordOf(r).errorCode, recordOf(r).err = "too_many_attempts", err
+		w.Header().Set("Retry-After", strconv.Itoa(int(tooMany.RetryAfter/time.Second)))
+		form.Problem = "too many"
+		return p.showLogin(w, r, req, form, http.StatusTooManyRequests)
+	case errors.Is(err, accounts.ErrWrong):
+		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
+		form.Problem = "wrong"
+		return p.showLogin(w, r, req, form, http.StatusUnprocessableEntity)
+	case err != nil:
+		return err
+	}
+	// The session of whoever was signed in here before ends: a browser has one.
+	if old, _, err := p.session(r); err == nil && old != nil {
+		err := p.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.Actor("user:"+old.UserID))
+		if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+			return err
+		}
+	}
+	p.setCookie(w, sessionCookie, in.Secret, "/", 0)
+	p.setCookie(w, deviceCookie, in.Device, authz.PathLogin, 365*24*time.Hour)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", p.base+path)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// scopeTexts says in words what scopes mean.
+func scopeTexts(text pages.Text, scopes []string) []string {
+	var texts []string
+	for _, scope := range scopes {
+		if apis.IsStandard(scope) {
+			texts = append(texts, text.T("scope "+scope))
+		} else {
+			texts = append(texts, text.T("scope other")+" “"+scope+"”")
+		}
+	}
+	return texts
+}
+
+func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session, user accounts.User) error {
+	u, err := url.Parse(req.RedirectURI)
+	if err != nil {
+		return err
+	}
+	host := u.Host
+	if host == "" {
+		host = u.Scheme
+	}
+	p.show(w, r, req.Locale, pages.Page{
+		Name: "consent", Title: "consent", FormTargets: []string{originOf(req.RedirectURI)},
+		Data: struct {
+			Client, Host, Username, Request, Session string
+			Scopes                                   []string
+		}{req.Client.Name, host, user.Username, req.Query.Encode(), session.ID, scopeTexts(p.text(r, req.Locale), req.Scopes)},
+	})
+	return nil
+}
+
+// consent is POST /consent. The request comes back as it was asked and is
+// judged anew: whoever edits it asks for something else, in their own name.
+func (p people) consent(w http.ResponseWriter, r *http.Request) error {
+	if err := p.forms.parse(w, r); err != nil {
+		return err
+	}
+	query, err := url.ParseQuery(r.PostForm.Get("request"))
+	if err != nil {
+		return protocol.Refuse(protocol.InvalidRequest, "The request is not well-formed.")
+	}
+	req, err := p.authority.ParseAuthorize(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	recordOf(r).clientID = req.Client.ID
+	session, _, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if session == nil || session.ID != r.PostForm.Get("session") {
+		// Signed out meanwhile, or someone else signed in here: it was not they
+		// who saw the page.
+		return accounts.ErrNoSession
+	}
+	step, err := p.authority.Next(r.Context(), req, session)
+	if err != nil {
+		return err
+	}
+	switch {
+	case step == authz.StepLogin:
+		return accounts.ErrNoSession
+	case r.PostForm.Get("decision") != "allow":
+		return authz.Denied(req)
+	}
+	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
+		return err
+	}
+	return p.finish(w, r, req, *session)
+}
+
+// logoutPage is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
+// It asks: anyone can lead a browser here.
+func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	req, err := p.authority.ParseLogout(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	session, user, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if session == nil {
+		return p.leave(w, r, req)
+	}
+	if req.SessionID == session.ID {
+		// Whoever holds an ID token of this very session is a client of it.
+		return p.endSession(w, r, *session, req)
+	}
+	p.showLogout(w, r, user.Username, query.Encode(), req)
+	return nil
+}
+
+func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
+	var targets []string
+	if req.Return != "" {
+		targets = []string{originOf(req.Return)}
+	}
+	title := "sign out"
+	if username == "" {
+		title = "signed out"
+	}
+	p.show(w, r, r.URL.Query().Get("ui_locales"), pages.Page{
+		Name: "logout", Title: title, FormTargets: targets, Data: struct{ Username, Request string }{username, request},
+	})
+}
+
+// logout is POST /logout: from the page, or from a client (section 2 allows it).
+func (p people) logout(w http.ResponseWriter, r *http.Request) error {
+	if err := p.forms.parse(w, r); err != nil {
+		return err
+	}
+	query := r.PostForm
+	if r.PostForm.Has("request") {
+		var err error
+		if query, err = url.ParseQuery(r.PostForm.Get("request")); err != nil {
+			return protocol.Refuse(protocol.InvalidRequest, "The request is not well-formed.")
+		}
+	}
+	req, err := p.authority.ParseLogout(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	session, user, err := p.session(r)
+	switch {
+	case err != nil:
+		return err
+	case session == nil:
+		return p.leave(w, r, req)
+	case r.PostForm.Get("decision") == "out" || req.SessionID == session.ID:
+		return p.endSession(w, r, *session, req)
+	case r.PostForm.Get("decision") == "stay":
+		w.Header().Set("Location", p.base+authz.PathAccount)
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	p.showLogout(w, r, user.Username, query.Encode(), req)
+	return nil
+}
+
+func (p people) endSession(w http.ResponseWriter, r *http.Request, session accounts.Session, req authz.LogoutRequest) error {
+	err := p.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
+	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+		return err
+	}
+	return p.leave(w, r, req)
+}
+
+// leave sends a person who is signed out away, or says so.
+func (p people) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
+	p.setCookie(w, sessionCookie, "", "/", -time.Second)
+	if req.Return == "" {
+		p.showLogout(w, r, "", "", req)
+		return nil
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", req.Return)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// owner wraps what is for whoever is signed in.
+func (p people) owner(h func(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error) page {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		session, user, err := p.session(r)
+		if err != nil {
+			return err
+		}
+		if session == nil {
+			w.Header().Set("Location", p.base+authz.PathLogin)
+			w.WriteHeader(http.StatusSeeOther)
+			return nil
+		}
+		if r.Method == http.MethodPost {
+			if err := p.forms.parse(w, r); err != nil {
+				return err
+			}
+		}
+		return h(w, r, *session, user)
+	}
+}
+
+// account is GET /account.
+func (p people) account(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+	return p.showAccount(w, r, session, user, "", http.StatusOK)
+}
+
+func (p people) showAccount(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, notice string, status int) error {
+	ctx := r.Context()
+	sessions, err := p.sessions.Of(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	consents, err := p.authority.Connected(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	type browser struct {
+		ID, Browser, Since, Address string
+		Here                        bool
+	}
+	type app struct {
+		ID, Name string
+		Scopes   []string
+	}
+	var data struct {
+		Username, Email, Notice string
+		Sessions                []browser
+		Apps                    []app
+	}
+	text := p.text(r, "")
+	data.Username, data.Email, data.Notice = user.Username, user.Email, notice
+	for _, s := range sessions {
+		data.Sessions = append(data.Sessions, browser{s.ID, browserOf(s.UserAgent), s.CreatedAt.Format("2006-01-02 15:04 MST"), s.Address, s.ID == session.ID})
+	}
+	for _, c := range consents {
+		data.Apps = append(data.Apps, app{c.ClientID, c.Name, scopeTexts(text, c.Scopes)})
+	}
+	p.show(w, r, "", pages.Page{Name: "account", Title: "account", Status: status, Data: data})
+	return nil
+}
+
+// browserOf shortens a User-Agent to what a person knows their browser by.
+func browserOf(userAgent string) string {
+	system := ""
+	for _, s := range []string{"Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"} {
+		if strings.Contains(userAgent, s) {
+			system = " · " + s
+			break
+		}
+	}
+	for _, b := range [][2]string{{"Edg/", "Edge"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
+		if strings.Contains(userAgent, b[0]) {
+			return b[1] + system
+		}
+	}
+	return strings.TrimPrefix(userAgent[:min(len(userAgent), 40)]+system, " · ")
+}
+
+func (p people) back(w http.ResponseWriter) error {
+	w.Header().Set("Location", p.base+authz.PathAccount)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// endOther is POST /account/sessions: one of the user's own, whoever asks.
+func (p people) endOther(w http.ResponseWriter, r *http.Request, _ accounts.Session, user accounts.User) error {
+	err := p.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", audit.Actor("user:"+user.ID))
+	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+		return err
+	}
+	return p.back(w)
+}
+
+// disconnect is POST /account/apps.
+func (p people) disconnect(w http.ResponseWriter, r *http.Request, _ accounts.Session, user accounts.User) error {
+	if err := p.authority.Consents.TakeBack(r.Context(), user.ID, r.PostForm.Get("client")); err != nil {
+		return err
+	}
+	return p.back(w)
+}
+
+// changePassword is POST /account/password.
+func (p people) changePassword(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+	ctx := r.Context()
+	visitor := accounts.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
+	_, forgive, err := p.signIn.Check(ctx, user.Username, r.PostForm.Get("current"), visitor)
+	var tooMany *accounts.TooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		w.Header().Set("Retry-After", strconv.Itoa(int(tooMany.RetryAfter/time.Second)))
+		return p.showAccount(w, r, session, user, "too many", http.StatusTooManyRequests)
+	case errors.Is(err, accounts.ErrWrong):
+		return p.showAccount(w, r, session, user, "wrong", http.StatusUnprocessableEntity)
+	case err != nil:
+		return err
+	}
+	err = p.authority.Users.SetPassword(ctx, user, r.PostForm.Get("new"), "changed in the account", audit.Actor("user:"+user.ID))
+	if errors.Is(err, accounts.ErrInvalid) {
+		return p.showAccount(w, r, session, user, "password refused", http.StatusUnprocessableEntity)
+	}
+	if err != nil {
+		return err
+	}
+	if err := forgive(ctx); err != nil {
+		return err
+	}
+	// All sessions ended with the old password; this browser gets a new one.
+	in, err := p.signIn.Do(ctx, user.Username, r.PostForm.Get("new"), visitor)
+	if err != nil {
+		return err
+	}
+	p.setCookie(w, sessionCookie, in.Secret, "/", 0)
+	found, user, err := p.sessions.Find(ctx, in.Secret)
+	if err != nil {
+		return err
+	}
+	return p.showAccount(w, r, found, user, "password changed", http.StatusOK)
+}
+
+// userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
+// or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
+func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
+	token, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "" {
+		if err := o.forms.parse(w, r); err != nil {
+			return bearer(err)
+		}
+		if r.PostForm.Has("access_token") {
+			if is {
+				return bearer(protocol.Refuse(protocol.InvalidRequest, "The access token comes in two ways (RFC 6750 section 2)."))
+			}
+			token, is = r.PostForm.Get("access_token"), true
+		}
+	}
+	if !is || token == "" {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="ingam"`)
+		e := protocol.Refuse(protocol.InvalidToken, "There is no access token.")
+		return bearer(e)
+	}
+	claims, client, err := o.authority.UserInfo(r.Context(), token)
+	recordOf(r).clientID = client
+	if err != nil {
+		return bearer(err)
+	}
+	writeJSON(w, http.StatusOK, claims)
+	return nil
+}
+
+// bearerError asks for a bearer token instead of a client's credentials.
+type bearerError struct{ error }
+
+func (e bearerError) Unwrap() error { return e.error }
+
+func bearer(err error) error { return bearerError{err} }
