@@ -70,6 +70,10 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 		}
 	}
 	client, err := a.Directory.Client(ctx, query.Get("client_id"))
+	if err == nil && (client.Disabled || query.Has("redirect_uri") && !client.Redirects(query.Get("redirect_uri"))) {
+		// A no is never a stale one.
+		client, err = a.Directory.Stored(ctx, client.ID)
+	}
 	if errors.Is(err, clients.ErrNotFound) || err == nil && client.Disabled {
 		return nil, refuse(protocol.InvalidClient, "The application that sent you here is not known, or was disabled.")
 	}

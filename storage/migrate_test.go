@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -31,7 +32,7 @@ func TestAnEmptyDatabaseHasNoSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}}, status); diff != "" {
+		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}}, status); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
 		// Looking has made no table.
@@ -168,22 +169,29 @@ func checkMigrated(t *testing.T, url string, start time.Time) {
 	}
 }
 
-// secondMigration is the schema of a newer binary, whose second migration is
+// nextMigration is the schema of a newer binary, whose second migration is
 // the statements.
-func secondMigration(t *testing.T, e storagetest.Engine, statements string) fs.FS {
+func nextMigration(t *testing.T, e storagetest.Engine, statements string) (files fs.FS, version int64) {
 	t.Helper()
 	now, err := migrations.FS(string(e.Kind))
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := fs.ReadFile(now, "00001_start.sql")
+	names, err := fs.Glob(now, "*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fstest.MapFS{
-		"00001_start.sql":  {Data: first},
-		"00002_second.sql": {Data: []byte("-- +goose Up\n" + statements)},
+	all := fstest.MapFS{}
+	for _, name := range names {
+		b, err := fs.ReadFile(now, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = &fstest.MapFile{Data: b}
 	}
+	version = int64(len(names) + 1)
+	all[fmt.Sprintf("%05d_next.sql", version)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + statements)}
+	return all, version
 }
 
 func TestOlderAndNewerSchemas(t *testing.T) {
@@ -192,8 +200,8 @@ func TestOlderAndNewerSchemas(t *testing.T) {
 		ctx := t.Context()
 		url := e.NewURL(t)
 		older := storagetest.Open(t, url)
-		newer := open(t, url, storage.Built(storage.Options{}, secondMigration(t, e,
-			"CREATE TABLE extra (id INTEGER);\nALTER TABLE clients ADD COLUMN extra INTEGER;\n")))
+		files, latest := nextMigration(t, e, "CREATE TABLE extra (id INTEGER);\nALTER TABLE clients ADD COLUMN extra INTEGER;\n")
+		newer := open(t, url, storage.Built(storage.Options{}, files))
 		check := func(s *storage.Store, want error) {
 			t.Helper()
 			if err := s.CheckSchema(ctx); !errors.Is(err, want) {
@@ -235,11 +243,11 @@ func TestOlderAndNewerSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(status) != 2 || status[1].Version != 2 || status[1].Name != "" || status[1].AppliedAt.IsZero() {
+		if last := status[len(status)-1]; last.Version != latest || last.Name != "" || last.AppliedAt.IsZero() {
 			t.Errorf("the older binary sees %+v", status)
 		}
 
-		if _, err := storage.Pool(newer).ExecContext(ctx, "UPDATE server SET oldest_schema = 2"); err != nil {
+		if _, err := storage.Pool(newer).ExecContext(ctx, fmt.Sprint("UPDATE server SET oldest_schema = ", latest)); err != nil {
 			t.Fatal(err)
 		}
 		check(newer, nil)
@@ -252,7 +260,8 @@ func TestAMigrationThatFailsCanBeRepaired(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		url := e.NewURL(t)
-		broken := open(t, url, storage.Built(storage.Options{}, secondMigration(t, e, "CREATE TABLE clients (id INTEGER);\n")))
+		files, _ := nextMigration(t, e, "CREATE TABLE clients (id INTEGER);\n")
+		broken := open(t, url, storage.Built(storage.Options{}, files))
 		err := broken.Migrate(t.Context())
 		var fault *storage.Fault
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), "exists") {
@@ -261,7 +270,8 @@ func TestAMigrationThatFailsCanBeRepaired(t *testing.T) {
 		if err := broken.CheckSchema(t.Context()); !errors.Is(err, storage.ErrSchemaOlder) {
 			t.Fatal(err)
 		}
-		whole := open(t, url, storage.Built(storage.Options{}, secondMigration(t, e, "CREATE TABLE extra (id INTEGER);\n")))
+		files, _ = nextMigration(t, e, "CREATE TABLE extra (id INTEGER);\n")
+		whole := open(t, url, storage.Built(storage.Options{}, files))
 		if err := whole.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}

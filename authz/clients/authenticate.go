@@ -48,7 +48,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		// of a client that was enabled, a moment ago: a no is never a stale
 		// one. (Whoever has failed too often already waits for the copy, and
 		// costs no SQL.)
-		c, err = a.directory.stored(ctx, offered.id)
+		c, err = a.directory.Stored(ctx, offered.id)
 	}
 	// One answer for unknown, disabled, wrong secret and wrong method: which
 	// client ids exist is nobody's business. The reason is logged.

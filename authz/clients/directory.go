@@ -62,7 +62,7 @@ func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
 		return nil, ErrNotFound
 	}
 	if d.fresh == nil || !d.fresh() {
-		return d.stored(ctx, id)
+		return d.Stored(ctx, id)
 	}
 	if c, ok := d.copies.GetIfPresent(id); ok {
 		return c, nil
@@ -82,8 +82,8 @@ func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
 	return &c, nil
 }
 
-// stored returns the client as it is in the database at this moment.
-func (d *Directory) stored(ctx context.Context, id string) (*Client, error) {
+// Stored returns the client as it is in the database at this moment.
+func (d *Directory) Stored(ctx context.Context, id string) (*Client, error) {
 	c, err := d.store.Client(ctx, id)
 	if err != nil {
 		return nil, err

@@ -49,6 +49,9 @@ func grantType(r fosite.Requester) string { return r.GetRequestForm().Get("grant
 // for, or what a user allowed it.
 type Allowance struct {
 	Audiences, Scopes []string
+	// All is whether a request that names no audience gets all of them: the user
+	// was asked for each. Otherwise it gets the first, the client's default.
+	All bool
 }
 
 // Rules say what of an allowance a request gets.
@@ -103,8 +106,8 @@ func ttlOf(a apis.API, otherwise time.Duration) time.Duration {
 var TargetParameters = []string{"resource", "audience"}
 
 // targets returns the APIs that the request names by `resource` (RFC 8707
-// section 2) or `audience`; if it names none, the first that is allowed; if
-// there is none, none.
+// section 2) or `audience`; if it names none, the first that is allowed, or
+// all; if there is none, none.
 func (c *Rules) targets(ctx context.Context, allowed Allowance, parameters map[string][]string) ([]apis.API, error) {
 	// One answer whether there is no such API or it is none of the client's:
 	// which APIs exist is not for every client to find out.
@@ -123,7 +126,11 @@ func (c *Rules) targets(ctx context.Context, allowed Allowance, parameters map[s
 			}
 		}
 	}
-	if len(asked) == 0 && len(allowed.Audiences) > 0 {
+	switch {
+	case len(asked) > 0 || len(allowed.Audiences) == 0:
+	case allowed.All:
+		asked = allowed.Audiences
+	default:
 		asked = allowed.Audiences[:1]
 	}
 	var targets []apis.API
@@ -188,7 +195,7 @@ func (clientCredentials) CanSkipClientAuth(context.Context, fosite.AccessRequest
 func (c clientCredentials) HandleTokenEndpointRequest(ctx context.Context, r fosite.AccessRequester) error {
 	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
 	own := slices.DeleteFunc(slices.Clone(client.Scopes), apis.IsStandard)
-	d, err := c.rules.Decide(ctx, Allowance{client.Audiences, own}, session.Targets, session.Scope)
+	d, err := c.rules.Decide(ctx, Allowance{Audiences: client.Audiences, Scopes: own}, session.Targets, session.Scope)
 	if err != nil {
 		return err
 	}

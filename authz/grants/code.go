@@ -87,9 +87,7 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	if !h.Now().Before(code.ExpiresAt) {
 		return errCode("expired")
 	}
-	// What was allowed is for all of the audiences; the first token is for those
-	// that this request names.
-	d, err := h.Rules.Decide(ctx, Allowance{code.Audiences, code.Scopes}, session.Targets, "")
+	d, err := h.Rules.Decide(ctx, Allowance{code.Audiences, code.Scopes, true}, session.Targets, "")
 	if err != nil {
 		return err
 	}

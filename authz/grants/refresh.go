@@ -61,7 +61,7 @@ func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.
 		return err
 	}
 	// Less than was granted may be asked for, never more (section 6).
-	d, err := h.Rules.Decide(ctx, Allowance{g.Audiences, g.Scopes}, session.Targets, session.Scope)
+	d, err := h.Rules.Decide(ctx, Allowance{g.Audiences, g.Scopes, true}, session.Targets, session.Scope)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Recorder struct {
 	mu         sync.Mutex
 	statements []string
 	fail       func(statement string) error
+	failAfter  func(statement string) error
 }
 
 // FailWith lets fail be asked about each of these statements from now on, and
@@ -34,6 +35,23 @@ func (r *Recorder) Take() []string {
 	taken := slices.Clone(r.statements)
 	r.statements = nil
 	return taken
+}
+
+// FailAfter is FailWith for statements that have run: their answer is lost.
+func (r *Recorder) FailAfter(fail func(statement string) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failAfter = fail
+}
+
+// ran is asked when a statement has run.
+func (r *Recorder) ran(ctx context.Context, statement string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failAfter == nil || !r.notes(ctx) {
+		return nil
+	}
+	return r.failAfter(statement)
 }
 
 func (r *Recorder) notes(ctx context.Context) bool { return r.Of == nil || r.Of(ctx) }
@@ -77,7 +95,11 @@ func (c recordingConn) ExecContext(ctx context.Context, q string, args []driver.
 	if err := c.r.note(ctx, q); err != nil {
 		return nil, err
 	}
-	return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
+	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
+	if err == nil {
+		err = c.r.ran(ctx, q)
+	}
+	return result, err
 }
 
 func (c recordingConn) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
