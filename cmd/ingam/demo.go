@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
@@ -27,6 +29,8 @@ const demoFolder = "ingam-demo"
 const (
 	demoAudience = "https://api.demo.example"
 	demoClient   = "demo-client"
+	demoApp      = "demo-app"
+	demoUser     = "demo"
 
 	demoActor audit.Actor = "demo"
 )
@@ -63,20 +67,75 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var secret string
+	var made demoThings
 	return serve(cmd.Context(), &demo, cfg, serveOptions{
 		prepare: func(ctx context.Context, store *storage.Store) (err error) {
-			secret, err = prepareDemo(ctx, &demo, store)
+			made, err = prepareDemo(ctx, &demo, store, cfg.Issuer.String())
 			return err
 		},
-		listening: func(string) { demo.showDemo(cfg.Issuer.String(), secret) },
+		listening: func(string) { demo.showDemo(cfg.Issuer.String(), made) },
+		beside:    demoPage(cfg.Issuer.String()),
 	})
 }
 
-// prepareDemo makes the demonstration's API and client where they are missing,
-// and returns the client's secret: the database does not know it, so it is kept
-// beside it.
-func prepareDemo(ctx context.Context, t *terminal, store *storage.Store) (secret string, err error) {
+// demoThings are what the demonstration's database does not know.
+type demoThings struct{ secret, password string }
+
+// prepareDemo makes the demonstration's API, clients and user where they are
+// missing. The database does not know secrets, so they are kept beside it.
+func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, issuer string) (made demoThings, err error) {
+	catalog := apis.NewCatalog(store, t.now, nil)
+	directory := clients.NewDirectory(store, catalog, t.now, nil)
+	if made.secret, err = prepareDemoClient(ctx, t, store); err != nil {
+		return made, err
+	}
+	// The addresses are this issuer's, which may be another one than last time.
+	err = directory.Delete(ctx, demoApp, "made anew", demoActor)
+	if err != nil && !errors.Is(err, clients.ErrNotFound) {
+		return made, err
+	}
+	_, _, err = directory.Create(ctx, clients.Client{
+		ID: demoApp, Name: "Demo app", Grants: []string{clients.AuthorizationCode, clients.RefreshToken},
+		RedirectURIs: []string{issuer + demoPath}, PostLogoutRedirectURIs: []string{issuer + demoPath},
+		Scopes:    []string{apis.OpenID, apis.Profile, apis.Email, "read"},
+		Audiences: []string{demoAudience}, Auth: clients.None,
+	}, "", demoActor)
+	if err != nil {
+		return made, err
+	}
+	made.password, err = prepareDemoUser(ctx, t, store)
+	return made, err
+}
+
+// prepareDemoUser makes someone who can sign in, and returns the password.
+func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (password string, err error) {
+	passwords, err := accounts.NewPasswords()
+	if err != nil {
+		return "", err
+	}
+	users := accounts.NewDirectory(store, passwords, t.now)
+	kept := filepath.Join(demoFolder, "user-password")
+	user, err := users.ByName(ctx, demoUser)
+	if err == nil {
+		if b, err := os.ReadFile(kept); err == nil {
+			return strings.TrimSpace(string(b)), nil
+		}
+		err = users.Delete(ctx, user.ID, "its password was lost", demoActor)
+	}
+	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return "", err
+	}
+	password = rand.Text()[:12]
+	_, err = users.Create(ctx, accounts.User{
+		Username: demoUser, Email: "demo@example.com", Roles: []string{"reader"}, Claims: map[string]any{"name": "Demo Person"},
+	}, password, demoActor)
+	if err != nil {
+		return "", err
+	}
+	return password, os.WriteFile(kept, []byte(password+"\n"), 0o600)
+}
+
+func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store) (secret string, err error) {
 	catalog := apis.NewCatalog(store, t.now, nil)
 	directory := clients.NewDirectory(store, catalog, t.now, nil)
 	_, err = catalog.Create(ctx, apis.API{Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"}}, demoActor)
@@ -107,7 +166,8 @@ func prepareDemo(ctx context.Context, t *terminal, store *storage.Store) (secret
 	return secret, os.WriteFile(kept, []byte(secret+"\n"), 0o600)
 }
 
-func (t *terminal) showDemo(issuer, secret string) {
+func (t *terminal) showDemo(issuer string, made demoThings) {
+	secret := made.secret
 	get := fmt.Sprintf("curl -s -u %s:%s -d grant_type=client_credentials %s", demoClient, secret, issuer+authz.PathToken)
 	fmt.Fprintf(t.stdout, `
 This is a DEMONSTRATION of Ingam, and not for real use: its keys, its database and
@@ -125,9 +185,16 @@ Get one and check it against the published keys, as a resource server does:
 
   %s | %s token verify --issuer %s --audience %s
 
+Sign in as a person does, and see the tokens decoded, at
+
+  %s
+
+  user name  %s
+  password   %s
+
 Stop with Ctrl-C.
 
-`, demoFolder, issuer, issuer+authz.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience)
+`, demoFolder, issuer, issuer+authz.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience, issuer+demoPath, demoUser, made.password)
 }
 
 // self is how this binary was called, to be called again by a shell.

@@ -60,6 +60,8 @@ type serveOptions struct {
 	prepare func(ctx context.Context, store *storage.Store) error
 	// listening is called once the server accepts connections.
 	listening func(address string)
+	// beside are handlers of addresses that are not the server's.
+	beside map[string]http.Handler
 	// wrap is put around the database's driver, to count or to fail.
 	wrap func(driver.Connector) driver.Connector
 }
@@ -141,6 +143,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	})
 	if err != nil {
 		return err
+	}
+	if len(opts.beside) > 0 {
+		mux := http.NewServeMux()
+		mux.Handle("/", handler)
+		for pattern, h := range opts.beside {
+			mux.Handle(pattern, h)
+		}
+		handler = mux
 	}
 	server := &http.Server{
 		Handler:           handler,
