@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/zitadel/oidc/v3/pkg/client/rp"
+	zitadel "github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/oauth2"
 )
 
@@ -313,5 +315,54 @@ func TestUserInfoIsForWhomTheTokenSays(t *testing.T) {
 	d.must("user", "disable", "minji")
 	if got := get(set.Access); got.status != http.StatusUnauthorized {
 		t.Errorf("of a disabled user: %d %s", got.status, got.body)
+	}
+}
+
+func TestAnotherIndependentOpenIDClientGoesAllTheWay(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("web", "--auth", "client_secret_post", "--post-logout-redirect-uri", "https://app.test/bye")
+	user := d.user("minji", "--claims", `{"name": "Kim Minji"}`)
+	ctx := t.Context()
+	client, err := rp.NewRelyingPartyOIDC(ctx, d.issuer, a.id, a.secret, callback, []string{"openid", "profile", "email", "read"},
+		rp.WithHTTPClient(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.person()
+	response := p.signIn("minji", rp.AuthURL("the state", client, rp.WithCodeChallenge(a.challenge())))
+	tokens, err := rp.CodeExchange[*zitadel.IDTokenClaims](ctx, response.Get("code"), client, rp.WithCodeVerifier(a.verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tokens.IDTokenClaims.Subject != user.ID || tokens.RefreshToken == "" {
+		t.Errorf("%+v", tokens.IDTokenClaims)
+	}
+	info, err := rp.Userinfo[*zitadel.UserInfo](ctx, tokens.AccessToken, tokens.TokenType, user.ID, client)
+	if err != nil || info.Name != "Kim Minji" || info.Email != "minji@test.example" {
+		t.Errorf("%v %+v", err, info)
+	}
+	a.form = true
+	next, err := rp.RefreshTokens[*zitadel.IDTokenClaims](ctx, client, tokens.RefreshToken, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.RefreshToken == tokens.RefreshToken || next.IDTokenClaims.Subject != user.ID {
+		t.Errorf("%v %+v", err, next)
+	}
+	// It posts the hint itself, without the person's cookies: that ends nothing.
+	to, err := rp.EndSession(ctx, client, next.IDToken, "https://app.test/bye", "the state", "", nil)
+	if err != nil || to == nil || to.String() != "https://app.test/bye?state=the+state" {
+		t.Errorf("%v %v", err, to)
+	}
+	if sc := p.get("/account"); sc.status != http.StatusOK {
+		t.Errorf("the person was signed out from afar: %d", sc.status)
+	}
+	if err := rp.RevokeToken(ctx, client, next.RefreshToken, "refresh_token"); err != nil {
+		t.Error(err)
+	}
+	if got := a.refresh(s, next.RefreshToken); got.status != http.StatusBadRequest {
+		t.Errorf("a revoked grant refreshes: %d", got.status)
 	}
 }

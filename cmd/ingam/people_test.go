@@ -167,6 +167,8 @@ const callback = "https://app.test/cb"
 type app struct {
 	id, secret string
 	verifier   string
+	// form is whether the secret goes in the form.
+	form bool
 }
 
 // webClient registers one, with everything that it could want.
@@ -185,7 +187,7 @@ func (d *deployment) webClient(id string, extra ...string) app {
 	}
 	var created clientJSON
 	d.mustJSON(&created, append(args, extra...)...)
-	return app{id, created.ClientSecret, rand.Text() + rand.Text()}
+	return app{id: id, secret: created.ClientSecret, verifier: rand.Text() + rand.Text()}
 }
 
 const goodPassword = "correct horse battery staple"
@@ -244,8 +246,11 @@ type tokenSet struct {
 }
 
 func (a app) post(s *server, form url.Values) answer {
-	if a.secret == "" {
+	if a.secret == "" || a.form {
 		form.Set("client_id", a.id)
+		if a.form {
+			form.Set("client_secret", a.secret)
+		}
 		return s.post("/oauth2/token", "", "", form)
 	}
 	return s.post("/oauth2/token", a.id, a.secret, form)

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start()
+		a := d.webClient("app")
+		d.user("minji")
+		d.user("disabled")
+		d.must("user", "disable", "disabled")
+		p := s.person()
+		page := p.get(a.request())
+		try := func(user, password string) screen {
+			t.Helper()
+			sc := page.submit("username", user, "password", password)
+			// What the person typed, and the request, come back.
+			sc.body = strings.ReplaceAll(sc.body, `value="`+user+`"`, `value="USER"`)
+			for _, field := range []string{"X-Request-Id", "Date"} {
+				sc.header.Del(field)
+			}
+			return sc
+		}
+		want := try("minji", "not the one, 4711")
+		if want.status != http.StatusUnprocessableEntity || !strings.Contains(want.body, "not right") || len(want.header.Values("Set-Cookie")) != 0 {
+			t.Fatalf("%d %s", want.status, want.body)
+		}
+		for what, got := range map[string]screen{
+			"an unknown user": try("nobody", "not the one, 4711"), "a disabled user": try("disabled", goodPassword),
+			"a disabled user with a wrong password": try("disabled", "not the one, 4711"), "a name that cannot be": try("a b", "not the one, 4711"),
+			"no password": try("minji", ""), "a long password": try("minji", strings.Repeat("x", 5000)),
+		} {
+			if got.status != want.status || got.body != want.body && what != "a name that cannot be" || len(got.header) != len(want.header) {
+				t.Errorf("%s: %d %v\n%s", what, got.status, got.header, got.body)
+			}
+		}
+		if log := s.log.String(); strings.Contains(log, "not the one, 4711") || strings.Contains(log, goodPassword) {
+			t.Error("the log holds a password")
+		}
+		if sc := page.submit("username", " MINJI", "password", goodPassword); sc.status != http.StatusSeeOther {
+			t.Errorf("the name as people type it: %d %s", sc.status, sc.body)
+		}
+	})
+}
+
+func TestGuessingIsThrottledOverAllServersAndLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		settings := []string{"INGAM_THROTTLE_SIGN_IN_FAILURES=3", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1"}
+		first, second := d.start(settings...), d.startAt(freeAddress(t), settings...)
+		d.user("minji")
+		d.user("junho")
+		try := func(s *server, p *person, user, password, from string) int {
+			t.Helper()
+			r, err := http.NewRequest(http.MethodPost, s.url+"/login", strings.NewReader(url.Values{"username": {user}, "password": {password}}.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("X-Forwarded-For", from)
+			sc := p.do(r)
+			if (sc.status == http.StatusTooManyRequests) != (sc.header.Get("Retry-After") != "") {
+				t.Errorf("%d with Retry-After %q", sc.status, sc.header.Get("Retry-After"))
+			}
+			return sc.status
+		}
+		want := func(what string, got, want int) {
+			t.Helper()
+			if got != want {
+				t.Errorf("%s: %d, not %d", what, got, want)
+			}
+		}
+		const wrong, in, tooMany = http.StatusUnprocessableEntity, http.StatusSeeOther, http.StatusTooManyRequests
+		known, stranger := first.person(), first.person()
+		want("the owner", try(first, known, "minji", goodPassword, "192.0.2.1"), in)
+		for i, s := range []*server{first, second, first} {
+			want("a failure", try(s, stranger, "minji", "wrong "+string(rune('a'+i)), "192.0.2.9"), wrong)
+		}
+		for _, s := range []*server{first, second} {
+			want("one too many", try(s, stranger, "minji", "wrong", "192.0.2.9"), tooMany)
+			want("the right one, after too many", try(s, stranger, "minji", goodPassword, "192.0.2.9"), tooMany)
+		}
+		want("an unknown user", try(first, stranger, "nobody", "wrong", "192.0.2.9"), wrong)
+		want("another user from there", try(first, first.person(), "junho", goodPassword, "192.0.2.9"), in)
+		want("the owner from elsewhere", try(first, first.person(), "minji", goodPassword, "192.0.2.1"), in)
+		// From everywhere, so that the account itself is throttled.
+		for i := range 40 {
+			try(first, first.person(), "minji", "wrong", "198.51.100."+string(rune('0'+i%10))+string(rune('0'+i/10)))
+		}
+		want("a stranger from anywhere", try(second, first.person(), "minji", goodPassword, "203.0.113.1"), tooMany)
+		want("the owner, in the browser that is known", try(second, known, "minji", goodPassword, "203.0.113.2"), in)
+		for range 3 {
+			want("whoever has the browser", try(first, known, "minji", "wrong", "203.0.113.2"), wrong)
+		}
+		want("whoever has the browser, once more", try(second, known, "minji", "wrong", "203.0.113.2"), tooMany)
+	})
+}
+
+func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
+	d.user("minji")
+	d.user("junho")
+	p := s.person()
+	cookie := func(sc screen, name string) string {
+		t.Helper()
+		for _, c := range sc.header.Values("Set-Cookie") {
+			if value, is := strings.CutPrefix(c, name+"="); is {
+				if !strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Lax") || strings.Contains(c, "Domain") {
+					t.Errorf("a cookie is set as %s", c)
+				}
+				value, _, _ = strings.Cut(value, ";")
+				return value
+			}
+		}
+		t.Fatalf("no cookie %s: %v", name, sc.header)
+		return ""
+	}
+	signIn := func(user string) string {
+		t.Helper()
+		return cookie(p.get("/login").submit("username", user, "password", goodPassword), "ingam_session")
+	}
+	first := signIn("minji")
+	second := signIn("minji")
+	if first == second {
+		t.Error("the session is the same after signing in again")
+	}
+	use := func(value string) screen {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, s.url+"/account", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.AddCookie(&http.Cookie{Name: "ingam_session", Value: value})
+		return s.person().do(r)
+	}
+	if sc := use(first); sc.status != http.StatusSeeOther {
+		t.Errorf("the former session is alive: %d", sc.status)
+	}
+	if sc := use(second); sc.status != http.StatusOK || strings.Contains(sc.body, second) {
+		t.Errorf("%d %s", sc.status, sc.body)
+	}
+	for _, made := range []string{"", "x", first + second, "' OR 1=1 --"} {
+		if sc := use(made); sc.status != http.StatusSeeOther {
+			t.Errorf("a session of %q: %d", made, sc.status)
+		}
+	}
+
+	// Another browser, ended from the account; of another user it cannot be.
+	elsewhere := s.person()
+	elsewhere.get("/login").submit("username", "minji", "password", goodPassword)
+	junho := s.person()
+	junho.get("/login").submit("username", "junho", "password", goodPassword)
+	var sessions []sessionJSON
+	if d.mustJSON(&sessions, "session", "list", "--user", "minji"); len(sessions) != 2 {
+		t.Fatalf("%+v", sessions)
+	}
+	junho.post(s.url+"/account/sessions", url.Values{"id": {sessions[0].ID}})
+	if sc := elsewhere.get("/account"); sc.status != http.StatusOK {
+		t.Errorf("somebody else ended the session: %d", sc.status)
+	}
+	for _, session := range sessions {
+		if !strings.Contains(p.get("/account").body, session.ID) {
+			continue // this browser's own cannot be ended there
+		}
+		p.post(s.url+"/account/sessions", url.Values{"id": {session.ID}})
+	}
+	if sc := elsewhere.get("/account"); sc.status != http.StatusSeeOther {
+		t.Errorf("the session is alive: %d", sc.status)
+	}
+
+	// A new password ends all others.
+	p.signIn("minji", a.request())
+	elsewhere.get("/login").submit("username", "minji", "password", goodPassword)
+	sc := p.post(s.url+"/account/password", url.Values{"current": {"wrong"}, "new": {"another good one"}})
+	if sc.status != http.StatusUnprocessableEntity {
+		t.Errorf("a wrong password changes it: %d", sc.status)
+	}
+	if sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {"short"}}); sc.status != http.StatusUnprocessableEntity {
+		t.Errorf("a short password is taken: %d", sc.status)
+	}
+	if sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {"another good one"}}); sc.status != http.StatusOK || !strings.Contains(sc.body, "is changed") {
+		t.Errorf("%d %s", sc.status, sc.body)
+	}
+	if sc := p.get("/account"); sc.status != http.StatusOK {
+		t.Errorf("the browser in which it was changed is signed out: %d", sc.status)
+	}
+	if sc := elsewhere.get("/account"); sc.status != http.StatusSeeOther {
+		t.Errorf("another browser is signed in with the old password: %d", sc.status)
+	}
+}
+
+func TestPagesOfOtherSitesActForNobody(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
+	d.user("minji")
+	d.user("junho")
+	p := s.person()
+	set := a.tokens(s, p, "minji")
+	consent := p.get(a.request("prompt", "consent"))
+	before := d.state()
+	for _, path := range []string{"/login", "/consent", "/logout", "/account/sessions", "/account/apps", "/account/password"} {
+		for field, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"} {
+			form := url.Values{"decision": {"out"}, "client": {"app"}, "username": {"junho"}, "password": {goodPassword}, "current": {goodPassword}, "new": {"another good one"}}
+			if path == "/consent" {
+				form = *consent.form
+				form.Set("decision", "allow")
+			}
+			r, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(form.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set(field, value)
+			if sc := p.do(r); sc.status != http.StatusForbidden || len(sc.header.Values("Set-Cookie")) != 0 {
+				t.Errorf("%s with %s: %d", path, field, sc.status)
+			}
+		}
+	}
+	// Hidden fields that were edited.
+	for what, sc := range map[string]screen{
+		"another session": consent.submit("decision", "allow", "session", "x"), "another address": consent.submit("decision", "allow", "request", strings.Replace(consent.form.Get("request"), "app.test", "evil.test", 1)),
+		"no request": consent.submit("decision", "allow", "request", ""), "rubbish": consent.submit("decision", "allow", "request", "%zz"),
+		"a destination elsewhere": s.person().get(a.request()).submit("username", "nobody", "password", "x", "then", "https://evil.test/"),
+	} {
+		if sc.to != "" || sc.status < 400 || sc.status > 499 {
+			t.Errorf("%s: %d to %s", what, sc.status, sc.to)
+		}
+	}
+	if after := d.state(); after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+	// Wherever one is sent after signing in, it is here.
+	for _, then := range []string{"https://evil.test/", "//evil.test/", `/\evil.test`, "/oauth2/authorize", "javascript:alert(1)", "/account/../evil"} {
+		q := s.person()
+		if sc := q.get("/login").submit("username", "junho", "password", goodPassword, "then", then); sc.to != "/account" {
+			t.Errorf("then=%s leads to %s", then, sc.to)
+		}
+	}
+	// Two people, one browser: what one saw the other does not allow.
+	page := p.get(a.request("prompt", "consent", "scope", "openid email"))
+	p.get("/login").submit("username", "junho", "password", goodPassword)
+	if sc := page.submit("decision", "allow"); sc.status != http.StatusForbidden {
+		t.Errorf("somebody else's consent: %d %s", sc.status, sc.to)
+	}
+
+	// Sign-out leads only to addresses of the client that asks.
+	for what, c := range map[string]struct {
+		query url.Values
+		to    string
+	}{
+		"nothing":              {nil, ""},
+		"an address":           {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://app.test/bye"}, "state": {"s"}}, "https://app.test/bye?state=s"},
+		"an address elsewhere": {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://evil.test"}}, "refused"},
+		"nobody's address":     {url.Values{"post_logout_redirect_uri": {"https://app.test/bye"}}, "refused"},
+		"a redirect URI":       {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {callback}}, "refused"},
+		"a hint of another":    {url.Values{"client_id": {"other"}, "id_token_hint": {set.ID}}, "refused"},
+		"a forged hint":        {url.Values{"id_token_hint": {tamper(set.ID)}}, "refused"},
+	} {
+		q := s.person()
+		q.get("/login").submit("username", "junho", "password", goodPassword)
+		sc := q.get("/logout?" + c.query.Encode())
+		if c.to == "refused" {
+			if sc.status != http.StatusBadRequest || q.get("/account").status != http.StatusOK {
+				t.Errorf("%s: %d", what, sc.status)
+			}
+			continue
+		}
+		if sc = sc.submit("decision", "out"); sc.to != c.to || q.get("/account").status != http.StatusSeeOther {
+			t.Errorf("%s: %d to %s", what, sc.status, sc.to)
+		}
+	}
+	// An ID token of this very session needs no question.
+	p.get("/login").submit("username", "minji", "password", goodPassword)
+	set = a.tokens(s, p, "minji")
+	if sc := p.get("/logout?" + url.Values{"id_token_hint": {set.ID}, "post_logout_redirect_uri": {"https://app.test/bye"}}.Encode()); sc.to != "https://app.test/bye" {
+		t.Errorf("%d %s", sc.status, sc.body)
+	}
+	if got := a.refresh(s, set.Refresh); got.status != http.StatusBadRequest {
+		t.Errorf("the grant outlives the session: %d", got.status)
+	}
+}
