@@ -252,7 +252,13 @@ func (s *Store) SaveConsent(ctx context.Context, c accounts.Consent, ev audit.Ev
 		if set.Error != nil || set.RowsAffected == 1 {
 			return set.Error
 		}
-		err := tx.Create(&row).Error
+		// MySQL reports a row set to what it was as not affected.
+		var n int64
+		err := tx.Model(&consentRow{}).Where("user_id = ? AND client_id = ?", row.UserID, row.ClientID).Count(&n).Error
+		if err != nil || n > 0 {
+			return err
+		}
+		err = tx.Create(&row).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return errAgain
 		}

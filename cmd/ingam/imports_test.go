@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/tokens", "keys"},
 	"authz":               {"authz/audit", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/grants", "authz/revocation", "authz/tokens"},
 	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/grants", "keys", "migrations"},
-	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/clients", "authz/revocation", "keys", "migrations", "storage"},
+	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/grants", "keys", "migrations", "storage"},
 	"web":                 {"authz", "authz/audit", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/grants", "web/pages"},
 	"web/pages":           {},
 }

@@ -3,9 +3,11 @@ package storagetest
 import (
 	"context"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
@@ -29,7 +31,25 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"ChangeKeys": func() error {
 			return s.ChangeKeys(ctx, keys.Change{At: noon, Insert: []keys.Record{newKey("x", keys.Tokens, 1)}})
 		},
-		"Purge": func() error { _, err := s.Purge(ctx, noon, 10, noon); return err },
+		"CreateUser":      func() error { return s.CreateUser(ctx, accounts.User{ID: "x", Username: "x"}, ev) },
+		"SetUserDisabled": func() error { return s.SetUserDisabled(ctx, "x", true, ev) },
+		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", ev) },
+		"CutUser":         func() error { return s.CutUser(ctx, "x", ev) },
+		"DeleteUser":      func() error { return s.DeleteUser(ctx, "x", ev) },
+		"BeginSession": func() error {
+			return s.BeginSession(ctx, accounts.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
+		},
+		"TouchSession":   func() error { return s.TouchSession(ctx, "x", noon, noon) },
+		"EndSession":     func() error { return s.EndSession(ctx, "x", "x", ev) },
+		"SaveConsent":    func() error { return s.SaveConsent(ctx, accounts.Consent{UserID: "x", ClientID: "a"}, ev) },
+		"DeleteConsent":  func() error { return s.DeleteConsent(ctx, "x", "a", ev) },
+		"CountGuesses":   func() error { _, err := s.CountGuesses(ctx, []string{"x"}, noon, noon); return err },
+		"UncountGuesses": func() error { return s.UncountGuesses(ctx, []string{"x"}) },
+		"SaveCode":       func() error { return s.SaveCode(ctx, hash("x"), grants.Code{ClientID: "a"}) },
+		"RedeemCode":     func() error { return s.RedeemCode(ctx, hash("x"), noon, grants.Grant{ID: "x"}) },
+		"RotateGrant":    func() error { return s.RotateGrant(ctx, "x", 1, grants.Refresh{}, noon) },
+		"RevokeGrant":    func() error { return s.RevokeGrant(ctx, "x", ev) },
+		"Purge":          func() error { _, err := s.Purge(ctx, noon, 10, noon); return err },
 	} {
 		calls[name] = call
 	}
@@ -48,6 +68,13 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"ChangesAfter":    func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
 		"ServerEpoch":     func() error { _, err := s.ServerEpoch(ctx); return err },
 		"Standing":        func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
+		"Users":           func() error { _, err := s.Users(ctx); return err },
+		"Sessions":        func() error { _, err := s.Sessions(ctx, "x", noon); return err },
+		"KnownDevice":     func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
+		"Consent":         func() error { _, err := s.Consent(ctx, "x", "a"); return err },
+		"Consents":        func() error { _, err := s.Consents(ctx, "x"); return err },
+		"Grants":          func() error { _, err := s.Grants(ctx, grants.Query{UserID: "x"}, noon); return err },
+		"StandingOfGrant": func() error { _, err := s.Standing(ctx, revocation.Question{GrantID: "x"}); return err },
 		"Clock":           func() error { _, err := s.Clock(ctx); return err },
 		"SigningKeys":     func() error { _, err := s.SigningKeys(ctx); return err },
 		"MigrationStatus": func() error { _, err := s.MigrationStatus(ctx); return err },

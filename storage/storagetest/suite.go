@@ -29,6 +29,8 @@ func Run(t *testing.T, e Engine) {
 		{"APIs", apiTests},
 		{"clients", clientTests},
 		{"secrets", secretTests},
+		{"people", peopleTests},
+		{"grants", grantTests},
 		{"cuts", cutTests},
 		{"standing", standingTests},
 		{"keys", keyTests},

@@ -1,0 +1,355 @@
+package storagetest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/storage"
+)
+
+func hash(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+// user stores a user.
+func (d *databaseTest) user(id string) accounts.User {
+	d.Helper()
+	u := accounts.User{
+		ID: id, Username: "name of " + id, Email: id + "@example.com", Roles: []string{"admin"}, Claims: map[string]any{"name": "김민지"},
+		Password: "$argon2id$…", CreatedAt: noon,
+	}
+	d.must(d.s.CreateUser(d.ctx, u, event(audit.UserCreated, id)))
+	return u
+}
+
+// session begins a login session of a user.
+func (d *databaseTest) session(user, id string) accounts.Session {
+	d.Helper()
+	s := accounts.Session{
+		ID: id, UserID: user, AuthenticatedAt: noon, Methods: []string{"pwd"}, CreatedAt: noon, SeenAt: noon,
+		IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(24 * time.Hour), Address: "192.0.2.1", UserAgent: "a browser",
+	}
+	d.must(d.s.BeginSession(d.ctx, s, hash(id), hash("device of "+id), event(audit.SessionBegun, id)))
+	return s
+}
+
+// code stores a code of a session for a client.
+func (d *databaseTest) code(session, client, code string) grants.Code {
+	d.Helper()
+	c := grants.Code{
+		ClientID: client, RedirectURI: "https://app.test/cb", SessionID: session, Scopes: []string{"openid", "read"}, Audiences: []string{"x"},
+		Nonce: "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"pwd"}, ExpiresAt: noon.Add(time.Minute),
+	}
+	d.must(d.s.SaveCode(d.ctx, hash(code), c))
+	return c
+}
+
+// grantOf is what a stored code becomes.
+func (d *databaseTest) grantOf(code, id string) grants.Grant {
+	d.Helper()
+	c, err := d.other.Code(d.ctx, hash(code))
+	d.must(err)
+	return grants.Grant{
+		ID: id, ClientID: c.ClientID, UserID: c.UserID, SessionID: c.SessionID, Scopes: c.Scopes, Audiences: c.Audiences,
+		AuthenticatedAt: c.AuthenticatedAt, Methods: c.Methods, UserEpoch: c.UserEpoch, ClientEpoch: c.ClientEpoch, ServerEpoch: c.ServerEpoch,
+		CreatedAt: noon, ExpiresAt: noon.Add(30 * 24 * time.Hour),
+		Refresh: grants.Refresh{Generation: 1, IssuedAt: noon, ExpiresAt: noon.Add(7 * 24 * time.Hour), KeyID: "k", Version: 1},
+	}
+}
+
+// grant makes one from scratch.
+func (d *databaseTest) grant(id string) grants.Grant {
+	d.Helper()
+	d.client("client of " + id)
+	d.user("user of " + id)
+	d.session("user of "+id, "session of "+id)
+	d.code("session of "+id, "client of "+id, "code of "+id)
+	g := d.grantOf("code of "+id, id)
+	d.must(d.s.RedeemCode(d.ctx, hash("code of "+id), noon, g))
+	return g
+}
+
+func (d *databaseTest) stands(id string, want bool) {
+	d.Helper()
+	g, err := d.other.Grant(d.ctx, id)
+	d.must(err)
+	d.equal(g.Stands, want)
+	st, err := d.other.Standing(d.ctx, revocation.Question{ClientID: g.ClientID, GrantID: id})
+	d.must(err)
+	d.equal(st.GrantStands, want)
+	// What does not stand is not rotated either, by the statement itself.
+	err = d.other.RotateGrant(d.ctx, id, g.Refresh.Generation, g.Refresh, noon)
+	if want {
+		d.must(err)
+	} else if !errors.Is(err, grants.ErrNotFound) {
+		d.Fatalf("rotated: %v", err)
+	}
+}
+
+var peopleTests = []test{
+	{"a user comes back as it went in", func(d *databaseTest) {
+		u := d.user("u")
+		for _, read := range []func() (accounts.User, error){
+			func() (accounts.User, error) { return d.other.User(d.ctx, "u") },
+			func() (accounts.User, error) { return d.other.UserByName(d.ctx, "name of u") },
+		} {
+			got, err := read()
+			d.must(err)
+			u.Epoch, u.CreatedAt = 1, stored(noon)
+			d.equal(got, u)
+		}
+		list, err := d.s.Users(d.ctx)
+		d.must(err)
+		d.equal(list, []accounts.User{u})
+	}},
+	{"user names are compared byte by byte, and one of two at once is stored", func(d *databaseTest) {
+		for i, name := range alike {
+			d.must(d.s.CreateUser(d.ctx, accounts.User{ID: fmt.Sprint(i), Username: name}, event(audit.UserCreated, "")))
+		}
+		for i, name := range alike {
+			u, err := d.s.UserByName(d.ctx, name)
+			d.must(err)
+			d.equal(u.ID, fmt.Sprint(i))
+		}
+		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
+			return s.CreateUser(d.ctx, accounts.User{ID: fmt.Sprint("at once ", i), Username: "the same"}, event(audit.UserCreated, ""))
+		}), accounts.ErrExists)
+		for _, s := range notText {
+			d.refuses(accounts.ErrNotFound, func() error { _, err := d.s.UserByName(d.ctx, s); return err })
+			d.refuses(accounts.ErrNotFound, func() error { _, err := d.s.User(d.ctx, s); return err })
+		}
+	}},
+	{"each change of a user is one change, and none of none", func(d *databaseTest) {
+		d.user("u")
+		ev := event(audit.UserDisabled, "u")
+		d.changes(changes.User, "u", ev, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, ev) })
+		d.refuses(nil, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, ev) })
+		d.changes(changes.User, "u", ev, func() error { return d.s.SetPassword(d.ctx, "u", "new", ev) })
+		d.changes(changes.User, "u", ev, func() error { return d.s.CutUser(d.ctx, "u", ev) })
+		u, err := d.s.User(d.ctx, "u")
+		d.must(err)
+		d.equal([]any{u.Disabled, u.Password, u.Epoch}, []any{true, "new", d.number()})
+		d.changes(changes.User, "u", ev, func() error { return d.s.DeleteUser(d.ctx, "u", ev) })
+		for _, f := range []func() error{
+			func() error { return d.s.SetUserDisabled(d.ctx, "u", true, ev) }, func() error { return d.s.SetPassword(d.ctx, "u", "x", ev) },
+			func() error { return d.s.CutUser(d.ctx, "u", ev) }, func() error { return d.s.DeleteUser(d.ctx, "u", ev) },
+		} {
+			d.refuses(accounts.ErrNotFound, f)
+		}
+	}},
+	{"a session stands until it ends, expires or is cut", func(d *databaseTest) {
+		ev := event(audit.SessionEnded, "")
+		for i, c := range []struct {
+			do  func(user, session string)
+			now time.Time
+		}{
+			{func(u, s string) { d.must(d.s.EndSession(d.ctx, u, s, ev)) }, noon},
+			{func(u, _ string) { d.must(d.s.CutUser(d.ctx, u, ev)) }, noon},
+			{func(u, _ string) { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)) }, noon},
+			{func(string, string) { d.must(d.s.CutEverything(d.ctx, ev)) }, noon},
+			{func(u, _ string) { d.must(d.s.DeleteUser(d.ctx, u, ev)) }, noon},
+			{func(string, string) {}, noon.Add(time.Hour)},
+			{func(_, s string) { d.must(d.s.TouchSession(d.ctx, s, noon, noon.Add(48*time.Hour))) }, noon.Add(24 * time.Hour)},
+		} {
+			u, s := fmt.Sprint("u", i), fmt.Sprint("s", i)
+			d.user(u)
+			want := d.session(u, s)
+			got, user, err := d.other.SessionBySecret(d.ctx, hash(s), noon.Add(time.Hour-time.Second))
+			d.must(err)
+			d.equal([]string{got.ID, got.UserID, user.ID, got.UserAgent}, []string{s, u, u, want.UserAgent})
+			list, err := d.other.Sessions(d.ctx, u, noon)
+			d.must(err)
+			d.equal(len(list), 1)
+			c.do(u, s)
+			if _, _, err := d.other.SessionBySecret(d.ctx, hash(s), c.now); !errors.Is(err, accounts.ErrNoSession) {
+				d.Errorf("%d: %v", i, err)
+			}
+			if list, err := d.other.Sessions(d.ctx, u, c.now); err != nil || len(list) != 0 {
+				d.Errorf("%d: %v %v", i, list, err)
+			}
+			// And no code comes of it.
+			d.client(fmt.Sprint("c", i))
+			if c.now.Equal(noon) {
+				err := d.s.SaveCode(d.ctx, hash("x"), grants.Code{ClientID: fmt.Sprint("c", i), SessionID: s, ExpiresAt: noon.Add(time.Minute)})
+				if !errors.Is(err, grants.ErrNotFound) {
+					d.Errorf("%d: %v", i, err)
+				}
+			}
+		}
+		d.refuses(accounts.ErrNoSession, func() error { return d.s.EndSession(d.ctx, "u5", "s6", ev) })
+		d.refuses(accounts.ErrNotFound, func() error {
+			return d.s.BeginSession(d.ctx, accounts.Session{ID: "x", UserID: "nobody"}, hash("x"), hash("x"), ev)
+		})
+		known, err := d.s.KnownDevice(d.ctx, "u5", hash("device of s5"))
+		d.must(err)
+		other, err := d.s.KnownDevice(d.ctx, "u6", hash("device of s5"))
+		d.must(err)
+		d.equal([]bool{known, other}, []bool{true, false})
+	}},
+	{"a consent is replaced, and ends its grants when it is taken back", func(d *databaseTest) {
+		g := d.grant("g")
+		for _, scopes := range [][]string{{"a"}, {"a", "b"}} {
+			d.must(d.s.SaveConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: scopes, GrantedAt: noon}, event(audit.ConsentGiven, "")))
+			c, err := d.other.Consent(d.ctx, g.UserID, g.ClientID)
+			d.must(err)
+			d.equal(c.Scopes, scopes)
+		}
+		for _, err := range d.atOnce(8, func(i int, s *storage.Store) error {
+			return s.SaveConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: "another", GrantedAt: noon}, event(audit.ConsentGiven, ""))
+		}) {
+			d.must(err)
+		}
+		all, err := d.s.Consents(d.ctx, g.UserID)
+		d.must(err)
+		d.equal(len(all), 2)
+		d.stands("g", true)
+		d.must(d.s.DeleteConsent(d.ctx, g.UserID, g.ClientID, event(audit.ConsentTaken, "")))
+		d.stands("g", false)
+		none, err := d.s.Consent(d.ctx, g.UserID, g.ClientID)
+		d.must(err)
+		d.equal(none.GrantedAt.IsZero(), true)
+	}},
+	{"guesses are counted within their window, whoever counts", func(d *databaseTest) {
+		for _, err := range d.atOnce(20, func(i int, s *storage.Store) error {
+			_, err := s.CountGuesses(d.ctx, []string{"a", "b"}, noon, noon.Add(-time.Minute))
+			return err
+		}) {
+			d.must(err)
+		}
+		count := func(now time.Time, want int64) {
+			d.Helper()
+			tallies, err := d.s.CountGuesses(d.ctx, []string{"a"}, now, now.Add(-time.Minute))
+			d.must(err)
+			d.equal(tallies[0].N, want)
+		}
+		count(noon.Add(59*time.Second), 21)
+		d.must(d.other.UncountGuesses(d.ctx, []string{"a", "b", "c"}))
+		count(noon.Add(59*time.Second), 21)
+		count(noon.Add(time.Minute), 1)
+		count(noon.Add(61*time.Second), 2)
+	}},
+}
+
+var grantTests = []test{
+	{"a code comes back as it went in, with the epochs as they were", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		want := d.code("s", "c", "x")
+		got, err := d.other.Code(d.ctx, hash("x"))
+		d.must(err)
+		want.UserID, want.ClientEpoch, want.UserEpoch, want.AuthenticatedAt, want.ExpiresAt = "u", 1, 2, stored(noon), stored(want.ExpiresAt)
+		d.equal(got, want)
+		if _, err := d.s.Code(d.ctx, hash("y")); !errors.Is(err, grants.ErrNotFound) {
+			d.Fatal(err)
+		}
+	}},
+	{"of many redemptions at once one succeeds", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		d.code("s", "c", "x")
+		g := d.grantOf("x", "")
+		d.oneWins(d.atOnce(16, func(i int, s *storage.Store) error {
+			mine := g
+			mine.ID = fmt.Sprint("grant ", i)
+			return s.RedeemCode(d.ctx, hash("x"), noon, mine)
+		}), grants.ErrNotFound)
+		list, err := d.s.Grants(d.ctx, grants.Query{UserID: "u"}, noon)
+		d.must(err)
+		d.equal(len(list), 1)
+		c, err := d.s.Code(d.ctx, hash("x"))
+		d.must(err)
+		d.equal([]any{c.GrantID, c.UsedAt.IsZero()}, []any{list[0].ID, false})
+	}},
+	{"a code that has expired or was cut is not redeemed", func(d *databaseTest) {
+		ev := event(audit.UserCut, "")
+		for i, cut := range []func(user, client, session string) time.Time{
+			func(_, _, _ string) time.Time { return noon.Add(time.Minute) },
+			func(u, _, _ string) time.Time { d.must(d.s.CutUser(d.ctx, u, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.CutClient(d.ctx, c, ev)); return noon },
+			func(_, _, _ string) time.Time { d.must(d.s.CutEverything(d.ctx, ev)); return noon },
+			func(u, _, s string) time.Time { d.must(d.s.EndSession(d.ctx, u, s, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, ev)); return noon },
+		} {
+			u, c, s, x := fmt.Sprint("u", i), fmt.Sprint("c", i), fmt.Sprint("s", i), fmt.Sprint("x", i)
+			d.client(c)
+			d.user(u)
+			d.session(u, s)
+			d.code(s, c, x)
+			g := d.grantOf(x, "g")
+			if err := d.other.RedeemCode(d.ctx, hash(x), cut(u, c, s), g); !errors.Is(err, grants.ErrNotFound) {
+				d.Errorf("%d: %v", i, err)
+			}
+		}
+	}},
+	{"a grant stands until it, its owners or its session are cut", func(d *databaseTest) {
+		ev := event(audit.GrantCut, "")
+		for i, cut := range []func(g grants.Grant){
+			func(g grants.Grant) { d.must(d.s.RevokeGrant(d.ctx, g.ID, ev)) },
+			func(g grants.Grant) { d.must(d.s.CutUser(d.ctx, g.UserID, ev)) },
+			func(g grants.Grant) { d.must(d.s.CutClient(d.ctx, g.ClientID, ev)) },
+			func(grants.Grant) { d.must(d.s.CutEverything(d.ctx, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },
+			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, ev)) },
+		} {
+			g := d.grant(fmt.Sprint("g", i))
+			d.stands(g.ID, true)
+			cut(g)
+			d.stands(g.ID, false)
+		}
+		d.refuses(nil, func() error { return d.s.RevokeGrant(d.ctx, "g0", ev) })
+		d.refuses(grants.ErrNotFound, func() error { return d.s.RevokeGrant(d.ctx, "nothing", ev) })
+	}},
+	{"of many rotations at once one succeeds, and only from its generation", func(d *databaseTest) {
+		g := d.grant("g")
+		next := g.Refresh
+		next.Generation = 2
+		d.oneWins(d.atOnce(16, func(i int, s *storage.Store) error {
+			return s.RotateGrant(d.ctx, "g", 1, next, noon)
+		}), grants.ErrNotFound)
+		got, err := d.other.Grant(d.ctx, "g")
+		d.must(err)
+		next.IssuedAt, next.ExpiresAt = stored(next.IssuedAt), stored(next.ExpiresAt)
+		d.equal(got.Refresh, next)
+		if got.Age < 0 || got.Age > time.Hour {
+			d.Fatalf("it is %s old", got.Age)
+		}
+		for _, now := range []time.Time{g.Refresh.ExpiresAt, g.ExpiresAt} {
+			if err := d.s.RotateGrant(d.ctx, "g", 2, next, now); !errors.Is(err, grants.ErrNotFound) {
+				d.Fatalf("rotated after its end: %v", err)
+			}
+		}
+	}},
+	{"what has expired goes, and what is needed stays", func(d *databaseTest) {
+		g := d.grant("g")
+		_, err := d.s.CountGuesses(d.ctx, []string{"a"}, noon, noon)
+		d.must(err)
+		purged := func(now time.Time, want int) {
+			d.Helper()
+			n, err := d.s.Purge(d.ctx, now, 10, time.Time{})
+			d.must(err)
+			d.equal(n, want)
+		}
+		purged(noon.Add(time.Hour), 0)
+		purged(noon.Add(2*time.Hour), 1)      // the code
+		purged(noon.Add(25*time.Hour), 1)     // the guess
+		purged(noon.Add(29*24*time.Hour), 0)  // the session tells whether the grant stands
+		purged(noon.Add(32*24*time.Hour), 1)  // the grant
+		purged(noon.Add(100*24*time.Hour), 1) // the session
+		if _, err := d.s.Grant(d.ctx, g.ID); !errors.Is(err, grants.ErrNotFound) {
+			d.Fatal(err)
+		}
+	}},
+}
