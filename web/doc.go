@@ -2,7 +2,11 @@
 // comes in, asks package authz, and writes what comes out.
 //
 //	route (below the issuer's path)                     handler        who calls
+//	GET, POST /oauth2/authorize                         people.authorize   browsers, sent by apps
+//	GET, POST /login, POST /consent, GET, POST /logout  people             people
+//	GET  /account, POST /account/…                      people             people
 //	POST /oauth2/token                                  oauth.token        apps
+//	GET, POST /userinfo                                 oauth.userInfo     apps
 //	POST /oauth2/introspect                             oauth.introspect   resource servers
 //	POST /oauth2/revoke                                 oauth.revoke       apps
 //	GET  /.well-known/jwks.json                         jwks               resource servers

@@ -5,10 +5,14 @@
 // decided; then the grants.
 //
 //	POST /oauth2/token → fosite → authenticate the client (package clients)
-//	                            → checks: grant type → client may use it → resource, audience → scope
-//	                            → the grant
-//	                            → accessStrategy: claims → tokens.Issuer
+//	                            → checks: grant type → client may use it
+//	                            → the grant: what is allowed → Rules.Decide → what this token is for
+//	                            → tokens.Issuer signs → Store commits once
 //
-// A new grant is a file with a fosite.TokenEndpointHandler and a line in
+// A Grant is what one user allowed one client in one sign-in, and the family of
+// its refresh tokens: one row. See authorizationCode and refreshToken for how
+// theirs are judged.
+//
+// A new grant type is a file with a fosite.TokenEndpointHandler and a line in
 // Handlers.
 package grants

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +23,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-crypt/crypt/algorithm/argon2"
 
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -40,6 +43,12 @@ func BenchmarkServer(b *testing.B) {
 			b.Run(e.Name, func(b *testing.B) { benchmarkIntrospection(b, binary, e.NewURL(b)) })
 		}
 	})
+	b.Run("Refresh", func(b *testing.B) {
+		for _, e := range storagetest.Engines() {
+			b.Run(e.Name, func(b *testing.B) { benchmarkRefresh(b, binary, e.NewURL(b)) })
+		}
+	})
+	b.Run("SignIn", func(b *testing.B) { benchmarkSignIn(b, binary) })
 	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
 	b.Run("Ready", func(b *testing.B) { benchmarkReady(b, binary) })
 	b.Run("HundredThousandTokens", func(b *testing.B) { benchmarkHundredThousandTokens(b, binary) })
@@ -79,6 +88,78 @@ func benchmarkIntrospection(b *testing.B, binary, database string) {
 		each := one
 		each.texts = texts
 		s.load(b, each)
+	})
+}
+
+// families is how many grants are refreshed.
+const families = 100
+
+// benchmarkRefresh refreshes a hundred grants over and over, each with the token
+// that it got the last time, and counts the rows that are there afterwards.
+func benchmarkRefresh(b *testing.B, binary, database string) {
+	s := newReleased(b, binary, database).start()
+	s.d.user("minji")
+	p := s.person()
+	for _, scope := range []string{"read", "openid read"} {
+		a := s.d.webClient("app-" + strings.ReplaceAll(scope, " ", "-"))
+		// Two connections never refresh the same grant.
+		var chains [connections][]string
+		for i := range families {
+			chains[i%connections] = append(chains[i%connections], a.tokens(s.server, p, "minji", "scope", scope).Refresh)
+		}
+		text := func(token string) string {
+			form := url.Values{"grant_type": {"refresh_token"}, "client_id": {a.id}, "refresh_token": {token}}.Encode()
+			return fmt.Sprintf("POST /oauth2/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", s.address, len(form), form)
+		}
+		b.Run(scope, func(b *testing.B) {
+			wires := s.connect(b)
+			rows := storagetest.Rows(b, s.d.database)
+			refresh := func(n int) {
+				var sending sync.WaitGroup
+				for i, w := range wires {
+					chain := chains[i]
+					sending.Go(func() {
+						for turn := range n/connections + 1 {
+							at := turn % len(chain)
+							body, err := w.exchange(text(chain[at]), request{status: http.StatusOK, body: `{"access_token":"ey`})
+							var set tokenSet
+							if err == nil {
+								err = json.Unmarshal([]byte(body), &set)
+							}
+							if err != nil {
+								b.Error(err)
+								return
+							}
+							chain[at] = set.Refresh
+						}
+					})
+				}
+				sending.Wait()
+			}
+			s.measure(b, refresh)
+			b.ReportMetric(float64(storagetest.Rows(b, s.d.database)-rows), "rows-added")
+		})
+	}
+}
+
+// benchmarkSignIn checks a password and begins a login session.
+func benchmarkSignIn(b *testing.B, binary string) {
+	s := newReleased(b, binary, "").start()
+	s.d.user("minji")
+	form := url.Values{"username": {"minji"}, "password": {goodPassword}}.Encode()
+	ask := request{status: http.StatusSeeOther, text: fmt.Sprintf(
+		"POST /login HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", s.address, len(form), form)}
+	b.Run("password", func(b *testing.B) { s.load(b, ask) })
+	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(19*1024), argon2.WithT(2), argon2.WithP(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("argon2id-alone", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := hasher.Hash(goodPassword); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 }
 
@@ -324,20 +405,25 @@ func (s *measured) formRequest(path, id, secret string, form url.Values) request
 // load sends b.N requests, pausing now and then to sign, so that whatever else
 // the machine does meanwhile slows both down alike, and reports what one cost.
 func (s *measured) load(b *testing.B, r request) {
-	const rounds = 10
-	sign := signer(b)
 	wires := s.connect(b)
 	warming, r := r.split(connections)
 	s.send(b, wires, warming, connections)
+	s.measure(b, func(n int) {
+		var now request
+		now, r = r.split(n)
+		s.send(b, wires, now, n)
+	})
+}
 
+// measure is load for whatever sends n requests.
+func (s *measured) measure(b *testing.B, send func(n int)) {
+	const rounds = 10
+	sign := signer(b)
 	var signatures []time.Duration
 	before := s.cpu()
 	b.ResetTimer()
 	for round := range rounds {
-		n := b.N*(round+1)/rounds - b.N*round/rounds
-		var now request
-		now, r = r.split(n)
-		s.send(b, wires, now, n)
+		send(b.N*(round+1)/rounds - b.N*round/rounds)
 		b.StopTimer()
 		for range 20 {
 			began := time.Now()
@@ -372,7 +458,7 @@ func (s *measured) send(b *testing.B, wires []*wire, r request, n int) {
 				if r.texts != nil {
 					text = r.texts[i]
 				}
-				if err := w.exchange(text, r); err != nil {
+				if _, err := w.exchange(text, r); err != nil {
 					b.Error(err)
 					return
 				}
@@ -409,15 +495,15 @@ func (s *measured) connect(b *testing.B) []*wire {
 
 // exchange reads no more of an answer than is needed to see where it ends, and
 // that it is the right one.
-func (w *wire) exchange(text string, want request) error {
+func (w *wire) exchange(text string, want request) (string, error) {
 	if _, err := io.WriteString(w, text); err != nil {
-		return err
+		return "", err
 	}
 	status, length := "", 0
 	for {
 		line, err := w.in.ReadSlice('\n')
 		if err != nil {
-			return err
+			return "", err
 		}
 		line = bytes.TrimSuffix(line, []byte("\r\n"))
 		if len(line) == 0 {
@@ -428,19 +514,20 @@ func (w *wire) exchange(text string, want request) error {
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			if length, err = strconv.Atoi(string(value)); err != nil {
-				return err
+				return "", err
 			}
 		}
 	}
-	body, err := w.in.Peek(length)
+	peeked, err := w.in.Peek(length)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if !strings.HasPrefix(status, fmt.Sprintf("HTTP/1.1 %d ", want.status)) || !strings.HasPrefix(string(body), want.body) {
-		return fmt.Errorf("%s: %s", status, body)
+	body := string(peeked)
+	if !strings.HasPrefix(status, fmt.Sprintf("HTTP/1.1 %d ", want.status)) || !strings.HasPrefix(body, want.body) {
+		return "", fmt.Errorf("%s: %s", status, body)
 	}
 	_, err = w.in.Discard(length)
-	return err
+	return body, err
 }
 
 // signer returns what makes one signature of the unit S: RS256 with 2048 bits,

@@ -157,8 +157,8 @@ func openMySQL(u *neturl.URL) (*sql.DB, error) {
 	return sql.Open("mysql", u.User.Username()+":"+password+"@tcp("+u.Host+")"+u.Path)
 }
 
-// Exec runs a statement that no operation of a Store makes.
-func Exec(t testing.TB, url, statement string) {
+// connect opens a database past any Store.
+func connect(t testing.TB, url string) *sql.DB {
 	t.Helper()
 	u, err := neturl.Parse(url)
 	if err != nil {
@@ -172,8 +172,33 @@ func Exec(t testing.TB, url, statement string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+// Exec runs a statement that no operation of a Store makes.
+func Exec(t testing.TB, url, statement string) {
+	t.Helper()
+	db := connect(t, url)
 	defer db.Close()
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Rows counts the rows of all tables that requests could add to.
+func Rows(t testing.TB, url string) (n int) {
+	t.Helper()
+	db := connect(t, url)
+	defer db.Close()
+	for _, table := range []string{
+		"changes", "clients", "client_secrets", "revoked_tokens", "signing_keys", "audit_events",
+		"users", "login_sessions", "consents", "codes", "grants", "guesses",
+	} {
+		var rows int
+		if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		n += rows
+	}
+	return n
 }
