@@ -682,3 +682,20 @@ func TestAKeyThatCannotBeOpenedDoesNotKeepAWithdrawalFromTakingEffect(t *testing
 		}
 	}
 }
+
+func TestAWrongMasterKeySealsNothing(t *testing.T) {
+	t.Parallel()
+	store, c := newStore(t), newClock()
+	right, _ := newMaster(t, "")
+	wrong, _ := newMaster(t, "")
+	k := keys.New(store, right, policy, c.now)
+	must(t, k.Maintain(t.Context()))
+	// The next key signs now, and the one after it is to be made.
+	c.pass(policy.RotateEvery + time.Second)
+	if err := keys.New(store, wrong, policy, c.now).Maintain(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
+		t.Errorf("error %v", err)
+	}
+	must(t, k.Maintain(t.Context()))
+	wantStates(t, k, keys.Retired, keys.Active, keys.Published)
+	sign(t, k, keys.Tokens)
+}

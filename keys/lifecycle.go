@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -84,6 +85,17 @@ func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, err
 	// Sign); a new one that signs at once would be known to nobody.
 	if r.next != nil {
 		return nil, nil
+	}
+	// A master key that does not open what is there must not seal what comes
+	// after it: no other would open both.
+	for _, s := range slices.Backward(r.all) {
+		if s.record.Sealed == nil || k.master == nil {
+			continue
+		}
+		if _, err := k.master.open(ring, s.KID, s.record.Sealed); err != nil {
+			return nil, err
+		}
+		break
 	}
 	c := &Change{Actor: server, Action: ActionCreate}
 	from := now
