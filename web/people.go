@@ -314,12 +314,17 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	if host == "" {
 		host = u.Scheme
 	}
+	another := url.Values{}
+	for name, values := range req.Query {
+		another[name] = values
+	}
+	another.Set("prompt", "select_account")
 	p.show(w, r, req.Locale, pages.Page{
 		Name: "consent", Title: "consent", FormTargets: []string{originOf(req.RedirectURI)},
 		Data: struct {
-			Client, Host, Username, Request, Session string
-			Scopes                                   []string
-		}{req.Client.Name, host, user.Username, req.Query.Encode(), session.ID, scopeTexts(p.text(r, req.Locale), req.Scopes)},
+			Client, Host, Username, Request, Session, Switch string
+			Scopes                                           []string
+		}{req.Client.Name, host, user.Username, req.Query.Encode(), session.ID, p.base + authorizePath + "?" + another.Encode(), scopeTexts(p.text(r, req.Locale), req.Scopes)},
 	})
 	return nil
 }
