@@ -11,11 +11,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
 )
 
 // AuthorizeRequest is an authorization request (RFC 6749 section 4.1.1, OpenID
@@ -93,6 +96,9 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	}
 	fail := func(e *protocol.Error) (*AuthorizeRequest, error) { return nil, &AuthorizeError{req, e} }
 	for name, values := range query {
+		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) || strings.ContainsRune(v, 0) }) {
+			return fail(refuse(protocol.InvalidRequest, "A parameter is not text."))
+		}
 		if len(values) > 1 && !slices.Contains(grants.TargetParameters, name) {
 			return fail(refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name))
 		}
@@ -100,6 +106,9 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	switch query.Get("response_mode") {
 	case "", "query":
 	case "form_post":
+		if !strings.HasPrefix(req.RedirectURI, "http") {
+			return fail(refuse(protocol.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri."))
+		}
 		req.FormPost = true
 	default:
 		return fail(refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post."))
@@ -147,6 +156,9 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	}
 	if hint := query.Get("id_token_hint"); hint != "" {
 		id, err := a.Issuer.ReadHint(ctx, hint)
+		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
+			return nil, err
+		}
 		if err != nil {
 			return fail(refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server."))
 		}
@@ -205,7 +217,7 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 	}
 	consent := slices.Contains(req.prompt, "consent")
 	if !consent && !req.Client.FirstParty {
-		covered, err := a.Consents.Covers(ctx, session.UserID, req.Client.ID, req.Scopes)
+		covered, err := a.Consents.Covers(ctx, session.UserID, req.Client.ID, req.Permissions())
 		if err != nil {
 			return 0, err
 		}
@@ -218,6 +230,22 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 		return StepConsent, nil
 	}
 	return StepDone, nil
+}
+
+// Permissions are what the person is asked to allow: the server's own scopes,
+// and each other scope at each API. ("read" at one API says nothing of another.)
+func (req *AuthorizeRequest) Permissions() []string {
+	var permissions []string
+	for _, scope := range req.Scopes {
+		if apis.IsStandard(scope) {
+			permissions = append(permissions, scope)
+			continue
+		}
+		for _, audience := range req.audiences {
+			permissions = append(permissions, audience+" "+scope)
+		}
+	}
+	return permissions
 }
 
 // AfterLogin is the request as it goes on once the person has signed in for it:
@@ -240,7 +268,7 @@ func (req *AuthorizeRequest) AfterLogin() url.Values {
 
 // Allow remembers that the user of a session allowed what a request asks for.
 func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session accounts.Session) error {
-	return a.Consents.Give(ctx, session.UserID, req.Client.ID, req.Scopes)
+	return a.Consents.Give(ctx, session.UserID, req.Client.ID, req.Permissions())
 }
 
 // IssueCode issues an authorization code for the user of a session. Returns

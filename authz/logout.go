@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
 )
 
 // LogoutRequest is a request to sign out (OpenID Connect RP-Initiated Logout
@@ -34,6 +35,9 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 	id := query.Get("client_id")
 	if hint := query.Get("id_token_hint"); hint != "" {
 		token, err := a.Issuer.ReadHint(ctx, hint)
+		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
+			return req, err
+		}
 		if err != nil || id != "" && id != token.ClientID {
 			return req, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server for this application.")
 		}
@@ -41,7 +45,7 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 	}
 	if id != "" {
 		client, err := a.Directory.Client(ctx, id)
-		if errors.Is(err, clients.ErrNotFound) {
+		if errors.Is(err, clients.ErrNotFound) || err == nil && client.Disabled {
 			return req, protocol.Refuse(protocol.InvalidRequest, "The application that sent you here is not known.")
 		}
 		if err != nil {

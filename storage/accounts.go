@@ -129,8 +129,9 @@ func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event)
 
 // SetUserDisabled implements accounts.UserStore.
 func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error {
-	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, _ changes.Number) *gorm.DB {
-		return tx.Exec("UPDATE users SET disabled = ? WHERE id = ? AND disabled <> ?", disabled, id, disabled)
+	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
+		// A cut as well, so that nothing comes back to life with the user.
+		return tx.Exec("UPDATE users SET disabled = ?, epoch = ? WHERE id = ? AND disabled <> ?", disabled, int64(n), id, disabled)
 	})
 }
 
@@ -268,9 +269,22 @@ func (s *Store) SaveConsent(ctx context.Context, c accounts.Consent, ev audit.Ev
 
 // DeleteConsent implements accounts.ConsentStore.
 func (s *Store) DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error {
-	return s.change(ctx, "delete consent", changes.Grant, client, ev, func(tx *gorm.DB, _ changes.Number) error {
-		if err := tx.Where("user_id = ? AND client_id = ?", user, client).Delete(&consentRow{}).Error; err != nil {
+	const op = "delete consent"
+	if !isText(user) || !isText(client) || len(client) > 255 {
+		return nil // nobody has one with such a client
+	}
+	return s.change(ctx, op, changes.Grant, client, ev, func(tx *gorm.DB, _ changes.Number) error {
+		// Codes first: one that is being redeemed is waited for, and then there is
+		// a grant to revoke.
+		if err := tx.Exec("DELETE FROM codes WHERE user_id = ? AND client_id = ?", user, client).Error; err != nil {
 			return err
+		}
+		deleted := tx.Where("user_id = ? AND client_id = ?", user, client).Delete(&consentRow{})
+		if deleted.Error != nil {
+			return deleted.Error
+		}
+		if deleted.RowsAffected == 0 {
+			return errUnchanged
 		}
 		return tx.Exec("UPDATE grants SET revoked_ms = ?, revoked_why = ? WHERE user_id = ? AND client_id = ? AND revoked_ms IS NULL",
 			ms(ev.At), string(ev.Action), user, client).Error

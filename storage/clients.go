@@ -275,6 +275,10 @@ func (s *Store) DeleteClient(ctx context.Context, id string, ev audit.Event) err
 		if err := tx.Where("client_id = ?", id).Delete(&audienceRow{}).Error; err != nil {
 			return err
 		}
+		// What people allowed it they did not allow whoever gets its id next.
+		if err := tx.Where("client_id = ?", id).Delete(&consentRow{}).Error; err != nil {
+			return err
+		}
 		deleted := tx.Where("id = ?", id).Delete(&clientRow{})
 		if deleted.Error == nil && deleted.RowsAffected == 0 {
 			return refuse(clients.ErrNotFound)

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -55,19 +56,42 @@ func (s *Store) BeginSession(ctx context.Context, n accounts.Session, secret, de
 		return fault(op, err)
 	}
 	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
-		// The epochs are taken from the rows themselves: a cut that commits
-		// before this one ends it, and one that commits after it, too.
+		// Under the epoch that the password was checked under: a new password, or
+		// a cut, that came between leaves nothing to insert.
 		inserted := tx.Exec(`
 			INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, user_epoch, server_epoch,
 			                            created_ms, seen_ms, idle_ms, expires_ms, address, user_agent)
 			SELECT ?, ?, ?, u.id, ?, ?, u.epoch, v.epoch, ?, ?, ?, ?, ?, ?
-			  FROM users AS u, server AS v WHERE u.id = ? AND u.disabled = FALSE AND v.id = 1`,
+			  FROM users AS u, server AS v WHERE u.id = ? AND u.epoch = ? AND u.disabled = FALSE AND v.id = 1`,
 			n.ID, secret[:], device[:], ms(n.AuthenticatedAt), methods,
-			ms(n.CreatedAt), ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt), printable(n.Address), printable(n.UserAgent), n.UserID)
+			ms(n.CreatedAt), ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt), printable(n.Address), printable(n.UserAgent), n.UserID, int64(n.UserEpoch))
 		if inserted.Error == nil && inserted.RowsAffected == 0 {
 			return refuse(accounts.ErrNotFound)
 		}
 		return inserted.Error
+	})
+}
+
+// RenewSession implements accounts.SessionStore.
+func (s *Store) RenewSession(ctx context.Context, n accounts.Session, secret, device [32]byte, ev audit.Event) error {
+	const op = "renew a login session"
+	methods, err := list(n.Methods)
+	if err != nil {
+		return fault(op, err)
+	}
+	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
+		renewed := tx.Exec(`
+			UPDATE login_sessions
+			   SET secret_hash = ?, device_hash = ?, auth_ms = ?, amr = ?, seen_ms = ?, idle_ms = ?, expires_ms = ?, address = ?, user_agent = ?
+			 WHERE id = ? AND user_id = ? AND ended_ms IS NULL AND user_epoch = ?
+			   AND user_epoch >= (SELECT u.epoch FROM users AS u WHERE u.id = login_sessions.user_id AND u.disabled = FALSE)
+			   AND server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`,
+			secret[:], device[:], ms(n.AuthenticatedAt), methods, ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt),
+			printable(n.Address), printable(n.UserAgent), n.ID, n.UserID, int64(n.UserEpoch))
+		if renewed.Error == nil && renewed.RowsAffected == 0 {
+			return refuse(accounts.ErrNoSession)
+		}
+		return renewed.Error
 	})
 }
 
@@ -76,7 +100,7 @@ func printable(s string) string {
 	if !isText(s) {
 		return ""
 	}
-	return s[:min(len(s), 512)]
+	return strings.ToValidUTF8(s[:min(len(s), 512)], "")
 }
 
 // SessionBySecret implements accounts.SessionStore.

@@ -133,10 +133,17 @@ func keysOf(v url.Values) func(func(string) bool) {
 	}
 }
 
+const originCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-+[]"
+
 // originOf is a redirect URI as a source of a Content-Security-Policy.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {
+		return ""
+	}
+	// What registration lets through is fit for a header; still nothing else
+	// goes into one.
+	if strings.ContainsFunc(u.Scheme+u.Host, func(c rune) bool { return !strings.ContainsRune(originCharacters, c) }) {
 		return ""
 	}
 	if u.Scheme == "https" || u.Scheme == "http" {
@@ -262,6 +269,13 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	if c, err := r.Cookie(deviceCookie); err == nil {
 		visitor.Device = c.Value
 	}
+	old, _, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		visitor.Session = old.ID
+	}
 	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
 	var tooMany *accounts.TooManyError
 	switch {
@@ -278,7 +292,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// The session of whoever was signed in here before ends: a browser has one.
-	if old, _, err := p.session(r); err == nil && old != nil {
+	if old != nil && old.UserID != in.User.ID {
 		err := p.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.Actor("user:"+old.UserID))
 		if err != nil && !errors.Is(err, accounts.ErrNoSession) {
 			return err
@@ -292,14 +306,18 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// scopeTexts says in words what scopes mean.
+// scopeTexts says in words what permissions mean.
 func scopeTexts(text pages.Text, scopes []string) []string {
 	var texts []string
-	for _, scope := range scopes {
-		if apis.IsStandard(scope) {
-			texts = append(texts, text.T("scope "+scope))
-		} else {
-			texts = append(texts, text.T("scope other")+" “"+scope+"”")
+	for _, permission := range scopes {
+		audience, scope, at := strings.Cut(permission, " ")
+		switch {
+		case apis.IsStandard(permission):
+			texts = append(texts, text.T("scope "+permission))
+		case at:
+			texts = append(texts, text.T("scope other")+" “"+scope+"” ("+audience+")")
+		default:
+			texts = append(texts, text.T("scope other")+" “"+permission+"”")
 		}
 	}
 	return texts
@@ -324,7 +342,7 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 		Data: struct {
 			Client, Host, Username, Request, Session, Switch string
 			Scopes                                           []string
-		}{req.Client.Name, host, user.Username, req.Query.Encode(), session.ID, p.base + authorizePath + "?" + another.Encode(), scopeTexts(p.text(r, req.Locale), req.Scopes)},
+		}{req.Client.Name, host, user.Username, req.Query.Encode(), session.ID, p.base + authorizePath + "?" + another.Encode(), scopeTexts(p.text(r, req.Locale), req.Permissions())},
 	})
 	return nil
 }
@@ -359,7 +377,10 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case step == authz.StepLogin:
-		return accounts.ErrNoSession
+		// The sign-in has become too old for max_age while the page was shown.
+		w.Header().Set("Location", p.base+authorizePath+"?"+query.Encode())
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
 	case r.PostForm.Get("decision") != "allow":
 		return authz.Denied(req)
 	}
@@ -602,7 +623,8 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 // userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
 // or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
 func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
-	token, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scheme, token, is := strings.Cut(r.Header.Get("Authorization"), " ")
+	is = is && strings.EqualFold(scheme, "Bearer")
 	if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "" {
 		if err := o.forms.parse(w, r); err != nil {
 			return bearer(err)

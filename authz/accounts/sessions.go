@@ -39,9 +39,13 @@ type Session struct {
 // SessionStore keeps login sessions.
 type SessionStore interface {
 	// BeginSession stores a session under the hashes of its two cookies, with
-	// the epochs as they are. Returns ErrNotFound if the user is not there or
-	// is disabled.
+	// the server's epoch as it is. Returns ErrNotFound if the user is not there,
+	// is disabled, or was cut since the session's UserEpoch: then the password
+	// that was checked may not be the one any more.
 	BeginSession(ctx context.Context, s Session, secret, device [32]byte, ev audit.Event) error
+	// RenewSession is BeginSession for a session of the user that stands: it
+	// keeps its id, and what was allowed in it. Returns ErrNoSession.
+	RenewSession(ctx context.Context, s Session, secret, device [32]byte, ev audit.Event) error
 	// SessionBySecret returns the session and its user, if it stands at now;
 	// otherwise ErrNoSession. One statement.
 	SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (Session, User, error)
@@ -93,20 +97,33 @@ func (s *Sessions) idleAt(now, expires time.Time) time.Time {
 	return expires
 }
 
-// begin starts a session of a user and returns its cookie's value.
+// begin starts a session of a user and returns its cookie's value. A session
+// that the user has in this browser is renewed: signing in again for one client
+// ends nothing at the others.
 func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device string) (secret string, err error) {
 	now := s.now()
 	secret = rand.Text() + rand.Text()
 	session := Session{
-		ID: rand.Text(), UserID: u.ID, AuthenticatedAt: now, Methods: []string{"pwd"},
+		ID: rand.Text(), UserID: u.ID, UserEpoch: u.Epoch, AuthenticatedAt: now, Methods: []string{"pwd"},
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(s.life),
 		Address: from.Address, UserAgent: from.UserAgent,
 	}
 	session.IdleAt = s.idleAt(now, session.ExpiresAt)
-	return secret, s.store.BeginSession(ctx, session, sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(device)), audit.Event{
+	ev := audit.Event{
 		At: now, Actor: audit.Actor("user:" + u.ID), Action: audit.SessionBegun, Subject: session.ID,
 		Details: map[string]string{"user": u.ID, "address": from.Address},
-	})
+	}
+	secretHash, deviceHash := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(device))
+	if from.Session != "" {
+		renewed := session
+		renewed.ID, ev.Subject = from.Session, from.Session
+		err := s.store.RenewSession(ctx, renewed, secretHash, deviceHash, ev)
+		if !errors.Is(err, ErrNoSession) {
+			return secret, err
+		}
+		ev.Subject = session.ID
+	}
+	return secret, s.store.BeginSession(ctx, session, secretHash, deviceHash, ev)
 }
 
 // Of returns the sessions of a user that stand, newest first.

@@ -43,6 +43,8 @@ type Visitor struct {
 	Address, UserAgent string
 	// Device is the value of the cookie that outlives sessions; may be empty.
 	Device string
+	// Session is the id of the login session that the browser has; may be empty.
+	Session string
 }
 
 // SignIn is how a person proves who they are.
@@ -112,28 +114,28 @@ func (s *SignIn) Check(ctx context.Context, name, password string, from Visitor)
 		}
 	}
 	account := subject("account", accountOf(u, name))
-	limits := map[string]int64{
-		subject("pair", account, from.Address): s.limit,
-		subject("address", from.Address):       10 * s.limit,
-		account:                                10 * s.limit,
+	// In this order, and no further than the first that refuses: what one
+	// address is refused must neither count against the account nor make rows.
+	counts := []count{
+		{subject("address", from.Address), 10 * s.limit},
+		{subject("pair", account, from.Address), s.limit},
+		{account, 10 * s.limit},
 	}
 	if known {
-		limits = map[string]int64{subject("device", account, from.Device): s.limit}
+		counts = []count{{subject("device", account, from.Device), s.limit}}
 	}
-	subjects := make([]string, 0, len(limits))
-	for name := range limits {
-		subjects = append(subjects, name)
-	}
+	var subjects []string
 	now := s.now()
-	tallies, err := s.guesses.CountGuesses(ctx, subjects, now, now.Add(-s.window))
-	if err != nil {
-		return User{}, nil, err
-	}
-	for i, t := range tallies {
-		if t.N > limits[subjects[i]] {
+	for _, c := range counts {
+		tallies, err := s.guesses.CountGuesses(ctx, []string{c.subject}, now, now.Add(-s.window))
+		if err != nil {
+			return User{}, nil, err
+		}
+		if t := tallies[0]; t.N > c.limit {
 			wait := t.Since.Add(s.window).Sub(now).Truncate(time.Second) + time.Second
 			return User{}, nil, &TooManyError{RetryAfter: wait}
 		}
+		subjects = append(subjects, c.subject)
 	}
 	ok, err := s.passwords.match(ctx, u.Password, password)
 	if err != nil {
@@ -147,10 +149,21 @@ func (s *SignIn) Check(ctx context.Context, name, password string, from Visitor)
 	return u, func(ctx context.Context) error { return s.guesses.UncountGuesses(ctx, subjects) }, nil
 }
 
+// count is what attempts are counted for, and how many there may be.
+type count struct {
+	subject string
+	limit   int64
+}
+
 // accountOf is the user's id or, where there is none, the name as it was typed.
 func accountOf(u User, name string) string {
 	if u.ID != "" {
 		return u.ID
+	}
+	// As it would be found: otherwise spellings of a name that is not there
+	// would be counted apart, and those of one that is there together.
+	if normal, err := NormalizeUsername(name); err == nil {
+		name = normal
 	}
 	return "unknown\x00" + name
 }

@@ -131,6 +131,11 @@ func validRedirectURI(s string) error {
 			return fmt.Errorf("redirect URI %q has a dot segment, which browsers resolve", s)
 		}
 	}
+	// What else a host may hold by the letter of RFC 3986 is of no use, and
+	// would end up in headers.
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil && strings.ContainsFunc(u.Hostname(), notInHost) || strings.Contains(u.Hostname(), "%") {
+		return fmt.Errorf("redirect URI %q has a host that is neither a name nor an address", s)
+	}
 	switch u.Scheme {
 	case "https":
 		if u.Hostname() == "" {
@@ -150,6 +155,10 @@ func validRedirectURI(s string) error {
 		}
 	}
 	return nil
+}
+
+func notInHost(c rune) bool {
+	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-')
 }
 
 func loopback(host string) bool {

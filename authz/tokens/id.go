@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -67,8 +68,11 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 // expired (RP-Initiated Logout 1.0 section 2). Otherwise ErrInvalid.
 func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
 	v, err := i.verify(ctx, keys.Tokens, token, IDType)
-	if err != nil {
+	if errors.Is(err, keys.ErrInvalidToken) {
 		return ID{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return ID{}, err
 	}
 	var c idClaims
 	if err := json.Unmarshal(v.Payload, &c); err != nil || c.Issuer != i.url || c.Subject == "" || len(c.Audience) == 0 {

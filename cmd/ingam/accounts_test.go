@@ -290,3 +290,87 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 		t.Errorf("the grant outlives the session: %d", got.status)
 	}
 }
+
+func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	d.must("api", "create", "--audience", "https://bank.test", "--name", "Bank", "--scope", "read")
+	a := d.webClient("app", "--audience", "https://bank.test")
+	d.user("minji")
+	p := s.person()
+	if sc := p.get(a.request()).submit("username", "minji", "password", goodPassword).follow(); !strings.Contains(sc.body, "https://api.test") {
+		t.Errorf("the page does not name the API:\n%s", sc.body)
+	}
+	p.signIn("minji", a.request("resource", "https://api.test"))
+	if r := p.get(a.request("resource", "https://bank.test", "prompt", "none")).response(); r.Get("error") != "consent_required" {
+		t.Errorf("allowed at one API, and had at another: %v", r)
+	}
+	if sc := p.get("/account"); !strings.Contains(sc.body, "https://api.test") || strings.Contains(sc.body, "https://bank.test") {
+		t.Errorf("the account does not tell:\n%s", sc.body)
+	}
+	// A code that is under way ends with the access.
+	code := p.get(a.request("scope", "openid read")).response().Get("code")
+	p.post(s.url+"/account/apps", url.Values{"client": {"app"}})
+	wantRefused(t, "a code of before", a.redeem(s, code), 400, "invalid_grant")
+	// Whoever gets the client's id next was allowed nothing.
+	p.signIn("minji", a.request())
+	d.must("client", "delete", "app")
+	next := d.webClient("app")
+	if r := p.get(next.request("prompt", "none")).response(); r.Get("error") != "consent_required" {
+		t.Errorf("the next client with the id: %v", r)
+	}
+}
+
+func TestSigningInAgainForOneClientEndsNothingAtAnother(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a, other := d.webClient("app"), d.webClient("other")
+	d.user("minji")
+	d.user("junho")
+	p := s.person()
+	set := a.tokens(s, p, "minji")
+	again := other.tokens(s, p, "minji", "prompt", "login")
+	if part(t, set.ID, 1)["sid"] != part(t, again.ID, 1)["sid"] {
+		t.Error("signing in again is another session")
+	}
+	next := a.refresh(s, set.Refresh).tokens(t)
+	// Somebody else in this browser is another matter.
+	other.tokens(s, p, "junho", "prompt", "login")
+	wantRefused(t, "the grant of a session that was replaced", a.refresh(s, next.Refresh), 400, "invalid_grant")
+}
+
+func TestAttemptsThatAreRefusedCountAgainstNobodyElse(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=2", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
+	d.user("minji")
+	try := func(user, password, from string) int {
+		t.Helper()
+		return s.raw("/login", url.Values{"username": {user}, "password": {password}}.Encode(), "X-Forwarded-For", from).status
+	}
+	// However a name is spelt, and whether it is there or not.
+	for _, name := range []string{"minji", "nobody"} {
+		var got []int
+		for _, spelling := range []string{name, strings.ToUpper(name), " " + name, name + " "} {
+			got = append(got, try(spelling, "x", "192.0.2.7"))
+		}
+		if got[0] != 422 || got[1] != 422 || got[2] != 429 || got[3] != 429 {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	// One address alone cannot use up what an account has.
+	for range 40 {
+		try("minji", "x", "192.0.2.8")
+	}
+	r, err := http.NewRequest(http.MethodPost, s.url+"/login", strings.NewReader(url.Values{"username": {"minji"}, "password": {goodPassword}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("X-Forwarded-For", "192.0.2.9")
+	if sc := s.person().do(r); sc.status != http.StatusSeeOther {
+		t.Errorf("the owner is locked out: %d", sc.status)
+	}
+}

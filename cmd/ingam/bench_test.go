@@ -234,7 +234,7 @@ type released struct{ *deployment }
 func newReleased(b *testing.B, binary, database string) released {
 	b.Helper()
 	d := newDeployment(b, database)
-	d.binary = binary
+	d.binary, d.settings = binary, nil // the defaults
 	d.must("migrate", "up")
 	return released{d}
 }

@@ -53,7 +53,7 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, d *deployment) {
 		d.must("migrate", "up")
 		secret := d.client("app")
-		s, asked := d.startHere()
+		s, asked := d.startHere("INGAM_CHANGES_STALENESS=1m") // nothing changes meanwhile
 		want := func(what string, n int, begins ...string) {
 			t.Helper()
 			statements := asked.Take()

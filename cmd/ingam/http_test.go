@@ -193,11 +193,14 @@ func TestEveryAnswerTellsBrowsersToKeepOut(t *testing.T) {
 			t.Errorf("%s %s: %d %v", c.method, c.path, a.status, a.header)
 		}
 		for field, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; ", "Referrer-Policy": "no-referrer",
+			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; ", "Referrer-Policy": "",
 		} {
 			if got := a.header.Get(field); !strings.HasPrefix(got, want) {
 				t.Errorf("%s %s: %s is %q", c.method, c.path, field, got)
 			}
+		}
+		if policy := a.header.Get("Referrer-Policy"); policy != "no-referrer" && policy != "same-origin" {
+			t.Errorf("%s %s tells others where one comes from: %s", c.method, c.path, policy)
 		}
 		if !strings.Contains(a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 			t.Errorf("%s %s can be framed", c.method, c.path)

@@ -37,6 +37,8 @@ type deployment struct {
 	masterKey string
 	issuer    string
 	binary    string
+	// settings are for all servers and commands.
+	settings []string
 }
 
 // newDeployment makes a master key; the database is empty.
@@ -49,6 +51,8 @@ func newDeployment(t testing.TB, database string) *deployment {
 	d := &deployment{
 		t: t, dir: dir, database: database, masterKey: filepath.Join(dir, "master.key"),
 		issuer: "http://" + freeAddress(t), binary: "ingam",
+		// Commands that take something back wait for as long.
+		settings: []string{"INGAM_CHANGES_STALENESS=500ms"},
 	}
 	d.must("master-key", "new", "--out", d.masterKey)
 	return d
@@ -78,7 +82,7 @@ func (d *deployment) environ(extra ...string) []string {
 			env = append(env, name+"="+v)
 		}
 	}
-	return append(env, extra...)
+	return append(append(env, d.settings...), extra...)
 }
 
 // ended is how a command ended.

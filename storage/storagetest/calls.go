@@ -39,6 +39,9 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"BeginSession": func() error {
 			return s.BeginSession(ctx, accounts.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
 		},
+		"RenewSession": func() error {
+			return s.RenewSession(ctx, accounts.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
+		},
 		"TouchSession":   func() error { return s.TouchSession(ctx, "x", noon, noon) },
 		"EndSession":     func() error { return s.EndSession(ctx, "x", "x", ev) },
 		"SaveConsent":    func() error { return s.SaveConsent(ctx, accounts.Consent{UserID: "x", ClientID: "a"}, ev) },

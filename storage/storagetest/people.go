@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
@@ -27,11 +29,18 @@ func (d *databaseTest) user(id string) accounts.User {
 	return u
 }
 
+func (d *databaseTest) epochOf(user string) changes.Number {
+	d.Helper()
+	u, err := d.s.User(d.ctx, user)
+	d.must(err)
+	return u.Epoch
+}
+
 // session begins a login session of a user.
 func (d *databaseTest) session(user, id string) accounts.Session {
 	d.Helper()
 	s := accounts.Session{
-		ID: id, UserID: user, AuthenticatedAt: noon, Methods: []string{"pwd"}, CreatedAt: noon, SeenAt: noon,
+		ID: id, UserID: user, UserEpoch: d.epochOf(user), AuthenticatedAt: noon, Methods: []string{"pwd"}, CreatedAt: noon, SeenAt: noon,
 		IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(24 * time.Hour), Address: "192.0.2.1", UserAgent: "a browser",
 	}
 	d.must(d.s.BeginSession(d.ctx, s, hash(id), hash("device of "+id), event(audit.SessionBegun, id)))
@@ -182,6 +191,21 @@ var peopleTests = []test{
 			}
 		}
 		d.refuses(accounts.ErrNoSession, func() error { return d.s.EndSession(d.ctx, "u5", "s6", ev) })
+		// A password that was checked before a cut begins nothing after it.
+		d.user("late")
+		late := accounts.Session{ID: "late", UserID: "late", UserEpoch: d.epochOf("late"), IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour), UserAgent: strings.Repeat("a", 511) + "é"}
+		d.must(d.s.BeginSession(d.ctx, late, hash("late"), hash("late"), ev))
+		d.must(d.s.RenewSession(d.ctx, late, hash("renewed"), hash("late"), ev))
+		if _, _, err := d.s.SessionBySecret(d.ctx, hash("late"), noon); !errors.Is(err, accounts.ErrNoSession) {
+			d.Errorf("the former secret is good: %v", err)
+		}
+		renewed, _, err := d.s.SessionBySecret(d.ctx, hash("renewed"), noon)
+		d.must(err)
+		d.equal(renewed.ID, "late")
+		d.must(d.s.SetPassword(d.ctx, "late", "new", ev))
+		d.refuses(accounts.ErrNoSession, func() error { return d.s.RenewSession(d.ctx, late, hash("x"), hash("x"), ev) })
+		late.ID = "later"
+		d.refuses(accounts.ErrNotFound, func() error { return d.s.BeginSession(d.ctx, late, hash("x"), hash("x"), ev) })
 		d.refuses(accounts.ErrNotFound, func() error {
 			return d.s.BeginSession(d.ctx, accounts.Session{ID: "x", UserID: "nobody"}, hash("x"), hash("x"), ev)
 		})
@@ -208,8 +232,15 @@ var peopleTests = []test{
 		d.must(err)
 		d.equal(len(all), 2)
 		d.stands("g", true)
+		d.code(g.SessionID, g.ClientID, "pending")
 		d.must(d.s.DeleteConsent(d.ctx, g.UserID, g.ClientID, event(audit.ConsentTaken, "")))
 		d.stands("g", false)
+		if _, err := d.s.Code(d.ctx, hash("pending")); !errors.Is(err, grants.ErrNotFound) {
+			d.Errorf("a code outlives the consent: %v", err)
+		}
+		for _, client := range append(slices.Clone(notText), "nobody", strings.Repeat("x", 5000)) {
+			d.refuses(nil, func() error { return d.s.DeleteConsent(d.ctx, g.UserID, client, event(audit.ConsentTaken, "")) })
+		}
 		none, err := d.s.Consent(d.ctx, g.UserID, g.ClientID)
 		d.must(err)
 		d.equal(none.GrantedAt.IsZero(), true)

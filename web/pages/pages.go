@@ -79,6 +79,9 @@ func Write(w http.ResponseWriter, text Text, base, requestID string, p Page) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", text.Lang)
+	// Without a referrer browsers call the origin of a form null, and it would be
+	// refused as another site's.
+	h.Set("Referrer-Policy", "same-origin")
 	// It shows who is signed in.
 	h.Set("Cache-Control", "no-store")
 	script := ""
