@@ -31,6 +31,9 @@ func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder)
 	ended, listening := make(chan error, 1), make(chan struct{})
 	go func() {
 		t := &terminal{stdout: s.log, stderr: s.log, now: time.Now}
+		if d.now != nil {
+			t.now = d.now
+		}
 		ended <- serve(ctx, t, cfg, serveOptions{migrate: true, wrap: r.Wrap, listening: func(string) { close(listening) }})
 	}()
 	select {

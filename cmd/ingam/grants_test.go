@@ -429,7 +429,7 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 			count, kill := 0, make(chan struct{})
 			for i := range families {
 				group.Go(func() {
-					for range 80 {
+					for range 200 {
 						r, err := http.NewRequest(http.MethodPost, s.url+"/oauth2/token", strings.NewReader(url.Values{
 							"grant_type": {"refresh_token"}, "refresh_token": {current[i]}, "client_id": {"app"},
 						}.Encode()))
@@ -445,7 +445,7 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 						mustUnmarshal(t, answer.body, &set)
 						mu.Lock()
 						spent[i], current[i] = current[i], set.Refresh
-						if count++; count == 100 {
+						if count++; count == 340 {
 							close(kill)
 						}
 						mu.Unlock()
@@ -468,7 +468,7 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 			t.Errorf("%d grants", len(list))
 		}
 		for _, g := range list {
-			if g.Revoked || g.Generation < 50 {
+			if g.Revoked || g.Generation < 150 {
 				t.Errorf("%+v", g)
 			}
 		}

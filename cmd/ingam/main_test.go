@@ -37,6 +37,8 @@ type deployment struct {
 	masterKey string
 	issuer    string
 	binary    string
+	// now is the clock of servers that run in this process; nil is the real one.
+	now func() time.Time
 	// settings are for all servers and commands.
 	settings []string
 }
