@@ -119,7 +119,7 @@ func benchmarkRefresh(b *testing.B, binary, database string) {
 				for i, w := range wires {
 					chain := chains[i]
 					sending.Go(func() {
-						for turn := range n/connections + 1 {
+						for turn := range (n + i) / connections { // which add up to n
 							at := turn % len(chain)
 							body, err := w.exchange(text(chain[at]), request{status: http.StatusOK, body: `{"access_token":"ey`})
 							var set tokenSet
