@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -251,10 +252,7 @@ func (req *AuthorizeRequest) Permissions() []string {
 // AfterLogin is the request as it goes on once the person has signed in for it:
 // what asked for that is done.
 func (req *AuthorizeRequest) AfterLogin() url.Values {
-	query := url.Values{}
-	for name, values := range req.Query {
-		query[name] = values
-	}
+	query := maps.Clone(req.Query)
 	prompt := slices.DeleteFunc(slices.Clone(req.prompt), func(p string) bool { return p == "login" || p == "select_account" })
 	query.Del("prompt")
 	if len(prompt) > 0 {

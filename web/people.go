@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -117,20 +118,10 @@ func (p people) answer(w http.ResponseWriter, r *http.Request, req *authz.Author
 		Fields []field
 	}
 	data.Action = req.RedirectURI
-	for _, name := range slices.Sorted(keysOf(values)) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		data.Fields = append(data.Fields, field{name, values.Get(name)})
 	}
 	p.show(w, r, req.Locale, pages.Page{Name: "post", Title: "passing on", Data: data, FormTargets: []string{originOf(req.RedirectURI)}, Script: true})
-}
-
-func keysOf(v url.Values) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range v {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 const originCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-+[]"
@@ -332,10 +323,7 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	if host == "" {
 		host = u.Scheme
 	}
-	another := url.Values{}
-	for name, values := range req.Query {
-		another[name] = values
-	}
+	another := maps.Clone(req.Query)
 	another.Set("prompt", "select_account")
 	p.show(w, r, req.Locale, pages.Page{
 		Name: "consent", Title: "consent", FormTargets: []string{originOf(req.RedirectURI)},

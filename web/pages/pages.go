@@ -94,7 +94,7 @@ func Write(w http.ResponseWriter, text Text, base, requestID string, p Page) {
 	w.Write(body.Bytes())
 }
 
-// Languages are those that pages are in; the first is the default.
+// languages are those that pages are in; the first is the default.
 var languages = []language.Tag{language.English, language.Korean}
 
 var matcher = language.NewMatcher(languages)
@@ -134,6 +134,3 @@ func (t Text) T(name string) string {
 	}
 	return text
 }
-
-// Has reports whether there is a text with that name.
-func (t Text) Has(name string) bool { _, ok := t.texts[name]; return ok }
