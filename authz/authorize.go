@@ -235,18 +235,20 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 
 // Permissions are what the person is asked to allow: the server's own scopes,
 // and each other scope at each API. ("read" at one API says nothing of another.)
-func (req *AuthorizeRequest) Permissions() []string {
-	var permissions []string
-	for _, scope := range req.Scopes {
+func (req *AuthorizeRequest) Permissions() []string { return permissions(req.Scopes, req.audiences) }
+
+func permissions(scopes, audiences []string) []string {
+	var all []string
+	for _, scope := range scopes {
 		if apis.IsStandard(scope) {
-			permissions = append(permissions, scope)
+			all = append(all, scope)
 			continue
 		}
-		for _, audience := range req.audiences {
-			permissions = append(permissions, audience+" "+scope)
+		for _, audience := range audiences {
+			all = append(all, audience+" "+scope)
 		}
 	}
-	return permissions
+	return all
 }
 
 // AfterLogin is the request as it goes on once the person has signed in for it:
@@ -272,12 +274,13 @@ func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session ac
 // IssueCode issues an authorization code for the user of a session. Returns
 // grants.ErrNotFound if the session has ended meanwhile.
 func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, session accounts.Session) (code string, err error) {
+	now := a.Now()
 	code = rand.Text() + rand.Text()
 	return code, a.Store.SaveCode(ctx, sha256.Sum256([]byte(code)), grants.Code{
-		ClientID: req.Client.ID, RedirectURI: req.RedirectURI, SessionID: session.ID,
+		ClientID: req.Client.ID, RedirectURI: req.Query.Get("redirect_uri"), SessionID: session.ID,
 		Scopes: req.Scopes, Audiences: req.audiences, Nonce: req.nonce, Challenge: req.challenge,
-		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ExpiresAt: a.Now().Add(grants.CodeLife),
-	})
+		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ExpiresAt: now.Add(grants.CodeLife),
+	}, now)
 }
 
 // Denied is what the client is told when the person says no.

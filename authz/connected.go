@@ -3,19 +3,21 @@ package authz
 import (
 	"context"
 	"errors"
+	"slices"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 )
 
-// Connection is an application that a user allowed something.
+// Connection is an application that has access to something of a user's.
 type Connection struct {
-	accounts.Consent
-	// Name is the application's.
-	Name string
+	ClientID, Name string
+	// Permissions are as AuthorizeRequest.Permissions.
+	Permissions []string
 }
 
-// Connected returns the applications that a user allowed something.
+// Connected returns the applications that a user allowed something, and those
+// that did not have to ask and have access now.
 func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, error) {
 	consents, err := a.Consents.Of(ctx, user)
 	if err != nil {
@@ -23,14 +25,26 @@ func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, e
 	}
 	var connected []Connection
 	for _, c := range consents {
-		name := c.ClientID
+		connected = append(connected, Connection{ClientID: c.ClientID, Permissions: c.Scopes})
+	}
+	live, err := a.Store.Grants(ctx, grants.Query{UserID: user}, a.Now())
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range live {
+		known := slices.ContainsFunc(connected, func(c Connection) bool { return c.ClientID == g.ClientID })
+		if g.Stands && !known {
+			connected = append(connected, Connection{ClientID: g.ClientID, Permissions: permissions(g.Scopes, g.Audiences)})
+		}
+	}
+	for i, c := range connected {
+		connected[i].Name = c.ClientID
 		client, err := a.Directory.Client(ctx, c.ClientID)
 		if err == nil {
-			name = client.Name
+			connected[i].Name = client.Name
 		} else if !errors.Is(err, clients.ErrNotFound) {
 			return nil, err
 		}
-		connected = append(connected, Connection{c, name})
 	}
 	return connected, nil
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
@@ -237,29 +239,36 @@ func (s *Store) Consents(ctx context.Context, user string) ([]accounts.Consent, 
 	return all, nil
 }
 
-// SaveConsent implements accounts.ConsentStore.
-func (s *Store) SaveConsent(ctx context.Context, c accounts.Consent, ev audit.Event) error {
-	const op = "save consent"
-	scopes, err := list(c.Scopes)
-	if err != nil {
-		return fault(op, err)
-	}
-	row := consentRow{UserID: c.UserID, ClientID: c.ClientID, Scopes: scopes, GrantedMS: ms(c.GrantedAt)}
-	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
-		// In the order that does not break a transaction of PostgreSQL; two at
-		// once are one user's two tabs, and the second is tried again.
-		set := tx.Exec("UPDATE consents SET scopes = ?, granted_ms = ? WHERE user_id = ? AND client_id = ?",
-			row.Scopes, row.GrantedMS, row.UserID, row.ClientID)
-		if set.Error != nil || set.RowsAffected == 1 {
-			return set.Error
-		}
-		// MySQL reports a row set to what it was as not affected.
-		var n int64
-		err := tx.Model(&consentRow{}).Where("user_id = ? AND client_id = ?", row.UserID, row.ClientID).Count(&n).Error
-		if err != nil || n > 0 {
+// AddConsent implements accounts.ConsentStore.
+func (s *Store) AddConsent(ctx context.Context, c accounts.Consent, ev audit.Event) error {
+	return s.note(ctx, "add to a consent", ev, func(tx *gorm.DB) error {
+		// Locked until the end, or of two tabs one would undo the other's.
+		var rows []consentRow
+		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+			Where("user_id = ? AND client_id = ?", c.UserID, c.ClientID).Limit(1).Find(&rows).Error
+		if err != nil {
 			return err
 		}
-		err = tx.Create(&row).Error
+		all := []string{}
+		if len(rows) == 1 {
+			if all, err = unlist(rows[0].Scopes); err != nil {
+				return err
+			}
+		}
+		for _, scope := range c.Scopes {
+			if !slices.Contains(all, scope) {
+				all = append(all, scope)
+			}
+		}
+		scopes, err := list(all)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 1 {
+			return tx.Exec("UPDATE consents SET scopes = ?, granted_ms = ? WHERE user_id = ? AND client_id = ?",
+				scopes, ms(c.GrantedAt), c.UserID, c.ClientID).Error
+		}
+		err = tx.Create(&consentRow{UserID: c.UserID, ClientID: c.ClientID, Scopes: scopes, GrantedMS: ms(c.GrantedAt)}).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return errAgain
 		}
@@ -283,11 +292,13 @@ func (s *Store) DeleteConsent(ctx context.Context, user, client string, ev audit
 		if deleted.Error != nil {
 			return deleted.Error
 		}
-		if deleted.RowsAffected == 0 {
+		revoked := tx.Exec("UPDATE grants SET revoked_ms = ?, revoked_why = ? WHERE user_id = ? AND client_id = ? AND revoked_ms IS NULL",
+			ms(ev.At), string(ev.Action), user, client)
+		// A first-party client has grants without a consent.
+		if revoked.Error == nil && deleted.RowsAffected+revoked.RowsAffected == 0 {
 			return errUnchanged
 		}
-		return tx.Exec("UPDATE grants SET revoked_ms = ?, revoked_why = ? WHERE user_id = ? AND client_id = ? AND revoked_ms IS NULL",
-			ms(ev.At), string(ev.Action), user, client).Error
+		return revoked.Error
 	})
 }
 

@@ -110,7 +110,7 @@ const grantStands = `g.revoked_ms IS NULL AND ` + ownersStand + `
 		   AND (g.offline = TRUE OR NOT ` + sessionEnded + `)`
 
 // SaveCode implements grants.Store.
-func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code) error {
+func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now time.Time) error {
 	const op = "save an authorization code"
 	scopes, err1 := list(c.Scopes)
 	audiences, err2 := list(c.Audiences)
@@ -118,7 +118,6 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code) erro
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return fault(op, err)
 	}
-	now := ms(c.ExpiresAt) // a session that ends before the code does is near enough its end
 	var inserted *gorm.DB
 	err := again(ctx, func() error {
 		inserted = s.writing(ctx).Exec(`
@@ -128,7 +127,7 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code) erro
 			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1 JOIN clients AS c ON c.id = ?
 			 WHERE l.id = ? AND c.disabled = FALSE AND `+sessionStands,
 			hash[:], c.RedirectURI, scopes, audiences, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, ms(c.ExpiresAt),
-			c.ClientID, c.SessionID, now, now)
+			c.ClientID, c.SessionID, ms(now), ms(now))
 		return inserted.Error
 	})
 	if err == nil && inserted.RowsAffected == 0 {

@@ -26,17 +26,57 @@ type people struct {
 	sessions  *accounts.Sessions
 	signIn    *accounts.SignIn
 	forms     forms
-	// base is the path of the issuer, secure whether it is https.
-	base   string
-	secure bool
+	cookies   cookies
+	// guard refuses what a page of another site sends.
+	guard *http.CrossOriginProtection
+	// base is the path of the issuer.
+	base string
 }
 
-// The cookies: one of the login session, and one by which a browser is known
+// cookies are one of the login session, and one by which a browser is known
 // after that has ended.
-const (
-	sessionCookie = "ingam_session"
-	deviceCookie  = "ingam_device"
-)
+type cookies struct {
+	session, device string
+	path            string
+	secure          bool
+}
+
+// newCookies names the cookies so that a browser holds them to what they are
+// (RFC 6265bis section 4.1.3): with __Host-, a server of a sibling domain, or
+// one without TLS, cannot plant one, and so not sign a visitor in as its owner.
+// That prefix is for servers at the root of their host.
+func newCookies(base string, secure bool) cookies {
+	prefix := ""
+	switch {
+	case secure && base == "":
+		prefix = "__Host-"
+	case secure:
+		prefix = "__Secure-"
+	}
+	return cookies{prefix + "ingam_session", prefix + "ingam_device", base + "/", secure}
+}
+
+func (c cookies) set(w http.ResponseWriter, name, value string, age time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: c.path, MaxAge: int(age / time.Second),
+		HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// signedIn gives the browser what a sign-in leaves in it.
+func (c cookies) signedIn(w http.ResponseWriter, in accounts.SignedIn) {
+	c.set(w, c.session, in.Secret, 0)
+	c.set(w, c.device, in.Device, 365*24*time.Hour)
+}
+
+// visitor returns where a request comes from.
+func (c cookies) visitor(r *http.Request) accounts.Visitor {
+	v := accounts.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
+	if device, err := r.Cookie(c.device); err == nil {
+		v.Device = device.Value
+	}
+	return v
+}
 
 // page is a handler whose failures are shown to a person.
 type page func(w http.ResponseWriter, r *http.Request) error
@@ -112,16 +152,20 @@ func (p people) answer(w http.ResponseWriter, r *http.Request, req *authz.Author
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
+	p.showPost(w, r, req.Locale, req.RedirectURI, values, []string{originOf(req.RedirectURI)})
+}
+
+// showPost has the browser send a form, by itself if it runs scripts.
+func (p people) showPost(w http.ResponseWriter, r *http.Request, uiLocales, action string, values url.Values, targets []string) {
 	type field struct{ Name, Value string }
-	var data struct {
+	data := struct {
 		Action string
 		Fields []field
-	}
-	data.Action = req.RedirectURI
+	}{Action: action}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		data.Fields = append(data.Fields, field{name, values.Get(name)})
 	}
-	p.show(w, r, req.Locale, pages.Page{Name: "post", Title: "passing on", Data: data, FormTargets: []string{originOf(req.RedirectURI)}, Script: true})
+	p.show(w, r, uiLocales, pages.Page{Name: "post", Title: "passing on", Data: data, FormTargets: targets, Script: true})
 }
 
 const originCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-+[]"
@@ -145,7 +189,7 @@ func originOf(uri string) string {
 
 // session returns the login session of the browser; nil if there is none.
 func (p people) session(r *http.Request) (*accounts.Session, accounts.User, error) {
-	c, err := r.Cookie(sessionCookie)
+	c, err := r.Cookie(p.cookies.session)
 	if err != nil {
 		return nil, accounts.User{}, nil
 	}
@@ -157,13 +201,6 @@ func (p people) session(r *http.Request) (*accounts.Session, accounts.User, erro
 		return nil, accounts.User{}, err
 	}
 	return &s, u, nil
-}
-
-func (p people) setCookie(w http.ResponseWriter, name, value, path string, age time.Duration) {
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: p.base + path, MaxAge: int(age / time.Second),
-		HttpOnly: true, Secure: p.secure, SameSite: http.SameSiteLaxMode,
-	})
 }
 
 // authorize is RFC 6749 section 3.1.
@@ -256,10 +293,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	visitor := accounts.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
-	if c, err := r.Cookie(deviceCookie); err == nil {
-		visitor.Device = c.Value
-	}
+	visitor := p.cookies.visitor(r)
 	old, _, err := p.session(r)
 	if err != nil {
 		return err
@@ -289,8 +323,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	p.setCookie(w, sessionCookie, in.Secret, "/", 0)
-	p.setCookie(w, deviceCookie, in.Device, authz.PathLogin, 365*24*time.Hour)
+	p.cookies.signedIn(w, in)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", p.base+path)
 	w.WriteHeader(http.StatusSeeOther)
@@ -401,26 +434,50 @@ func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
-	var targets []string
-	if req.Return != "" {
-		targets = []string{originOf(req.Return)}
+// repost has the browser send a client's form once more, from here: to a form
+// of another site it does not add the session's cookie.
+func (p people) repost(w http.ResponseWriter, r *http.Request) error {
+	req, err := p.authority.ParseLogout(r.Context(), r.PostForm)
+	if err != nil {
+		return err
 	}
+	p.showPost(w, r, r.PostForm.Get("ui_locales"), p.base+authz.PathLogout, r.PostForm, targetsOf(req))
+	return nil
+}
+
+// targetsOf is where a form of the logout pages may lead.
+func targetsOf(req authz.LogoutRequest) []string {
+	if req.Return == "" {
+		return nil
+	}
+	return []string{originOf(req.Return)}
+}
+
+func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
 	title := "sign out"
 	if username == "" {
 		title = "signed out"
 	}
 	p.show(w, r, r.URL.Query().Get("ui_locales"), pages.Page{
-		Name: "logout", Title: title, FormTargets: targets, Data: struct{ Username, Request string }{username, request},
+		Name: "logout", Title: title, FormTargets: targetsOf(req), Data: struct{ Username, Request string }{username, request},
 	})
 }
 
-// logout is POST /logout: from the page, or from a client (section 2 allows it).
+// logout is POST /logout: from the page, or from a client (section 2 demands
+// it).
 func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := p.forms.parse(w, r); err != nil {
 		return err
 	}
 	query := r.PostForm
+	if err := p.guard.Check(r); err != nil {
+		if r.PostForm.Has("decision") {
+			refused := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
+			refused.Status, refused.Cause = http.StatusForbidden, err
+			return refused
+		}
+		return p.repost(w, r)
+	}
 	if r.PostForm.Has("request") {
 		var err error
 		if query, err = url.ParseQuery(r.PostForm.Get("request")); err != nil {
@@ -458,7 +515,7 @@ func (p people) endSession(w http.ResponseWriter, r *http.Request, session accou
 
 // leave sends a person who is signed out away, or says so.
 func (p people) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
-	p.setCookie(w, sessionCookie, "", "/", -time.Second)
+	p.cookies.set(w, p.cookies.session, "", -time.Second)
 	if req.Return == "" {
 		p.showLogout(w, r, "", "", req)
 		return nil
@@ -501,7 +558,7 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 	if err != nil {
 		return err
 	}
-	consents, err := p.authority.Connected(ctx, user.ID)
+	connected, err := p.authority.Connected(ctx, user.ID)
 	if err != nil {
 		return err
 	}
@@ -523,8 +580,8 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 	for _, s := range sessions {
 		data.Sessions = append(data.Sessions, browser{s.ID, browserOf(s.UserAgent), s.CreatedAt.Format("2006-01-02 15:04 MST"), s.Address, s.ID == session.ID})
 	}
-	for _, c := range consents {
-		data.Apps = append(data.Apps, app{c.ClientID, c.Name, scopeTexts(text, c.Scopes)})
+	for _, c := range connected {
+		data.Apps = append(data.Apps, app{c.ClientID, c.Name, scopeTexts(text, c.Permissions)})
 	}
 	p.show(w, r, "", pages.Page{Name: "account", Title: "account", Status: status, Data: data})
 	return nil
@@ -573,8 +630,7 @@ func (p people) disconnect(w http.ResponseWriter, r *http.Request, _ accounts.Se
 // changePassword is POST /account/password.
 func (p people) changePassword(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
 	ctx := r.Context()
-	visitor := accounts.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
-	_, forgive, err := p.signIn.Check(ctx, user.Username, r.PostForm.Get("current"), visitor)
+	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.cookies.visitor(r))
 	var tooMany *accounts.TooManyError
 	switch {
 	case errors.As(err, &tooMany):
@@ -582,25 +638,17 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 		return p.showAccount(w, r, session, user, "too many", http.StatusTooManyRequests)
 	case errors.Is(err, accounts.ErrWrong):
 		return p.showAccount(w, r, session, user, "wrong", http.StatusUnprocessableEntity)
+	case errors.Is(err, accounts.ErrInvalid):
+		return p.showAccount(w, r, session, user, "password refused", http.StatusUnprocessableEntity)
+	case errors.Is(err, accounts.ErrNoSession):
+		// Changed all the same; the person signs in with it.
+		recordOf(r).err = err
+		p.cookies.set(w, p.cookies.session, "", -time.Second)
+		return p.showLogin(w, r, nil, loginForm{Username: user.Username}, http.StatusOK)
 	case err != nil:
 		return err
 	}
-	err = p.authority.Users.SetPassword(ctx, user, r.PostForm.Get("new"), "changed in the account", audit.Actor("user:"+user.ID))
-	if errors.Is(err, accounts.ErrInvalid) {
-		return p.showAccount(w, r, session, user, "password refused", http.StatusUnprocessableEntity)
-	}
-	if err != nil {
-		return err
-	}
-	if err := forgive(ctx); err != nil {
-		return err
-	}
-	// All sessions ended with the old password; this browser gets a new one.
-	in, err := p.signIn.Do(ctx, user.Username, r.PostForm.Get("new"), visitor)
-	if err != nil {
-		return err
-	}
-	p.setCookie(w, sessionCookie, in.Secret, "/", 0)
+	p.cookies.signedIn(w, in)
 	found, user, err := p.sessions.Find(ctx, in.Secret)
 	if err != nil {
 		return err

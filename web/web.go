@@ -51,7 +51,11 @@ func New(p Parts) (http.Handler, error) {
 	}
 	forms := forms{maxBody: p.MaxBody}
 	oauth := oauth{p.Authority, forms}
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, at, issuer.Scheme == "https"}
+	// A page of another site may not act in the name of whoever is signed in.
+	// (The authorization endpoint only shows and redirects; to it and to the
+	// logout endpoint clients may post.)
+	guard := http.NewCrossOriginProtection()
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at}
 	document := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
@@ -85,10 +89,6 @@ func New(p Parts) (http.Handler, error) {
 	routeOpen(http.MethodGet, at+authz.PathUserInfo, oauth.userInfo)
 	routeOpen(http.MethodPost, at+authz.PathUserInfo, oauth.userInfo)
 
-	// A page of another site may not act in the name of whoever is signed in.
-	// (The authorization endpoint only shows and redirects, and clients may post
-	// to it.)
-	guard := http.NewCrossOriginProtection()
 	show := func(path string, h page) { mux.Handle("GET "+at+path, people.page(h)) }
 	act := func(path string, h page) { mux.Handle("POST "+at+path, guard.Handler(people.page(h))) }
 	show(authz.PathAuthorize, people.authorize)
@@ -97,7 +97,7 @@ func New(p Parts) (http.Handler, error) {
 	act(authz.PathLogin, people.login)
 	act(authz.PathConsent, people.consent)
 	show(authz.PathLogout, people.logoutPage)
-	act(authz.PathLogout, people.logout)
+	mux.Handle("POST "+at+authz.PathLogout, people.page(people.logout))
 	show(authz.PathAccount, people.owner(people.account))
 	act(authz.PathAccount+"/sessions", people.owner(people.endOther))
 	act(authz.PathAccount+"/apps", people.owner(people.disconnect))

@@ -23,8 +23,8 @@ type ConsentStore interface {
 	Consent(ctx context.Context, user, client string) (Consent, error)
 	// Consents returns all of a user, ordered by client.
 	Consents(ctx context.Context, user string) ([]Consent, error)
-	// SaveConsent replaces what the user allowed the client.
-	SaveConsent(ctx context.Context, c Consent, ev audit.Event) error
+	// AddConsent adds to what the user allowed the client.
+	AddConsent(ctx context.Context, c Consent, ev audit.Event) error
 	// DeleteConsent takes it back, and revokes the grants that the client has
 	// of the user.
 	DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error
@@ -56,20 +56,10 @@ func (c *Consents) Covers(ctx context.Context, user, client string, scopes []str
 // Give remembers that the user allowed the client these scopes, beside those
 // allowed before.
 func (c *Consents) Give(ctx context.Context, user, client string, scopes []string) error {
-	held, err := c.store.Consent(ctx, user, client)
-	if err != nil {
-		return err
-	}
-	all := slices.Clone(held.Scopes)
-	for _, scope := range scopes {
-		if !slices.Contains(all, scope) {
-			all = append(all, scope)
-		}
-	}
 	now := c.now()
-	return c.store.SaveConsent(ctx, Consent{user, client, all, now}, audit.Event{
+	return c.store.AddConsent(ctx, Consent{user, client, scopes, now}, audit.Event{
 		At: now, Actor: audit.Actor("user:" + user), Action: audit.ConsentGiven, Subject: client,
-		Details: map[string]string{"user": user, "scope": strings.Join(all, " ")},
+		Details: map[string]string{"user": user, "scope": strings.Join(scopes, " ")},
 	})
 }
 

@@ -2,11 +2,14 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ccojocar/zxcvbn-go"
 	"github.com/go-crypt/crypt"
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
@@ -20,13 +23,39 @@ const (
 	MaxPassword = 256
 )
 
+// The first guesses of whoever guesses passwords: what is among them is refused
+// (OWASP ASVS 5, 6.2.4, asks for the 3,000 most common ones).
+const firstGuesses = 10_000
+
+// weighed is how much of a password is looked at for that, in bytes: the work
+// grows with the cube of it.
+const weighed = 64
+
+// waiting is how many may wait for each place: what it takes to hash a few
+// seconds long. Whoever waits longer has gone away.
+const waiting = 128
+
+// errCrowded: too many wait for their password to be looked at. It passes.
+var errCrowded error = crowded{}
+
+type crowded struct{}
+
+func (crowded) Error() string { return "too many passwords wait to be looked at" }
+
+// Unavailable tells the edge that this is a 503.
+func (crowded) Unavailable() bool { return true }
+
+// errUnheard: a password was not looked at.
+var errUnheard = errors.New("the password was not looked at")
+
 // Passwords hashes and checks them, a few at a time: each takes 19 MiB, and a
 // crowd of them would take the server down.
 type Passwords struct {
 	hasher  *argon2.Hasher
 	decoder *crypt.Decoder
-	// places holds a token for each hash that may run.
-	places chan struct{}
+	// places holds a token for each hash that may run, queue for each that runs
+	// or waits.
+	places, queue chan struct{}
 	// nobody is the hash that is checked where there is no user, so that the
 	// answer takes as long.
 	nobody string
@@ -48,15 +77,22 @@ func NewPasswords() (*Passwords, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Passwords{hasher, decoder, make(chan struct{}, runtime.GOMAXPROCS(0)), digest.Encode()}, nil
+	places := runtime.GOMAXPROCS(0)
+	return &Passwords{hasher, decoder, make(chan struct{}, places), make(chan struct{}, places*waiting), digest.Encode()}, nil
 }
 
-// alone waits for a place and runs f in it.
+// alone waits for a place and runs f in it; or returns errUnheard.
 func (p *Passwords) alone(ctx context.Context, f func() error) error {
+	select {
+	case p.queue <- struct{}{}:
+	default:
+		return fmt.Errorf("%w: %w", errUnheard, errCrowded)
+	}
+	defer func() { <-p.queue }()
 	select {
 	case p.places <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: %w", errUnheard, ctx.Err())
 	}
 	defer func() { <-p.places }()
 	return f()
@@ -72,6 +108,8 @@ func (p *Passwords) hashNew(ctx context.Context, username, password string) (has
 		return "", fmt.Errorf("%w: a password has %d to %d characters", ErrInvalid, MinPassword, MaxPassword)
 	case strings.EqualFold(password, username):
 		return "", fmt.Errorf("%w: the password is the user name", ErrInvalid)
+	case guessable(password, username):
+		return "", fmt.Errorf("%w: the password is one of those that are guessed first", ErrInvalid)
 	}
 	err = p.alone(ctx, func() error {
 		digest, err := p.hasher.Hash(password)
@@ -81,6 +119,15 @@ func (p *Passwords) hashNew(ctx context.Context, username, password string) (has
 		return err
 	})
 	return hash, err
+}
+
+// guessable reports whether a password, which may be built from the user's name,
+// is among the first guesses.
+func guessable(password, username string) bool {
+	if len(password) > weighed {
+		return false
+	}
+	return zxcvbn.PasswordStrength(password, []string{username}).Entropy < math.Log2(firstGuesses)
 }
 
 // match reports whether a password is the one behind a hash; an empty hash is

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ingam/ingam/authz/audit"
 )
 
 // ErrWrong: unknown user, wrong password or disabled user; which is nobody's
@@ -81,10 +83,45 @@ type SignedIn struct {
 // Do checks a password and begins a login session. Returns ErrWrong or a
 // *TooManyError.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
-	u, forgive, err := s.Check(ctx, name, password, from)
+	u, forgive, err := s.check(ctx, name, password, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
+	in, err := s.begin(ctx, u, from)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return in, forgive(ctx)
+}
+
+// Change replaces the password of a user who knows the one they have, which
+// ends all their sessions, and begins a new one. Returns ErrWrong or a
+// *TooManyError, or ErrInvalid for a new password that will not do; then nothing
+// was changed. If the password was changed and no session could be begun, it
+// returns ErrNoSession.
+func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
+	u, forgive, err := s.check(ctx, u.Username, current, from)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if err := forgive(ctx); err != nil {
+		return SignedIn{}, err
+	}
+	if err := s.users.SetPassword(ctx, u, new, reason, audit.Actor("user:"+u.ID)); err != nil {
+		return SignedIn{}, err
+	}
+	changed, err := s.users.ByID(ctx, u.ID)
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
+	}
+	in, err := s.begin(ctx, changed, from)
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
+	}
+	return in, nil
+}
+
+func (s *SignIn) begin(ctx context.Context, u User, from Visitor) (SignedIn, error) {
 	device := from.Device
 	if device == "" || len(device) > 100 {
 		device = rand.Text()
@@ -96,12 +133,12 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return SignedIn{secret, device, u}, forgive(ctx)
+	return SignedIn{secret, device, u}, nil
 }
 
-// Check checks a password as Do does, without a session: for changing it. What
-// it returns beside the user takes the attempt's count back.
-func (s *SignIn) Check(ctx context.Context, name, password string, from Visitor) (u User, forgive func(context.Context) error, err error) {
+// check checks a password. What it returns beside the user takes the attempt's
+// count back.
+func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (u User, forgive func(context.Context) error, err error) {
 	u, err = s.users.ByName(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return User{}, nil, err
@@ -137,16 +174,21 @@ func (s *SignIn) Check(ctx context.Context, name, password string, from Visitor)
 		}
 		subjects = append(subjects, c.subject)
 	}
+	// Only this attempt is taken back: otherwise whoever has an account could
+	// wipe the count of an address by signing in to it.
+	forgive = func(ctx context.Context) error { return s.guesses.UncountGuesses(ctx, subjects) }
 	ok, err := s.passwords.match(ctx, u.Password, password)
+	if errors.Is(err, errUnheard) {
+		// Not a guess: a crowd must not become a lock-out.
+		err = errors.Join(err, forgive(context.WithoutCancel(ctx)))
+	}
 	if err != nil {
 		return User{}, nil, err
 	}
 	if !ok || u.Disabled {
 		return User{}, nil, ErrWrong
 	}
-	// Only this attempt is taken back: otherwise whoever has an account could
-	// wipe the count of an address by signing in to it.
-	return u, func(ctx context.Context) error { return s.guesses.UncountGuesses(ctx, subjects) }, nil
+	return u, forgive, nil
 }
 
 // count is what attempts are counted for, and how many there may be.

@@ -50,7 +50,7 @@ func errCode(why string) error {
 
 func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fosite.AccessRequester) error {
 	client, session, form := r.GetClient().(*Client), r.GetSession().(*Session), r.GetRequestForm()
-	for _, name := range []string{"code", "redirect_uri", "code_verifier"} {
+	for _, name := range []string{"code", "code_verifier"} {
 		if form.Get(name) == "" {
 			return protocol.Refuse(protocol.InvalidRequest, "The parameter %s is missing.", name)
 		}
@@ -68,7 +68,10 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	switch {
 	case code.ClientID != client.ID:
 		return errCode("another client's code")
-	case code.RedirectURI != form.Get("redirect_uri"):
+	case code.RedirectURI != "" && form.Get("redirect_uri") == "":
+		// Section 4.1.3: it was in the authorization request.
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter redirect_uri is missing.")
+	case code.RedirectURI != form.Get("redirect_uri") && !(code.RedirectURI == "" && client.Redirects(form.Get("redirect_uri"))):
 		return errCode("another redirect_uri")
 	case !verifies(code.Challenge, form.Get("code_verifier")):
 		return errCode("wrong code_verifier")

@@ -60,7 +60,10 @@ type Standing struct {
 // Code is an authorization code, with all that its redemption has to match and
 // what the grant will hold.
 type Code struct {
-	ClientID, RedirectURI  string
+	ClientID string
+	// RedirectURI is as it was asked for; empty if it was left out, the client
+	// having one.
+	RedirectURI            string
 	UserID, SessionID      string
 	Scopes, Audiences      []string
 	Nonce                  string
@@ -81,8 +84,8 @@ type Query struct{ UserID, ClientID string }
 // Store keeps codes and grants.
 type Store interface {
 	// SaveCode stores a code under its hash, with the epochs as they are.
-	// Returns ErrNotFound if the session does not stand.
-	SaveCode(ctx context.Context, hash [32]byte, c Code) error
+	// Returns ErrNotFound if the session does not stand at now.
+	SaveCode(ctx context.Context, hash [32]byte, c Code, now time.Time) error
 	// Code returns a code, used or not, or ErrNotFound.
 	Code(ctx context.Context, hash [32]byte) (Code, error)
 	// RedeemCode uses a code and stores the grant that it becomes, in one

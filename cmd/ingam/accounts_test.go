@@ -184,8 +184,11 @@ func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 	if sc.status != http.StatusUnprocessableEntity {
 		t.Errorf("a wrong password changes it: %d", sc.status)
 	}
-	if sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {"short"}}); sc.status != http.StatusUnprocessableEntity {
-		t.Errorf("a short password is taken: %d", sc.status)
+	for _, bad := range []string{"", "short", "MINJI", "password1", "Password1!", "minjiminji", "qwertyuiop", "aaaaaaaaaaaa", strings.Repeat("x", 257), "with a\x00byte"} {
+		sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {bad}})
+		if sc.status != http.StatusUnprocessableEntity || p.get("/account").status != http.StatusOK {
+			t.Errorf("the password %q is taken: %d", bad, sc.status)
+		}
 	}
 	if sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {"another good one"}}); sc.status != http.StatusOK || !strings.Contains(sc.body, "is changed") {
 		t.Errorf("%d %s", sc.status, sc.body)
@@ -280,7 +283,24 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 			t.Errorf("%s: %d to %s", what, sc.status, sc.to)
 		}
 	}
-	// An ID token of this very session needs no question.
+	// An ID token of this very session needs no question; from a form of the
+	// app's, which brings no cookie of ours, it takes one more hop.
+	p.get("/login").submit("username", "minji", "password", goodPassword)
+	set = a.tokens(s, p, "minji")
+	form := url.Values{"id_token_hint": {set.ID}, "post_logout_redirect_uri": {"https://app.test/bye"}, "state": {"s"}}
+	r, err := http.NewRequest(http.MethodPost, s.url+"/logout", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	hop := p.do(r)
+	if hop.status != http.StatusOK || hop.post != "/logout" || len(hop.header.Values("Set-Cookie")) != 0 || p.get("/account").status != http.StatusOK {
+		t.Errorf("%d %s", hop.status, hop.body)
+	}
+	if sc := hop.submit(); sc.to != "https://app.test/bye?state=s" || p.get("/account").status != http.StatusSeeOther {
+		t.Errorf("%d to %s", sc.status, sc.to)
+	}
 	p.get("/login").submit("username", "minji", "password", goodPassword)
 	set = a.tokens(s, p, "minji")
 	if sc := p.get("/logout?" + url.Values{"id_token_hint": {set.ID}, "post_logout_redirect_uri": {"https://app.test/bye"}}.Encode()); sc.to != "https://app.test/bye" {
@@ -313,6 +333,17 @@ func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) 
 	code := p.get(a.request("scope", "openid read")).response().Get("code")
 	p.post(s.url+"/account/apps", url.Values{"client": {"app"}})
 	wantRefused(t, "a code of before", a.redeem(s, code), 400, "invalid_grant")
+	// A first-party client asks for nothing, and is shown and ended all the same.
+	own := d.webClient("own", "--first-party")
+	set := own.tokens(s, p, "minji")
+	if sc := p.get("/account"); !strings.Contains(sc.body, "App own") {
+		t.Errorf("the account does not show what has access:\n%s", sc.body)
+	}
+	p.post(s.url+"/account/apps", url.Values{"client": {"own"}})
+	wantRefused(t, "a refresh after that", own.refresh(s, set.Refresh), 400, "invalid_grant")
+	if sc := p.get("/account"); strings.Contains(sc.body, "App own") {
+		t.Errorf("the account shows what has no access:\n%s", sc.body)
+	}
 	// Whoever gets the client's id next was allowed nothing.
 	p.signIn("minji", a.request())
 	d.must("client", "delete", "app")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -96,6 +97,14 @@ func TestAPersonInABrowser(t *testing.T) {
 					arrived <- r.Form
 				}
 				w.Header().Set("Content-Type", "text/html")
+				if r.URL.Path == "/leave" {
+					fmt.Fprintf(w, `<form method="post" action="%s">`, html.EscapeString(r.FormValue("to")))
+					for name := range r.Form {
+						fmt.Fprintf(w, `<input type="hidden" name="%s" value="%s">`, html.EscapeString(name), html.EscapeString(r.FormValue(name)))
+					}
+					fmt.Fprint(w, `<button id="leave">Sign out</button></form>`)
+					return
+				}
 				fmt.Fprint(w, `<p id="arrived">You are back at the app.</p>`)
 			}))
 			t.Cleanup(elsewhere.Close)
@@ -159,6 +168,15 @@ func TestAPersonInABrowser(t *testing.T) {
 			if at, err := chromedp.Run(ctx, chromedp.Location()); err != nil || !strings.HasPrefix(at, elsewhere.URL+"/bye") {
 				t.Errorf("at %s: %v", at, err)
 			}
+			// The hint of the session that is there needs no question, and may come
+			// in a form.
+			do("sign in once more", chromedp.Navigate(request("prompt", "consent")), chromedp.SendKeys("#username", "minji"), chromedp.SendKeys("#password", goodPassword+"\r"),
+				chromedp.WaitVisible(`button[value="allow"]`), chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible("#arrived"))
+			set = a.redeem(s, answered().Get("code"), "redirect_uri", elsewhere.URL+"/cb").tokens(t)
+			do("be signed out by a form of the app's", chromedp.Navigate(elsewhere.URL+"/leave?"+url.Values{
+				"to": {s.url + "/logout"}, "id_token_hint": {set.ID}, "post_logout_redirect_uri": {elsewhere.URL + "/bye"},
+			}.Encode()), chromedp.Click("#leave"), chromedp.WaitVisible("#arrived"))
+			do("be signed out there", chromedp.Navigate(s.url+"/account"), chromedp.WaitVisible("#password"))
 		})
 	}
 }

@@ -73,6 +73,13 @@ func TestACodeIsRedeemedOnceByItsClientWithAllThatBelongsToIt(t *testing.T) {
 		wantRefused(t, "used, by its client", a.redeem(s, code), 400, "invalid_grant")
 		wantRevoked(t, d, "app", true, "after a replay")
 		wantRefused(t, "a refresh after that", a.refresh(s, set.Refresh), 400, "invalid_grant")
+		// What was left out, a client having one, may be left out again; and
+		// given, if it is that one.
+		for _, again := range []string{"", callback} {
+			code := p.signIn("minji", a.request("redirect_uri", "")).Get("code")
+			wantRefused(t, "another redirect_uri than the default", a.redeem(s, code, "redirect_uri", callback+"/"), 400, "invalid_grant")
+			a.redeem(s, code, "redirect_uri", again).tokens(t)
+		}
 		if got := s.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+set.Access); got.status != http.StatusUnauthorized {
 			t.Errorf("userinfo after that: %d", got.status)
 		}

@@ -209,3 +209,39 @@ func TestEveryAnswerTellsBrowsersToKeepOut(t *testing.T) {
 		eventually(t, "the request is logged by its id", time.Minute, func() bool { return id != "" && strings.Contains(s.log.String(), `"request_id":"`+id+`"`) })
 	}
 }
+
+// TestABrowserHoldsCookiesToWhatTheyAre: by their names (RFC 6265bis section
+// 4.1.3), where there is TLS.
+func TestABrowserHoldsCookiesToWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	for issuer, c := range map[string]struct{ prefix, path string }{
+		"https://auth.test":    {"__Host-", "/"},
+		"https://test/auth/x":  {"__Secure-", "/auth/x/"},
+		"http://127.0.0.1/sso": {"", "/sso/"},
+	} {
+		u, err := url.Parse(issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDeployment(t, "")
+		d.must("migrate", "up")
+		s := d.launch(freeAddress(t), "INGAM_ISSUER="+issuer)
+		s.url += u.Path
+		s.awaitReady()
+		d.user("minji")
+		got := s.person().post(s.url+"/login", url.Values{"username": {"minji"}, "password": {goodPassword}})
+		cookies := (&http.Response{Header: got.header}).Cookies()
+		if got.status != http.StatusSeeOther || len(cookies) != 2 {
+			t.Fatalf("%s: %d %v", issuer, got.status, got.header)
+		}
+		for _, cookie := range cookies {
+			secure := u.Scheme == "https"
+			if !strings.HasPrefix(cookie.Name, c.prefix+"ingam_") || cookie.Path != c.path || cookie.Secure != secure || !cookie.HttpOnly || cookie.Domain != "" {
+				t.Errorf("%s: %v", issuer, cookie)
+			}
+			if got.header.Get("Strict-Transport-Security") != "" != secure {
+				t.Errorf("%s: %v", issuer, got.header)
+			}
+		}
+	}
+}

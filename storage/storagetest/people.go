@@ -54,7 +54,7 @@ func (d *databaseTest) code(session, client, code string) grants.Code {
 		ClientID: client, RedirectURI: "https://app.test/cb", SessionID: session, Scopes: []string{"openid", "read"}, Audiences: []string{"x"},
 		Nonce: "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"pwd"}, ExpiresAt: noon.Add(time.Minute),
 	}
-	d.must(d.s.SaveCode(d.ctx, hash(code), c))
+	d.must(d.s.SaveCode(d.ctx, hash(code), c, noon))
 	return c
 }
 
@@ -184,7 +184,7 @@ var peopleTests = []test{
 			// And no code comes of it.
 			d.client(fmt.Sprint("c", i))
 			if c.now.Equal(noon) {
-				err := d.s.SaveCode(d.ctx, hash("x"), grants.Code{ClientID: fmt.Sprint("c", i), SessionID: s, ExpiresAt: noon.Add(time.Minute)})
+				err := d.s.SaveCode(d.ctx, hash("x"), grants.Code{ClientID: fmt.Sprint("c", i), SessionID: s, ExpiresAt: noon.Add(time.Minute)}, noon)
 				if !errors.Is(err, grants.ErrNotFound) {
 					d.Errorf("%d: %v", i, err)
 				}
@@ -215,19 +215,23 @@ var peopleTests = []test{
 		d.must(err)
 		d.equal([]bool{known, other}, []bool{true, false})
 	}},
-	{"a consent is replaced, and ends its grants when it is taken back", func(d *databaseTest) {
+	{"a consent is added to, and ends its grants when it is taken back", func(d *databaseTest) {
 		g := d.grant("g")
-		for _, scopes := range [][]string{{"a"}, {"a", "b"}} {
-			d.must(d.s.SaveConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: scopes, GrantedAt: noon}, event(audit.ConsentGiven, "")))
+		for _, step := range []struct{ add, want []string }{{[]string{"a"}, []string{"a"}}, {[]string{"b", "a"}, []string{"a", "b"}}} {
+			d.must(d.s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: step.add, GrantedAt: noon}, event(audit.ConsentGiven, "")))
 			c, err := d.other.Consent(d.ctx, g.UserID, g.ClientID)
 			d.must(err)
-			d.equal(c.Scopes, scopes)
+			d.equal(c.Scopes, step.want)
 		}
 		for _, err := range d.atOnce(8, func(i int, s *storage.Store) error {
-			return s.SaveConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: "another", GrantedAt: noon}, event(audit.ConsentGiven, ""))
+			return s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: "another", Scopes: []string{fmt.Sprint("s", i)}, GrantedAt: noon}, event(audit.ConsentGiven, ""))
 		}) {
 			d.must(err)
 		}
+		together, err := d.s.Consent(d.ctx, g.UserID, "another")
+		d.must(err)
+		slices.Sort(together.Scopes)
+		d.equal(together.Scopes, []string{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"})
 		all, err := d.s.Consents(d.ctx, g.UserID)
 		d.must(err)
 		d.equal(len(all), 2)
@@ -244,6 +248,10 @@ var peopleTests = []test{
 		none, err := d.s.Consent(d.ctx, g.UserID, g.ClientID)
 		d.must(err)
 		d.equal(none.GrantedAt.IsZero(), true)
+		// What was never asked for can be ended all the same.
+		first := d.grant("first")
+		d.must(d.s.DeleteConsent(d.ctx, first.UserID, first.ClientID, event(audit.ConsentTaken, "")))
+		d.stands("first", false)
 	}},
 	{"guesses are counted within their window, whoever counts", func(d *databaseTest) {
 		for _, err := range d.atOnce(20, func(i int, s *storage.Store) error {
