@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // Parts is what an Authority is made of.
@@ -23,6 +24,7 @@ type Parts struct {
 	Clients   *clients.Authenticator
 	Consents  *accounts.Consents
 	Cuts      *revocation.Cuts
+	Listeners status.Store
 }
 
 // Authority is the authorization server without its HTTP.

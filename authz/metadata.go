@@ -4,20 +4,26 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
 // Metadata describes the server (RFC 8414 section 2, OpenID Connect Discovery
 // 1.0 section 3). It announces what exists and nothing else.
 type Metadata struct {
-	Issuer                           string   `json:"issuer"`
-	AuthorizationEndpoint            string   `json:"authorization_endpoint"`
-	TokenEndpoint                    string   `json:"token_endpoint"`
-	UserInfoEndpoint                 string   `json:"userinfo_endpoint"`
-	EndSessionEndpoint               string   `json:"end_session_endpoint"`
-	JWKSURI                          string   `json:"jwks_uri"`
-	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
-	RevocationEndpoint               string   `json:"revocation_endpoint"`
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	UserInfoEndpoint      string `json:"userinfo_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	// StatusLists is of draft-ietf-oauth-status-list-20 section 9.1; the two after
+	// it are this server's own.
+	StatusLists                      string   `json:"status_list_aggregation_endpoint"`
+	StatusEvents                     string   `json:"status_events_endpoint"`
+	StatusAck                        string   `json:"status_ack_endpoint"`
 	GrantTypes                       []string `json:"grant_types_supported"`
 	ResponseTypes                    []string `json:"response_types_supported"`
 	ResponseModes                    []string `json:"response_modes_supported"`
@@ -50,6 +56,11 @@ const (
 	PathIntrospect = "/oauth2/introspect"
 	PathRevoke     = "/oauth2/revoke"
 	PathJWKS       = "/.well-known/jwks.json"
+
+	PathStatusLists  = "/oauth2/status"
+	PathStatusList   = status.Path + "{list}"
+	PathStatusEvents = status.Path + "events"
+	PathStatusAck    = PathStatusEvents + "/ack"
 )
 
 // Metadata returns the server's metadata.
@@ -66,6 +77,9 @@ func (a *Authority) Metadata() Metadata {
 		JWKSURI:               at + PathJWKS,
 		IntrospectionEndpoint: at + PathIntrospect,
 		RevocationEndpoint:    at + PathRevoke,
+		StatusLists:           at + PathStatusLists,
+		StatusEvents:          at + PathStatusEvents,
+		StatusAck:             at + PathStatusAck,
 		GrantTypes:            grants.Supported,
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query", "form_post"},

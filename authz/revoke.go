@@ -28,7 +28,7 @@ func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string,
 	}
 	refresh, err := a.Issuer.ReadRefresh(ctx, token)
 	if err == nil {
-		return caller, a.revokeGrant(ctx, refresh, caller)
+		return caller, a.revokeGrant(ctx, refresh.GrantID, refresh.ClientID, caller)
 	}
 	if !errors.Is(err, tokens.ErrInvalid) {
 		return caller, err
@@ -43,17 +43,21 @@ func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string,
 	if access.ClientID != caller {
 		return caller, protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
 	}
-	return caller, a.Cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, "", audit.Actor("client:"+caller))
+	if access.GrantID != "" {
+		// Section 2.1 allows it: the next refresh would only bring the access back.
+		return caller, a.revokeGrant(ctx, access.GrantID, access.ClientID, caller)
+	}
+	return caller, a.Cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, "", audit.Actor("client:"+caller))
 }
 
-// revokeGrant ends the grant of a refresh token, and with it all that was issued
-// under it (section 2.1).
-func (a *Authority) revokeGrant(ctx context.Context, token tokens.Refresh, caller string) error {
-	if token.ClientID != caller {
+// revokeGrant ends the grant of a token, and with it all that was issued under
+// it (section 2.1).
+func (a *Authority) revokeGrant(ctx context.Context, id, client, caller string) error {
+	if client != caller {
 		return protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
 	}
-	err := a.Store.RevokeGrant(ctx, token.GrantID, audit.Event{
-		At: a.Now(), Actor: audit.Actor("client:" + caller), Action: audit.GrantCut, Subject: token.GrantID,
+	err := a.Store.RevokeGrant(ctx, id, audit.Event{
+		At: a.Now(), Actor: audit.Actor("client:" + caller), Action: audit.GrantCut, Subject: id,
 		Details: map[string]string{"client_id": caller},
 	})
 	if errors.Is(err, grants.ErrNotFound) {

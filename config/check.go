@@ -71,10 +71,16 @@ func (l *loader) check() {
 	if c.Issuer.parsed != nil && c.Issuer.parsed.Scheme == "http" && !c.Issuer.loopback() && !c.AllowInsecureIssuer && !l.broken["allow_insecure_issuer"] {
 		wrong("issuer", "%s is http: tokens and secrets would cross the network in the clear; use https (or set allow_insecure_issuer, on a network that nobody else is on)", c.Issuer)
 	}
-	if host, port, err := net.SplitHostPort(c.Listen); err != nil || strings.ContainsAny(host, " /") {
-		wrong("listen", "%s is not host:port; write for example 127.0.0.1:8080", quoted(c.Listen))
-	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		wrong("listen", "%s has no port from 0 to 65535", quoted(c.Listen))
+	address := func(key, listen string) {
+		if host, port, err := net.SplitHostPort(listen); err != nil || strings.ContainsAny(host, " /") {
+			wrong(key, "%s is not host:port; write for example 127.0.0.1:8080", quoted(listen))
+		} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			wrong(key, "%s has no port from 0 to 65535", quoted(listen))
+		}
+	}
+	address("listen", c.Listen)
+	if c.Metrics.Listen != "" {
+		address("metrics.listen", c.Metrics.Listen)
 	}
 	if db := c.Database.Reveal(); db != "" {
 		scheme, rest, _ := strings.Cut(db, ":")
@@ -119,6 +125,7 @@ func (l *loader) check() {
 	between("keys.verifier_cache", c.Keys.VerifierCache, 0, day)
 	between("changes.staleness", c.Changes.Staleness, 100*time.Millisecond, time.Minute)
 	between("changes.retention", c.Changes.Retention, time.Minute, 365*day)
+	between("status.max_age", c.Status.MaxAge, time.Second, time.Hour)
 	between("throttle.window", c.Throttle.Window, time.Second, day)
 	between("purge.interval", c.Purge.Interval, time.Second, day)
 	count := func(key string, n, low, high int) {
@@ -130,6 +137,7 @@ func (l *loader) check() {
 	count("pool.max_idle", c.Pool.MaxIdle, 1, 10_000)
 	count("throttle.client_failures", c.Throttle.ClientFailures, 1, 1_000_000)
 	count("throttle.sign_in_failures", c.Throttle.SignInFailures, 1, 1_000_000)
+	count("status.list_size", c.Status.ListSize, 4096, 1<<24)
 	count("purge.batch", c.Purge.Batch, 1, 1000)
 	size := func(key string, s Size, low, high Size) {
 		if s < low || s > high {
@@ -151,6 +159,7 @@ func (l *loader) check() {
 	}
 	wholeSeconds("tokens.access_ttl", c.Tokens.AccessTTL)
 	wholeSeconds("keys.jwks_max_age", c.Keys.JWKSMaxAge)
+	wholeSeconds("status.max_age", c.Status.MaxAge)
 
 	if c.HTTP.WriteTimeout <= c.HTTP.RequestTimeout {
 		together([]string{"http.write_timeout", "http.request_timeout"}, "http.write_timeout, %s, leaves no time to answer a request that took http.request_timeout, %s", c.HTTP.WriteTimeout, c.HTTP.RequestTimeout)

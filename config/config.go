@@ -60,6 +60,15 @@ type Config struct {
 		Retention Duration `key:"retention" default:"24h" doc:"for how long the log of changes is kept for processes that were away"`
 	} `key:"changes"`
 
+	Status struct {
+		MaxAge   Duration `key:"max_age" default:"4s" doc:"for how long HTTP caches may keep a status list and, after that, verifiers; 1s to 1h"`
+		ListSize int      `key:"list_size" default:"1048576" doc:"how many tokens and grants a new status list is for; 4096 to 16777216"`
+	} `key:"status"`
+
+	Metrics struct {
+		Listen string `key:"listen" doc:"the address, host:port, at which metrics are served at /metrics; none if empty"`
+	} `key:"metrics"`
+
 	Throttle struct {
 		ClientFailures int      `key:"client_failures" default:"20" doc:"failed authentications of a client from one address within the window before they are answered with 429"`
 		SignInFailures int      `key:"sign_in_failures" default:"10" doc:"failed sign-ins for one account from one address within sign_in_window before they are answered with 429; ten times as many from one address, or for one account from unknown browsers"`

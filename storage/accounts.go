@@ -282,7 +282,7 @@ func (s *Store) DeleteConsent(ctx context.Context, user, client string, ev audit
 	if !isText(user) || !isText(client) || len(client) > 255 {
 		return nil // nobody has one with such a client
 	}
-	return s.change(ctx, op, changes.Grant, client, ev, func(tx *gorm.DB, _ changes.Number) error {
+	return s.change(ctx, op, changes.User, user, ev, func(tx *gorm.DB, _ changes.Number) error {
 		// Codes first: one that is being redeemed is waited for, and then there is
 		// a grant to revoke.
 		if err := tx.Exec("DELETE FROM codes WHERE user_id = ? AND client_id = ?", user, client).Error; err != nil {

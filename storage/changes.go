@@ -43,7 +43,7 @@ func (s *Store) ChangesAfter(ctx context.Context, after changes.Number, limit in
 	}
 	list := make([]changes.Change, len(rows))
 	for i, r := range rows {
-		list[i] = changes.Change{Number: changes.Number(r.Number), Kind: changes.Kind(r.Kind), Subject: r.Subject}
+		list[i] = changes.Change{Number: changes.Number(r.Number), Kind: changes.Kind(r.Kind), Subject: r.Subject, At: at(r.AtMS)}
 	}
 	return list, nil
 }

@@ -250,7 +250,11 @@ func (s *Store) SetClientDisabled(ctx context.Context, id string, disabled bool,
 	if !isText(id) {
 		return answer(op, id, refuse(clients.ErrNotFound))
 	}
-	return s.change(ctx, op, changes.Client, id, ev, func(tx *gorm.DB, _ changes.Number) error {
+	kind := changes.Client
+	if !disabled {
+		kind = changes.Enabled
+	}
+	return s.change(ctx, op, kind, id, ev, func(tx *gorm.DB, _ changes.Number) error {
 		set := tx.Exec("UPDATE clients SET disabled = ? WHERE id = ? AND disabled <> ?", disabled, id, disabled)
 		if set.Error != nil || set.RowsAffected == 1 {
 			return set.Error

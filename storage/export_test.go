@@ -24,6 +24,7 @@ func Rows() map[string]any {
 		seqRow{}, changeRow{}, serverRow{}, apiRow{}, clientRow{}, audienceRow{}, secretRow{},
 		revokedTokenRow{}, keyRow{}, auditRow{},
 		userRow{}, sessionRow{}, consentRow{}, codeRow{}, grantRow{}, guessRow{},
+		statusListRow{}, statusBlockRow{}, listenerRow{},
 	} {
 		rows[r.TableName()] = r
 	}

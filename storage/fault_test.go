@@ -18,6 +18,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -108,7 +109,7 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 				t.Fatal(err)
 			}
 			jti := fmt.Sprint("jti ", i)
-			err := s.CutToken(ctx, jti, time.Now().Add(time.Hour), event())
+			err := s.CutToken(ctx, jti, time.Now().Add(time.Hour), status.Ref{}, event())
 			if err == nil {
 				acknowledged = append(acknowledged, jti)
 			} else {

@@ -10,6 +10,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/status"
 )
 
 type codeRow struct {
@@ -76,6 +77,10 @@ type grantRow struct {
 	RefreshVersion int64  `gorm:"column:refresh_version;not null"`
 	RevokedMS      *int64 `gorm:"column:revoked_ms"`
 	RevokedWhy     string `gorm:"column:revoked_why;not null"`
+	StatusList     *int64 `gorm:"column:status_list"`
+	StatusIndex    *int64 `gorm:"column:status_index"`
+	FormerList     *int64 `gorm:"column:former_list"`
+	FormerIndex    *int64 `gorm:"column:former_index"`
 }
 
 func (grantRow) TableName() string { return "grants" }
@@ -93,6 +98,7 @@ func (r grantRow) grant() (grants.Grant, error) {
 			Generation: r.Generation, IssuedAt: at(r.RefreshIatMS), ExpiresAt: at(r.RefreshExpMS), KeyID: r.RefreshKID, Version: r.RefreshVersion,
 		},
 		RevokedAt: optionalAt(r.RevokedMS),
+		Status:    refOf(r.StatusList, r.StatusIndex), Former: refOf(r.FormerList, r.FormerIndex),
 	}, errors.Join(err1, err2, err3)
 }
 
@@ -160,6 +166,7 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return fault(op, err)
 	}
+	statusList, statusIndex := refColumns(g.Status)
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		used := tx.Exec(`
 			UPDATE codes AS g SET used_ms = ?, grant_id = ?
@@ -174,11 +181,13 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 		return tx.Exec(`
 			INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, auth_ms, amr, offline,
 			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
-			                    generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+s.dialect.now+`, ?, ?, ?, ?, '')`,
+			                    generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why,
+			                    status_list, status_index)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+s.dialect.now+`, ?, ?, ?, ?, '', ?, ?)`,
 			g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, ms(g.AuthenticatedAt), methods, g.Offline,
 			int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch), ms(g.CreatedAt), ms(g.ExpiresAt),
-			g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version).Error
+			g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version,
+			statusList, statusIndex).Error
 	})
 	return answer(op, "", err)
 }
@@ -237,14 +246,18 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) ([]gr
 }
 
 // RotateGrant implements grants.Store.
-func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next grants.Refresh, now time.Time) error {
+func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next grants.Refresh, ref, former status.Ref, now time.Time) error {
+	statusList, statusIndex := refColumns(ref)
+	formerList, formerIndex := refColumns(former)
 	var rotated *gorm.DB
 	err := again(ctx, func() error {
 		rotated = s.writing(ctx).Exec(`
 			UPDATE grants AS g
-			   SET generation = ?, rotated_ms = `+s.dialect.now+`, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?
+			   SET generation = ?, rotated_ms = `+s.dialect.now+`, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?,
+			       status_list = ?, status_index = ?, former_list = ?, former_index = ?
 			 WHERE g.id = ? AND g.generation = ? AND g.refresh_exp_ms > ? AND g.expires_ms > ? AND `+grantStands,
-			next.Generation, ms(next.IssuedAt), ms(next.ExpiresAt), next.KeyID, next.Version, id, from, ms(now), ms(now))
+			next.Generation, ms(next.IssuedAt), ms(next.ExpiresAt), next.KeyID, next.Version,
+			statusList, statusIndex, formerList, formerIndex, id, from, ms(now), ms(now))
 		return rotated.Error
 	})
 	if err == nil && rotated.RowsAffected == 0 {

@@ -20,6 +20,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/migrations"
 )
@@ -31,6 +32,8 @@ var (
 	_ clients.Store    = (*Store)(nil)
 	_ revocation.Store = (*Store)(nil)
 	_ grants.Store     = (*Store)(nil)
+
+	_ status.Store = (*Store)(nil)
 
 	_ accounts.UserStore    = (*Store)(nil)
 	_ accounts.SessionStore = (*Store)(nil)

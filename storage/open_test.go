@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -89,7 +90,7 @@ func TestMySQLSessionsAreStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is too long is refused, and not cut off to be some other token's id.
-	mustBeFault(t, s.CutToken(t.Context(), strings.Repeat("x", 256), time.Now(), audit.Event{}))
+	mustBeFault(t, s.CutToken(t.Context(), strings.Repeat("x", 256), time.Now(), status.Ref{}, audit.Event{}))
 }
 
 func TestSQLitePathsAreTakenAsTheyAre(t *testing.T) {

@@ -47,6 +47,10 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 			return tokens, err
 		}
 	}
+	n, err := s.purgeStatus(ctx, now, batch)
+	if tokens += n; err != nil {
+		return tokens, err
+	}
 	entries, err := s.purge(ctx, "purge changes", batch, func(tx *gorm.DB) (int64, error) {
 		return s.purgeChanges(tx, ms(changesBefore), batch)
 	})
@@ -136,4 +140,45 @@ func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, err
 	}
 	deleted := tx.Where("number IN ?", numbers).Delete(&changeRow{})
 	return deleted.RowsAffected, deleted.Error
+}
+
+// purgeStatus deletes the lists whose last token has expired, with their blocks,
+// and listeners that were not seen for an hour.
+func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (total int, err error) {
+	lists, err := s.StatusLists(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range lists {
+		if l.Gone().IsZero() || now.Before(l.Gone()) {
+			continue
+		}
+		n, err := s.purge(ctx, "purge status blocks", batch, func(tx *gorm.DB) (int64, error) {
+			var firsts []int64
+			err := s.reading(ctx).Model(&statusBlockRow{}).Where("list = ?", l.Number).Order("first").Limit(batch).Pluck("first", &firsts).Error
+			if err != nil || len(firsts) == 0 {
+				return 0, err
+			}
+			deleted := tx.Where("list = ? AND first IN ?", l.Number, firsts).Delete(&statusBlockRow{})
+			return deleted.RowsAffected, deleted.Error
+		})
+		if total += n; err != nil {
+			return total, err
+		}
+		err = again(ctx, func() error {
+			// What was left for the next call keeps the list.
+			deleted := s.writing(ctx).Exec("DELETE FROM status_lists WHERE number = ? AND NOT EXISTS (SELECT 1 FROM status_blocks WHERE list = ?)", l.Number, l.Number)
+			total += int(deleted.RowsAffected)
+			return deleted.Error
+		})
+		if err != nil {
+			return total, fault("purge status lists", err)
+		}
+	}
+	err = again(ctx, func() error {
+		deleted := s.writing(ctx).Where("seen_ms < ?", ms(now.Add(-time.Hour))).Delete(&listenerRow{})
+		total += int(deleted.RowsAffected)
+		return deleted.Error
+	})
+	return total, fault("purge listeners", err)
 }

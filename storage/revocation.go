@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 )
 
 type serverRow struct {
@@ -28,13 +29,17 @@ func (serverRow) TableName() string { return "server" }
 type revokedTokenRow struct {
 	JTI       string `gorm:"column:jti;primaryKey"`
 	ExpiresMS int64  `gorm:"column:expires_ms;not null"`
+	// StatusList and StatusIndex are where its status is, if it has one.
+	StatusList  *int64 `gorm:"column:status_list"`
+	StatusIndex *int64 `gorm:"column:status_index"`
 }
 
 func (revokedTokenRow) TableName() string { return "revoked_tokens" }
 
 // CutToken implements revocation.Store.
-func (s *Store) CutToken(ctx context.Context, jti string, expires time.Time, ev audit.Event) error {
+func (s *Store) CutToken(ctx context.Context, jti string, expires time.Time, ref status.Ref, ev audit.Event) error {
 	row := revokedTokenRow{JTI: jti, ExpiresMS: ms(expires)}
+	row.StatusList, row.StatusIndex = refColumns(ref)
 	return s.change(ctx, "cut token", changes.Token, jti, ev, func(tx *gorm.DB, _ changes.Number) error {
 		err := tx.Create(&row).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {

@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
@@ -54,7 +55,7 @@ func TestAChangeTakesItsNumberFirst(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		s, r := recorded(t, e)
 		r.Take()
-		if err := s.CutToken(t.Context(), "j", time.Now(), audit.Event{}); err != nil {
+		if err := s.CutToken(t.Context(), "j", time.Now(), status.Ref{}, audit.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		var begins []string
@@ -105,7 +106,7 @@ func BenchmarkStanding(b *testing.B) {
 				if err := s.CreateClient(ctx, clients.Client{ID: fmt.Sprintf("client-%d", i)}, ev); err != nil {
 					b.Fatal(err)
 				}
-				if err := s.CutToken(ctx, fmt.Sprintf("token-%d", i), ev.At, ev); err != nil {
+				if err := s.CutToken(ctx, fmt.Sprintf("token-%d", i), ev.At, status.Ref{}, ev); err != nil {
 					b.Fatal(err)
 				}
 			}

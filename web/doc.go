@@ -12,6 +12,8 @@
 //	GET  /.well-known/jwks.json                         jwks               resource servers
 //	GET  /.well-known/openid-configuration              document           everyone
 //	GET  /.well-known/oauth-authorization-server[/path] document           everyone
+//	GET  /oauth2/status, /oauth2/status/{list}          statuses           resource servers
+//	GET  /oauth2/status/events, POST …/events/ack       statuses           resource servers that listen
 //	GET  /health/live                                   live               whoever restarts the process
 //	GET  /health/ready                                  ready              whoever sends it traffic
 //

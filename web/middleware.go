@@ -156,10 +156,14 @@ func secured(https bool) func(http.Handler) http.Handler {
 }
 
 // timed bounds a request, so that a database that says nothing becomes an
-// answer.
-func timed(limit time.Duration) func(http.Handler) http.Handler {
+// answer. The stream, which does not end, bounds what it asks itself.
+func timed(limit time.Duration, at string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isStream(r, at) {
+				next.ServeHTTP(w, r)
+				return
+			}
 			ctx, cancel := context.WithTimeout(r.Context(), limit)
 			defer cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // Parts is what the handlers stand on.
@@ -23,6 +24,9 @@ type Parts struct {
 	Keys      KeySet
 	Watcher   Freshness
 	Health    Health
+	Lists     *status.Lists
+	Listening *Listening
+	Observer  Observer
 	Log       *slog.Logger
 
 	// JWKSMaxAge is for how long a key set may be cached.
@@ -107,6 +111,11 @@ func New(p Parts) (http.Handler, error) {
 	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", document.get)
 	// RFC 8414 section 3.1 puts the well-known part before the issuer's path.
 	routeOpen(http.MethodGet, "/.well-known/oauth-authorization-server"+at, document.get)
+	statuses := statuses{p.Authority, p.Lists, p.Listening, p.Observer, forms, p.RequestTimeout}
+	routeOpen(http.MethodGet, at+authz.PathStatusLists, statuses.aggregate)
+	routeOpen(http.MethodGet, at+authz.PathStatusList, statuses.list)
+	route(http.MethodGet, at+authz.PathStatusEvents, statuses.events)
+	route(http.MethodPost, at+authz.PathStatusAck, statuses.acknowledge)
 	route(http.MethodGet, at+"/health/live", live)
 	route(http.MethodGet, at+"/health/ready", ready{p.Health, p.Watcher}.get)
 
@@ -115,7 +124,7 @@ func New(p Parts) (http.Handler, error) {
 		addressed(p.TrustedProxies),
 		recovered,
 		secured(issuer.Scheme == "https"),
-		timed(p.RequestTimeout),
+		timed(p.RequestTimeout, at),
 	), nil
 }
 

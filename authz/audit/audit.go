@@ -46,6 +46,9 @@ const (
 	// grant was revoked for it.
 	GrantReused Action = "grant.reuse"
 	CodeReused  Action = "code.reuse"
+
+	StatusListOpened Action = "status_list.open"
+	StatusListClosed Action = "status_list.close"
 )
 
 // Event is one entry of the audit log.

@@ -1,6 +1,9 @@
 package changes
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Number is a place in the change sequence. Epochs are Numbers too: the epoch
 // of a client is the number of the change that last cut it.
@@ -13,12 +16,14 @@ type Kind string
 const (
 	API        Kind = "api"        // subject: the audience
 	Client     Kind = "client"     // subject: the client id
+	Enabled    Kind = "enabled"    // subject: the id of a client that was disabled: what was issued to it stands again
 	Key        Kind = "key"        // subject: the kid
 	Token      Kind = "token"      // subject: the jti of a token that was cut
-	Grant      Kind = "grant"      // subject: the id of a grant that was cut, or of a client of one user
+	Grant      Kind = "grant"      // subject: the id of a grant that was cut
 	Session    Kind = "session"    // subject: the id of a login session that was ended
-	User       Kind = "user"       // subject: the id of the user
+	User       Kind = "user"       // subject: the id of a user, who was changed, or of whom some grants were cut
 	Everything Kind = "everything" // all tokens were cut; no subject
+	StatusList Kind = "statuslist" // a status list was opened or will close; no subject
 )
 
 // Change is one entry of the sequence.
@@ -26,6 +31,17 @@ type Change struct {
 	Number  Number
 	Kind    Kind
 	Subject string
+	// At is by the clock of whoever made it.
+	At time.Time
+}
+
+// IsCut reports whether it may have ended what was issued.
+func (c Change) IsCut() bool {
+	switch c.Kind {
+	case Client, Key, Token, Grant, Session, User, Everything:
+		return true
+	}
+	return false
 }
 
 // Store reads the sequence.

@@ -135,11 +135,15 @@ func (w *Watcher) tell(ctx context.Context, changed []Change) error {
 	return nil
 }
 
-// Run polls four times within the staleness, so that one slow answer does not
-// put the copies out of use, until ctx ends. Failures are logged when
+// slowest is the longest between two polls: a cut is in the status lists of every
+// process within a second.
+const slowest = 250 * time.Millisecond
+
+// Run polls four times within the staleness or more often, so that one slow
+// answer does not put the copies out of use, until ctx ends. Failures are logged when
 // they begin and when they end.
 func (w *Watcher) Run(ctx context.Context) {
-	tick := time.NewTicker(w.staleness / 4)
+	tick := time.NewTicker(min(w.staleness/4, slowest))
 	defer tick.Stop()
 	failing := false
 	for {

@@ -100,7 +100,7 @@ func (d *Directory) Follow(_ context.Context, changed []changes.Change) error {
 		d.copies.InvalidateAll()
 	}
 	for _, ch := range changed {
-		if ch.Kind == changes.Client {
+		if ch.Kind == changes.Client || ch.Kind == changes.Enabled {
 			d.copies.Invalidate(ch.Subject)
 		}
 	}

@@ -94,6 +94,22 @@ func (c *Rules) Decide(ctx context.Context, allowed Allowance, parameters map[st
 	return d, err
 }
 
+// Longest is the longest that a token for any of these APIs lives.
+func (c *Rules) Longest(ctx context.Context, audiences []string) (time.Duration, error) {
+	targets, err := c.targets(ctx, Allowance{Audiences: audiences, All: true}, nil)
+	if err != nil {
+		return 0, err
+	}
+	longest := time.Duration(0)
+	for _, api := range targets {
+		longest = max(longest, ttlOf(api, c.AccessTTL))
+	}
+	if longest == 0 {
+		longest = c.AccessTTL
+	}
+	return longest, nil
+}
+
 func ttlOf(a apis.API, otherwise time.Duration) time.Duration {
 	if a.AccessTTL != 0 {
 		return a.AccessTTL

@@ -121,9 +121,9 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
 		CreatedAt: now, ExpiresAt: now.Add(session.decision.TTL),
 	}
-	var err error
 	if slices.Contains(client.Grants, clients.RefreshToken) {
 		g.ExpiresAt = now.Add(h.Lives.Grant)
+		var err error
 		if g.Refresh, err = h.nextRefresh(0, g.ExpiresAt); err != nil {
 			return err
 		}
@@ -131,8 +131,20 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 			return err
 		}
 	}
-	if err := h.issue(ctx, g, session.decision, session, code.Nonce, wantsID(session.decision.Scopes)); err != nil {
+	longest, err := h.Rules.Longest(ctx, g.Audiences)
+	if err != nil {
 		return err
+	}
+	if g.Status, err = h.Indices.ForGrant(ctx, longest); err != nil {
+		return err
+	}
+	if err := h.issue(ctx, g, session.decision, session); err != nil {
+		return err
+	}
+	if wantsID(session.decision.Scopes) {
+		if err := h.issueID(g, session, code.Nonce); err != nil {
+			return err
+		}
 	}
 	err = h.Store.RedeemCode(ctx, session.codeHash, now, g)
 	if errors.Is(err, ErrNotFound) {
@@ -141,6 +153,9 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 		return errCode("used, expired or cut meanwhile")
 	}
 	if err != nil {
+		return err
+	}
+	if err := h.stillStands(ctx, g.ID); err != nil {
 		return err
 	}
 	return answer(session, responder)

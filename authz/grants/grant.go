@@ -7,6 +7,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // ErrNotFound: there is no such code or grant, or it does not stand any more.
@@ -32,6 +33,9 @@ type Grant struct {
 	Refresh   Refresh
 	// RevokedAt is zero unless the grant was revoked.
 	RevokedAt time.Time
+	// Status is the index that its tokens refer to, and Former the one before,
+	// which tokens may still refer to.
+	Status, Former status.Ref
 }
 
 // Refresh is the current refresh token of a grant: what is signed follows from
@@ -94,10 +98,10 @@ type Store interface {
 	RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g Grant) error
 	// Grant returns a grant, or ErrNotFound. One statement.
 	Grant(ctx context.Context, id string) (Standing, error)
-	// RotateGrant replaces the refresh token of a generation, if the grant still
-	// has that generation, stands and has not expired at now; otherwise
-	// ErrNotFound. One statement.
-	RotateGrant(ctx context.Context, id string, from int64, next Refresh, now time.Time) error
+	// RotateGrant replaces the refresh token of a generation, and the indices, if
+	// the grant still has that generation, stands and has not expired at now;
+	// otherwise ErrNotFound. One statement.
+	RotateGrant(ctx context.Context, id string, from int64, next Refresh, ref, former status.Ref, now time.Time) error
 	// RevokeGrant revokes it. One that is revoked changes nothing (no event
 	// either); one that is not there is ErrNotFound.
 	RevokeGrant(ctx context.Context, id string, ev audit.Event) error

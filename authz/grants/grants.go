@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
@@ -36,16 +39,18 @@ type Parts struct {
 	Issuer *tokens.Issuer
 	Store  Store
 	Users  *accounts.Directory
-	Lives  Lives
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Indices are where the status of what is issued will be.
+	Indices *status.Taker
+	Lives   Lives
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Handlers returns the handlers of the token endpoint, in order. config is
 // fosite's own, which its handlers ask for strategies and lifespans.
 func Handlers(p Parts, config *fosite.Config) fosite.TokenEndpointHandlers {
 	access := &oauth2.HandleHelper{
-		AccessTokenStrategy: &accessStrategy{p.Issuer, p.Epoch},
+		AccessTokenStrategy: &accessStrategy{p.Issuer, p.Epoch, p.Indices},
 		AccessTokenStorage:  unstored{},
 		Config:              config,
 	}
@@ -60,8 +65,9 @@ func Handlers(p Parts, config *fosite.Config) fosite.TokenEndpointHandlers {
 
 // accessStrategy writes access tokens for fosite's handlers.
 type accessStrategy struct {
-	issuer *tokens.Issuer
-	epoch  *revocation.Epoch
+	issuer  *tokens.Issuer
+	epoch   *revocation.Epoch
+	indices *status.Taker
 }
 
 var _ oauth2.AccessTokenStrategy = (*accessStrategy)(nil)
@@ -81,6 +87,13 @@ func (s *accessStrategy) GenerateAccessToken(ctx context.Context, r fosite.Reque
 		Audience: r.GetGrantedAudience(),
 		Scopes:   r.GetGrantedScopes(),
 		Epoch:    max(epoch, client.Epoch),
+	}
+	session.Access.Status, err = s.indices.ForClient(ctx, client.ID, session.Access.Epoch, session.decision.TTL)
+	if errors.Is(err, status.ErrNotFound) {
+		return "", "", protocol.Refuse(protocol.InvalidClient, "The client was disabled.")
+	}
+	if err != nil {
+		return "", "", err
 	}
 	token, err = s.issuer.MintAccess(&session.Access, session.decision.TTL)
 	return token, token, err

@@ -14,13 +14,13 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// issue signs the access token for a request under a grant and, if idToken, the
-// ID token that goes with it.
-func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session, nonce string, idToken bool) error {
+// issue signs the access token for a request under a grant.
+func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session) error {
 	session.Access = tokens.Access{
 		ClientID: g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
 		// Whatever was cut since the grant was made has ended the grant.
 		Epoch:   max(g.ClientEpoch, g.ServerEpoch),
+		Status:  g.Status,
 		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass,
 	}
 	if d.Roles {
@@ -34,14 +34,26 @@ func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session
 		session.Access.Roles = user.Roles
 	}
 	var err error
-	if session.AccessToken, err = p.Issuer.MintAccess(&session.Access, d.TTL); err != nil {
-		return err
-	}
-	if idToken {
-		session.IDToken, err = p.Issuer.MintID(tokens.ID{
-			ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
-			AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods,
-		}, session.AccessToken)
+	session.AccessToken, err = p.Issuer.MintAccess(&session.Access, d.TTL)
+	return err
+}
+
+// issueID signs the ID token that goes with the access token.
+func (p *Parts) issueID(g Grant, session *Session, nonce string) (err error) {
+	session.IDToken, err = p.Issuer.MintID(tokens.ID{
+		ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
+		AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods,
+	}, session.AccessToken)
+	return err
+}
+
+// stillStands asks once more about a grant whose index was just stored: a cut
+// that was being made meanwhile may not have seen it, and then the index would
+// not be set. Whatever is cut later sees it.
+func (p *Parts) stillStands(ctx context.Context, id string) error {
+	g, err := p.Store.Grant(ctx, id)
+	if errors.Is(err, ErrNotFound) || err == nil && !g.Stands {
+		return protocol.Refuse(protocol.InvalidGrant, "The grant was revoked meanwhile.")
 	}
 	return err
 }

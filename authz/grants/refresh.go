@@ -128,53 +128,92 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 		return fosite.ErrUnknownRequest
 	}
 	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
-	idToken := wantsID(session.decision.Scopes) && !client.NoRefreshIDToken
-	// The access token is fresh each time, for what this request asks.
-	if err := h.issue(ctx, session.grant.Grant, session.decision, session, "", idToken); err != nil {
+	g, err := h.placed(ctx, session.refresh, session.grant)
+	if err != nil {
 		return err
 	}
-	var err error
-	if session.RefreshToken, err = h.successor(ctx, session.refresh, session.grant, client); err != nil {
+	// The access token is fresh each time, for what this request asks.
+	if err := h.issue(ctx, g.Grant, session.decision, session); err != nil {
 		return err
+	}
+	var then Standing
+	if session.RefreshToken, then, err = h.successor(ctx, session.refresh, g, client); err != nil {
+		return err
+	}
+	if then.Status != g.Status {
+		// Another request rotated, and gave the grant another index: a token that
+		// names one which nobody noted could never be taken back.
+		if err := h.issue(ctx, then.Grant, session.decision, session); err != nil {
+			return err
+		}
+	}
+	if then.Status != session.grant.Status {
+		if err := h.stillStands(ctx, g.ID); err != nil {
+			return err
+		}
+	}
+	if wantsID(session.decision.Scopes) && !client.NoRefreshIDToken {
+		if err := h.issueID(g.Grant, session, ""); err != nil {
+			return err
+		}
 	}
 	return answer(session, responder)
 }
 
+// placed returns the grant with the index that its next tokens refer to: as long
+// as the list of the one that it has is open, that.
+func (h *refreshToken) placed(ctx context.Context, token tokens.Refresh, g Standing) (Standing, error) {
+	if g.Refresh.Generation != token.Generation {
+		return g, nil // nothing is stored for this request
+	}
+	_, usable, err := h.Indices.Usable(ctx, g.Status)
+	if err != nil || usable {
+		return g, err
+	}
+	longest, err := h.Rules.Longest(ctx, g.Audiences)
+	if err != nil {
+		return g, err
+	}
+	g.Former = g.Status
+	g.Status, err = h.Indices.ForGrant(ctx, longest)
+	return g, err
+}
+
 // successor returns the refresh token that follows the presented one: the one
-// that is there already, or a new one.
-func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g Standing, client *Client) (string, error) {
+// that is there already, or a new one; and the grant that it is of.
+func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g Standing, client *Client) (string, Standing, error) {
 	for range 2 {
 		if g.Refresh.Generation == token.Generation+1 {
 			again, err := h.signRefresh(g.Grant)
 			if !errors.Is(err, keys.ErrNoSigningKey) {
-				return again, err
+				return again, g, err
 			}
 			// Its key was withdrawn, and it with it: the next one, then.
 		}
 		next, err := h.nextRefresh(g.Refresh.Generation, g.ExpiresAt)
 		if err != nil {
-			return "", err
+			return "", g, err
 		}
 		rotated := g.Grant
 		rotated.Refresh = next
 		// Signed before it is stored: what is stored can be handed out.
 		signed, err := h.signRefresh(rotated)
 		if err != nil {
-			return "", err
+			return "", g, err
 		}
-		err = h.Store.RotateGrant(ctx, g.ID, g.Refresh.Generation, next, h.Now())
+		err = h.Store.RotateGrant(ctx, g.ID, g.Refresh.Generation, next, g.Status, g.Former, h.Now())
 		if !errors.Is(err, ErrNotFound) {
-			return signed, err
+			return signed, g, err
 		}
 		// Another request rotated first, or something was cut. This one had
 		// found its generation current, so it is no reuse: it gets the same
 		// successor or, overtaken twice, nothing.
 		if g, err = h.standing(ctx, token, client); err != nil {
-			return "", err
+			return "", g, err
 		}
 		if g.Refresh.Generation != token.Generation+1 || h.grace(client) < 0 {
-			return "", errRefresh("overtaken by another request")
+			return "", g, errRefresh("overtaken by another request")
 		}
 	}
-	return "", errRefresh("overtaken by others")
+	return "", g, errRefresh("overtaken by others")
 }

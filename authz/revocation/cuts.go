@@ -6,6 +6,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // Cuts is where cuts are made, whoever asks for them.
@@ -17,10 +18,10 @@ type Cuts struct {
 // NewCuts returns the cuts in store.
 func NewCuts(store Store, now func() time.Time) *Cuts { return &Cuts{store, now} }
 
-// Token cuts the token with that jti, which expires by itself at expires. Of
-// is the client it was issued to.
-func (c *Cuts) Token(ctx context.Context, jti, of string, expires time.Time, reason string, by audit.Actor) error {
-	return c.store.CutToken(ctx, jti, expires, audit.Event{
+// Token cuts the token with that jti, which expires by itself at expires and
+// whose status is at ref. Of is the client it was issued to.
+func (c *Cuts) Token(ctx context.Context, jti, of string, expires time.Time, ref status.Ref, reason string, by audit.Actor) error {
+	return c.store.CutToken(ctx, jti, expires, ref, audit.Event{
 		At: c.now(), Actor: by, Action: audit.TokenCut, Subject: jti, Reason: reason,
 		Details: map[string]string{"client_id": of},
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // ErrClientNotFound: there is no client with that id to cut.
@@ -43,8 +44,9 @@ type Standing struct {
 // Store keeps cuts.
 type Store interface {
 	// CutToken makes the token with that jti invalid until it has expired by
-	// itself. Cutting it again changes nothing (no event either).
-	CutToken(ctx context.Context, jti string, expires time.Time, ev audit.Event) error
+	// itself, and sets its status. Cutting it again changes nothing (no event
+	// either).
+	CutToken(ctx context.Context, jti string, expires time.Time, ref status.Ref, ev audit.Event) error
 	// CutClient raises the client's epoch to the number of this change.
 	// Returns ErrClientNotFound.
 	CutClient(ctx context.Context, id string, ev audit.Event) error

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
 )
 
@@ -39,6 +40,9 @@ type Access struct {
 	Epoch changes.Number
 	// KeyID is the kid of the key that signed it.
 	KeyID string
+	// Status is where its status is; none in tokens of versions before there were
+	// lists.
+	Status status.Ref
 
 	// What follows is empty where no resource owner took part.
 
@@ -69,6 +73,32 @@ type accessClaims struct {
 	AuthTime  int64          `json:"auth_time,omitempty"`
 	ACR       string         `json:"acr,omitempty"`
 	Roles     []string       `json:"roles,omitempty"`
+	Status    *statusClaim   `json:"status,omitempty"`
+}
+
+// statusClaim says where the token's status is (draft-ietf-oauth-status-list-20
+// section 6.2).
+type statusClaim struct {
+	List struct {
+		Index int64  `json:"idx"`
+		URI   string `json:"uri"`
+	} `json:"status_list"`
+}
+
+func (i *Issuer) statusClaim(r status.Ref) *statusClaim {
+	if r.List == 0 {
+		return nil
+	}
+	var c statusClaim
+	c.List.Index, c.List.URI = r.Index, status.URI(i.url, r.List)
+	return &c
+}
+
+func (c *statusClaim) ref(issuer string) status.Ref {
+	if c == nil || status.ListOf(issuer, c.List.URI) == 0 {
+		return status.Ref{}
+	}
+	return status.Ref{List: status.ListOf(issuer, c.List.URI), Index: c.List.Index}
 }
 
 // unix is the time as a NumericDate; 0 for the zero time.
@@ -135,7 +165,7 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 		Issuer: i.url, Subject: a.Subject, Audience: a.Audience,
 		ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(), ID: a.ID,
 		ClientID: a.ClientID, Scope: strings.Join(a.Scopes, " "), Epoch: a.Epoch,
-		GrantID: a.GrantID, AuthTime: unix(a.AuthenticatedAt), ACR: a.ContextClass, Roles: a.Roles,
+		GrantID: a.GrantID, AuthTime: unix(a.AuthenticatedAt), ACR: a.ContextClass, Roles: a.Roles, Status: i.statusClaim(a.Status),
 	})
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
@@ -196,6 +226,6 @@ func ParseAccess(payload []byte, issuer string) (Access, error) {
 	return Access{
 		ID: c.ID, ClientID: c.ClientID, Subject: c.Subject, Audience: c.Audience,
 		Scopes: strings.Fields(c.Scope), IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
-		Epoch: c.Epoch, GrantID: c.GrantID,
+		Epoch: c.Epoch, GrantID: c.GrantID, Status: c.Status.ref(issuer),
 	}, nil
 }

@@ -15,7 +15,7 @@ const module = "github.com/ingam/ingam/"
 // allowed says which packages of ours a package may import (not counting
 // tests), as ARCHITECTURE.md has it.
 var allowed = map[string][]string{
-	"cmd/ingam":           {"authz", "authz/accounts", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/grants", "authz/revocation", "authz/tokens", "config", "keys", "storage", "web"},
+	"cmd/ingam":           {"authz", "authz/accounts", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/grants", "authz/revocation", "authz/status", "authz/tokens", "config", "keys", "storage", "web", "web/metrics"},
 	"config":              {},
 	"keys":                {},
 	"migrations":          {},
@@ -25,13 +25,15 @@ var allowed = map[string][]string{
 	"authz/apis":          {"authz/audit", "authz/changes"},
 	"authz/accounts":      {"authz/audit", "authz/changes", "authz/apis"},
 	"authz/clients":       {"authz/audit", "authz/changes", "authz/protocol", "authz/apis"},
-	"authz/revocation":    {"authz/audit", "authz/changes"},
-	"authz/tokens":        {"authz/changes", "keys"},
-	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/tokens", "keys"},
-	"authz":               {"authz/audit", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/grants", "authz/revocation", "authz/tokens"},
-	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/grants", "keys", "migrations"},
-	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/grants", "keys", "migrations", "storage"},
-	"web":                 {"authz", "authz/audit", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/grants", "web/pages"},
+	"authz/status":        {"authz/changes"},
+	"authz/revocation":    {"authz/audit", "authz/changes", "authz/status"},
+	"authz/tokens":        {"authz/changes", "authz/status", "keys"},
+	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/tokens", "keys"},
+	"authz":               {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/grants", "authz/revocation", "authz/status", "authz/tokens"},
+	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/grants", "keys", "migrations"},
+	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/grants", "keys", "migrations", "storage"},
+	"web":                 {"authz", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/grants", "authz/status", "web/pages"},
+	"web/metrics":         {},
 	"web/pages":           {},
 }
 
@@ -44,6 +46,7 @@ var confined = map[string][]string{
 	"github.com/tink-crypto/":     {"keys"},
 	"github.com/spf13/cobra":      {"cmd"},
 	"go.yaml.in/yaml/":            {"config"},
+	"github.com/prometheus/":      {"web/metrics"},
 }
 
 func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {

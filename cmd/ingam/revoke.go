@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -93,7 +94,10 @@ func revokeToken(t *terminal, cmd *cobra.Command, reason string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.cuts.Token(cmd.Context(), access.ID, access.ClientID, access.ExpiresAt, reason, c.actor); err != nil {
+		if access.GrantID != "" {
+			return c.revokeGrant(cmd.Context(), access.GrantID, reason)
+		}
+		if err := c.cuts.Token(cmd.Context(), access.ID, access.ClientID, access.ExpiresAt, access.Status, reason, c.actor); err != nil {
 			return err
 		}
 		fmt.Fprintf(t.stdout, "revoked token %s of client %s, which would have expired at %s\n", access.ID, access.ClientID, text(access.ExpiresAt))
@@ -102,16 +106,18 @@ func revokeToken(t *terminal, cmd *cobra.Command, reason string) error {
 }
 
 func revokeGrant(t *terminal, cmd *cobra.Command, id, reason string) error {
-	return t.withConcerns(cmd, func(c *concerns) error {
-		err := c.store.RevokeGrant(cmd.Context(), id, audit.Event{
-			At: t.now(), Actor: c.actor, Action: audit.GrantCut, Subject: id, Reason: reason,
-		})
-		if err != nil {
-			return fmt.Errorf("grant %s: %w", id, err)
-		}
-		fmt.Fprintf(t.stdout, "revoked grant %s\n", id)
-		return nil
+	return t.withConcerns(cmd, func(c *concerns) error { return c.revokeGrant(cmd.Context(), id, reason) })
+}
+
+func (c *concerns) revokeGrant(ctx context.Context, id, reason string) error {
+	err := c.store.RevokeGrant(ctx, id, audit.Event{
+		At: c.t.now(), Actor: c.actor, Action: audit.GrantCut, Subject: id, Reason: reason,
 	})
+	if err != nil {
+		return fmt.Errorf("grant %s: %w", id, err)
+	}
+	fmt.Fprintf(c.t.stdout, "revoked grant %s\n", id)
+	return nil
 }
 
 func revokeSession(t *terminal, cmd *cobra.Command, id, reason string) error {

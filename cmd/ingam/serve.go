@@ -22,11 +22,13 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
+	"github.com/ingam/ingam/web/metrics"
 )
 
 func serveCommand(t *terminal) *cobra.Command {
@@ -102,7 +104,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	catalog := apis.NewCatalog(store, t.now, fresh)
 	directory := clients.NewDirectory(store, catalog, t.now, fresh)
 	epoch := revocation.NewEpoch(store, fresh)
-	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
+	listening := web.NewListening()
+	behind := func() time.Duration { return watcher.Behind() }
+	measures := metrics.New(func() int { return len(listening.IDs()) }, behind)
+	lists := status.NewLists(store, status.Settings{
+		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Listed: measures.CutListed,
+		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
+	})
+	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch, lists)
 
 	// The first Maintain makes the first keys; the first Poll loads them.
 	if err := maintain(ctx, cfg, store, ring, t.now); err != nil {
@@ -122,19 +131,22 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Parts: grants.Parts{
 			Rules: &grants.Rules{APIs: catalog, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
 			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), ring, t.now), Store: store, Users: users,
-			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
-			Now:   t.now, Log: log,
+			Indices: status.NewTaker(store, lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
+			Lives:   grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
+			Now:     t.now, Log: log,
 		},
 		Directory: directory,
 		Clients:   clients.NewAuthenticator(directory, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
 		Consents:  accounts.NewConsents(store, t.now),
 		Cuts:      revocation.NewCuts(store, t.now),
+		Listeners: store,
 	})
 	health := &health{Store: store}
 	handler, err := web.New(web.Parts{
 		Authority: authority, Sessions: sessions,
 		SignIn: accounts.NewSignIn(users, sessions, store, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
 		Keys:   ring, Watcher: watcher, Health: health, Log: log,
+		Lists: lists, Listening: listening, Observer: measures,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
 		MaxBody:        int64(cfg.HTTP.MaxBody),
@@ -161,9 +173,23 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		MaxHeaderBytes:    int(cfg.HTTP.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	// Streams do not end by themselves.
+	server.RegisterOnShutdown(lists.Stream().Close)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
+	}
+	// At an address of their own: they are for the operator, and not for whoever
+	// can reach the server.
+	if cfg.Metrics.Listen != "" {
+		beside, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Metrics.Listen)
+		if err != nil {
+			listener.Close()
+			return fmt.Errorf("listen for metrics: %w", err)
+		}
+		watched := &http.Server{Handler: measures.Handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, ErrorLog: server.ErrorLog}
+		go watched.Serve(beside)
+		defer watched.Close()
 	}
 
 	// The server's own tasks end before the database closes.
@@ -176,6 +202,16 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		every(tasks, keyInterval, log, "maintain the signing keys", func(ctx context.Context) error {
 			return maintain(ctx, cfg, store, ring, t.now)
 		})
+	})
+	running.Go(func() {
+		every(tasks, seenInterval, log, "note which verifiers listen", func(ctx context.Context) error {
+			return store.SeeListeners(ctx, listening.IDs(), t.now())
+		})
+	})
+	running.Go(func() {
+		// Every process knows of it long before it happens.
+		ahead := 2*cfg.Changes.Staleness.Std() + time.Minute
+		every(tasks, listInterval, log, "close full status lists", func(ctx context.Context) error { return lists.Maintain(ctx, ahead) })
 	})
 	running.Go(func() {
 		every(tasks, cfg.Purge.Interval.Std(), log, "purge what has expired", func(ctx context.Context) error {
@@ -246,6 +282,13 @@ func agrees(ctx context.Context, cfg *config.Config, store *storage.Store, now t
 // follows from stored times, so nothing hangs on it but when the next key is
 // published, which has days.
 const keyInterval = 30 * time.Second
+
+// listInterval is how often it is looked which status lists are full.
+const listInterval = 10 * time.Second
+
+// seenInterval is how often it is noted who listens; whoever was not seen for
+// three times as long is taken to be gone.
+const seenInterval = 10 * time.Second
 
 // every calls do at the interval until ctx ends. A failure is logged, and
 // tried again the next time.

@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
 )
@@ -25,7 +26,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", ev) },
 		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
 		"RemoveClientSecret": func() error { return s.RemoveClientSecret(ctx, "a", "", ev) },
-		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, ev) },
+		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },
 		"CutClient":          func() error { return s.CutClient(ctx, "a", ev) },
 		"CutEverything":      func() error { return s.CutEverything(ctx, ev) },
 		"ChangeKeys": func() error {
@@ -50,7 +51,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"UncountGuesses": func() error { return s.UncountGuesses(ctx, []string{"x"}) },
 		"SaveCode":       func() error { return s.SaveCode(ctx, hash("x"), grants.Code{ClientID: "a"}, noon) },
 		"RedeemCode":     func() error { return s.RedeemCode(ctx, hash("x"), noon, grants.Grant{ID: "x"}) },
-		"RotateGrant":    func() error { return s.RotateGrant(ctx, "x", 1, grants.Refresh{}, noon) },
+		"RotateGrant":    func() error { return s.RotateGrant(ctx, "x", 1, grants.Refresh{}, status.Ref{}, status.Ref{}, noon) },
 		"RevokeGrant":    func() error { return s.RevokeGrant(ctx, "x", ev) },
 		"Purge":          func() error { _, err := s.Purge(ctx, noon, 10, noon); return err },
 	} {

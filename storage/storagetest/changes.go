@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -26,8 +27,8 @@ var changeTests = []test{
 		var want []changes.Change
 		for i := range 5 {
 			jti := fmt.Sprint("jti ", i)
-			d.must(d.s.CutToken(d.ctx, jti, noon, event(audit.TokenCut, jti)))
-			want = append(want, changes.Change{Number: changes.Number(i + 1), Kind: changes.Token, Subject: jti})
+			d.must(d.s.CutToken(d.ctx, jti, noon, status.Ref{}, event(audit.TokenCut, jti)))
+			want = append(want, changes.Change{Number: changes.Number(i + 1), Kind: changes.Token, Subject: jti, At: stored(noon)})
 		}
 		for _, c := range []struct {
 			after changes.Number
@@ -113,7 +114,7 @@ func (d *databaseTest) write(s *storage.Store, writer, j int) error {
 	case 1:
 		return s.CreateClient(d.ctx, clients.Client{ID: id}, event(audit.ClientCreated, id))
 	case 2:
-		return s.CutToken(d.ctx, id, noon, event(audit.TokenCut, id))
+		return s.CutToken(d.ctx, id, noon, status.Ref{}, event(audit.TokenCut, id))
 	default:
 		err := s.CreateClient(d.ctx, clients.Client{ID: id, Audiences: []string{"unknown"}}, event(audit.ClientCreated, id))
 		if !errors.Is(err, clients.ErrUnknownAudience) {
@@ -159,7 +160,7 @@ var purgeTests = []test{
 		for i := range 20 {
 			jti := fmt.Sprint(i)
 			expires := noon.Add(time.Duration(i-10) * time.Second)
-			d.must(d.s.CutToken(d.ctx, jti, expires, event(audit.TokenCut, jti)))
+			d.must(d.s.CutToken(d.ctx, jti, expires, status.Ref{}, event(audit.TokenCut, jti)))
 		}
 		n, err := d.s.Purge(d.ctx, noon, 3, time.Time{})
 		d.must(err)
@@ -191,7 +192,7 @@ var purgeTests = []test{
 		d.equal(n, 5)
 		list, err = d.s.ChangesAfter(d.ctx, 3, 100)
 		d.must(err)
-		d.equal(list, []changes.Change{{Number: 10, Kind: changes.Client, Subject: "a"}})
+		d.equal(list, []changes.Change{{Number: 10, Kind: changes.Client, Subject: "a", At: stored(noon.Add(9 * time.Second))}})
 		d.equal(d.number(), changes.Number(10))
 		d.equal(len(d.events()), 10)
 		// And the sequence goes on.
@@ -206,7 +207,7 @@ var purgeTests = []test{
 	{"one call does so much and no more", func(d *databaseTest) {
 		for i := range 25 {
 			jti := fmt.Sprint(i)
-			d.must(d.s.CutToken(d.ctx, jti, noon, event(audit.TokenCut, jti)))
+			d.must(d.s.CutToken(d.ctx, jti, noon, status.Ref{}, event(audit.TokenCut, jti)))
 		}
 		total := 0
 		for calls := range 3 {
@@ -222,14 +223,14 @@ var purgeTests = []test{
 		const n = 60
 		for i := range n {
 			jti := fmt.Sprint("expired ", i)
-			d.must(d.s.CutToken(d.ctx, jti, noon.Add(-time.Hour), event(audit.TokenCut, jti)))
+			d.must(d.s.CutToken(d.ctx, jti, noon.Add(-time.Hour), status.Ref{}, event(audit.TokenCut, jti)))
 		}
 		deleted := make([]int, 8)
 		for _, err := range d.atOnce(8, func(i int, s *storage.Store) (err error) {
 			if i >= 6 {
 				for j := range 10 {
 					jti := fmt.Sprintf("live %d-%d", i, j)
-					if err := s.CutToken(d.ctx, jti, noon.Add(time.Hour), event(audit.TokenCut, jti)); err != nil {
+					if err := s.CutToken(d.ctx, jti, noon.Add(time.Hour), status.Ref{}, event(audit.TokenCut, jti)); err != nil {
 						return err
 					}
 				}
@@ -260,7 +261,7 @@ var auditTests = []test{
 			if i%2 == 1 {
 				ev.Action, ev.Details = audit.EverythingCut, map[string]string{"i": fmt.Sprint(i)}
 			}
-			d.must(d.s.CutToken(d.ctx, fmt.Sprint(i), noon, ev))
+			d.must(d.s.CutToken(d.ctx, fmt.Sprint(i), noon, status.Ref{}, ev))
 			ev.At = stored(ev.At)
 			want = append(want, ev)
 		}

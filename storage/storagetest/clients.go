@@ -146,9 +146,10 @@ var clientTests = []test{
 		d.client("a")
 		for _, disabled := range []bool{true, false} {
 			action := map[bool]audit.Action{true: audit.ClientDisabled, false: audit.ClientEnabled}[disabled]
+			kind := map[bool]changes.Kind{true: changes.Client, false: changes.Enabled}[disabled]
 			ev := event(action, "a")
 			set := func() error { return d.s.SetClientDisabled(d.ctx, "a", disabled, ev) }
-			d.changes(changes.Client, "a", ev, set)
+			d.changes(kind, "a", ev, set)
 			c, err := d.other.Client(d.ctx, "a")
 			d.must(err)
 			d.equal(c.Disabled, disabled)

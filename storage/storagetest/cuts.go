@@ -7,6 +7,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
 )
@@ -14,17 +15,17 @@ import (
 var cutTests = []test{
 	{"a token is cut once", func(d *databaseTest) {
 		ev := event(audit.TokenCut, "jti-1")
-		cut := func() error { return d.s.CutToken(d.ctx, "jti-1", noon, ev) }
+		cut := func() error { return d.s.CutToken(d.ctx, "jti-1", noon, status.Ref{}, ev) }
 		d.changes(changes.Token, "jti-1", ev, cut)
 		d.refuses(nil, cut)
-		d.refuses(nil, func() error { return d.other.CutToken(d.ctx, "jti-1", noon.Add(time.Hour), ev) })
+		d.refuses(nil, func() error { return d.other.CutToken(d.ctx, "jti-1", noon.Add(time.Hour), status.Ref{}, ev) })
 		for jti, want := range map[string]bool{"jti-1": true, "JTI-1": false, "jti-1 ": false, "jti-2": false} {
 			d.equal(d.standing(revocation.Question{JTI: jti}).TokenCut, want)
 		}
 	}},
 	{"several that cut a token at once make one change", func(d *databaseTest) {
 		for _, err := range d.atOnce(8, func(_ int, s *storage.Store) error {
-			return s.CutToken(d.ctx, "jti", noon, event(audit.TokenCut, "jti"))
+			return s.CutToken(d.ctx, "jti", noon, status.Ref{}, event(audit.TokenCut, "jti"))
 		}) {
 			d.must(err)
 		}
@@ -65,7 +66,7 @@ var cutTests = []test{
 			d.equal(d.number() > before+1<<31, true)
 			list, err := d.other.ChangesAfter(d.ctx, before, 10)
 			d.must(err)
-			d.equal(list, []changes.Change{{Number: d.number(), Kind: changes.Everything}})
+			d.equal(list, []changes.Change{{Number: d.number(), Kind: changes.Everything, At: stored(noon)}})
 			d.equal(d.events()[len(d.events())-1].Action, audit.EverythingCut)
 			epoch, err := d.other.ServerEpoch(d.ctx)
 			d.must(err)
@@ -84,7 +85,7 @@ var cutTests = []test{
 			if i < n/2 {
 				return s.CutClient(d.ctx, fmt.Sprint(i), event(audit.ClientCut, ""))
 			}
-			return s.CutToken(d.ctx, fmt.Sprint(i), noon, event(audit.TokenCut, ""))
+			return s.CutToken(d.ctx, fmt.Sprint(i), noon, status.Ref{}, event(audit.TokenCut, ""))
 		}) {
 			d.must(err)
 		}
@@ -114,7 +115,7 @@ var standingTests = []test{
 			newKey("k", keys.Tokens, 1), newKey("withdrawn", keys.Refresh, 1),
 		}}))
 		d.must(d.s.ChangeKeys(d.ctx, keys.Change{At: noon, Action: keys.ActionWithdraw, KID: "withdrawn", Withdraw: true}))
-		d.must(d.s.CutToken(d.ctx, "cut", noon, event(audit.TokenCut, "cut")))
+		d.must(d.s.CutToken(d.ctx, "cut", noon, status.Ref{}, event(audit.TokenCut, "cut")))
 
 		good := revocation.Question{JTI: "j", ClientID: "c", KeyID: "k"}
 		everything, err := d.s.ServerEpoch(d.ctx)

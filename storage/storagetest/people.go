@@ -13,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -92,7 +93,9 @@ func (d *databaseTest) stands(id string, want bool) {
 	d.must(err)
 	d.equal(st.GrantStands, want)
 	// What does not stand is not rotated either, by the statement itself.
-	err = d.other.RotateGrant(d.ctx, id, g.Refresh.Generation, g.Refresh, noon)
+	next := g.Refresh
+	next.Generation++
+	err = d.other.RotateGrant(d.ctx, id, g.Refresh.Generation, next, g.Status, g.Former, noon)
 	if want {
 		d.must(err)
 	} else if !errors.Is(err, grants.ErrNotFound) {
@@ -356,7 +359,7 @@ var grantTests = []test{
 		next := g.Refresh
 		next.Generation = 2
 		d.oneWins(d.atOnce(16, func(i int, s *storage.Store) error {
-			return s.RotateGrant(d.ctx, "g", 1, next, noon)
+			return s.RotateGrant(d.ctx, "g", 1, next, status.Ref{}, status.Ref{}, noon)
 		}), grants.ErrNotFound)
 		got, err := d.other.Grant(d.ctx, "g")
 		d.must(err)
@@ -366,7 +369,7 @@ var grantTests = []test{
 			d.Fatalf("it is %s old", got.Age)
 		}
 		for _, now := range []time.Time{g.Refresh.ExpiresAt, g.ExpiresAt} {
-			if err := d.s.RotateGrant(d.ctx, "g", 2, next, now); !errors.Is(err, grants.ErrNotFound) {
+			if err := d.s.RotateGrant(d.ctx, "g", 2, next, status.Ref{}, status.Ref{}, now); !errors.Is(err, grants.ErrNotFound) {
 				d.Fatalf("rotated after its end: %v", err)
 			}
 		}

@@ -1,0 +1,69 @@
+package authz
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/status"
+)
+
+var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
+
+// Listen lets a resource server listen to what is set in the status lists. Which
+// indices are set is public; who listens is not, and is waited for, so only
+// confidential clients may. verifier is the name that it goes by; a second one
+// of that name takes the place of the first.
+func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier string) (status.Listener, error) {
+	client, err := a.resourceServer(ctx, r, nil)
+	if err != nil {
+		return status.Listener{ClientID: client}, err
+	}
+	l := status.Listener{ID: rand.Text(), ClientID: client, Name: verifier, ConnectedAt: a.Now(), SeenAt: a.Now()}
+	if l.Name == "" {
+		l.Name = l.ID
+	}
+	if !verifierSyntax.MatchString(l.Name) {
+		return l, protocol.Refuse(protocol.InvalidRequest, "The parameter verifier is not 1 to 100 letters, digits and .-_: characters.")
+	}
+	return l, a.Listeners.SaveListener(ctx, l)
+}
+
+// Acknowledge notes that a listener has applied everything up to a number. It
+// returns the client that asked, once known, for the log.
+func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller string, n changes.Number, err error) {
+	caller, err = a.resourceServer(ctx, r, r.PostForm)
+	if err != nil {
+		return caller, 0, err
+	}
+	number, err := strconv.ParseInt(r.PostForm.Get("id"), 10, 64)
+	if err != nil || number < 0 {
+		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter id is not the id of an event.")
+	}
+	err = a.Listeners.Acknowledge(ctx, r.PostForm.Get("listener"), caller, changes.Number(number), a.Now())
+	if errors.Is(err, status.ErrNoListener) {
+		e := protocol.Refuse(protocol.InvalidRequest, "The listener is not known (any more): connect again.")
+		e.Status = http.StatusNotFound
+		return caller, 0, e
+	}
+	return caller, changes.Number(number), err
+}
+
+// resourceServer authenticates a confidential client.
+func (a *Authority) resourceServer(ctx context.Context, r *http.Request, form url.Values) (id string, err error) {
+	client, err := a.Clients.Authenticate(ctx, r, form)
+	if err != nil {
+		return "", err
+	}
+	if client.Auth == clients.None {
+		return client.ID, protocol.Refuse(protocol.InvalidClient, "A public client may not do this: anyone can say that they are one.")
+	}
+	return client.ID, nil
+}

@@ -1,0 +1,36 @@
+package status
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+)
+
+// bits are the statuses of a list, one bit each: 0 is VALID, 1 is INVALID
+// (section 7.1). Index 0 is the least significant bit of the first byte (section
+// 4.1).
+type bits []byte
+
+func newBits(size int64) bits { return make(bits, (size+7)/8) }
+
+func (b bits) set(index int64)    { b[index/8] |= 1 << (index % 8) }
+func (b bits) isSet(i int64) bool { return b[i/8]&(1<<(i%8)) != 0 }
+func (b bits) holds(run Run) bool {
+	return run.First >= 0 && run.Size > 0 && run.First+run.Size <= int64(len(b))*8
+}
+func (b bits) setRun(run Run) {
+	for i := run.First; i < run.First+run.Size; i++ {
+		b.set(i)
+	}
+}
+
+// encode returns the `lst` of a list (section 4.2): ZLIB, as small as it gets,
+// in base64url.
+func (b bits) encode() string {
+	var out bytes.Buffer
+	// Writing to memory cannot fail, and the level is one that there is.
+	z, _ := zlib.NewWriterLevel(&out, zlib.BestCompression)
+	z.Write(b)
+	z.Close()
+	return base64.RawURLEncoding.EncodeToString(out.Bytes())
+}

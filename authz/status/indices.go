@@ -1,0 +1,140 @@
+package status
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// How many indices are taken at once: few for a client that asks now and then,
+// and more each time that they are used up. Powers of two.
+const (
+	smallestBlock = 256
+	largestBlock  = 4096
+)
+
+// Taker gives indices to tokens and grants, out of blocks that it takes from the
+// database. A process that dies leaves the rest of its blocks unused, and nothing
+// else.
+type Taker struct {
+	store Store
+	lists *Lists
+	// life is the longest that tokens usually live, size how many indices a new
+	// list has.
+	life time.Duration
+	size int64
+	now  func() time.Time
+
+	mu     sync.Mutex
+	owners map[string]*owner
+}
+
+// owner is a client, or all grants together.
+type owner struct {
+	mu     sync.Mutex
+	block  Block
+	used   int64
+	size   int64
+	spread spread
+}
+
+// NewTaker returns a Taker of indices in lists of a size, for tokens that live
+// for life unless they are known to live longer.
+func NewTaker(store Store, lists *Lists, life time.Duration, size int64, now func() time.Time) *Taker {
+	return &Taker{store: store, lists: lists, life: life, size: size, now: now, owners: map[string]*owner{}}
+}
+
+// ForClient returns an index for a token of the client's own that is made under
+// an epoch and lives for ttl. Returns ErrNotFound if the client is not there, is
+// disabled, or was just cut.
+func (t *Taker) ForClient(ctx context.Context, client string, epoch changes.Number, ttl time.Duration) (Ref, error) {
+	return t.take(ctx, ForClients, client, epoch, ttl)
+}
+
+// ForGrant returns an index for a grant whose tokens live for ttl at most.
+func (t *Taker) ForGrant(ctx context.Context, ttl time.Duration) (Ref, error) {
+	return t.take(ctx, ForGrants, "", 0, ttl)
+}
+
+// Usable reports whether tokens may still be issued for an index, and the
+// longest that they may live.
+func (t *Taker) Usable(ctx context.Context, r Ref) (life time.Duration, ok bool, err error) {
+	if r.List == 0 {
+		return 0, false, nil
+	}
+	if _, err := t.lists.list(ctx, r.List); err != nil && !errors.Is(err, ErrNotFound) {
+		return 0, false, err
+	}
+	life, ok = t.lists.open(r.List)
+	return life, ok, nil
+}
+
+func (t *Taker) take(ctx context.Context, p Purpose, client string, epoch changes.Number, ttl time.Duration) (Ref, error) {
+	t.mu.Lock()
+	o, ok := t.owners[client]
+	if !ok {
+		o = &owner{size: smallestBlock / 2}
+		t.owners[client] = o
+	}
+	t.mu.Unlock()
+
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	life, open := t.lists.open(o.block.List)
+	// A block of before a cut was set altogether.
+	if !open || life < ttl || o.used >= o.block.Size || o.block.Epoch < epoch && client != "" {
+		size := min(2*o.size, largestBlock, t.size)
+		block, err := t.takeBlock(ctx, p, client, ttl, size)
+		if err != nil {
+			return Ref{}, err
+		}
+		o.block, o.used, o.size, o.spread = block, 0, size, newSpread()
+	}
+	ref := Ref{o.block.List, o.block.First + o.spread.at(o.used, o.block.Size)}
+	o.used++
+	return ref, nil
+}
+
+func (t *Taker) takeBlock(ctx context.Context, p Purpose, client string, ttl time.Duration, size int64) (Block, error) {
+	var block Block
+	var err error
+	for range 3 {
+		block, err = t.store.TakeStatusBlock(ctx, p, ttl, size, client)
+		if errors.Is(err, ErrNotFound) {
+			continue // cut while it was taken, perhaps: then the next one is good
+		}
+		if errors.Is(err, ErrNoRoom) {
+			list := List{Purpose: p, Life: max(t.life, ttl), Size: t.size, OpenedAt: t.now()}
+			if err := t.store.OpenStatusList(ctx, list, size); err != nil {
+				return Block{}, err
+			}
+			continue
+		}
+		break
+	}
+	if err != nil {
+		return Block{}, err
+	}
+	if _, held := t.lists.open(block.List); !held {
+		return block, t.lists.Reload(ctx)
+	}
+	return block, nil
+}
+
+// spread gives the indices of a block in an order that tells an onlooker neither
+// how many tokens there are nor which came first (section 12.4).
+type spread struct{ factor, start int64 }
+
+func newSpread() spread {
+	var b [16]byte
+	rand.Read(b[:])
+	// An odd factor permutes what is counted modulo a power of two.
+	return spread{int64(binary.LittleEndian.Uint32(b[:])) | 1, int64(binary.LittleEndian.Uint32(b[8:]))}
+}
+
+func (s spread) at(i, size int64) int64 { return (i*s.factor + s.start) % size }

@@ -1,0 +1,352 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/status"
+)
+
+type statusListRow struct {
+	Number   int64  `gorm:"column:number;primaryKey;autoIncrement:false"`
+	Purpose  string `gorm:"column:purpose;not null"`
+	LifeMS   int64  `gorm:"column:life_ms;not null"`
+	Size     int64  `gorm:"column:size;not null"`
+	Next     int64  `gorm:"column:next;not null"`
+	OpenedMS int64  `gorm:"column:opened_ms;not null"`
+	ClosesMS *int64 `gorm:"column:closes_ms"`
+}
+
+func (statusListRow) TableName() string { return "status_lists" }
+
+func (r statusListRow) list() status.List {
+	return status.List{
+		Number: r.Number, Purpose: status.Purpose(r.Purpose), Life: time.Duration(r.LifeMS) * time.Millisecond,
+		Size: r.Size, Next: r.Next, OpenedAt: at(r.OpenedMS), ClosesAt: optionalAt(r.ClosesMS),
+	}
+}
+
+type statusBlockRow struct {
+	List        int64  `gorm:"column:list;primaryKey;autoIncrement:false"`
+	First       int64  `gorm:"column:first;primaryKey;autoIncrement:false"`
+	Size        int64  `gorm:"column:size;not null"`
+	ClientID    string `gorm:"column:client_id;not null"`
+	ClientEpoch int64  `gorm:"column:client_epoch;not null"`
+	ServerEpoch int64  `gorm:"column:server_epoch;not null"`
+}
+
+func (statusBlockRow) TableName() string { return "status_blocks" }
+
+type listenerRow struct {
+	ClientID    string `gorm:"column:client_id;primaryKey"`
+	Name        string `gorm:"column:name;primaryKey"`
+	ID          string `gorm:"column:id;not null"`
+	ConnectedMS int64  `gorm:"column:connected_ms;not null"`
+	SeenMS      int64  `gorm:"column:seen_ms;not null"`
+	Acked       int64  `gorm:"column:acked;not null"`
+}
+
+func (listenerRow) TableName() string { return "status_listeners" }
+
+// refColumns is the form in which a ref is stored, and refOf its inverse: NULL
+// is none.
+func refColumns(r status.Ref) (list, index *int64) {
+	if r.List == 0 {
+		return nil, nil
+	}
+	return &r.List, &r.Index
+}
+
+func refOf(list, index *int64) status.Ref {
+	if list == nil || index == nil {
+		return status.Ref{}
+	}
+	return status.Ref{List: *list, Index: *index}
+}
+
+// StatusLists implements status.Store.
+func (s *Store) StatusLists(ctx context.Context) ([]status.List, error) {
+	var rows []statusListRow
+	if err := s.reading(ctx).Order("number").Find(&rows).Error; err != nil {
+		return nil, fault("list status lists", err)
+	}
+	lists := make([]status.List, len(rows))
+	for i, r := range rows {
+		lists[i] = r.list()
+	}
+	return lists, nil
+}
+
+const openListFor = "purpose = ? AND closes_ms IS NULL AND life_ms >= ? AND next + ? <= size"
+
+// OpenStatusList implements status.Store. The change sequence's lock keeps two
+// processes from opening one each.
+func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64) error {
+	ev := audit.Event{At: l.OpenedAt, Actor: audit.Server, Action: audit.StatusListOpened, Details: map[string]string{"purpose": string(l.Purpose)}}
+	return s.change(ctx, "open a status list", changes.StatusList, "", ev, func(tx *gorm.DB, n changes.Number) error {
+		var open int64
+		err := tx.Model(&statusListRow{}).Where(openListFor, string(l.Purpose), l.Life.Milliseconds(), block).Count(&open).Error
+		if err != nil {
+			return err
+		}
+		if open > 0 {
+			return errUnchanged
+		}
+		return tx.Create(&statusListRow{
+			Number: int64(n), Purpose: string(l.Purpose), LifeMS: l.Life.Milliseconds(), Size: l.Size, OpenedMS: ms(l.OpenedAt),
+		}).Error
+	})
+}
+
+// CloseStatusLists implements status.Store.
+func (s *Store) CloseStatusLists(ctx context.Context, p status.Purpose, closes, since, now time.Time) error {
+	const full = "purpose = ? AND closes_ms IS NULL AND next >= size AND opened_ms <= ?"
+	// Asked before, so that it is rarely a change.
+	var n int64
+	err := s.reading(ctx).Model(&statusListRow{}).Where(full, string(p), ms(since)).Count(&n).Error
+	if err != nil || n == 0 {
+		return fault("look for full status lists", err)
+	}
+	ev := audit.Event{At: now, Actor: audit.Server, Action: audit.StatusListClosed, Details: map[string]string{"purpose": string(p)}}
+	return s.change(ctx, "close status lists", changes.StatusList, "", ev, func(tx *gorm.DB, _ changes.Number) error {
+		var late int64
+		err := tx.Model(&statusListRow{}).Where("purpose = ? AND closes_ms > ?", string(p), ms(since)).Count(&late).Error
+		if err != nil {
+			return err
+		}
+		if late > 0 {
+			return errUnchanged
+		}
+		closed := tx.Exec("UPDATE status_lists SET closes_ms = ? WHERE "+full, ms(closes), string(p), ms(since))
+		if closed.Error == nil && closed.RowsAffected == 0 {
+			return errUnchanged
+		}
+		return closed.Error
+	})
+}
+
+// TakeStatusBlock implements status.Store.
+func (s *Store) TakeStatusBlock(ctx context.Context, p status.Purpose, life time.Duration, size int64, client string) (status.Block, error) {
+	const op = "take status indices"
+	if !isText(client) {
+		return status.Block{}, answer(op, "", refuse(status.ErrNotFound))
+	}
+	var block status.Block
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		var open []statusListRow
+		err := tx.Where(openListFor, string(p), life.Milliseconds(), size).Order("life_ms, number").Limit(1).Find(&open).Error
+		if err != nil {
+			return err
+		}
+		if len(open) == 0 {
+			return refuse(status.ErrNoRoom)
+		}
+		block = status.Block{List: open[0].Number, Size: size, ClientID: client}
+		taken := tx.Exec("UPDATE status_lists SET next = next + ? WHERE number = ? AND closes_ms IS NULL AND next + ? <= size", size, block.List, size)
+		if taken.Error == nil && taken.RowsAffected == 0 {
+			return errAgain
+		}
+		if taken.Error != nil {
+			return taken.Error
+		}
+		// The row is locked by now: this is what was set just there.
+		if err := tx.Raw("SELECT next FROM status_lists WHERE number = ?", block.List).Scan(&block.First).Error; err != nil {
+			return err
+		}
+		block.First -= size
+		if client == "" {
+			return nil
+		}
+		noted := tx.Exec(`
+			INSERT INTO status_blocks (list, first, size, client_id, client_epoch, server_epoch)
+			SELECT ?, ?, ?, c.id, c.epoch, v.epoch
+			  FROM clients AS c JOIN server AS v ON v.id = 1 WHERE c.id = ? AND c.disabled = FALSE`, block.List, block.First, size, client)
+		if noted.Error == nil && noted.RowsAffected == 0 {
+			return refuse(status.ErrNotFound)
+		}
+		return noted.Error
+	})
+	if errors.Is(err, errAgain) {
+		err = refuse(status.ErrNoRoom)
+	}
+	if err != nil || client == "" {
+		return block, answer(op, "", err)
+	}
+	// A cut that was being made meanwhile may not have seen the block: then its
+	// epoch is behind now.
+	var rows []statusBlockRow
+	err = s.writing(ctx).Raw("SELECT b.* FROM status_blocks AS b WHERE b.list = ? AND b.first = ? AND "+blockStands, block.List, block.First).Scan(&rows).Error
+	if err == nil && len(rows) == 0 {
+		err = refuse(status.ErrNotFound)
+	}
+	if err != nil {
+		return status.Block{}, answer(op, "", err)
+	}
+	block.Epoch = changes.Number(max(rows[0].ClientEpoch, rows[0].ServerEpoch))
+	return block, nil
+}
+
+// blockStands is whether the tokens of a block b may stand.
+const blockStands = `b.client_epoch >= (SELECT c.epoch FROM clients AS c WHERE c.id = b.client_id AND c.disabled = FALSE)
+		   AND b.server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`
+
+// StatusesSet implements status.Store.
+func (s *Store) StatusesSet(ctx context.Context, because []changes.Change) ([]status.Run, error) {
+	const op = "read which statuses are set"
+	q := statusQuery{s, ctx, nil}
+	var err error
+	if because == nil {
+		err = errors.Join(q.grants("1 = 1"), q.blocks("1 = 1"), q.tokens("1 = 1"))
+		return q.set, fault(op, err)
+	}
+	for _, ch := range because {
+		switch ch.Kind {
+		case changes.User:
+			err = q.grants("g.user_id = ?", ch.Subject)
+		case changes.Session:
+			err = q.grants("g.session_id = ?", ch.Subject)
+		case changes.Grant:
+			err = q.grants("g.id = ?", ch.Subject)
+		case changes.Client:
+			err = errors.Join(q.grants("g.client_id = ?", ch.Subject), q.blocks("b.client_id = ?", ch.Subject))
+		case changes.Token:
+			err = q.tokens("jti = ?", ch.Subject)
+		}
+		if err != nil {
+			return nil, fault(op, err)
+		}
+	}
+	return q.set, nil
+}
+
+// statusQuery gathers runs of indices that are set.
+type statusQuery struct {
+	s   *Store
+	ctx context.Context
+	set []status.Run
+}
+
+func (q *statusQuery) one(list, index *int64) {
+	if list != nil && index != nil {
+		q.set = append(q.set, status.Run{List: *list, First: *index, Size: 1})
+	}
+}
+
+func (q *statusQuery) grants(where string, args ...any) error {
+	var rows []struct {
+		StatusList, StatusIndex, FormerList, FormerIndex *int64
+	}
+	// CASE, because of an owner that is not there all comparisons are NULL.
+	err := q.s.reading(q.ctx).Raw(`
+		SELECT g.status_list, g.status_index, g.former_list, g.former_index
+		  FROM grants AS g WHERE g.status_list IS NOT NULL AND CASE WHEN `+grantStands+` THEN 0 ELSE 1 END = 1 AND `+where, args...).Scan(&rows).Error
+	for _, r := range rows {
+		q.one(r.StatusList, r.StatusIndex)
+		q.one(r.FormerList, r.FormerIndex)
+	}
+	return err
+}
+
+func (q *statusQuery) blocks(where string, args ...any) error {
+	var rows []statusBlockRow
+	err := q.s.reading(q.ctx).Raw(`
+		SELECT b.* FROM status_blocks AS b WHERE CASE WHEN `+blockStands+` THEN 0 ELSE 1 END = 1 AND `+where, args...).Scan(&rows).Error
+	for _, r := range rows {
+		q.set = append(q.set, status.Run{List: r.List, First: r.First, Size: r.Size})
+	}
+	return err
+}
+
+func (q *statusQuery) tokens(where string, args ...any) error {
+	var rows []revokedTokenRow
+	err := q.s.reading(q.ctx).Where("status_list IS NOT NULL AND "+where, args...).Find(&rows).Error
+	for _, r := range rows {
+		q.one(r.StatusList, r.StatusIndex)
+	}
+	return err
+}
+
+// SaveListener implements status.Store.
+func (s *Store) SaveListener(ctx context.Context, l status.Listener) error {
+	const op = "save a listener"
+	row := listenerRow{ClientID: l.ClientID, Name: l.Name, ID: l.ID, ConnectedMS: ms(l.ConnectedAt), SeenMS: ms(l.SeenAt), Acked: int64(l.Acknowledged)}
+	return fault(op, s.transaction(ctx, func(tx *gorm.DB) error {
+		set := tx.Exec("UPDATE status_listeners SET id = ?, connected_ms = ?, seen_ms = ?, acked = ? WHERE client_id = ? AND name = ?",
+			row.ID, row.ConnectedMS, row.SeenMS, row.Acked, row.ClientID, row.Name)
+		if set.Error != nil || set.RowsAffected == 1 {
+			return set.Error
+		}
+		// MySQL reports a row set to what it was as not affected.
+		var n int64
+		err := tx.Model(&listenerRow{}).Where("client_id = ? AND name = ?", row.ClientID, row.Name).Count(&n).Error
+		if err != nil || n > 0 {
+			return err
+		}
+		err = tx.Create(&row).Error
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			return errAgain
+		}
+		return err
+	}))
+}
+
+// SeeListeners implements status.Store.
+func (s *Store) SeeListeners(ctx context.Context, ids []string, now time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return fault("see listeners", again(ctx, func() error {
+		return s.writing(ctx).Exec("UPDATE status_listeners SET seen_ms = ? WHERE id IN ?", ms(now), ids).Error
+	}))
+}
+
+// Acknowledge implements status.Store.
+func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Number, now time.Time) error {
+	const op = "acknowledge"
+	if !isText(id) || !isText(client) || n < 0 || int64(n) == math.MaxInt64 {
+		return answer(op, "", refuse(status.ErrNoListener))
+	}
+	var noted *gorm.DB
+	err := again(ctx, func() error {
+		noted = s.writing(ctx).Exec(`
+			UPDATE status_listeners SET acked = CASE WHEN acked < ? THEN ? ELSE acked END, seen_ms = ?
+			 WHERE id = ? AND client_id = ?`, int64(n), int64(n), ms(now), id, client)
+		return noted.Error
+	})
+	if err != nil || noted.RowsAffected == 1 {
+		return answer(op, "", err)
+	}
+	// MySQL reports a row set to what it was as not affected.
+	var found int64
+	err = s.writing(ctx).Model(&listenerRow{}).Where("id = ? AND client_id = ?", id, client).Count(&found).Error
+	if err == nil && found == 0 {
+		err = refuse(status.ErrNoListener)
+	}
+	return answer(op, "", err)
+}
+
+// ForgetListener implements status.Store.
+func (s *Store) ForgetListener(ctx context.Context, id string) error {
+	return fault("forget a listener", again(ctx, func() error {
+		return s.writing(ctx).Where("id = ?", id).Delete(&listenerRow{}).Error
+	}))
+}
+
+// Listeners implements status.Store.
+func (s *Store) Listeners(ctx context.Context, seenAfter time.Time) ([]status.Listener, error) {
+	var rows []listenerRow
+	if err := s.reading(ctx).Where("seen_ms > ?", ms(seenAfter)).Order("client_id, name").Find(&rows).Error; err != nil {
+		return nil, fault("list listeners", err)
+	}
+	all := make([]status.Listener, len(rows))
+	for i, r := range rows {
+		all[i] = status.Listener{ID: r.ID, ClientID: r.ClientID, Name: r.Name, ConnectedAt: at(r.ConnectedMS), SeenAt: at(r.SeenMS), Acknowledged: changes.Number(r.Acked)}
+	}
+	return all, nil
+}

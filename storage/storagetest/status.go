@@ -1,0 +1,274 @@
+package storagetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/storage"
+)
+
+const (
+	life = 15 * time.Minute
+	size = 4096
+)
+
+// list opens a list and returns it.
+func (d *databaseTest) list(p status.Purpose) status.List {
+	d.Helper()
+	d.must(d.s.OpenStatusList(d.ctx, status.List{Purpose: p, Life: life, Size: size, OpenedAt: noon}, 64))
+	lists, err := d.other.StatusLists(d.ctx)
+	d.must(err)
+	for _, l := range slices.Backward(lists) {
+		if l.Purpose == p && l.ClosesAt.IsZero() {
+			return l
+		}
+	}
+	d.Fatal("no list was opened")
+	return status.List{}
+}
+
+// placed is a grant with an index.
+func (d *databaseTest) placed(id string, ref status.Ref) grants.Grant {
+	d.Helper()
+	d.client("client of " + id)
+	d.user("user of " + id)
+	d.session("user of "+id, "session of "+id)
+	d.code("session of "+id, "client of "+id, "code of "+id)
+	g := d.grantOf("code of "+id, id)
+	g.Status = ref
+	d.must(d.s.RedeemCode(d.ctx, hash("code of "+id), noon, g))
+	return g
+}
+
+// setBecause returns what the changes after a number set, and checks that it is
+// set for whoever reads everything.
+func (d *databaseTest) setBecause(after changes.Number) []status.Run {
+	d.Helper()
+	changed, err := d.other.ChangesAfter(d.ctx, after, 100)
+	d.must(err)
+	runs, err := d.other.StatusesSet(d.ctx, changed)
+	d.must(err)
+	all, err := d.other.StatusesSet(d.ctx, nil)
+	d.must(err)
+	for _, run := range runs {
+		if !slices.Contains(all, run) {
+			d.Errorf("%v is set by a change and not at all: %v", run, all)
+		}
+	}
+	return runs
+}
+
+var statusTests = []test{
+	{"one list is opened by many at once, and each index is taken once", func(d *databaseTest) {
+		d.client("c")
+		_, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, "c")
+		if !errors.Is(err, status.ErrNoRoom) {
+			d.Fatal(err)
+		}
+		for _, err := range d.atOnce(8, func(_ int, s *storage.Store) error {
+			return s.OpenStatusList(d.ctx, status.List{Purpose: status.ForClients, Life: life, Size: size, OpenedAt: noon}, 64)
+		}) {
+			d.must(err)
+		}
+		lists, err := d.s.StatusLists(d.ctx)
+		d.must(err)
+		d.equal(len(lists), 1)
+		d.equal(lists[0], status.List{Number: lists[0].Number, Purpose: status.ForClients, Life: life, Size: size, OpenedAt: stored(noon)})
+		blocks := make([]status.Block, 16)
+		for _, err := range d.atOnce(16, func(i int, s *storage.Store) (err error) {
+			blocks[i], err = s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, "c")
+			return err
+		}) {
+			d.must(err)
+		}
+		seen := map[int64]bool{}
+		for _, b := range blocks {
+			d.equal([]any{b.List, b.Size, b.ClientID, b.Epoch}, []any{lists[0].Number, int64(64), "c", changes.Number(1)})
+			if seen[b.First] || b.First%64 != 0 || b.First >= 16*64 {
+				d.Errorf("a block begins at %d", b.First)
+			}
+			seen[b.First] = true
+		}
+		// Tokens that live longer, or are of grants, need another list; so does
+		// what has no room.
+		for _, take := range []func() (status.Block, error){
+			func() (status.Block, error) { return d.s.TakeStatusBlock(d.ctx, status.ForClients, 2*life, 64, "c") },
+			func() (status.Block, error) { return d.s.TakeStatusBlock(d.ctx, status.ForGrants, life, 64, "") },
+			func() (status.Block, error) { return d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size, "c") },
+		} {
+			if _, err := take(); !errors.Is(err, status.ErrNoRoom) {
+				d.Errorf("%v", err)
+			}
+		}
+		for _, client := range append(slices.Clone(notText), "nobody") {
+			d.refuses(status.ErrNotFound, func() error {
+				_, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, client)
+				return err
+			})
+		}
+		d.must(d.s.SetClientDisabled(d.ctx, "c", true, event(audit.ClientDisabled, "c")))
+		d.refuses(status.ErrNotFound, func() error {
+			_, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, "c")
+			return err
+		})
+	}},
+	{"each cut sets the indices of what it ends, and no others", func(d *databaseTest) {
+		ev := event(audit.GrantCut, "")
+		list := d.list(status.ForGrants).Number
+		for i, cut := range []func(g grants.Grant){
+			func(g grants.Grant) { d.must(d.s.RevokeGrant(d.ctx, g.ID, ev)) },
+			func(g grants.Grant) { d.must(d.s.CutUser(d.ctx, g.UserID, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetPassword(d.ctx, g.UserID, "new", ev)) },
+			func(g grants.Grant) { d.must(d.s.CutClient(d.ctx, g.ClientID, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },
+			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteConsent(d.ctx, g.UserID, g.ClientID, ev)) },
+		} {
+			d.placed(fmt.Sprint("bystander", i), status.Ref{List: list, Index: int64(100 + i)})
+			g := d.placed(fmt.Sprint("g", i), status.Ref{List: list, Index: int64(i)})
+			// It has moved once: tokens may still name where it was.
+			next := g.Refresh
+			next.Generation++
+			d.must(d.s.RotateGrant(d.ctx, g.ID, 1, next, status.Ref{List: list, Index: int64(200 + i)}, g.Status, noon))
+			before := d.number()
+			cut(g)
+			d.equal(d.setBecause(before), []status.Run{{List: list, First: int64(200 + i), Size: 1}, {List: list, First: int64(i), Size: 1}})
+		}
+		before := d.number()
+		d.must(d.s.CutEverything(d.ctx, ev))
+		if _, err := d.s.ChangesAfter(d.ctx, before, 1); err != nil {
+			d.Fatal(err)
+		}
+		all, err := d.other.StatusesSet(d.ctx, nil)
+		d.must(err)
+		d.equal(len(all), 30)
+	}},
+	{"a cut of a client sets its blocks, and enabling it clears them again", func(d *databaseTest) {
+		ev := event(audit.ClientCut, "")
+		d.list(status.ForClients)
+		for _, id := range []string{"a", "b"} {
+			d.client(id)
+		}
+		take := func(client string) status.Block {
+			d.Helper()
+			b, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, client)
+			d.must(err)
+			return b
+		}
+		run := func(b status.Block) status.Run { return status.Run{List: b.List, First: b.First, Size: b.Size} }
+		set := func(want ...status.Run) {
+			d.Helper()
+			got, err := d.other.StatusesSet(d.ctx, nil)
+			d.must(err)
+			if len(got) != len(want) {
+				d.Fatalf("%v is set, want %v", got, want)
+			}
+			for _, w := range want {
+				if !slices.Contains(got, w) {
+					d.Fatalf("%v is set, want %v", got, want)
+				}
+			}
+		}
+		first, other := take("a"), take("b")
+		set()
+		before := d.number()
+		d.must(d.s.CutClient(d.ctx, "a", ev))
+		d.equal(d.setBecause(before), []status.Run{run(first)})
+		second := take("a") // after the cut
+		d.equal(second.Epoch, d.number())
+		set(run(first))
+		d.must(d.s.SetClientDisabled(d.ctx, "b", true, ev))
+		set(run(first), run(other))
+		d.must(d.s.SetClientDisabled(d.ctx, "b", false, ev))
+		set(run(first))
+		before = d.number()
+		d.must(d.s.CutToken(d.ctx, "t", noon, status.Ref{List: second.List, Index: second.First + 3}, ev))
+		d.equal(d.setBecause(before), []status.Run{{List: second.List, First: second.First + 3, Size: 1}})
+		d.must(d.s.CutToken(d.ctx, "of a version before", noon, status.Ref{}, ev))
+		d.must(d.s.DeleteClient(d.ctx, "a", ev))
+		set(run(first), run(second), status.Run{List: second.List, First: second.First + 3, Size: 1})
+		// Whoever gets the id next has other indices.
+		d.client("a")
+		third := take("a")
+		set(run(first), run(second), status.Run{List: second.List, First: second.First + 3, Size: 1})
+		if third.First == first.First || third.First == second.First {
+			d.Errorf("%v", third)
+		}
+	}},
+	{"full lists close together, one life apart, and go when their tokens have expired", func(d *databaseTest) {
+		d.client("c")
+		closes := noon.Add(time.Hour)
+		at := func(after time.Duration) error {
+			return d.s.CloseStatusLists(d.ctx, status.ForClients, closes, noon.Add(after), noon)
+		}
+		l := d.list(status.ForClients)
+		d.refuses(nil, func() error { return at(0) }) // it has room
+		_, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size, "c")
+		d.must(err)
+		d.refuses(nil, func() error { return at(-time.Second) }) // it is too young
+		d.must(at(0))
+		lists, err := d.other.StatusLists(d.ctx)
+		d.must(err)
+		d.equal([]any{len(lists), lists[0].ClosesAt, lists[0].Gone()}, []any{1, stored(closes), stored(closes).Add(life + status.Tail)})
+		// The next one is full too; it does not close while the first one's tokens
+		// may live.
+		d.list(status.ForClients)
+		_, err = d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size, "c")
+		d.must(err)
+		d.refuses(nil, func() error { return at(59 * time.Minute) })
+		for _, c := range []struct {
+			at   time.Time
+			want int
+		}{{l.OpenedAt, 2}, {stored(closes).Add(life + status.Tail - time.Millisecond), 2}, {stored(closes).Add(life + status.Tail), 1}} {
+			_, err := d.s.Purge(d.ctx, c.at, 10, time.Time{})
+			d.must(err)
+			lists, err := d.other.StatusLists(d.ctx)
+			d.must(err)
+			d.equal(len(lists), c.want)
+		}
+		d.must(at(time.Hour))
+	}},
+	{"a listener is known by its client and name, and what it acknowledges grows", func(d *databaseTest) {
+		l := status.Listener{ID: "1", ClientID: "c", Name: "n", ConnectedAt: noon, SeenAt: noon}
+		d.must(d.s.SaveListener(d.ctx, l))
+		d.must(d.s.Acknowledge(d.ctx, "1", "c", 7, noon.Add(time.Second)))
+		d.must(d.other.Acknowledge(d.ctx, "1", "c", 5, noon.Add(time.Second)))
+		d.must(d.other.Acknowledge(d.ctx, "1", "c", 5, noon.Add(time.Second))) // nothing changes, and that is no error
+		of := func(seenAfter time.Time) []status.Listener {
+			d.Helper()
+			all, err := d.other.Listeners(d.ctx, seenAfter)
+			d.must(err)
+			return all
+		}
+		l.ConnectedAt, l.SeenAt, l.Acknowledged = stored(noon), stored(noon).Add(time.Second), 7
+		d.equal(of(noon), []status.Listener{l})
+		d.must(d.s.SeeListeners(d.ctx, []string{"1", "unknown"}, noon.Add(time.Minute)))
+		d.must(d.s.SeeListeners(d.ctx, nil, noon.Add(time.Hour)))
+		d.equal(len(of(noon.Add(30*time.Second))), 1)
+		d.equal(len(of(noon.Add(2*time.Minute))), 0)
+		for _, wrong := range [][2]string{{"1", "other"}, {"2", "c"}, {"", "c"}, {"1", notText[0]}} {
+			if err := d.s.Acknowledge(d.ctx, wrong[0], wrong[1], 9, noon); !errors.Is(err, status.ErrNoListener) {
+				d.Errorf("%v: %v", wrong, err)
+			}
+		}
+		// It connects again, elsewhere: the connection before is another one.
+		again := status.Listener{ID: "2", ClientID: "c", Name: "n", ConnectedAt: noon, SeenAt: noon.Add(time.Hour)}
+		for _, err := range d.atOnce(8, func(_ int, s *storage.Store) error { return s.SaveListener(d.ctx, again) }) {
+			d.must(err)
+		}
+		d.must(d.s.ForgetListener(d.ctx, "1"))
+		d.equal(len(of(noon)), 1)
+		d.equal(of(noon)[0].ID, "2")
+		d.must(d.s.ForgetListener(d.ctx, "2"))
+		d.equal(len(of(noon)), 0)
+	}},
+}

@@ -1,0 +1,230 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/status"
+)
+
+// statuses serves the status lists and the stream of what is set in them.
+type statuses struct {
+	authority *authz.Authority
+	lists     *status.Lists
+	listening *Listening
+	observer  Observer
+	forms     forms
+	// timeout bounds what is asked of the database.
+	timeout time.Duration
+}
+
+// Observer is told how long cuts take.
+type Observer interface {
+	// CutAcknowledged is told when a verifier has applied a cut.
+	CutAcknowledged(took time.Duration)
+}
+
+// list is draft-ietf-oauth-status-list-20 section 8.1.
+func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
+	number, err := strconv.ParseInt(r.PathValue("list"), 10, 64)
+	if err != nil || number < 1 {
+		return errNoList
+	}
+	token, err := s.lists.Token(r.Context(), number)
+	if errors.Is(err, status.ErrNotFound) {
+		return errNoList
+	}
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h["Content-Type"], h["Cache-Control"] = statusListType, token.CacheControl
+	etag := r.Header.Get("If-None-Match")
+	if etag != "" && token.Is(etag) {
+		// What it has is as good: its own tag, then.
+		h.Set("ETag", etag)
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h["Etag"], h["Content-Length"] = token.ETag, token.Length
+	w.Write(token.Body)
+	return nil
+}
+
+var statusListType = []string{"application/" + status.TokenType}
+
+var errNoList = func() error {
+	e := protocol.Refuse(protocol.InvalidRequest, "There is no such status list, or the last token that refers to it has expired.")
+	e.Status = http.StatusNotFound
+	return e
+}()
+
+// aggregate is section 9.3 of the draft.
+func (s statuses) aggregate(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string][]string{"status_lists": s.lists.URIs()})
+	return nil
+}
+
+// heartbeat is how often a listener hears something, so that both sides notice
+// a connection that died without a word.
+const heartbeat = 10 * time.Second
+
+// slowest is how long a listener may take to read what it is sent.
+const slowest = 10 * time.Second
+
+// events is the stream (WHATWG HTML section 9.2). It lasts until the listener or
+// the server goes away, or the listener does not read.
+//
+//	hello   id N   {"listener": ID}: N is where it begins
+//	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these were set
+//	reload  id N   {}: read the lists again
+func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
+	defer cancel()
+	leave, ok := s.listening.enter()
+	if !ok {
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
+	}
+	defer leave()
+	listener, err := s.authority.Listen(ctx, r, r.URL.Query().Get("verifier"))
+	recordOf(r).clientID = listener.ClientID
+	if err != nil {
+		return err
+	}
+	stay := s.listening.add(listener.ID)
+	defer stay()
+	defer func() {
+		gone, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.timeout)
+		defer cancel()
+		if err := s.authority.Listeners.ForgetListener(gone, listener.ID); err != nil {
+			recordOf(r).errorCode, recordOf(r).err = "listener_not_forgotten", err
+		}
+	}()
+	stream := s.lists.Stream()
+	at, missed, err := s.resume(ctx, r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would keep events to itself
+	control := http.NewResponseController(w)
+	// The server's own limits are for requests that end.
+	control.SetReadDeadline(time.Time{})
+	send := func(event string, id changes.Number, data any) error {
+		b, err := json.Marshal(data)
+		if err != nil {
+			return err
+		}
+		control.SetWriteDeadline(time.Now().Add(slowest))
+		if _, err := fmt.Fprintf(w, "event: %s\nid: %d\ndata: %s\n\n", event, id, b); err != nil {
+			return err
+		}
+		return control.Flush()
+	}
+	if send("hello", at, map[string]string{"listener": listener.ID}) != nil {
+		return nil
+	}
+	if missed && send("reload", at, struct{}{}) != nil {
+		return nil
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		events, bell, ok, ended := stream.After(at)
+		if ended || !ok {
+			// Too slow: what it has yet to read is remembered no more. When it is
+			// back it reads the lists.
+			return nil
+		}
+		for _, e := range events {
+			var err error
+			if e.Reload {
+				err = send("reload", e.Number, struct{}{})
+			} else {
+				set := e.Set
+				if set == nil {
+					set = []status.Indices{}
+				}
+				err = send("set", e.Number, map[string]any{"set": set})
+			}
+			if err != nil {
+				return nil
+			}
+			at = e.Number
+		}
+		if len(events) > 0 {
+			continue
+		}
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-bell:
+		case <-beat.C:
+			control.SetWriteDeadline(time.Now().Add(slowest))
+			if _, err := io.WriteString(w, ":\n\n"); err != nil || control.Flush() != nil {
+				return nil
+			}
+		}
+	}
+}
+
+// resume returns where a listener goes on, and whether it has missed something
+// that it cannot be told any more.
+func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Number, missed bool, err error) {
+	stream := s.lists.Stream()
+	now := stream.Number()
+	last, err := strconv.ParseInt(lastEventID, 10, 64)
+	if err != nil {
+		return now, false, nil // it begins
+	}
+	at = changes.Number(last)
+	if at > now {
+		// Another server was ahead of this one; or the database was restored, and
+		// the number will not come again for long.
+		newest, err := s.authority.Listeners.ChangeNumber(ctx)
+		if err != nil || at <= newest {
+			return at, false, err
+		}
+		return now, true, nil
+	}
+	if _, _, ok, _ := stream.After(at); !ok {
+		return now, true, nil
+	}
+	return at, false, nil
+}
+
+// acknowledge takes what a listener has applied.
+func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
+	if err := s.forms.parse(w, r); err != nil {
+		return err
+	}
+	caller, n, err := s.authority.Acknowledge(r.Context(), r)
+	recordOf(r).clientID = caller
+	if err != nil {
+		return err
+	}
+	if made := s.lists.Stream().Made(n); !made.IsZero() {
+		s.observer.CutAcknowledged(s.authority.Now().Sub(made))
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// isStream is whether a request is for the stream, which no limit of time holds
+// for.
+func isStream(r *http.Request, at string) bool {
+	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, at) == authz.PathStatusEvents
+}
