@@ -31,6 +31,13 @@ func (s *Store) ChangeNumber(ctx context.Context) (changes.Number, error) {
 	return changes.Number(row.N), nil
 }
 
+// LastCut implements status.Store.
+func (s *Store) LastCut(ctx context.Context) (changes.Number, error) {
+	var n int64
+	err := s.reading(ctx).Model(&changeRow{}).Where("kind IN ?", changes.Cuts).Select("COALESCE(MAX(number), 0)").Scan(&n).Error
+	return changes.Number(n), fault("read the last cut", err)
+}
+
 // ChangesAfter implements changes.Store.
 func (s *Store) ChangesAfter(ctx context.Context, after changes.Number, limit int) ([]changes.Change, error) {
 	if limit <= 0 {

@@ -75,6 +75,35 @@ func (s *Store) CutEverything(ctx context.Context, ev audit.Event) error {
 	})
 }
 
+// WouldEnd implements revocation.Store.
+func (s *Store) WouldEnd(ctx context.Context, kind changes.Kind, subject string, now time.Time) (revocation.Ended, error) {
+	const op = "count what a cut would end"
+	of, ok := map[changes.Kind][2]string{
+		changes.Grant: {"g.id = ?", "l.id = ?"}, changes.Session: {"g.session_id = ? AND g.offline = FALSE", "l.id = ?"},
+		changes.User: {"g.user_id = ?", "l.user_id = ?"}, changes.Client: {"g.client_id = ?", ""}, changes.Everything: {"'' = ?", "'' = ?"},
+	}[kind]
+	if !ok || !isText(subject) {
+		return revocation.Ended{}, nil
+	}
+	var row struct{ Grants, Clients, Users, Refreshed int64 }
+	err := s.reading(ctx).Raw(`
+		SELECT COUNT(*) AS grants, COUNT(DISTINCT g.client_id) AS clients, COUNT(DISTINCT g.user_id) AS users,
+		       COALESCE(SUM(CASE WHEN g.rotated_ms > `+s.dialect.now+` - ? THEN 1 ELSE 0 END), 0) AS refreshed
+		  FROM grants AS g WHERE g.expires_ms > ? AND `+grantStands+` AND `+of[0],
+		revocation.Recently.Milliseconds(), ms(now), subject).Scan(&row).Error
+	if err != nil {
+		return revocation.Ended{}, fault(op, err)
+	}
+	ended := revocation.Ended{Grants: row.Grants, Clients: row.Clients, Users: row.Users, Refreshed: row.Refreshed}
+	if kind == changes.Client || kind == changes.Grant {
+		return ended, nil
+	}
+	err = s.reading(ctx).Raw(`
+		SELECT COUNT(*) FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+		 WHERE `+sessionStands+` AND `+of[1], ms(now), ms(now), subject).Scan(&ended.Sessions).Error
+	return ended, fault(op, err)
+}
+
 // ServerEpoch implements revocation.Store.
 func (s *Store) ServerEpoch(ctx context.Context) (changes.Number, error) {
 	var row serverRow

@@ -120,6 +120,7 @@ func New(p Parts) (http.Handler, error) {
 	route(http.MethodGet, at+"/health/ready", ready{p.Health, p.Watcher}.get)
 
 	return chain(mux,
+		statuses.quick(at),
 		recorded(p.Log),
 		addressed(p.TrustedProxies),
 		recovered,

@@ -2,6 +2,7 @@ package changes
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -36,13 +37,10 @@ type Change struct {
 }
 
 // IsCut reports whether it may have ended what was issued.
-func (c Change) IsCut() bool {
-	switch c.Kind {
-	case Client, Key, Token, Grant, Session, User, Everything:
-		return true
-	}
-	return false
-}
+func (c Change) IsCut() bool { return slices.Contains(Cuts, c.Kind) }
+
+// Cuts are the kinds of changes that may have ended what was issued.
+var Cuts = []Kind{Client, Key, Token, Grant, Session, User, Everything}
 
 // Store reads the sequence.
 type Store interface {

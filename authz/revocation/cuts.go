@@ -50,6 +50,12 @@ func (c *Cuts) Everything(ctx context.Context, reason string, by audit.Actor) er
 	})
 }
 
+// WouldEnd counts what a cut of a grant, a session, a user, a client or
+// everything would end, and makes none.
+func (c *Cuts) WouldEnd(ctx context.Context, kind changes.Kind, subject string) (Ended, error) {
+	return c.store.WouldEnd(ctx, kind, subject, c.now())
+}
+
 // Stands reports whether a token that was made under epoch, and has not
 // expired, still stands.
 func (c *Cuts) Stands(ctx context.Context, q Question, epoch changes.Number) (bool, error) {

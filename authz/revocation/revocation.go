@@ -41,6 +41,18 @@ type Standing struct {
 	KeyStands bool
 }
 
+// Recently is what Ended means by it.
+const Recently = 15 * time.Minute
+
+// Ended is what a cut ends.
+type Ended struct {
+	Grants int64
+	// Clients and Users are how many these are of, Refreshed how many of them were
+	// refreshed, or made, Recently.
+	Clients, Users, Refreshed int64
+	Sessions                  int64
+}
+
 // Store keeps cuts.
 type Store interface {
 	// CutToken makes the token with that jti invalid until it has expired by
@@ -57,6 +69,9 @@ type Store interface {
 	CutEverything(ctx context.Context, ev audit.Event) error
 	// ServerEpoch returns the number of the last cut of everything, or 0.
 	ServerEpoch(ctx context.Context) (changes.Number, error)
+	// WouldEnd counts what stands at now and a cut would end: of a grant, a
+	// session, a user or a client, or everything.
+	WouldEnd(ctx context.Context, kind changes.Kind, subject string, now time.Time) (Ended, error)
 	// Standing answers in one statement, so that what it compares was true at
 	// one moment.
 	Standing(ctx context.Context, q Question) (Standing, error)

@@ -298,12 +298,12 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 		}
 		return nil, unvouched{}
 	}
-	if t := h.token.Load(); t != nil && t.number == n && now.Sub(t.at) < resign && !now.Before(t.at) {
+	if t := l.Signed(number); t != nil {
 		return t, nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := h.token.Load(); t != nil && t.number == n && t.version == h.version && now.Sub(t.at) < resign && !now.Before(t.at) {
+	if t := l.Signed(number); t != nil && t.version == h.version {
 		return t, nil
 	}
 	if h.lstOf != h.version {
@@ -314,6 +314,20 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 		h.token.Store(t)
 	}
 	return t, err
+}
+
+// Signed returns the list as it was signed just now; nil if it has to be signed
+// first, or there is no such list.
+func (l *Lists) Signed(number int64) *Token {
+	h, ok := (*l.held.Load())[number]
+	if !ok || l.behind() > 0 {
+		return nil
+	}
+	t, now := h.token.Load(), l.now()
+	if t == nil || t.number != changes.Number(l.number.Load()) || now.Sub(t.at) >= resign || now.Before(t.at) || !h.live(now) {
+		return nil
+	}
+	return t
 }
 
 // signed makes the token (section 5.1). change is ours: everything up to that

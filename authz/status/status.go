@@ -113,6 +113,9 @@ type Store interface {
 	Acknowledge(ctx context.Context, id, client string, n changes.Number, now time.Time) error
 	// ForgetListener removes it, if it is still the one under its name.
 	ForgetListener(ctx context.Context, id string) error
+	// LastCut returns the number of the last change that may have ended what was
+	// issued.
+	LastCut(ctx context.Context) (changes.Number, error)
 	// Listeners returns those seen after a moment, ordered by client and name.
 	Listeners(ctx context.Context, seenAfter time.Time) ([]Listener, error)
 }

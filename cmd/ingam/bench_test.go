@@ -50,6 +50,7 @@ func BenchmarkServer(b *testing.B) {
 	})
 	b.Run("SignIn", func(b *testing.B) { benchmarkSignIn(b, binary) })
 	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
+	b.Run("StatusList", func(b *testing.B) { benchmarkStatusList(b, binary) })
 	b.Run("Ready", func(b *testing.B) { benchmarkReady(b, binary) })
 	b.Run("HundredThousandTokens", func(b *testing.B) { benchmarkHundredThousandTokens(b, binary) })
 }
@@ -173,6 +174,28 @@ func benchmarkJWKS(b *testing.B, binary string) {
 	})
 	b.Run("304", func(b *testing.B) {
 		s.load(b, request{text: get + "If-None-Match: " + etag + "\r\n\r\n", status: http.StatusNotModified})
+	})
+}
+
+// benchmarkStatusList fetches the list that a token refers to, as verifiers that
+// poll do, and introspects the token in the same run: what a resource server
+// asks for instead.
+func benchmarkStatusList(b *testing.B, binary string) {
+	s := newReleased(b, binary, "").start()
+	secret, asker := s.d.client("app"), s.d.client("api")
+	token := s.token("app", secret)
+	list := part(b, token, 1)["status"].(map[string]any)["status_list"].(map[string]any)["uri"].(string)
+	path := strings.TrimPrefix(list, s.d.issuer)
+	get := "GET " + path + " HTTP/1.1\r\nHost: " + s.address + "\r\nAccept: application/statuslist+jwt\r\n"
+	b.Run("200", func(b *testing.B) { s.load(b, request{text: get + "\r\n", status: http.StatusOK, body: "ey"}) })
+	b.Run("304", func(b *testing.B) {
+		etag := s.get(path).header.Get("ETag")
+		s.load(b, request{text: get + "If-None-Match: " + etag + "\r\n\r\n", status: http.StatusNotModified})
+	})
+	b.Run("introspection", func(b *testing.B) {
+		ask := s.formRequest("/oauth2/introspect", "api", asker, url.Values{"token": {token}})
+		ask.body = `{"active":true,`
+		s.load(b, ask)
 	})
 }
 

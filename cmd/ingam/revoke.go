@@ -4,25 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 )
 
+// revoking is what `ingam revoke` was asked for.
+type revoking struct {
+	t                                    *terminal
+	cmd                                  *cobra.Command
+	client, grant, user, session, reason string
+	fromStdin, everything, dryRun        bool
+	wait                                 time.Duration
+}
+
+// aim is one thing to revoke: what it would end, and how to.
+type aim struct {
+	kind    changes.Kind
+	subject string
+	// made is what is said once it is done.
+	made string
+	cut  func(ctx context.Context) error
+	// settles is whether servers that do not know of the cut yet make tokens that
+	// are cut at birth.
+	settles bool
+}
+
 func revokeCommand(t *terminal) *cobra.Command {
-	var (
-		client, grant, user, session, reason string
-		fromStdin, everything                bool
-	)
+	r := revoking{t: t}
 	cmd := &cobra.Command{
 		Use:   "revoke --grant G | --session S | --user U | --client C | --token-stdin | --all",
 		Short: "Take back what was issued",
-		Long: "Take back what was issued. Introspection refuses it from this moment on. What is\n" +
-			"issued afterwards stands: to stop a client or a user altogether, disable it.",
+		Long: "Take back what was issued. Introspection refuses it from this moment on, verifiers that\n" +
+			"listen within a second, verifiers that poll within the status lists' life. What is issued\n" +
+			"afterwards stands: to stop a client or a user altogether, disable it.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := 0
@@ -31,119 +56,213 @@ func revokeCommand(t *terminal) *cobra.Command {
 					given++
 				}
 			}
+			r.cmd = cmd
 			switch {
-			case given != 1:
+			case given != 1 || !r.fromStdin && !r.everything && r.grant+r.session+r.user+r.client == "":
 				return usage(cmd, "give one of --grant, --session, --user, --client, --token-stdin and --all")
-			case fromStdin:
-				return revokeToken(t, cmd, reason)
-			case everything:
-				return t.withConcerns(cmd, func(c *concerns) error {
-					if err := c.cuts.Everything(cmd.Context(), reason, c.actor); err != nil {
-						return err
-					}
-					c.settle(cmd.Context())
-					fmt.Fprintln(t.stdout, "revoked everything that was issued so far")
-					return nil
-				})
-			case grant != "":
-				return revokeGrant(t, cmd, grant, reason)
-			case session != "":
-				return revokeSession(t, cmd, session, reason)
-			case user != "":
-				return revokeUser(t, cmd, user, reason)
-			case client == "":
-				return usage(cmd, "what to revoke is not named")
+			case r.dryRun && cmd.Flags().Changed("wait"):
+				return usage(cmd, "--dry-run makes no cut to wait for")
+			case r.wait < 0:
+				return usage(cmd, "--wait is for how long, such as 10s")
 			}
-			return t.withConcerns(cmd, func(c *concerns) error {
-				if err := c.cuts.Client(cmd.Context(), client, reason, c.actor); err != nil {
-					return fmt.Errorf("client %s: %w", client, err)
-				}
-				c.settle(cmd.Context())
-				fmt.Fprintf(t.stdout, "revoked everything that was issued to client %s so far\n", client)
-				return nil
-			})
+			return r.run()
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&grant, "grant", "", "revoke this grant")
-	f.StringVar(&session, "session", "", "end this login session, and what was allowed in it without offline_access")
-	f.StringVar(&user, "user", "", "revoke all that was issued for this user, and end all their sessions")
-	f.StringVar(&client, "client", "", "revoke all that was issued to this client")
-	f.BoolVar(&fromStdin, "token-stdin", false, "revoke the access token on standard input")
-	f.BoolVar(&everything, "all", false, "revoke all that was issued to anyone")
-	f.StringVar(&reason, "reason", "", "why, for the audit log")
+	f.StringVar(&r.grant, "grant", "", "revoke this grant")
+	f.StringVar(&r.session, "session", "", "end this login session, and what was allowed in it without offline_access")
+	f.StringVar(&r.user, "user", "", "revoke all that was issued for this user, and end all their sessions")
+	f.StringVar(&r.client, "client", "", "revoke all that was issued to this client")
+	f.BoolVar(&r.fromStdin, "token-stdin", false, "revoke the access token on standard input, and the grant that it belongs to")
+	f.BoolVar(&r.everything, "all", false, "revoke all that was issued to anyone")
+	f.StringVar(&r.reason, "reason", "", "why, for the audit log")
+	f.BoolVar(&r.dryRun, "dry-run", false, "say what would be revoked, and revoke nothing")
+	f.DurationVar(&r.wait, "wait", 0, "wait until every verifier that listens has applied it, for so long (10s if no time is given)")
+	f.Lookup("wait").NoOptDefVal = "10s"
 	return cmd
 }
 
-// revokeToken reads the token from standard input: an argument would stand in
-// the process list and in the shell's history.
-func revokeToken(t *terminal, cmd *cobra.Command, reason string) error {
-	token, err := readToken(t.stdin)
-	if err != nil {
-		return err
-	}
-	return t.withConcerns(cmd, func(c *concerns) error {
-		ring := c.keyring(nil)
-		if err := ring.Reload(cmd.Context()); err != nil {
-			return err
-		}
-		access, err := tokens.NewIssuer(c.cfg.Issuer.String(), ring, t.now).ReadAccess(cmd.Context(), token)
-		if errors.Is(err, tokens.ErrInvalid) {
-			return fmt.Errorf("nothing to revoke: %w", err)
-		}
+func (r *revoking) run() error {
+	if r.fromStdin {
+		// From standard input: an argument would stand in the process list and in
+		// the shell's history.
+		token, err := readToken(r.t.stdin)
 		if err != nil {
 			return err
 		}
-		if access.GrantID != "" {
-			return c.revokeGrant(cmd.Context(), access.GrantID, reason)
-		}
-		if err := c.cuts.Token(cmd.Context(), access.ID, access.ClientID, access.ExpiresAt, access.Status, reason, c.actor); err != nil {
+		return r.t.withConcerns(r.cmd, func(c *concerns) error {
+			a, err := r.atToken(c, token)
+			if err != nil {
+				return err
+			}
+			return r.carryOut(c, a)
+		}, config.ForIssuer)
+	}
+	if r.user != "" {
+		return r.t.withUsers(r.cmd, func(c *concerns, users *accounts.Directory) error {
+			u, err := findUser(r.cmd.Context(), users, r.user)
+			if err != nil {
+				return err
+			}
+			return r.carryOut(c, aim{
+				kind: changes.User, subject: u.ID, made: fmt.Sprintf("revoked everything that was issued for user %s so far", u.Username),
+				cut: func(ctx context.Context) error {
+					return named("user "+r.user, c.cuts.User(ctx, u.ID, r.reason, c.actor))
+				},
+			})
+		})
+	}
+	return r.t.withConcerns(r.cmd, func(c *concerns) error {
+		a, err := r.aim(c)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(t.stdout, "revoked token %s of client %s, which would have expired at %s\n", access.ID, access.ClientID, text(access.ExpiresAt))
-		return nil
-	}, config.ForIssuer)
-}
-
-func revokeGrant(t *terminal, cmd *cobra.Command, id, reason string) error {
-	return t.withConcerns(cmd, func(c *concerns) error { return c.revokeGrant(cmd.Context(), id, reason) })
-}
-
-func (c *concerns) revokeGrant(ctx context.Context, id, reason string) error {
-	err := c.store.RevokeGrant(ctx, id, audit.Event{
-		At: c.t.now(), Actor: c.actor, Action: audit.GrantCut, Subject: id, Reason: reason,
+		return r.carryOut(c, a)
 	})
-	if err != nil {
-		return fmt.Errorf("grant %s: %w", id, err)
+}
+
+func (r *revoking) aim(c *concerns) (aim, error) {
+	switch ctx := r.cmd.Context(); {
+	case r.everything:
+		return aim{
+			kind: changes.Everything, made: "revoked everything that was issued so far", settles: true,
+			cut: func(ctx context.Context) error { return c.cuts.Everything(ctx, r.reason, c.actor) },
+		}, nil
+	case r.grant != "":
+		if _, err := c.store.Grant(ctx, r.grant); err != nil {
+			return aim{}, named("grant "+r.grant, err)
+		}
+		return r.atGrant(c, r.grant), nil
+	case r.session != "":
+		user, err := c.store.SessionUser(ctx, r.session)
+		return aim{
+			kind: changes.Session, subject: r.session, made: "ended login session " + r.session,
+			cut: func(ctx context.Context) error {
+				return named("session "+r.session, c.sessions().End(ctx, user, r.session, r.reason, c.actor))
+			},
+		}, named("session "+r.session, err)
 	}
-	fmt.Fprintf(c.t.stdout, "revoked grant %s\n", id)
+	_, err := c.store.Client(r.cmd.Context(), r.client)
+	if errors.Is(err, clients.ErrNotFound) {
+		err = clients.ErrNotFound
+	}
+	return aim{
+		kind: changes.Client, subject: r.client, settles: true,
+		made: fmt.Sprintf("revoked everything that was issued to client %s so far", r.client),
+		cut: func(ctx context.Context) error {
+			return named("client "+r.client, c.cuts.Client(ctx, r.client, r.reason, c.actor))
+		},
+	}, named("client "+r.client, err)
+}
+
+func (r *revoking) atGrant(c *concerns, id string) aim {
+	return aim{
+		kind: changes.Grant, subject: id, made: "revoked grant " + id,
+		cut: func(ctx context.Context) error {
+			return named("grant "+id, c.store.RevokeGrant(ctx, id, audit.Event{
+				At: c.t.now(), Actor: c.actor, Action: audit.GrantCut, Subject: id, Reason: r.reason,
+			}))
+		},
+	}
+}
+
+func (r *revoking) atToken(c *concerns, token string) (aim, error) {
+	ring := c.keyring(nil)
+	if err := ring.Reload(r.cmd.Context()); err != nil {
+		return aim{}, err
+	}
+	access, err := tokens.NewIssuer(c.cfg.Issuer.String(), ring, c.t.now).ReadAccess(r.cmd.Context(), token)
+	if errors.Is(err, tokens.ErrInvalid) {
+		return aim{}, fmt.Errorf("nothing to revoke: %w", err)
+	}
+	if err != nil {
+		return aim{}, err
+	}
+	if access.GrantID != "" {
+		return r.atGrant(c, access.GrantID), nil
+	}
+	return aim{
+		kind: changes.Token, subject: access.ID,
+		made: fmt.Sprintf("revoked token %s of client %s, which would have expired at %s", access.ID, access.ClientID, text(access.ExpiresAt)),
+		cut: func(ctx context.Context) error {
+			return c.cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, r.reason, c.actor)
+		},
+	}, nil
+}
+
+// named says of what an error is.
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func (r *revoking) carryOut(c *concerns, a aim) error {
+	ctx := r.cmd.Context()
+	if r.dryRun {
+		return r.tell(c, a)
+	}
+	if err := a.cut(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(r.t.stdout, a.made)
+	if a.settles {
+		c.settle(ctx)
+	}
+	if !r.cmd.Flags().Changed("wait") {
+		return nil
+	}
+	began := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, r.wait)
+	defer cancel()
+	done, missing, err := status.Await(bounded, c.store, r.t.now)
+	switch {
+	case err != nil:
+		return fmt.Errorf("it is revoked, and the verifiers could not be waited for: %w", err)
+	case len(missing) > 0:
+		var names []string
+		for _, l := range missing {
+			names = append(names, fmt.Sprintf("%s of client %s", l.Name, l.ClientID))
+		}
+		return fmt.Errorf("it is revoked; within %s %s applied it, and not:\n%s", r.wait, counted(int64(len(done)), "verifier"), strings.Join(names, "\n"))
+	case len(done) == 0:
+		fmt.Fprintln(r.t.stdout, "no verifier is listening")
+	default:
+		fmt.Fprintf(r.t.stdout, "applied by %s after %s\n", counted(int64(len(done)), "verifier"), time.Since(began).Round(time.Millisecond))
+	}
 	return nil
 }
 
-func revokeSession(t *terminal, cmd *cobra.Command, id, reason string) error {
-	return t.withConcerns(cmd, func(c *concerns) error {
-		user, err := c.store.SessionUser(cmd.Context(), id)
-		if err != nil {
-			return fmt.Errorf("session %s: %w", id, err)
-		}
-		if err := c.sessions().End(cmd.Context(), user, id, reason, c.actor); err != nil {
-			return fmt.Errorf("session %s: %w", id, err)
-		}
-		fmt.Fprintf(t.stdout, "ended login session %s\n", id)
+// tell says what a cut would end.
+func (r *revoking) tell(c *concerns, a aim) error {
+	if a.kind == changes.Token {
+		fmt.Fprintln(r.t.stdout, "would end 1 token")
 		return nil
-	})
+	}
+	ended, err := c.cuts.WouldEnd(r.cmd.Context(), a.kind, a.subject)
+	if err != nil {
+		return err
+	}
+	said := fmt.Sprintf("would end %s in %s, %d of them refreshed in the last %d minutes",
+		counted(ended.Grants, "grant"), counted(ended.Clients, "client"), ended.Refreshed, revocation.Recently/time.Minute)
+	if a.kind == changes.User || a.kind == changes.Session || a.kind == changes.Everything {
+		said += ", and " + counted(ended.Sessions, "login session")
+	}
+	if a.kind == changes.Client {
+		said += ", and all tokens of the client's own"
+	}
+	if a.kind == changes.Everything {
+		said += ", and all tokens of clients' own"
+	}
+	fmt.Fprintln(r.t.stdout, said)
+	return nil
 }
 
-func revokeUser(t *terminal, cmd *cobra.Command, name, reason string) error {
-	return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
-		u, err := findUser(cmd.Context(), users, name)
-		if err != nil {
-			return err
-		}
-		if err := c.cuts.User(cmd.Context(), u.ID, reason, c.actor); err != nil {
-			return fmt.Errorf("user %s: %w", name, err)
-		}
-		fmt.Fprintf(t.stdout, "revoked everything that was issued for user %s so far\n", u.Username)
-		return nil
-	})
+// counted is a number with its noun.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -15,6 +15,7 @@ import (
 type Metrics struct {
 	registry             *prometheus.Registry
 	listed, acknowledged prometheus.Histogram
+	lists                prometheus.Counter
 }
 
 // untilKnown are the buckets of how long a cut takes to be known, in seconds.
@@ -35,7 +36,11 @@ func New(listeners func() int, behind func() time.Duration) *Metrics {
 			Help: "From a cut until a verifier acknowledged it to this process.",
 		}),
 	}
+	m.lists = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ingam_status_lists_served_total", Help: "Status lists that were served from memory, which the log does not record.",
+	})
 	m.registry.MustRegister(
+		m.lists,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.listed, m.acknowledged,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -53,6 +58,9 @@ func (m *Metrics) CutListed(took time.Duration) { m.listed.Observe(max(0, took.S
 
 // CutAcknowledged notes that a verifier has applied a cut.
 func (m *Metrics) CutAcknowledged(took time.Duration) { m.acknowledged.Observe(max(0, took.Seconds())) }
+
+// ListServed notes that a status list was served.
+func (m *Metrics) ListServed() { m.lists.Inc() }
 
 // Handler serves them at /metrics.
 func (m *Metrics) Handler() http.Handler {
