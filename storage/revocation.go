@@ -71,7 +71,12 @@ func (s *Store) CutEverything(ctx context.Context, ev audit.Event) error {
 		if cut.Error == nil && cut.RowsAffected == 0 {
 			return errors.New("the server has no row")
 		}
-		return cut.Error
+		if cut.Error != nil {
+			return cut.Error
+		}
+		// The lists of before are set from end to end, whoever's indices they gave
+		// out: a database that was restored does not know of all.
+		return tx.Exec("UPDATE status_lists SET closes_ms = ? WHERE closes_ms IS NULL", ms(ev.At)).Error
 	})
 }
 

@@ -202,7 +202,7 @@ func (s *Store) StatusesSet(ctx context.Context, because []changes.Change) ([]st
 	q := statusQuery{s, ctx, nil}
 	var err error
 	if because == nil {
-		err = errors.Join(q.grants("1 = 1"), q.blocks("1 = 1"), q.tokens("1 = 1"))
+		err = errors.Join(q.lists(), q.grants("1 = 1"), q.blocks("1 = 1"), q.tokens("1 = 1"))
 		return q.set, fault(op, err)
 	}
 	for _, ch := range because {
@@ -236,6 +236,16 @@ func (q *statusQuery) one(list, index *int64) {
 	if list != nil && index != nil {
 		q.set = append(q.set, status.Run{List: *list, First: *index, Size: 1})
 	}
+}
+
+// lists are those from before the last cut of everything.
+func (q *statusQuery) lists() error {
+	var rows []statusListRow
+	err := q.s.reading(q.ctx).Where("number < (SELECT epoch FROM server WHERE id = 1)").Find(&rows).Error
+	for _, r := range rows {
+		q.set = append(q.set, status.Run{List: r.Number, Size: r.Size})
+	}
+	return err
 }
 
 func (q *statusQuery) grants(where string, args ...any) error {

@@ -107,8 +107,9 @@ func (s statuses) aggregate(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // heartbeat is how often a listener hears something, so that both sides notice
-// a connection that died without a word.
-const heartbeat = 10 * time.Second
+// a connection that died without a word, and well before what the listener knows
+// would be too old for it.
+const heartbeat = 4 * time.Second
 
 // slowest is how long a listener may take to read what it is sent.
 const slowest = 10 * time.Second
@@ -174,10 +175,17 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	defer beat.Stop()
 	for {
 		events, bell, ok, ended := stream.After(at)
-		if ended || !ok {
-			// Too slow: what it has yet to read is remembered no more. When it is
-			// back it reads the lists.
+		if ended {
 			return nil
+		}
+		if !ok {
+			// What it has yet to be told is remembered no more, or anything may have
+			// happened.
+			at = stream.Number()
+			if send("reload", at, struct{}{}) != nil {
+				return nil
+			}
+			continue
 		}
 		for _, e := range events {
 			var err error

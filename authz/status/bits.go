@@ -13,12 +13,17 @@ type bits []byte
 
 func newBits(size int64) bits { return make(bits, (size+7)/8) }
 
-func (b bits) set(index int64)    { b[index/8] |= 1 << (index % 8) }
-func (b bits) isSet(i int64) bool { return b[i/8]&(1<<(i%8)) != 0 }
+func (b bits) set(index int64) { b[index/8] |= 1 << (index % 8) }
 func (b bits) holds(run Run) bool {
 	return run.First >= 0 && run.Size > 0 && run.First+run.Size <= int64(len(b))*8
 }
 func (b bits) setRun(run Run) {
+	if run.First == 0 && run.Size == int64(len(b))*8 {
+		for i := range b {
+			b[i] = 0xff
+		}
+		return
+	}
 	for i := run.First; i < run.First+run.Size; i++ {
 		b.set(i)
 	}

@@ -17,6 +17,9 @@
 // tokens outlive by at most the life that the list states; gone. The grants' lists
 // close no faster than tokens die, so that one former index is enough.
 //
+// After a cut of everything the lists of before are set from end to end, and what
+// is issued then goes into new ones.
+//
 // A race is settled by asking again after the commit: whoever stores a new index
 // and then finds that its owner still stands has stored it before any cut that
 // could matter, so the lists that are made for that cut hold it.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"fmt"
 	neturl "net/url"
 	"os"
 	"path/filepath"
@@ -193,6 +194,7 @@ func Rows(t testing.TB, url string) (n int) {
 	for _, table := range []string{
 		"changes", "clients", "client_secrets", "revoked_tokens", "signing_keys", "audit_events",
 		"users", "login_sessions", "consents", "codes", "grants", "guesses",
+		"status_lists", "status_blocks",
 	} {
 		var rows int
 		if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&rows); err != nil {
@@ -201,4 +203,43 @@ func Rows(t testing.TB, url string) (n int) {
 		n += rows
 	}
 	return n
+}
+
+// Count returns the number that a query answers with.
+func Count(t testing.TB, url, query string) (n int) {
+	t.Helper()
+	db := connect(t, url)
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// DoubleGrants stores a copy of each grant beside it, again and again: each with
+// an id and a status of its own.
+func DoubleGrants(t testing.TB, url string, times int) {
+	t.Helper()
+	db := connect(t, url)
+	defer db.Close()
+	found, err := db.QueryContext(t.Context(), "SELECT * FROM grants WHERE id = ''")
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, err := found.Columns()
+	found.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range times {
+		values := strings.Join(columns, ", ")
+		values = strings.Replace(values, "id,", "CONCAT(id, 'x'),", 1)
+		values = strings.Replace(values, "status_index", fmt.Sprintf("status_index + %d", 1<<k), 1)
+		if k > 0 {
+			values = strings.Replace(values, "'x'", fmt.Sprintf("'-%d'", k), 1)
+		}
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO grants ("+strings.Join(columns, ", ")+") SELECT "+values+" FROM grants"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

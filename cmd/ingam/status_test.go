@@ -1,0 +1,715 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+// statusOf is where the status of a token is.
+func statusOf(t testing.TB, token string) (path string, index int64) {
+	t.Helper()
+	claim, _ := part(t, token, 1)["status"].(map[string]any)
+	list, _ := claim["status_list"].(map[string]any)
+	uri, _ := list["uri"].(string)
+	at, _ := list["idx"].(float64)
+	u, err := url.Parse(uri)
+	if err != nil || uri == "" {
+		t.Fatalf("the token has no status: %v", part(t, token, 1))
+	}
+	return u.Path, int64(at)
+}
+
+// revoked reads the list that a token refers to, as the server has it.
+func (s *server) revoked(t testing.TB, token string) bool {
+	t.Helper()
+	path, index := statusOf(t, token)
+	return s.bit(t, path, index)
+}
+
+func (s *server) bit(t testing.TB, path string, index int64) bool {
+	t.Helper()
+	got := s.get(path)
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/statuslist+jwt" {
+		t.Fatalf("%s: %d %s", path, got.status, got.body)
+	}
+	claims := part(t, got.body, 1)
+	if claims["sub"] != s.d.issuer+path || claims["iss"] != s.d.issuer {
+		t.Errorf("%s is of %v by %v", path, claims["sub"], claims["iss"])
+	}
+	list := claims["status_list"].(map[string]any)
+	packed, err := base64.RawURLEncoding.DecodeString(list["lst"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zlib.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bits, err := io.ReadAll(z)
+	if err != nil || list["bits"] != 1.0 || index >= int64(len(bits))*8 {
+		t.Fatalf("%v bits, %d bytes, index %d: %v", list["bits"], len(bits), index, err)
+	}
+	return bits[index/8]>>(index%8)&1 == 1
+}
+
+func TestEveryCutIsInTheListsOfEveryServer(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, second := d.start(), d.startAt(freeAddress(t))
+		a := d.webClient("app")
+		service, other := d.client("service"), d.client("other")
+		d.user("minji")
+		d.user("junho")
+		for what, c := range map[string]struct {
+			end func(p *person, grant tokenSet, own string)
+			// What ends: the grant's token, another of the same client's own, that
+			// of another user, that of another client.
+			grant, own, user, client bool
+		}{
+			"a grant": {end: func(_ *person, g tokenSet, _ string) {
+				d.must("revoke", "--grant", part(t, g.Access, 1)["gid"].(string))
+			}, grant: true},
+			"a user":      {end: func(*person, tokenSet, string) { d.must("revoke", "--user", "minji") }, grant: true},
+			"a session":   {end: func(_ *person, g tokenSet, _ string) { d.must("revoke", "--session", part(t, g.ID, 1)["sid"].(string)) }, grant: true},
+			"signing out": {end: func(p *person, _ tokenSet, _ string) { p.get("/logout").submit("decision", "out") }, grant: true},
+			"its access token": {end: func(_ *person, g tokenSet, _ string) {
+				if e := d.command(g.Access, nil, "revoke", "--token-stdin"); e.status != done {
+					t.Fatal(e.stderr)
+				}
+			}, grant: true},
+			"its access token, by the app": {end: func(_ *person, g tokenSet, _ string) {
+				s.post("/oauth2/revoke", "", "", url.Values{"client_id": {"app"}, "token": {g.Access}})
+			}, grant: true},
+			"a refresh token used again": {end: func(_ *person, g tokenSet, _ string) {
+				next := a.refresh(s, g.Refresh).tokens(t)
+				a.refresh(s, next.Refresh)
+				a.refresh(s, g.Refresh)
+			}, grant: true},
+			"a token of a client's own": {end: func(_ *person, _ tokenSet, own string) {
+				s.post("/oauth2/revoke", "service", service, url.Values{"token": {own}})
+			}},
+			"a client":   {end: func(*person, tokenSet, string) { d.must("revoke", "--client", "service") }, own: true},
+			"everything": {end: func(*person, tokenSet, string) { d.must("revoke", "--all") }, grant: true, own: true, user: true, client: true},
+		} {
+			p := s.person()
+			grant, user := a.tokens(s, p, "minji"), a.tokens(s, s.person(), "junho")
+			own, again, client := s.token("service", service), s.token("service", service), s.token("other", other)
+			for name, token := range map[string]string{"grant": grant.Access, "own": own, "another": again, "user": user.Access, "client": client} {
+				if s.revoked(t, token) || second.revoked(t, token) {
+					t.Fatalf("%s: the token %s is revoked before", what, name)
+				}
+			}
+			c.end(p, grant, own)
+			ended := map[string]bool{grant.Access: c.grant, own: c.own || !c.grant, again: c.own, user.Access: c.user, client: c.client}
+			for _, server := range []*server{s, second} {
+				for token, want := range ended {
+					if want {
+						eventually(t, what+" is in the list", 10*time.Second, func() bool { return server.revoked(t, token) })
+					}
+				}
+				for token, want := range ended {
+					if got := server.revoked(t, token); got != want {
+						t.Errorf("%s: the list says %t of the token of %v, want %t", what, got, part(t, token, 1)["sub"], want)
+					}
+				}
+			}
+			// What is issued afterwards stands.
+			for _, token := range []string{a.tokens(s, s.person(), "minji").Access, second.token("service", service)} {
+				if s.revoked(t, token) || second.revoked(t, token) {
+					t.Errorf("%s: a token that was issued afterwards is revoked", what)
+				}
+			}
+		}
+		// A client that was disabled and enabled again has its tokens back,
+		// everywhere alike.
+		token := s.token("service", service)
+		d.must("client", "disable", "service")
+		eventually(t, "the disabled client's token is in the list", 10*time.Second, func() bool { return second.revoked(t, token) })
+		d.must("client", "enable", "service")
+		for _, server := range []*server{s, second} {
+			eventually(t, "the enabled client's token is in no list", 10*time.Second, func() bool { return !server.revoked(t, token) })
+		}
+	})
+}
+
+func TestACutOutlivesTheServerThatIssued(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, second := d.start(), d.startAt(freeAddress(t))
+		a := d.webClient("app")
+		secret := d.client("service")
+		d.user("minji")
+		grant, own, one := a.tokens(s, s.person(), "minji"), s.token("service", secret), s.token("service", secret)
+		// Each is acknowledged, and then the server is gone.
+		for _, token := range []string{grant.Access, one} {
+			client, pass := "app", ""
+			form := url.Values{"client_id": {"app"}, "token": {token}}
+			if token == one {
+				client, pass, form = "service", secret, url.Values{"token": {token}}
+			} else {
+				client = ""
+			}
+			if got := s.post("/oauth2/revoke", client, pass, form); got.status != http.StatusOK {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+		}
+		s.kill()
+		second.kill()
+		again := d.start()
+		for what, c := range map[string]struct {
+			token string
+			want  bool
+		}{"the grant": {grant.Access, true}, "the one token": {one, true}, "another of the client's": {own, false}} {
+			if got := again.revoked(t, c.token); got != c.want {
+				t.Errorf("%s: %t after a restart", what, got)
+			}
+		}
+		// The blocks of the process that died are its client's still.
+		d.must("revoke", "--client", "service")
+		again.kill()
+		if again = d.start(); !again.revoked(t, own) {
+			t.Error("a token of a dead process outlives the cut of its client")
+		}
+		if again.revoked(t, again.token("service", secret)) {
+			t.Error("a new token is revoked")
+		}
+	})
+}
+
+// The list of a grant closes: its next refresh takes another index, and a cut
+// sets both, since tokens may name either.
+func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		var off atomic.Int64
+		d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+		d.must("migrate", "up")
+		a := d.webClient("app")
+		service := d.client("service")
+		d.user("minji")
+		s, _ := d.startHere("INGAM_STATUS_LIST_SIZE=4096")
+		set := a.tokens(s, s.person(), "minji")
+		first, firstIndex := statusOf(t, set.Access)
+		// The rest of the list goes to others.
+		storagetest.Exec(t, d.database, "UPDATE status_lists SET next = size")
+		off.Add(int64(time.Hour))
+		eventually(t, "the full list closes", time.Minute, func() bool {
+			return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_lists WHERE closes_ms IS NOT NULL") == 1
+		})
+		// The server knows of it when it knows of what came after.
+		own := s.token("service", service)
+		s.post("/oauth2/revoke", "service", service, url.Values{"token": {own}})
+		eventually(t, "the server knows of the closing", 10*time.Second, func() bool { return s.revoked(t, own) })
+		next := a.refresh(s, set.Refresh).tokens(t)
+		if path, index := statusOf(t, next.Access); path != first || index != firstIndex {
+			t.Errorf("a refresh moved the grant from %s %d to %s %d before the list has closed", first, firstIndex, path, index)
+		}
+		off.Add(int64(10 * time.Minute))
+		// The refresh and its repetition are at the same place.
+		moved := a.refresh(s, next.Refresh).tokens(t)
+		again := a.refresh(s, next.Refresh).tokens(t)
+		second, secondIndex := statusOf(t, moved.Access)
+		if path, index := statusOf(t, again.Access); second == first || path != second || index != secondIndex || again.Refresh != moved.Refresh {
+			t.Errorf("from %s to %s %d and %s %d", first, second, secondIndex, path, index)
+		}
+		d.must("revoke", "--grant", part(t, moved.Access, 1)["gid"].(string))
+		for path, index := range map[string]int64{first: firstIndex, second: secondIndex} {
+			eventually(t, path+" has the cut", 10*time.Second, func() bool { return s.bit(t, path, index) })
+		}
+		// When its last token has expired the list is gone.
+		off.Add(int64(time.Hour))
+		if got := s.get(first); got.status != http.StatusNotFound {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		if got := s.get("/oauth2/status"); strings.Contains(got.body, first+`"`) || !strings.Contains(got.body, second+`"`) {
+			t.Errorf("%s", got.body)
+		}
+	})
+}
+
+func TestTwoServersThatCutTheSameGrantMakeOneCut(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, second := d.start(), d.startAt(freeAddress(t))
+		a := d.webClient("app")
+		d.user("minji")
+		set := a.tokens(s, s.person(), "minji")
+		next := a.refresh(s, set.Refresh).tokens(t)
+		answers := make(chan answer, 16)
+		for i := range 16 {
+			server := []*server{s, second}[i%2]
+			// Some cut, by either token, while others refresh.
+			switch token := []string{set.Access, next.Refresh}[i/2%2]; {
+			case i < 8:
+				go func() {
+					answers <- server.post("/oauth2/revoke", "", "", url.Values{"client_id": {"app"}, "token": {token}})
+				}()
+			default:
+				go func() { answers <- a.refresh(server, next.Refresh) }()
+			}
+		}
+		var issued []string
+		for range 16 {
+			got := <-answers
+			if got.status != http.StatusOK && got.status != http.StatusBadRequest {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+			if strings.Contains(got.body, "access_token") {
+				issued = append(issued, got.tokens(t).Access)
+			}
+		}
+		for _, token := range append(issued, set.Access, next.Access) {
+			eventually(t, "the cut is in the list", 10*time.Second, func() bool { return s.revoked(t, token) && second.revoked(t, token) })
+		}
+		var events []eventJSON
+		d.mustJSON(&events, "audit", "list", "--action", "cut.grant")
+		if len(events) != 1 {
+			t.Errorf("%+v", events)
+		}
+	})
+}
+
+// reader reads a stream.
+type reader struct {
+	t      *testing.T
+	lines  *bufio.Scanner
+	cancel func()
+	status int
+	id     string // the last
+	set    map[string]bool
+}
+
+// listen connects to the stream.
+func (s *server) listen(t *testing.T, id, secret, verifier, last string) *reader {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/oauth2/status/events?verifier="+verifier, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id != "" {
+		r.SetBasicAuth(id, secret)
+	}
+	if last != "" {
+		r.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		resp.Body.Close()
+	})
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 4<<20)
+	return &reader{t: t, lines: lines, cancel: cancel, status: resp.StatusCode, set: map[string]bool{}}
+}
+
+// next reads the next event.
+func (r *reader) next() (event string, data map[string]any) {
+	r.t.Helper()
+	for r.lines.Scan() {
+		name, value, _ := strings.Cut(r.lines.Text(), ": ")
+		switch name {
+		case "event":
+			event = value
+		case "id":
+			r.id = value
+		case "data":
+			mustUnmarshal(r.t, value, &data)
+		case "":
+			if event != "" {
+				return event, data
+			}
+		}
+	}
+	r.t.Fatalf("the stream ended: %v", r.lines.Err())
+	return "", nil
+}
+
+// until reads on until an index was set, or all is to be read anew.
+func (r *reader) until(path string, index int64) (reload bool) {
+	r.t.Helper()
+	for !r.set[fmt.Sprint(path, index)] {
+		event, data := r.next()
+		if event == "reload" {
+			return true
+		}
+		sets, _ := data["set"].([]any)
+		for _, set := range sets {
+			one := set.(map[string]any)
+			u, err := url.Parse(one["uri"].(string))
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			for _, i := range one["idx"].([]any) {
+				r.set[fmt.Sprint(u.Path, int64(i.(float64)))] = true
+			}
+		}
+	}
+	return false
+}
+
+func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, second := d.start(), d.startAt(freeAddress(t))
+		secret, api := d.client("service"), d.client("api")
+		var tokens []string
+		for range 6 {
+			tokens = append(tokens, s.token("service", secret))
+		}
+		cut := func(token string) {
+			t.Helper()
+			if got := s.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}}); got.status != http.StatusOK {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+		}
+		l := s.listen(t, "api", api, "one", "")
+		if event, data := l.next(); event != "hello" || data["listener"] == "" || l.id == "" {
+			t.Fatalf("%s %v", event, data)
+		}
+		for _, token := range tokens[:2] {
+			cut(token)
+			if l.until(statusOf(t, token)) {
+				t.Error("a single cut has the lists read again")
+			}
+		}
+		// Away for two cuts, and back at the other server.
+		last := l.id
+		l.cancel()
+		cut(tokens[2])
+		cut(tokens[3])
+		eventually(t, "the other server knows of the cuts", 10*time.Second, func() bool { return second.revoked(t, tokens[3]) })
+		again := second.listen(t, "api", api, "one", last)
+		if event, _ := again.next(); event != "hello" || again.id != last {
+			t.Errorf("it goes on with %s %s, and not with %s", event, again.id, last)
+		}
+		for _, token := range tokens[2:4] {
+			if again.until(statusOf(t, token)) {
+				t.Error("what was set meanwhile is not told")
+			}
+		}
+		// Away for longer than anyone remembers: a server that was just started.
+		last = again.id
+		again.cancel()
+		cut(tokens[4])
+		third := d.startAt(freeAddress(t))
+		late := third.listen(t, "api", api, "one", last)
+		late.next()
+		if event, _ := late.next(); event != "reload" || !third.revoked(t, tokens[4]) {
+			t.Errorf("after a gap comes %s", event)
+		}
+		// An id that was never given out is not waited for.
+		for _, last := range []string{"99999999999999", strconv.Itoa(1 << 62)} {
+			lost := third.listen(t, "api", api, "two", last)
+			if event, _ := lost.next(); event != "hello" || len(lost.id) > 10 {
+				t.Errorf("%s: %s %s", last, event, lost.id)
+			}
+			if event, _ := lost.next(); event != "reload" {
+				t.Errorf("%s: %s", last, event)
+			}
+		}
+		// Rubbish is a beginning.
+		if event, _ := third.listen(t, "api", api, "three", "rubbish").next(); event != "hello" {
+			t.Errorf("%s", event)
+		}
+		// A cut of everything is told in one word.
+		cut(tokens[5])
+		d.must("revoke", "--all")
+		for !late.until("", -1) {
+			t.Error("it was told index by index")
+		}
+	})
+}
+
+func TestWhoMayListenAndAcknowledge(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
+	api, other := d.client("api"), d.client("other")
+	d.webClient("public")
+	for what, c := range map[string]struct {
+		id, secret, verifier string
+		status               int
+	}{
+		"nobody": {"", "", "v", 401}, "a wrong secret": {"api", "wrong", "v", 401}, "an unknown client": {"ghost", "x", "v", 401},
+		"a public client": {"public", "", "v", 401}, "a name that is none": {"api", api, url.QueryEscape("a b"), 400},
+		"a name that is too long": {"api", api, strings.Repeat("x", 101), 400},
+	} {
+		if l := s.listen(t, c.id, c.secret, c.verifier, ""); l.status != c.status {
+			t.Errorf("%s: %d", what, l.status)
+		}
+	}
+	if n := storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners"); n != 0 {
+		t.Errorf("%d listeners", n)
+	}
+	l := s.listen(t, "api", api, "v", "")
+	_, hello := l.next()
+	id := hello["listener"].(string)
+	for what, c := range map[string]struct {
+		client, secret string
+		form           url.Values
+		status         int
+	}{
+		"it": {"api", api, url.Values{"listener": {id}, "id": {"7"}}, 204}, "an older id": {"api", api, url.Values{"listener": {id}, "id": {"3"}}, 204},
+		"another client": {"other", other, url.Values{"listener": {id}, "id": {"7"}}, 404}, "nobody": {"", "", url.Values{"listener": {id}, "id": {"7"}}, 401},
+		"a public client": {"", "", url.Values{"client_id": {"public"}, "listener": {id}, "id": {"7"}}, 401},
+		"no listener":     {"api", api, url.Values{"id": {"7"}}, 404}, "an unknown one": {"api", api, url.Values{"listener": {"x\x00"}, "id": {"7"}}, 404},
+		"no id": {"api", api, url.Values{"listener": {id}}, 400}, "an id that is none": {"api", api, url.Values{"listener": {id}, "id": {"x"}}, 400},
+		"one below zero": {"api", api, url.Values{"listener": {id}, "id": {"-1"}}, 400}, "one beyond all": {"api", api, url.Values{"listener": {id}, "id": {"9223372036854775808"}}, 400},
+	} {
+		if got := s.post("/oauth2/status/events/ack", c.client, c.secret, c.form); got.status != c.status {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+	if n := storagetest.Count(t, d.database, "SELECT acked FROM status_listeners"); n != 7 {
+		t.Errorf("acknowledged %d", n)
+	}
+	// Whoever goes is forgotten.
+	l.cancel()
+	eventually(t, "the listener is forgotten", 10*time.Second, func() bool {
+		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners") == 0
+	})
+	for path, want := range map[string]int{
+		"/oauth2/status/": 404, "/oauth2/status/0": 404, "/oauth2/status/999": 404, "/oauth2/status/-1": 404, "/oauth2/status/x": 404,
+		"/oauth2/status/01": 404, "/oauth2/status/99999999999999999999": 404, "/oauth2/status": 200,
+	} {
+		if got := s.get(path); got.status != want {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+func TestAListIsRevalidatedAndServedAcrossOrigins(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	secret := d.client("service")
+	token := s.token("service", secret)
+	path, _ := statusOf(t, token)
+	first := s.get(path)
+	if first.header.Get("Cache-Control") != "public, max-age=4" || first.header.Get("ETag") == "" || first.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%v", first.header)
+	}
+	claims := part(t, first.body, 1)
+	if claims["ttl"] != 4.0 || claims["exp"].(float64)-claims["iat"].(float64) != 60 || part(t, first.body, 0)["typ"] != "statuslist+jwt" {
+		t.Errorf("%v", claims)
+	}
+	same := s.ask(http.MethodGet, path, "If-None-Match", first.header.Get("ETag"))
+	if same.status != http.StatusNotModified || same.body != "" {
+		t.Errorf("%d %s", same.status, same.body)
+	}
+	for _, etag := range []string{`"x"`, `"5-5-1"`, "*", ""} {
+		if got := s.ask(http.MethodGet, path, "If-None-Match", etag); got.status != http.StatusOK {
+			t.Errorf("%s: %d", etag, got.status)
+		}
+	}
+	if got := s.ask(http.MethodGet, path, "Origin", "https://app.test"); got.header.Get("Access-Control-Allow-Origin") != "*" || got.status != http.StatusOK {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	s.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}})
+	eventually(t, "the list has changed", 10*time.Second, func() bool {
+		return s.ask(http.MethodGet, path, "If-None-Match", first.header.Get("ETag")).status == http.StatusOK
+	})
+	if !s.revoked(t, token) {
+		t.Error("the token is not revoked")
+	}
+}
+
+func TestWhatACutWouldEndIsToldBeforeItIsMade(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start()
+		a, b := d.webClient("app"), d.webClient("other")
+		secret := d.client("service")
+		d.user("minji")
+		d.user("junho")
+		p := s.person()
+		first := a.tokens(s, p, "minji")
+		b.tokens(s, p, "minji", "scope", "openid read offline_access")
+		a.tokens(s, s.person(), "junho")
+		storagetest.Exec(t, d.database, "UPDATE grants SET rotated_ms = rotated_ms - 3600000 WHERE client_id = 'other'")
+		sid, gid := part(t, first.ID, 1)["sid"].(string), part(t, first.Access, 1)["gid"].(string)
+		own := s.token("service", secret)
+		before := d.state()
+		for what, want := range map[string]string{
+			"--user minji":     "would end 2 grants in 2 clients, 1 of them refreshed in the last 15 minutes, and 1 login session\n",
+			"--client app":     "would end 2 grants in 1 client, 2 of them refreshed in the last 15 minutes, and all tokens of the client's own\n",
+			"--grant " + gid:   "would end 1 grant in 1 client, 1 of them refreshed in the last 15 minutes\n",
+			"--session " + sid: "would end 1 grant in 1 client, 1 of them refreshed in the last 15 minutes, and 1 login session\n",
+			"--all":            "would end 3 grants in 2 clients, 2 of them refreshed in the last 15 minutes, and 2 login sessions, and all tokens of clients' own\n",
+			"--client service": "would end 0 grants in 0 clients, 0 of them refreshed in the last 15 minutes, and all tokens of the client's own\n",
+		} {
+			if got := d.must(append([]string{"revoke", "--dry-run"}, strings.Fields(what)...)...); got != want {
+				t.Errorf("%s: %q", what, got)
+			}
+		}
+		for token, want := range map[string]string{first.Access: "would end 1 grant in 1 client", own: "would end 1 token"} {
+			if e := d.command(token, nil, "revoke", "--token-stdin", "--dry-run"); e.status != done || !strings.HasPrefix(e.stdout, want) {
+				t.Errorf("%q %q", e.stdout, e.stderr)
+			}
+		}
+		if after := d.state(); after != before {
+			t.Errorf("something changed:\n%s\n%s", before, after)
+		}
+	})
+}
+
+func TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s, second := d.start(), d.startAt(freeAddress(t))
+		api, secret := d.client("api"), d.client("service")
+		if out := d.must("revoke", "--client", "service", "--wait"); !strings.Contains(out, "no verifier is listening") {
+			t.Errorf("%q", out)
+		}
+		type verifier struct {
+			*reader
+			id string
+		}
+		connect := func(s *server, name string) verifier {
+			l := s.listen(t, "api", api, name, "")
+			_, hello := l.next()
+			return verifier{l, hello["listener"].(string)}
+		}
+		one, two := connect(s, "one"), connect(second, "two")
+		apply := func(s *server, v verifier) {
+			// What is read is acknowledged, here at whichever server.
+			for v.lines.Scan() {
+				if id, is := strings.CutPrefix(v.lines.Text(), "id: "); is {
+					s.post("/oauth2/status/events/ack", "api", api, url.Values{"listener": {v.id}, "id": {id}})
+				}
+			}
+		}
+		go apply(second, one)
+		e := d.command(s.token("service", secret), nil, "revoke", "--token-stdin", "--wait=2s")
+		if e.status != failed || !strings.Contains(e.stderr, "two of client api") || strings.Contains(e.stderr, "one of client api") || !strings.Contains(e.stderr, "1 verifier applied it") {
+			t.Errorf("%d %q %q", e.status, e.stdout, e.stderr)
+		}
+		go apply(s, two)
+		if out := d.must("revoke", "--client", "service", "--wait=30s"); !strings.Contains(out, "applied by 2 verifiers") {
+			t.Errorf("%q", out)
+		}
+	})
+}
+
+func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.must("migrate", "up")
+		a := d.webClient("app")
+		d.user("minji")
+		s, asked := d.startHere()
+		set := a.tokens(s, s.person(), "minji")
+		// Copies of the grant, each at a place of its own.
+		storagetest.DoubleGrants(t, d.database, 17)
+		if n := storagetest.Count(t, d.database, "SELECT COUNT(*) FROM grants"); n != 1<<17 {
+			t.Fatalf("%d grants", n)
+		}
+		p := s.person()
+		p.get("/login").submit("username", "minji", "password", goodPassword)
+		rows := storagetest.Rows(t, d.database)
+		asked.Take()
+		// A new password cuts the user.
+		sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {"another good one"}})
+		if sc.status != http.StatusOK {
+			t.Fatalf("%d %s", sc.status, sc.body)
+		}
+		var cut []string
+		for _, statement := range asked.Take() {
+			if strings.Contains(statement, "UPDATE") && (strings.Contains(statement, "users") || strings.Contains(statement, "grants") || strings.Contains(statement, "change_seq")) ||
+				strings.Contains(statement, "INSERT") && !strings.Contains(statement, "guesses") && !strings.Contains(statement, "login_sessions") {
+				cut = append(cut, statement)
+			}
+		}
+		if len(cut) > 10 {
+			t.Errorf("%d statements: %q", len(cut), cut)
+		}
+		// One row each of the change, the events and the session.
+		if n := storagetest.Rows(t, d.database) - rows; n > 6 {
+			t.Errorf("%d rows more", n)
+		}
+		path, first := statusOf(t, set.Access)
+		for _, index := range []int64{first, first + 50_000, first + 1<<17 - 1} {
+			eventually(t, "the cut is in the list", time.Minute, func() bool { return s.bit(t, path, index) })
+		}
+		if s.bit(t, path, first+1<<17) {
+			t.Error("what is nobody's is set")
+		}
+	})
+}
+
+func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
+	t.Parallel()
+	for _, e := range storagetest.Servers() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			through, proxy := storagetest.Proxy(t, e.NewURL(t))
+			d := newDeployment(t, through)
+			s := d.start()
+			secret := d.client("service")
+			path, _ := statusOf(t, s.token("service", secret))
+			iat := part(t, s.get(path).body, 1)["iat"].(float64)
+			proxy.Stop()
+			// For a while the last one is served, and then none.
+			eventually(t, "the list is refused", time.Minute, func() bool {
+				got := s.get(path)
+				if got.status == http.StatusOK && part(t, got.body, 1)["iat"].(float64) > iat+10 {
+					t.Fatal("a list was signed that nobody vouches for")
+				}
+				return got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != ""
+			})
+			if err := proxy.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the list is back", time.Minute, func() bool { return s.get(path).status == http.StatusOK })
+		})
+	}
+}
+
+func TestMetricsTellHowLongACutTakes(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	at := freeAddress(t)
+	s := d.start("INGAM_METRICS_LISTEN=" + at)
+	api, secret := d.client("api"), d.client("service")
+	l := s.listen(t, "api", api, "one", "")
+	_, hello := l.next()
+	token := s.token("service", secret)
+	s.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}})
+	l.until(statusOf(t, token))
+	s.post("/oauth2/status/events/ack", "api", api, url.Values{"listener": {hello["listener"].(string)}, "id": {l.id}})
+	resp, err := http.Get("http://" + at + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\ningam_cut_acknowledged_seconds_count 1\n", "\ningam_status_listeners 1\n", "\ningam_cut_listed_seconds_count ", "\ningam_status_lists_served_total ", "\ngo_goroutines "} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the metrics lack %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "service") || s.get("/metrics").status != http.StatusNotFound {
+		t.Error("the metrics name a client, or are where everyone can read them")
+	}
+}
