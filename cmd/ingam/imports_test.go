@@ -16,6 +16,7 @@ const module = "github.com/ingam/ingam/"
 // tests), as ARCHITECTURE.md has it.
 var allowed = map[string][]string{
 	"cmd/ingam":           {"authz", "authz/accounts", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/grants", "authz/revocation", "authz/tokens", "config", "keys", "storage", "web"},
+	"cmd/ingam-demo-api":  {"verify"},
 	"verify":              {},
 	"config":              {},
 	"keys":                {},
