@@ -58,7 +58,8 @@ type Config struct {
 	// host's name and something random.
 	Name string
 	// MaxStaleness is how old what is known of a token's status may be: 10 s,
-	// from 1 s to 24 h.
+	// from 1 s to 24 h. The issuer's clock is among what measures it, so that
+	// the two must not be that far apart.
 	MaxStaleness time.Duration
 	// FailOpen is what happens past MaxStaleness. False: ErrUnavailable. True:
 	// tokens are accepted that are not known to be revoked, so that whoever

@@ -100,14 +100,14 @@ func (v *Verifier) State() State {
 	if why := v.stream.trouble.Load(); why != nil && v.cfg.Status == StatusStream {
 		s.Why = "the status stream is down, so status lists are polled: " + *why
 	}
-	stale, expired := false, false
+	stale, missing, expired := false, false, false
 	for _, l := range v.lists.all() {
 		held := l.held.Load()
 		if !l.kept.Load() {
 			continue
 		}
 		if held == nil {
-			stale = stale || l.keeper.failure() != nil
+			missing = missing || l.keeper.failure() != nil
 			continue
 		}
 		s.Lists++
@@ -115,15 +115,18 @@ func (v *Verifier) State() State {
 		stale = stale || !v.fresh(held)
 		expired = expired || !held.expires.IsZero() && !now.Before(held.expires)
 	}
-	if stale {
-		why := fmt.Sprintf("a status list could not be fetched, or what is known of it is %s old", time.Duration(s.StatusAge*1e9).Round(time.Second))
+	if stale || missing {
+		why := "a status list could not be fetched yet"
+		if stale {
+			why = fmt.Sprintf("what is known of a status list is %s old", time.Duration(s.StatusAge*1e9).Round(time.Second))
+		}
 		if expired {
-			why += " and has expired"
+			why += ", and it has expired"
 		}
 		if v.cfg.FailOpen {
 			s.Why = why + ": tokens are accepted that are not known to be revoked"
 		} else {
-			s.Ready, s.Why = false, why+": tokens of that list are refused"
+			s.Ready, s.Why = false, why+": tokens of that list cannot be checked"
 		}
 	}
 	keys := v.keys.Load()

@@ -231,9 +231,14 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 // time it was fetched, vouch for it for long enough. Where the stream says
 // nothing for half of what may pass, be it that its heartbeats are rare or that
 // it is dead, lists are polled.
+//
+// They also are while a generation is young. What was set just before it began
+// is not told on the stream, and may not be in a list yet that comes from
+// another instance of the server than the stream does.
 func (v *Verifier) streamed(s *snapshot) bool {
-	now := v.cfg.Now()
-	return v.cfg.Status == StatusStream && s != nil && s.generation == v.stream.generation() &&
+	now, c := v.cfg.Now(), v.stream.coverage.Load()
+	return v.cfg.Status == StatusStream && s != nil && s.generation == c.generation &&
+		age(s.begun, c.begun) >= v.cfg.MaxStaleness &&
 		age(now, v.asOf(s)) < v.cfg.MaxStaleness/2 && age(now, s.begun) < max(streamedRefresh, s.ttl) &&
 		(s.expires.IsZero() || s.expires.Sub(now) > s.expires.Sub(s.begun)/2)
 }
@@ -256,7 +261,7 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 		// The copy stands, as of now or when a cache on the way was told so.
 		s := *held
 		s.begun, s.asOf, s.generation = begun, begun.Add(-doc.age), generation
-		return l.install(&s, v.cfg.Now())
+		return l.install(&s)
 	}
 	if err != nil {
 		return nil, err
@@ -273,12 +278,12 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 	if s.issued.Before(begun) {
 		s.asOf = s.issued
 	}
-	return l.install(s, v.cfg.Now())
+	return l.install(s)
 }
 
 // install puts a list in the place of the one that is held, with what the
 // stream has said meanwhile.
-func (l *list) install(s *snapshot, now time.Time) (*snapshot, error) {
+func (l *list) install(s *snapshot) (*snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s.issued.Before(l.newest) {

@@ -59,11 +59,12 @@ type stream struct {
 	ackWake        chan struct{}
 }
 
-// coverage is a generation and its last byte, and the one before's.
+// coverage is a generation, when it began and its last byte, and that of the one
+// before.
 type coverage struct {
-	generation uint64
-	lastByte   time.Time
-	before     time.Time
+	generation      uint64
+	begun, lastByte time.Time
+	before          time.Time
 }
 
 func newStream(v *Verifier) *stream {
@@ -105,7 +106,8 @@ func (s *stream) heard() {
 // last heard in it, and not up to what has told of the gap.
 func (s *stream) gap() {
 	c := s.coverage.Load()
-	s.coverage.Store(&coverage{c.generation + 1, s.v.cfg.Now(), c.lastByte})
+	now := s.v.cfg.Now()
+	s.coverage.Store(&coverage{c.generation + 1, now, now, c.lastByte})
 	s.caughtUp = true
 	s.v.lists.refetch()
 }
@@ -198,6 +200,8 @@ func (s *stream) connect(ctx context.Context) error {
 	s.v.authenticate(req)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Cache-Control", "no-store")
+	// What compresses holds back until it has enough.
+	req.Header.Set("Accept-Encoding", "identity")
 	if s.resumable {
 		req.Header.Set("Last-Event-ID", strconv.FormatUint(s.last, 10))
 	}

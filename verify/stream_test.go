@@ -286,7 +286,11 @@ func TestASilentStreamIsGivenUpAndListsArePolledMeanwhile(t *testing.T) {
 		uri, l := f.addList(1)
 		v, s := f.streamed(nil)
 		token := f.listed(uri, 3)
-		// As long as something is heard, nothing is polled.
+		// As long as something is heard, nothing is polled, but in the beginning.
+		for range 10 {
+			s.heartbeat()
+			time.Sleep(2 * time.Second)
+		}
 		s.heartbeat()
 		before := f.count("/realm/status/1")
 		for range 20 {
@@ -435,4 +439,75 @@ func TestFailingAcknowledgementsAreTriedAgainAndHoldNothingUp(t *testing.T) {
 		f.with(func() { clear(f.answers) })
 		f.acked("L1 60")
 	})
+}
+
+// The list comes from an instance that does not know yet what the one that
+// streams has known since before it said hello.
+func TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newIssuer(t)
+		uri, l := f.addList(1)
+		v, s := f.streamed(nil)
+		expect(t, v, f.listed(uri, 3), nil)
+		time.Sleep(2 * time.Second)
+		f.revoke(l, 3) // now the other knows it, and the stream does not say it
+		for range 2 {
+			s.heartbeat()
+			time.Sleep(2 * time.Second)
+		}
+		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
+	})
+}
+
+func TestASecretIsSentToTheIssuerAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newIssuer(t)
+		f.answers["/realm/events"] = func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, f.url+"/elsewhere", http.StatusTemporaryRedirect)
+		}
+		f.verifier(streaming)
+		time.Sleep(time.Minute)
+		if f.count("/realm/events") == 0 || f.count("/realm/elsewhere") != 0 {
+			t.Errorf("%d requests were redirected, %d followed", f.count("/realm/events"), f.count("/realm/elsewhere"))
+		}
+	})
+}
+
+func TestAStreamThatIsNoneIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"something else":      func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
+		"an error":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		"no hello":            sse("event: reload\nid: 3\ndata: {}\n\n"),
+		"a hello of nobody":   sse("event: hello\nid: 3\ndata: {}\n\n"),
+		"a hello without id":  sse("event: hello\ndata: {\"listener\":\"L\"}\n\n"),
+		"a hello and the end": sse("event: hello\nid: 3\ndata: {\"listener\":\"L\"}\n\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newIssuer(t)
+				uri, _ := f.addList(1)
+				f.answers["/realm/events"] = answer
+				v := f.verifier(streaming)
+				time.Sleep(time.Minute)
+				if n := f.count("/realm/events"); n < 5 || n > 20 {
+					t.Errorf("%d attempts in a minute", n)
+				}
+				if s := v.State(); !s.Ready || s.StreamConnected || !strings.Contains(s.Why, "the status stream is down") {
+					t.Errorf("state %+v", s)
+				}
+				expect(t, v, f.listed(uri, 3), nil)
+			})
+		})
+	}
+}
+
+func sse(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		w.Write([]byte(text))
+	}
 }

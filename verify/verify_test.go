@@ -2,7 +2,12 @@ package verify_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -475,6 +480,37 @@ func TestKeysOfAnotherKindOrSizeAreNotTaken(t *testing.T) {
 	})
 	if _, err := f.verifier(nil).Verify(t.Context(), f.token(nil)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnyOneAsymmetricAlgorithmCanBePinned(t *testing.T) {
+	t.Parallel()
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	keys := map[jose.SignatureAlgorithm]crypto.Signer{
+		jose.RS256: rsaKeys()[0], jose.RS512: rsaKeys()[0], jose.PS256: rsaKeys()[0],
+		jose.ES256: p256, jose.ES384: p384, jose.EdDSA: ed,
+	}
+	f := newIssuer(t)
+	f.with(func() {
+		f.answers["/realm/jwks"] = func(w http.ResponseWriter, _ *http.Request) {
+			var set jose.JSONWebKeySet
+			for alg, key := range keys {
+				set.Keys = append(set.Keys, jose.JSONWebKey{Key: key.Public(), KeyID: string(alg)})
+			}
+			json.NewEncoder(w).Encode(set)
+		}
+	})
+	payload, _ := json.Marshal(f.claims(nil))
+	for pinned := range keys {
+		v := f.verifier(func(c *verify.Config) { c.Algorithm = string(pinned) })
+		for alg, key := range keys {
+			token := signWith(t, jose.SigningKey{Algorithm: alg, Key: key}, map[string]any{"kid": string(alg), "typ": "at+jwt"}, payload)
+			if _, err := v.Verify(t.Context(), token); (err == nil) != (alg == pinned) || err != nil && !errors.Is(err, verify.ErrInvalid) {
+				t.Errorf("%s where %s is pinned: %v", alg, pinned, err)
+			}
+		}
 	}
 }
 
