@@ -65,7 +65,8 @@
 //
 // A header with jwk, jku, x5u, x5c or crit is refused, a name that occurs twice
 // in an object as well, and all of the claims that RFC 9068 requires must be
-// there. With a Status other than StatusNone a token without one is refused:
+// there. A token that is bound to a key (cnf) is refused, since that it is held
+// is not checked here. With a Status other than StatusNone a token without one is refused:
 // the issuer puts one into each. A list that is older than one that was seen
 // before is a replay. Redirects are not followed.
 package verify

@@ -43,9 +43,10 @@ var rsaKeys = sync.OnceValue(func() (keys [3]*rsa.PrivateKey) {
 // issuer is an authorization server as far as a resource server sees it. Its
 // network is a pipe, so that it also works where time is not real.
 type issuer struct {
-	t      testing.TB
-	url    string
-	client *http.Client
+	t         testing.TB
+	url       string
+	client    *http.Client
+	transport *http.Transport
 
 	mu sync.Mutex
 	// down: nothing answers.
@@ -107,7 +108,7 @@ func newIssuer(t testing.TB) *issuer {
 		}
 		return l.dial(ctx)
 	}}
-	f.client = &http.Client{Transport: transport}
+	f.client, f.transport = &http.Client{Transport: transport}, transport
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		transport.CloseIdleConnections()
@@ -160,7 +161,7 @@ func (f *issuer) with(do func()) {
 // stop makes the issuer unreachable, and start reachable again.
 func (f *issuer) stop() {
 	f.with(func() { f.down = true })
-	f.client.CloseIdleConnections()
+	f.transport.CloseIdleConnections()
 }
 func (f *issuer) start() { f.with(func() { f.down = false }) }
 
@@ -420,5 +421,9 @@ func (f *issuer) verifier(change func(*verify.Config)) *verify.Verifier {
 	return v
 }
 
-func polling(c *verify.Config)   { c.Status = verify.StatusPoll }
+func polling(c *verify.Config) { c.Status = verify.StatusPoll }
+
+// patient polls, and does not mind when the machine that runs the test is slow.
+func patient(c *verify.Config) { c.Status, c.MaxStaleness = verify.StatusPoll, time.Hour }
+
 func streaming(c *verify.Config) { c.Status = verify.StatusStream }

@@ -105,7 +105,7 @@ func (v *Verifier) refreshKeys(ctx context.Context, asked bool) (time.Duration, 
 		if m = v.meta.Load(); m == nil {
 			return 0, fmt.Errorf("the issuer's metadata: %w", err)
 		}
-		if err != nil {
+		if err != nil && v.keyKeeper.failure() == nil {
 			v.cfg.Logger.Warn("the issuer's metadata could not be refreshed", "error", err)
 		}
 	}

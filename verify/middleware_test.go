@@ -18,7 +18,7 @@ func TestRequestsAreChallengedAsRFC6750HasIt(t *testing.T) {
 	f := newIssuer(t)
 	uri, l := f.addList(1)
 	f.revoke(l, 3)
-	v := f.verifier(polling)
+	v := f.verifier(patient)
 	good := f.listed(uri, 1)
 	const (
 		realm = `Bearer realm="https://api.example.com"`

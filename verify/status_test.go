@@ -58,7 +58,7 @@ func TestARevokedTokenIsRefusedByStatusesOfAnySize(t *testing.T) {
 		l.bits = bits
 		l.bytes[bits] = 1 << (bits - 1) // index 8, the highest bit of its status
 		l.bytes[9*bits/8] |= 1 << (9 * bits % 8)
-		v := f.verifier(polling)
+		v := f.verifier(patient)
 		for index, want := range map[int]error{7: nil, 8: verify.ErrRevoked, 9: verify.ErrRevoked, 10: nil, 1000/bits - 1: nil, 1000 / bits: verify.ErrInvalid} {
 			_, err := v.Verify(t.Context(), f.listed(uri, index))
 			if !errors.Is(err, want) || want != nil && !errors.Is(err, verify.ErrInvalid) {
@@ -72,7 +72,7 @@ func TestATokenWhoseStatusCannotBeLookedUpIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newIssuer(t)
 	uri, _ := f.addList(1)
-	v := f.verifier(polling)
+	v := f.verifier(patient)
 	for name, changes := range map[string]map[string]any{
 		"no status":          nil,
 		"no list":            {"status": map[string]any{}},
@@ -103,7 +103,7 @@ func TestATokenWhoseStatusCannotBeLookedUpIsRefused(t *testing.T) {
 func TestOnlyTokensThatTheIssuerHasSignedCauseAListToBeFetched(t *testing.T) {
 	t.Parallel()
 	f := newIssuer(t)
-	v := f.verifier(polling)
+	v := f.verifier(patient)
 	uri, _ := f.addList(7)
 	token := f.listed(uri, 1)
 	forged := token[:strings.LastIndex(token, ".")+1] + strings.Repeat("A", 342)

@@ -77,7 +77,9 @@ type claims struct {
 	AuthTime  *date    `json:"auth_time"`
 	ACR       string   `json:"acr"`
 	Roles     []string `json:"roles"`
-	Status    *struct {
+	// Confirm says that only the holder of some key may use it (RFC 7800).
+	Confirm json.RawMessage `json:"cnf"`
+	Status  *struct {
 		List *reference `json:"status_list"`
 	} `json:"status"`
 }
@@ -103,6 +105,10 @@ func (c *Config) read(payload []byte, now time.Time) (*Token, error) {
 		return nil, invalid(byAudience, "it is for another API")
 	case cl.ExpiresAt == nil || cl.IssuedAt == nil || cl.Subject == "" || cl.ClientID == "" || cl.ID == "":
 		return nil, invalid(byClaims, "a claim is missing that an access token has")
+	case cl.Confirm != nil:
+		// Taken for a bearer token, whoever has stolen it could use it, which
+		// is what binding it was to prevent (RFC 9449 section 7.2).
+		return nil, invalid(byClaims, "it is bound to a key, which is not checked here")
 	case !now.Before(cl.ExpiresAt.Add(c.Skew)):
 		return nil, expired
 	case cl.IssuedAt.After(now.Add(c.Skew)):

@@ -140,6 +140,7 @@ func TestWhatIsNoTokenForThisAPIIsRefused(t *testing.T) {
 		"no sub":                  {f.token(map[string]any{"sub": nil}), verify.ErrInvalid, "claims"},
 		"no client_id":            {f.token(map[string]any{"client_id": nil}), verify.ErrInvalid, "claims"},
 		"no jti":                  {f.token(map[string]any{"jti": nil}), verify.ErrInvalid, "claims"},
+		"bound to a key":          {f.token(map[string]any{"cnf": map[string]string{"jkt": "x"}}), verify.ErrInvalid, "claims"},
 		"no iss":                  {f.token(map[string]any{"iss": nil}), verify.ErrInvalid, "issuer"},
 		"iss with a slash":        {f.token(map[string]any{"iss": f.url + "/"}), verify.ErrInvalid, "issuer"},
 		"no aud":                  {f.token(map[string]any{"aud": nil}), verify.ErrInvalid, "audience"},
@@ -219,27 +220,44 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 
 func TestAWarmVerifierMakesNoRequest(t *testing.T) {
 	t.Parallel()
-	f := newIssuer(t)
-	uri, _ := f.addList(1)
-	token := f.listed(uri, 5)
-	for name, mode := range map[string]func(*verify.Config){"poll": polling, "none": nil} {
-		v := f.verifier(mode)
-		// The lists were fetched as well, before any token pointed to one.
-		f.with(func() {
-			f.answers = map[string]http.HandlerFunc{}
-			for _, path := range []string{"/realm/jwks", "/realm/status/1", "/.well-known/oauth-authorization-server/realm"} {
-				f.answers[path] = func(http.ResponseWriter, *http.Request) { t.Errorf("%s: %s was asked for", name, path) }
+	for name, mode := range map[string]func(*verify.Config){"none": nil, "poll": polling, "stream": streaming} {
+		// Time stands still while it checks, so that nothing is due meanwhile.
+		synctest.Test(t, func(t *testing.T) {
+			f := newIssuer(t)
+			uri, _ := f.addList(1)
+			token := f.listed(uri, 5)
+			warm, requests := false, 0
+			transport := f.client.Transport
+			f.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				f.with(func() {
+					if warm {
+						requests++
+					}
+				})
+				return transport.RoundTrip(r)
+			})
+			v := f.verifier(mode)
+			if name == "stream" {
+				(<-f.streams).hello(10, "L1")
+				f.acked("L1 10")
+			}
+			// The list was fetched as well, before any token pointed to it.
+			synctest.Wait()
+			f.with(func() { warm = true })
+			for range 100 {
+				expect(t, v, token, nil)
+			}
+			f.with(func() { warm = false })
+			if requests != 0 {
+				t.Errorf("%s: %d requests", name, requests)
 			}
 		})
-		for range 100 {
-			if _, err := v.Verify(t.Context(), token); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-		v.Close()
-		f.with(func() { f.answers = map[string]http.HandlerFunc{} })
 	}
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestAVerifierStartsWithoutItsIssuerAndWorksOnceThatDoes(t *testing.T) {
 	t.Parallel()
@@ -516,7 +534,7 @@ func TestAnyOneAsymmetricAlgorithmCanBePinned(t *testing.T) {
 
 func FuzzVerify(fz *testing.F) {
 	f := newIssuer(fz)
-	v := f.verifier(func(c *verify.Config) { c.Now = func() time.Time { return time.Now() } })
+	v := f.verifier(nil)
 	good := f.token(nil)
 	for _, s := range []string{"", ".", "..", "...", good, good + "=", "e30.e30.e30", "eyJhbGciOiJub25lIn0.e30.", strings.Repeat(".", 20000)} {
 		fz.Add(s)
