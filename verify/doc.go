@@ -50,7 +50,7 @@
 // StatusStream: what the connection takes, milliseconds. If it dies without a
 // sign, or the server is cut off, MaxStaleness; for where nothing is heard for
 // half of that, lists are polled beside it. (Heartbeats more often than that
-// spare the polling.) So they are for the first MaxStaleness after a gap. What is on the stream is never missed: a connection goes
+// spare the polling.) So they are for ten seconds after a gap. What is on the stream is never missed: a connection goes
 // on from the last event that was applied here, and after a gap every list is
 // fetched again, and counts as old until it was.
 //

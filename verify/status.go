@@ -22,6 +22,11 @@ const (
 	// streamedRefresh is how often a list is fetched that the stream keeps up
 	// to date: it is not needed, and heals what went wrong unseen.
 	streamedRefresh = time.Minute
+	// streamedLook is how often it is looked whether the stream still does.
+	streamedLook = 5 * time.Second
+	// catchingUp is how long one instance of the server may take to know what
+	// another has told.
+	catchingUp = 10 * time.Second
 	// listIdle is for how long a list is kept fresh that no token points to.
 	listIdle = 15 * time.Minute
 	// listForgotten is after how long it is given up: until then what was
@@ -205,7 +210,7 @@ func (v *Verifier) asOf(s *snapshot) time.Time {
 func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error) {
 	s := l.held.Load()
 	if v.streamed(s) {
-		return max(v.cfg.MaxStaleness/4, minPoll), nil
+		return min(v.cfg.MaxStaleness/4, streamedLook), nil
 	}
 	v.counts.listFetches.Add(1)
 	s, err := v.refreshList(ctx, l)
@@ -218,7 +223,10 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 		return 0, err
 	}
 	next := v.cfg.MaxStaleness / 4
-	if v.cfg.Status == StatusPoll && s.ttl > 0 {
+	switch {
+	case v.cfg.Status == StatusStream:
+		next = min(next, streamedLook)
+	case s.ttl > 0:
 		next = min(next, s.ttl)
 	}
 	if !s.expires.IsZero() {
@@ -238,7 +246,7 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 func (v *Verifier) streamed(s *snapshot) bool {
 	now, c := v.cfg.Now(), v.stream.coverage.Load()
 	return v.cfg.Status == StatusStream && s != nil && s.generation == c.generation &&
-		age(s.begun, c.begun) >= v.cfg.MaxStaleness &&
+		age(s.begun, c.begun) >= catchingUp &&
 		age(now, v.asOf(s)) < v.cfg.MaxStaleness/2 && age(now, s.begun) < max(streamedRefresh, s.ttl) &&
 		(s.expires.IsZero() || s.expires.Sub(now) > s.expires.Sub(s.begun)/2)
 }
