@@ -10,7 +10,7 @@ demo:
 	go run ./cmd/ingam serve --demo
 
 build:
-	go build $(STATIC) -o bin/ingam ./cmd/ingam
+	go build $(STATIC) -o bin/ ./cmd/ingam ./cmd/ingam-demo-api
 
 test:
 	go test ./...

@@ -1,0 +1,143 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// State is how a Verifier does. To publish it:
+//
+//	expvar.Publish("ingam", expvar.Func(func() any { return v.State() }))
+//
+// or, for Prometheus, a Collector that calls State once and makes a gauge or a
+// counter of each number.
+type State struct {
+	// Ready says that good tokens are accepted; where they are not, or not for
+	// long any more, or less is known than should be, Why says why.
+	Ready bool   `json:"ready"`
+	Why   string `json:"why,omitempty"`
+
+	// Keys is how many keys are held, KeyAge how long ago the issuer vouched
+	// for them.
+	Keys   int     `json:"keys"`
+	KeyAge float64 `json:"key_age_seconds"`
+
+	// Lists is how many status lists are held, StatusAge how long ago the
+	// issuer vouched for the oldest: how stale a revocation can be. It is 0
+	// where there is none.
+	Lists     int     `json:"lists"`
+	StatusAge float64 `json:"status_age_seconds"`
+
+	// StreamConnected says that the stream is up. LastEventID is that of the
+	// last event that was applied, and AckedEventID of the last that the issuer
+	// was told of on this connection.
+	StreamConnected bool   `json:"stream_connected"`
+	LastEventID     uint64 `json:"last_event_id"`
+	AckedEventID    uint64 `json:"acked_event_id"`
+
+	// What follows only ever grows.
+
+	// Verified is how many tokens were accepted, FailedOpen how many of them
+	// without their status being known freshly enough.
+	Verified   uint64 `json:"verified"`
+	FailedOpen uint64 `json:"failed_open"`
+	// Refused is how many were not, by reason.
+	Refused        map[string]uint64 `json:"refused"`
+	KeyFetches     uint64            `json:"key_fetches"`
+	KeyFailures    uint64            `json:"key_failures"`
+	ListFetches    uint64            `json:"list_fetches"`
+	ListFailures   uint64            `json:"list_failures"`
+	StreamFailures uint64            `json:"stream_failures"`
+	Events         uint64            `json:"events"`
+	Acks           uint64            `json:"acks"`
+	AckFailures    uint64            `json:"ack_failures"`
+}
+
+type counts struct {
+	verified, failedOpen                               atomic.Uint64
+	refused                                            [reasons]atomic.Uint64
+	keyFetches, keyFailures, listFetches, listFailures atomic.Uint64
+	streamFailures, events, acks, ackFailures          atomic.Uint64
+}
+
+// refuse counts a refusal.
+func (c *counts) refuse(err error) {
+	var r *refusal
+	if errors.As(err, &r) {
+		c.refused[r.by].Add(1)
+	}
+}
+
+// State returns how the Verifier does. It costs about a microsecond.
+func (v *Verifier) State() State {
+	now := v.cfg.Now()
+	c := &v.counts
+	s := State{
+		Ready:           true,
+		StreamConnected: v.stream.connected.Load(),
+		Verified:        c.verified.Load(), FailedOpen: c.failedOpen.Load(),
+		Refused:    map[string]uint64{},
+		KeyFetches: c.keyFetches.Load(), KeyFailures: c.keyFailures.Load(),
+		ListFetches: c.listFetches.Load(), ListFailures: c.listFailures.Load(),
+		StreamFailures: c.streamFailures.Load(), Events: c.events.Load(),
+		Acks: c.acks.Load(), AckFailures: c.ackFailures.Load(),
+	}
+	for i := range c.refused {
+		if n := c.refused[i].Load(); n > 0 {
+			s.Refused[names[i]] = n
+		}
+	}
+	if n := v.stream.applied.Load(); n > 0 {
+		s.LastEventID = n - 1
+	}
+	if n := v.stream.acked.Load(); n > 0 {
+		s.AckedEventID = n - 1
+	}
+
+	// What is said last is what counts most.
+	if why := v.stream.trouble.Load(); why != nil && v.cfg.Status == StatusStream {
+		s.Why = "the status stream is down, so status lists are polled: " + *why
+	}
+	stale, missing, expired := false, false, false
+	for _, l := range v.lists.all() {
+		held := l.held.Load()
+		if !l.kept.Load() {
+			continue
+		}
+		if held == nil {
+			missing = missing || l.keeper.failure() != nil
+			continue
+		}
+		s.Lists++
+		s.StatusAge = max(s.StatusAge, age(now, v.asOf(held)).Seconds())
+		stale = stale || !v.fresh(held)
+		expired = expired || !held.expires.IsZero() && !now.Before(held.expires)
+	}
+	if stale || missing {
+		why := "a status list could not be fetched yet"
+		if stale {
+			why = fmt.Sprintf("what is known of a status list is %s old", time.Duration(s.StatusAge*1e9).Round(time.Second))
+		}
+		if expired {
+			why += ", and it has expired"
+		}
+		if v.cfg.FailOpen {
+			s.Why = why + ": tokens are accepted that are not known to be revoked"
+		} else {
+			s.Ready, s.Why = false, why+": tokens of that list cannot be checked"
+		}
+	}
+	keys := v.keys.Load()
+	if keys != nil {
+		s.Keys, s.KeyAge = len(keys.keys), age(now, keys.asOf).Seconds()
+		if err := v.keyKeeper.failure(); err != nil && s.Why == "" {
+			s.Why = "the issuer's keys cannot be refreshed: " + err.Error()
+		}
+	}
+	if err := v.usable(keys, now); err != nil {
+		s.Ready, s.Why = false, err.Error()
+	}
+	return s
+}

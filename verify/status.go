@@ -1,0 +1,405 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+const (
+	// listLimit is how often tokens can have a list fetched that could not be.
+	// Only tokens that the issuer has signed can.
+	listLimit = time.Second
+	// slowestPoll is how often a list is tried that cannot be fetched.
+	slowestPoll = 5 * time.Second
+	// minPoll is how often a list is fetched at the most.
+	minPoll = 250 * time.Millisecond
+	// streamedRefresh is how often a list is fetched that the stream keeps up
+	// to date: it is not needed, and heals what went wrong unseen.
+	streamedRefresh = time.Minute
+	// streamedLook is how often it is looked whether the stream still does.
+	streamedLook = 5 * time.Second
+	// catchingUp is how long one instance of the server may take to know what
+	// another has told.
+	catchingUp = 10 * time.Second
+	// listIdle is for how long a list is kept fresh that no token points to.
+	listIdle = 15 * time.Minute
+	// listForgotten is after how long it is given up: until then what was
+	// revoked stays so, and what was the newest list of that address, whether
+	// the server can be reached or not.
+	listForgotten = 24 * time.Hour
+	// maxPrefetched bounds how many lists are fetched before a token asks.
+	maxPrefetched = 32
+	// maxRemembered bounds the set indices that are remembered of one list.
+	maxRemembered = 1 << 20
+	// clockError is how far the issuer's clock may be off.
+	clockError = 5 * time.Minute
+)
+
+// list is a status list that tokens point to.
+type list struct {
+	uri    string
+	keeper *keeper
+	held   atomic.Pointer[snapshot]
+	// used is when a token pointed to it, in Unix seconds.
+	used atomic.Int64
+	// kept says that the keeper runs.
+	kept atomic.Bool
+
+	mu sync.Mutex
+	// newest is the greatest iat that was seen.
+	newest time.Time
+	// gone: the server says that there is no such list.
+	gone bool
+	// remembered are the indices that the stream has set. A list that is
+	// fetched later may be an older one, from a cache.
+	remembered []event
+	total      int
+}
+
+// event is indices that were set, and when that was heard of.
+type event struct {
+	at      time.Time
+	indices []uint64
+}
+
+// lists are those that tokens point to, or the stream has spoken of.
+type lists struct {
+	mu    sync.RWMutex
+	byURI map[string]*list
+}
+
+func (ls *lists) get(uri string) *list {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	return ls.byURI[uri]
+}
+
+func (ls *lists) all() []*list {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	all := make([]*list, 0, len(ls.byURI))
+	for _, l := range ls.byURI {
+		all = append(all, l)
+	}
+	return all
+}
+
+// list returns the list with that address, which must be of the issuer's
+// origin: even a token that the issuer has signed makes this process fetch
+// nothing from elsewhere (SSRF).
+func (v *Verifier) list(uri string) (*list, error) {
+	if l := v.lists.get(uri); l != nil {
+		return l, nil
+	}
+	if err := v.source.within(uri); err != nil {
+		return nil, err
+	}
+	v.lists.mu.Lock()
+	defer v.lists.mu.Unlock()
+	if l := v.lists.byURI[uri]; l != nil {
+		return l, nil
+	}
+	now := v.cfg.Now()
+	for uri, l := range v.lists.byURI {
+		if !l.kept.Load() && now.Unix()-l.used.Load() > int64(listForgotten/time.Second) {
+			delete(v.lists.byURI, uri)
+		}
+	}
+	l := &list{uri: uri}
+	l.used.Store(now.Unix())
+	l.keeper = v.newKeeper("status list "+uri, listLimit, slowestPoll, func(ctx context.Context, asked bool) (time.Duration, error) {
+		return v.fetchList(ctx, l)
+	})
+	v.lists.byURI[uri] = l
+	return l, nil
+}
+
+// keep has a list fetched from now on, until no token points to it any more,
+// and reports whether it was not until now.
+func (v *Verifier) keep(l *list) bool {
+	now := v.cfg.Now().Unix()
+	if l.used.Load() != now {
+		l.used.Store(now)
+	}
+	if l.kept.Load() || !l.kept.CompareAndSwap(false, true) {
+		return false
+	}
+	v.spawn(func() {
+		l.keeper.run(v.ctx, func() bool {
+			idle := v.cfg.Now().Unix()-l.used.Load() > int64(listIdle/time.Second)
+			if idle {
+				l.kept.Store(false)
+			}
+			return idle
+		})
+	})
+	return true
+}
+
+// standing checks the status of a token whose signature is good.
+func (v *Verifier) standing(ctx context.Context, t *Token) error {
+	if t.status == nil || t.status.Index == nil || t.status.URI == "" {
+		// The issuer puts a status into every token. One without was made
+		// before it did, or by something that is to escape revocation.
+		return invalid(byStatus, "it has no status")
+	}
+	index := *t.status.Index
+	l, err := v.list(t.status.URI)
+	if err != nil {
+		return invalid(byStatus, "its status list is not of the issuer's origin")
+	}
+	begins := v.keep(l)
+	held := l.held.Load()
+	if held == nil || begins && !v.fresh(held) {
+		v.wait(ctx, l.keeper.ask())
+		held = l.held.Load()
+	}
+	if held == nil {
+		switch {
+		case l.remembers(index):
+			return revoked
+		case v.cfg.FailOpen:
+			v.counts.failedOpen.Add(1)
+			return nil
+		}
+		if err := l.keeper.failure(); err != nil {
+			return unavailableFor("its status list could not be fetched", err)
+		}
+		return unavailable("its status list could not be fetched in time")
+	}
+	if index >= held.size {
+		return invalid(byStatus, "its status list does not have its index")
+	}
+	// What was revoked stays so; this needs no fresh list.
+	if held.at(index) != 0 {
+		return revoked
+	}
+	if v.fresh(held) {
+		return nil
+	}
+	if v.cfg.FailOpen {
+		v.counts.failedOpen.Add(1)
+		return nil
+	}
+	return unavailable("what is known of its status is too old")
+}
+
+// fresh reports whether a list may be gone by.
+func (v *Verifier) fresh(s *snapshot) bool {
+	now := v.cfg.Now()
+	return age(now, v.asOf(s)) <= v.cfg.MaxStaleness && (s.expires.IsZero() || now.Before(s.expires))
+}
+
+// asOf is the moment for which a list is known to be the issuer's word: that
+// of its fetching, or the last byte of the stream if that has been told of
+// every change since.
+func (v *Verifier) asOf(s *snapshot) time.Time {
+	if covered := v.stream.covers(s.generation); covered.After(s.asOf) {
+		return covered
+	}
+	return s.asOf
+}
+
+// fetchList fetches a list once.
+func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error) {
+	s := l.held.Load()
+	if v.streamed(s) {
+		return min(v.cfg.MaxStaleness/4, streamedLook), nil
+	}
+	v.counts.listFetches.Add(1)
+	s, err := v.refreshList(ctx, l)
+	l.mu.Lock()
+	l.gone = errors.Is(err, errGone)
+	l.mu.Unlock()
+	v.stream.listFetched()
+	if err != nil {
+		v.counts.listFailures.Add(1)
+		return 0, err
+	}
+	next := v.cfg.MaxStaleness / 4
+	switch {
+	case v.cfg.Status == StatusStream:
+		next = min(next, streamedLook)
+	case s.ttl > 0:
+		next = min(next, s.ttl)
+	}
+	if !s.expires.IsZero() {
+		next = min(next, s.expires.Sub(v.cfg.Now())/2)
+	}
+	return max(next, minPoll), nil
+}
+
+// streamed reports whether a list needs no fetching: the stream, or the last
+// time it was fetched, vouch for it for long enough. Where the stream says
+// nothing for half of what may pass, be it that its heartbeats are rare or that
+// it is dead, lists are polled.
+//
+// They also are while a generation is young. What was set just before it began
+// is not told on the stream, and may not be in a list yet that comes from
+// another instance of the server than the stream does.
+func (v *Verifier) streamed(s *snapshot) bool {
+	now, c := v.cfg.Now(), v.stream.coverage.Load()
+	return v.cfg.Status == StatusStream && s != nil && s.generation == c.generation &&
+		age(s.begun, c.begun) >= catchingUp &&
+		age(now, v.asOf(s)) < v.cfg.MaxStaleness/2 && age(now, s.begun) < max(streamedRefresh, s.ttl) &&
+		(s.expires.IsZero() || s.expires.Sub(now) > s.expires.Sub(s.begun)/2)
+}
+
+func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) {
+	generation := v.stream.generation()
+	begun := v.cfg.Now()
+	r := request{
+		url: l.uri, accept: "application/" + listType, limit: 2*v.cfg.MaxListBytes + maxDocument,
+		// The stream tells what is set from now on, not what a cache on the way
+		// has missed.
+		fresh: v.cfg.Status == StatusStream,
+	}
+	held := l.held.Load()
+	if held != nil && (held.expires.IsZero() || begun.Before(held.expires)) {
+		r.etag = held.etag
+	}
+	doc, err := v.source.get(ctx, r)
+	if errors.Is(err, errNotModified) {
+		// The copy stands, as of now or when a cache on the way was told so.
+		s := *held
+		s.begun, s.asOf, s.generation = begun, begun.Add(-doc.age), generation
+		return l.install(&s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	payload, err := v.opened(ctx, string(doc.body), listType)
+	if err != nil {
+		return nil, fmt.Errorf("it does not check: %w", err)
+	}
+	s, err := v.cfg.readList(payload, l.uri, v.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	s.etag, s.generation, s.begun, s.asOf = doc.etag, generation, begun, begun
+	if s.issued.Before(begun) {
+		s.asOf = s.issued
+	}
+	return l.install(s)
+}
+
+// install puts a list in the place of the one that is held, with what the
+// stream has said meanwhile.
+func (l *list) install(s *snapshot) (*snapshot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.issued.Before(l.newest) {
+		// Somebody who replays an old list wants a token back that it does not
+		// yet call revoked. (Or it comes from a cache; the next will be newer.)
+		return nil, errors.New("it is older than one that was seen before")
+	}
+	l.newest = s.issued
+	rest := l.remembered[:0]
+	l.total = 0
+	for _, e := range l.remembered {
+		for _, i := range e.indices {
+			s.set(i)
+		}
+		// A list that was issued after it has it, and an older one is not
+		// taken any more.
+		if s.issued.Before(e.at.Add(clockError)) {
+			rest = append(rest, e)
+			l.total += len(e.indices)
+		}
+	}
+	clear(l.remembered[len(rest):])
+	l.remembered = rest
+	l.held.Store(s)
+	return s, nil
+}
+
+// patch sets indices at once, and remembers them for lists to come.
+func (l *list) patch(indices []uint64, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.held.Load(); s != nil {
+		for _, i := range indices {
+			s.set(i)
+		}
+	}
+	l.remembered = append(l.remembered, event{now, indices})
+	l.total += len(indices)
+	for l.total > maxRemembered && len(l.remembered) > 1 {
+		l.total -= len(l.remembered[0].indices)
+		l.remembered = l.remembered[1:]
+	}
+}
+
+func (l *list) remembers(index uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.remembered {
+		for _, i := range e.indices {
+			if i == index {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refetch has every list that is kept fetched anew.
+func (ls *lists) refetch() {
+	for _, l := range ls.all() {
+		if l.kept.Load() {
+			l.keeper.poke()
+		}
+	}
+}
+
+// behind reports whether a list is kept that was fetched before that
+// generation of the stream, and that the server still has.
+func (ls *lists) behind(generation uint64) bool {
+	for _, l := range ls.all() {
+		l.mu.Lock()
+		s := l.held.Load()
+		late := s != nil && l.kept.Load() && s.generation < generation && !l.gone
+		l.mu.Unlock()
+		if late {
+			return true
+		}
+	}
+	return false
+}
+
+// prefetch fetches the lists that there are, so that the first request after a
+// start finds them here. That it fails does no harm: each list is fetched when
+// a token points to it.
+func (v *Verifier) prefetch(ctx context.Context) {
+	m := v.meta.Load()
+	if m == nil || m.Aggregation == "" {
+		return
+	}
+	doc, err := v.source.get(ctx, request{url: m.Aggregation, accept: "application/json", limit: maxDocument})
+	var answer struct {
+		Lists []string `json:"status_lists"`
+	}
+	if err == nil {
+		err = json.Unmarshal(doc.body, &answer)
+	}
+	if err != nil {
+		v.cfg.Logger.Info("the list of status lists cannot be fetched", "error", err)
+		return
+	}
+	var fetched []<-chan struct{}
+	for _, uri := range answer.Lists[max(0, len(answer.Lists)-maxPrefetched):] {
+		if l, err := v.list(uri); err == nil {
+			fetched = append(fetched, l.keeper.ask())
+			v.keep(l)
+		}
+	}
+	for _, done := range fetched {
+		v.wait(ctx, done)
+	}
+}
