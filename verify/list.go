@@ -92,9 +92,16 @@ type snapshot struct {
 	begun time.Time
 	// asOf is the moment for which this is known to be the issuer's word.
 	asOf time.Time
-	// generation is the one of the stream in which it was fetched.
+	// generation is the one of the stream in which it was fetched; 0 if it may
+	// lack what was set before that began.
 	generation uint64
+	// change is the last change of the server that it has; nil if it does not say.
+	change *uint64
 }
+
+// since reports whether a list has all that was set up to a change, or does not
+// say.
+func (s *snapshot) since(change uint64) bool { return s.change == nil || *s.change >= change }
 
 // readList makes a snapshot of a payload whose signature is good (section 8.3).
 func (c *Config) readList(payload []byte, uri string, now time.Time) (*snapshot, error) {
@@ -104,6 +111,9 @@ func (c *Config) readList(payload []byte, uri string, now time.Time) (*snapshot,
 		IssuedAt  *date  `json:"iat"`
 		ExpiresAt *date  `json:"exp"`
 		TTL       uint32 `json:"ttl"`
+		// Change is the issuer's own claim: the id of the stream's event up to which
+		// everything is in the list.
+		Change *uint64 `json:"change"`
 		List      struct {
 			Bits int    `json:"bits"`
 			List string `json:"lst"`
@@ -130,7 +140,7 @@ func (c *Config) readList(payload []byte, uri string, now time.Time) (*snapshot,
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{bitmap: b, issued: cl.IssuedAt.Time, ttl: time.Duration(cl.TTL) * time.Second}
+	s := &snapshot{bitmap: b, issued: cl.IssuedAt.Time, change: cl.Change, ttl: time.Duration(cl.TTL) * time.Second}
 	if cl.ExpiresAt != nil {
 		s.expires = cl.ExpiresAt.Add(c.Skew)
 	}

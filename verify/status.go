@@ -224,6 +224,8 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 	}
 	next := v.cfg.MaxStaleness / 4
 	switch {
+	case v.cfg.Status == StatusStream && s.generation == 0:
+		next = listLimit / 2 // from an instance that is behind; not for long
 	case v.cfg.Status == StatusStream:
 		next = min(next, streamedLook)
 	case s.ttl > 0:
@@ -240,19 +242,20 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 // nothing for half of what may pass, be it that its heartbeats are rare or that
 // it is dead, lists are polled.
 //
-// They also are while a generation is young. What was set just before it began
-// is not told on the stream, and may not be in a list yet that comes from
-// another instance of the server than the stream does.
+// They also are while a generation is young and they do not say up to which
+// change they go. What was set just before it began is not told on the stream,
+// and may not be in a list yet that comes from another instance of the server
+// than the stream does.
 func (v *Verifier) streamed(s *snapshot) bool {
 	now, c := v.cfg.Now(), v.stream.coverage.Load()
 	return v.cfg.Status == StatusStream && s != nil && s.generation == c.generation &&
-		age(s.begun, c.begun) >= catchingUp &&
+		(s.change != nil || age(s.begun, c.begun) >= catchingUp) &&
 		age(now, v.asOf(s)) < v.cfg.MaxStaleness/2 && age(now, s.begun) < max(streamedRefresh, s.ttl) &&
 		(s.expires.IsZero() || s.expires.Sub(now) > s.expires.Sub(s.begun)/2)
 }
 
 func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) {
-	generation := v.stream.generation()
+	c := v.stream.coverage.Load()
 	begun := v.cfg.Now()
 	r := request{
 		url: l.uri, accept: "application/" + listType, limit: 2*v.cfg.MaxListBytes + maxDocument,
@@ -261,14 +264,14 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 		fresh: v.cfg.Status == StatusStream,
 	}
 	held := l.held.Load()
-	if held != nil && (held.expires.IsZero() || begun.Before(held.expires)) {
+	if held != nil && (held.expires.IsZero() || begun.Before(held.expires)) && held.since(c.change) {
 		r.etag = held.etag
 	}
 	doc, err := v.source.get(ctx, r)
 	if errors.Is(err, errNotModified) {
 		// The copy stands, as of now or when a cache on the way was told so.
 		s := *held
-		s.begun, s.asOf, s.generation = begun, begun.Add(-doc.age), generation
+		s.begun, s.asOf, s.generation = begun, begun.Add(-doc.age), c.generation
 		return l.install(&s)
 	}
 	if err != nil {
@@ -282,7 +285,10 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.etag, s.generation, s.begun, s.asOf = doc.etag, generation, begun, begun
+	s.etag, s.begun, s.asOf = doc.etag, begun, begun
+	if s.since(c.change) {
+		s.generation = c.generation
+	}
 	if s.issued.Before(begun) {
 		s.asOf = s.issued
 	}

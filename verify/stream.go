@@ -59,10 +59,11 @@ type stream struct {
 	ackWake        chan struct{}
 }
 
-// coverage is a generation, when it began and its last byte, and that of the one
-// before.
+// coverage is a generation, when and with which change of the server it began,
+// its last byte, and that of the one before.
 type coverage struct {
 	generation      uint64
+	change          uint64
 	begun, lastByte time.Time
 	before          time.Time
 }
@@ -104,10 +105,10 @@ func (s *stream) heard() {
 
 // gap begins a generation. Lists of the one before are complete up to what was
 // last heard in it, and not up to what has told of the gap.
-func (s *stream) gap() {
+func (s *stream) gap(change uint64) {
 	c := s.coverage.Load()
 	now := s.v.cfg.Now()
-	s.coverage.Store(&coverage{c.generation + 1, now, now, c.lastByte})
+	s.coverage.Store(&coverage{c.generation + 1, change, now, now, c.lastByte})
 	s.caughtUp = true
 	s.v.lists.refetch()
 }
@@ -272,7 +273,7 @@ func (s *stream) hello(e sent) (listener string, err error) {
 	} else {
 		// Nothing is known of what was set before; or the server's count began
 		// anew, and what it sends goes on from somewhere else.
-		s.gap()
+		s.gap(e.id)
 		s.last, s.resumable = e.id, true
 	}
 	s.applied.Store(s.last + 1)
@@ -306,7 +307,7 @@ func (s *stream) apply(e sent) error {
 			l.patch(set.Indices, s.v.cfg.Now())
 		}
 	case "reload":
-		s.gap()
+		s.gap(e.id)
 	}
 	s.v.counts.events.Add(1)
 	if e.numbered {

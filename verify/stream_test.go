@@ -461,6 +461,36 @@ func TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon(t *testing.T) {
 	})
 }
 
+// A list that says up to which change it goes is taken at its word: it is not
+// acknowledged before it goes far enough, and not fetched again once it does.
+func TestAListThatSaysHowFarItGoesIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newIssuer(t)
+		uri, l := f.addList(1)
+		far := 10
+		f.with(func() { l.change = func(claims map[string]any) { claims["change"] = far } })
+		v, s := f.streamed(nil)
+		expect(t, v, f.listed(uri, 3), nil)
+		s.reload(20)
+		time.Sleep(time.Second)
+		f.notAcked()
+		f.revoke(l, 3)
+		f.with(func() { far = 20 })
+		f.acked("L1 20")
+		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
+		fetched := f.count("/realm/status/1")
+		for range 3 {
+			time.Sleep(2 * time.Second)
+			s.heartbeat()
+		}
+		synctest.Wait()
+		if n := f.count("/realm/status/1") - fetched; n != 0 {
+			t.Errorf("%d lists were fetched although the stream vouches for the one that is held", n)
+		}
+	})
+}
+
 func TestASecretIsSentToTheIssuerAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
