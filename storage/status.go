@@ -248,6 +248,11 @@ func (q *statusQuery) lists() error {
 	return err
 }
 
+// mayLive is for how long after its last refresh a grant may have a token that
+// has not expired: after that, nobody asks for its status. (The longest life of a
+// token is 24 hours.)
+const mayLive = 26 * time.Hour
+
 func (q *statusQuery) grants(where string, args ...any) error {
 	var rows []struct {
 		StatusList, StatusIndex, FormerList, FormerIndex *int64
@@ -255,7 +260,9 @@ func (q *statusQuery) grants(where string, args ...any) error {
 	// CASE, because of an owner that is not there all comparisons are NULL.
 	err := q.s.reading(q.ctx).Raw(`
 		SELECT g.status_list, g.status_index, g.former_list, g.former_index
-		  FROM grants AS g WHERE g.status_list IS NOT NULL AND CASE WHEN `+grantStands+` THEN 0 ELSE 1 END = 1 AND `+where, args...).Scan(&rows).Error
+		  FROM grants AS g
+		 WHERE g.status_list IS NOT NULL AND g.rotated_ms > `+q.s.dialect.now+` - ? AND `+where+`
+		   AND CASE WHEN `+grantStands+` THEN 0 ELSE 1 END = 1`, append([]any{mayLive.Milliseconds()}, args...)...).Scan(&rows).Error
 	for _, r := range rows {
 		q.one(r.StatusList, r.StatusIndex)
 		q.one(r.FormerList, r.FormerIndex)

@@ -29,6 +29,8 @@ type Watcher struct {
 	staleness time.Duration
 	followers []Follower
 	log       *slog.Logger
+	// patience is how long a poll may take.
+	patience time.Duration
 
 	started time.Time
 	primed  bool   // touched by Poll only
@@ -43,8 +45,15 @@ type Watcher struct {
 // by more than staleness while it is Fresh. Followers are told in the order
 // given.
 func NewWatcher(store Store, staleness time.Duration, log *slog.Logger, followers ...Follower) *Watcher {
-	w := &Watcher{store: store, staleness: staleness, followers: followers, log: log, started: time.Now()}
+	w := &Watcher{store: store, staleness: staleness, followers: followers, log: log, started: time.Now(), patience: max(staleness, 2*time.Second)}
 	w.freshUntil.Store(-1)
+	return w
+}
+
+// Patient gives each poll a minute, for followers that may have much to read. It
+// is to be called before Run.
+func (w *Watcher) Patient() *Watcher {
+	w.patience = time.Minute
 	return w
 }
 
@@ -154,7 +163,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		}
 		// A database that accepts a connection and then says nothing must not
 		// hold the poll for ever.
-		pollCtx, cancel := context.WithTimeout(ctx, max(w.staleness, 2*time.Second))
+		pollCtx, cancel := context.WithTimeout(ctx, w.patience)
 		err := w.Poll(pollCtx)
 		cancel()
 		switch {

@@ -49,10 +49,11 @@ func (p *Parts) issueID(g Grant, session *Session, nonce string) (err error) {
 
 // stillStands asks once more about a grant whose index was just stored: a cut
 // that was being made meanwhile may not have seen it, and then the index would
-// not be set. Whatever is cut later sees it.
+// not be set. Whatever is cut later sees it; and so did whoever revoked the grant
+// itself, whose index was in the same row.
 func (p *Parts) stillStands(ctx context.Context, id string) error {
 	g, err := p.Store.Grant(ctx, id)
-	if errors.Is(err, ErrNotFound) || err == nil && !g.Stands {
+	if errors.Is(err, ErrNotFound) || err == nil && !g.Stands && g.RevokedAt.IsZero() {
 		return protocol.Refuse(protocol.InvalidGrant, "The grant was revoked meanwhile.")
 	}
 	return err

@@ -29,12 +29,13 @@ func (b bits) setRun(run Run) {
 	}
 }
 
-// encode returns the `lst` of a list (section 4.2): ZLIB, as small as it gets,
-// in base64url.
+// encode returns the `lst` of a list (section 4.2): ZLIB in base64url. Every
+// process does this after every cut; so not as small as it gets, which the draft
+// recommends, takes 20 times as long and saves a tenth.
 func (b bits) encode() string {
 	var out bytes.Buffer
-	// Writing to memory cannot fail, and the level is one that there is.
-	z, _ := zlib.NewWriterLevel(&out, zlib.BestCompression)
+	z := zlib.NewWriter(&out)
+	// Writing to memory cannot fail.
 	z.Write(b)
 	z.Close()
 	return base64.RawURLEncoding.EncodeToString(out.Bytes())

@@ -36,7 +36,9 @@ type Taker struct {
 
 // owner is a client, or all grants together.
 type owner struct {
-	mu     sync.Mutex
+	// place is held by whoever takes an index. Not a mutex: while the database is
+	// slow, each waits for as long as its own request may.
+	place  chan struct{}
 	block  Block
 	used   int64
 	size   int64
@@ -78,13 +80,17 @@ func (t *Taker) take(ctx context.Context, p Purpose, client string, epoch change
 	t.mu.Lock()
 	o, ok := t.owners[client]
 	if !ok {
-		o = &owner{size: smallestBlock / 2}
+		o = &owner{place: make(chan struct{}, 1), size: smallestBlock / 2}
 		t.owners[client] = o
 	}
 	t.mu.Unlock()
 
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	select {
+	case o.place <- struct{}{}:
+		defer func() { <-o.place }()
+	case <-ctx.Done():
+		return Ref{}, ctx.Err()
+	}
 	life, open := t.lists.open(o.block.List)
 	// A block of before a cut was set altogether.
 	if !open || life < ttl || o.used >= o.block.Size || o.block.Epoch < epoch && client != "" {

@@ -8,8 +8,10 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,6 +29,7 @@ import (
 	"github.com/go-crypt/crypt/algorithm/argon2"
 
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/verify"
 )
 
 // BenchmarkServer measures the server as it is run: a release build in a
@@ -51,6 +54,7 @@ func BenchmarkServer(b *testing.B) {
 	b.Run("SignIn", func(b *testing.B) { benchmarkSignIn(b, binary) })
 	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
 	b.Run("StatusList", func(b *testing.B) { benchmarkStatusList(b, binary) })
+	b.Run("Revocation", func(b *testing.B) { benchmarkRevocation(b, binary) })
 	b.Run("Ready", func(b *testing.B) { benchmarkReady(b, binary) })
 	b.Run("HundredThousandTokens", func(b *testing.B) { benchmarkHundredThousandTokens(b, binary) })
 }
@@ -197,6 +201,72 @@ func benchmarkStatusList(b *testing.B, binary string) {
 		ask.body = `{"active":true,`
 		s.load(b, ask)
 	})
+}
+
+// benchmarkRevocation cuts tokens and measures until verifiers that ask nobody
+// refuse them, each on its own: from the cut's request to the first refusal.
+func benchmarkRevocation(b *testing.B, binary string) {
+	for name, mode := range map[string]verify.Status{"poll": verify.StatusPoll, "stream": verify.StatusStream} {
+		for _, verifiers := range []int{1, 10, 100} {
+			b.Run(fmt.Sprintf("%s/%d", name, verifiers), func(b *testing.B) {
+				s := newReleased(b, binary, "").start()
+				secret, api := s.d.client("app"), s.d.client("api")
+				s.token("app", secret) // which opens the list that they fetch at the start
+				all := make([]*verify.Verifier, verifiers)
+				for i := range all {
+					v, err := verify.New(b.Context(), verify.Config{
+						Issuer: s.d.issuer, Audience: "https://api.test", Status: mode, ClientID: "api", ClientSecret: api,
+						Name: fmt.Sprint("v", i), Logger: slog.New(slog.DiscardHandler),
+					})
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.Cleanup(v.Close)
+					all[i] = v
+				}
+				var mu sync.Mutex
+				var delays []time.Duration
+				for range b.N {
+					token := s.token("app", secret)
+					for _, v := range all {
+						if _, err := v.Verify(b.Context(), token); err != nil {
+							b.Fatal(err)
+						}
+					}
+					cut := time.Now()
+					if got := s.post("/oauth2/revoke", "app", secret, url.Values{"token": {token}}); got.status != http.StatusOK {
+						b.Fatalf("%d %s", got.status, got.body)
+					}
+					var refusing sync.WaitGroup
+					for _, v := range all {
+						refusing.Go(func() {
+							for {
+								_, err := v.Verify(b.Context(), token)
+								if errors.Is(err, verify.ErrRevoked) {
+									mu.Lock()
+									delays = append(delays, time.Since(cut))
+									mu.Unlock()
+									return
+								}
+								if err != nil {
+									b.Error(err)
+									return
+								}
+								// Seldom enough for a hundred of them on two cores.
+								time.Sleep(max(2*time.Millisecond, time.Duration(verifiers)*200*time.Microsecond))
+							}
+						})
+					}
+					refusing.Wait()
+				}
+				slices.Sort(delays)
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(milliseconds(delays[len(delays)/2]), "ms-p50")
+				b.ReportMetric(milliseconds(delays[len(delays)*99/100]), "ms-p99")
+				b.ReportMetric(milliseconds(delays[len(delays)-1]), "ms-max")
+			})
+		}
+	}
 }
 
 // benchmarkReady starts the server again and again on a database that has its

@@ -105,20 +105,26 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	directory := clients.NewDirectory(store, catalog, t.now, fresh)
 	epoch := revocation.NewEpoch(store, fresh)
 	listening := web.NewListening()
-	behind := func() time.Duration { return watcher.Behind() }
+	// The lists have a watcher of their own: a cut of very much takes longer to
+	// read than anything else may wait for.
+	var listWatcher *changes.Watcher
+	behind := func() time.Duration { return listWatcher.Behind() }
 	measures := metrics.New(func() int { return len(listening.IDs()) }, behind)
 	lists := status.NewLists(store, status.Settings{
 		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Listed: measures.CutListed,
 		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
 	})
-	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch, lists)
+	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
+	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, lists).Patient()
 
 	// The first Maintain makes the first keys; the first Poll loads them.
 	if err := maintain(ctx, cfg, store, ring, t.now); err != nil {
 		return err
 	}
-	if err := watcher.Poll(ctx); err != nil {
-		return err
+	for _, w := range []*changes.Watcher{watcher, listWatcher} {
+		if err := w.Poll(ctx); err != nil {
+			return err
+		}
 	}
 
 	passwords, err := accounts.NewPasswords()
@@ -198,6 +204,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	defer running.Wait()
 	defer stop()
 	running.Go(func() { watcher.Run(tasks) })
+	running.Go(func() { listWatcher.Run(tasks) })
 	running.Go(func() {
 		every(tasks, keyInterval, log, "maintain the signing keys", func(ctx context.Context) error {
 			return maintain(ctx, cfg, store, ring, t.now)

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
@@ -711,5 +713,63 @@ func TestMetricsTellHowLongACutTakes(t *testing.T) {
 	}
 	if strings.Contains(string(text), "service") || s.get("/metrics").status != http.StatusNotFound {
 		t.Error("the metrics name a client, or are where everyone can read them")
+	}
+}
+
+func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	api, secret := d.client("api"), d.client("service")
+	slow, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if err := slow.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodGet, s.url+"/oauth2/status/events?verifier=slow", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("api", api)
+	if err := r.Write(slow); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the slow one listens", 10*time.Second, func() bool {
+		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners") == 1
+	})
+	quick := s.listen(t, "api", api, "quick", "")
+	quick.next()
+	// Each event of these names thousands of indices: far more altogether than
+	// what the kernel keeps for somebody who does not read.
+	for range 20 {
+		for range 300 {
+			s.token("service", secret)
+		}
+	}
+	store := storagetest.Open(t, d.database)
+	for range 150 {
+		if err := store.CutClient(t.Context(), "service", audit.Event{At: time.Now(), Actor: "test", Action: audit.ClientCut, Subject: "service"}); err != nil {
+			t.Fatal(err)
+		}
+		// One event each: not all in one poll of the server's.
+		before := quick.id
+		for quick.id == before {
+			quick.next()
+		}
+	}
+	eventually(t, "the slow one is dropped", time.Minute, func() bool {
+		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners WHERE name = 'slow'") == 0
+	})
+	token := s.token("service", secret)
+	s.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}})
+	if quick.until(statusOf(t, token)) {
+		t.Error("the quick one has missed something")
+	}
+	// What the process holds for them is bounded.
+	if n := storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners"); n != 1 {
+		t.Errorf("%d listeners", n)
 	}
 }
