@@ -26,13 +26,14 @@ func (d *deployment) verifier(c verify.Config) *verify.Verifier {
 func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
-		s, second := d.start(), d.startAt(freeAddress(t))
+		const brief = "INGAM_STATUS_MAX_AGE=1s"
+		s, second := d.start(brief), d.startAt(freeAddress(t), brief)
 		api, secret := d.client("api"), d.client("service")
 		a := d.webClient("app")
 		d.user("minji")
-		streaming := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "streaming"})
+		streaming := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "streaming", MaxStaleness: 5 * time.Second})
 		open := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "open", MaxStaleness: 2 * time.Second, FailOpen: true})
-		polling := d.verifier(verify.Config{Status: verify.StatusPoll})
+		polling := d.verifier(verify.Config{Status: verify.StatusPoll, MaxStaleness: 5 * time.Second})
 		careless := d.verifier(verify.Config{})
 		all := map[string]*verify.Verifier{"streaming": streaming, "open": open, "polling": polling, "careless": careless}
 		accept := func(what, token string) {
@@ -113,7 +114,7 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		}
 		// A cut meanwhile is known as soon as the server is back.
 		d.must("revoke", "--client", "service")
-		s = d.start()
+		s = d.start(brief)
 		for _, v := range []*verify.Verifier{streaming, polling} {
 			eventually(t, "the cut is known", time.Minute, func() bool {
 				_, err := v.Verify(t.Context(), after)
