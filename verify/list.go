@@ -114,7 +114,7 @@ func (c *Config) readList(payload []byte, uri string, now time.Time) (*snapshot,
 		// Change is the issuer's own claim: the id of the stream's event up to which
 		// everything is in the list.
 		Change *uint64 `json:"change"`
-		List      struct {
+		List   struct {
 			Bits int    `json:"bits"`
 			List string `json:"lst"`
 		} `json:"status_list"`

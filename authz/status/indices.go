@@ -15,7 +15,7 @@ import (
 // and more each time that they are used up. Powers of two.
 const (
 	smallestBlock = 256
-	largestBlock  = 4096
+	largestBlock  = 16384
 )
 
 // Taker gives indices to tokens and grants, out of blocks that it takes from the
