@@ -105,8 +105,9 @@ func goVerifiers(t *testing.T, s *server) []verifier {
 	}
 }
 
-// nodeVerifier runs jose's createRemoteJWKSet in a process of its own.
-func nodeVerifier(t *testing.T, s *server) verifier {
+// node runs a script of testdata/node in a process of its own, which answers each
+// line with one. It needs that npm package.
+func node(t *testing.T, dependency, script string, args ...string) (ask func(line string) (string, error)) {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -116,10 +117,10 @@ func nodeVerifier(t *testing.T, s *server) verifier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "jose")); err != nil {
-		t.Skip("npm's jose is not installed: run npm ci in cmd/ingam/testdata/node")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", dependency)); err != nil {
+		t.Skipf("npm's %s is not installed: run npm ci in cmd/ingam/testdata/node", dependency)
 	}
-	cmd := exec.Command(node, filepath.Join(folder, "verify.mjs"), s.url+"/.well-known/jwks.json", s.d.issuer, "https://api.test")
+	cmd := exec.Command(node, append([]string{filepath.Join(folder, script)}, args...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -137,15 +138,25 @@ func nodeVerifier(t *testing.T, s *server) verifier {
 		cmd.Wait()
 	})
 	lines := bufio.NewReader(out)
-	return verifier{"jose", func(token string) (string, error) {
-		if _, err := io.WriteString(in, token+"\n"); err != nil {
+	return func(line string) (string, error) {
+		if _, err := io.WriteString(in, line+"\n"); err != nil {
 			return "", err
 		}
-		line, err := lines.ReadString('\n')
+		answer, err := lines.ReadString('\n')
+		return strings.TrimSpace(answer), err
+	}
+}
+
+// nodeVerifier runs jose's createRemoteJWKSet.
+func nodeVerifier(t *testing.T, s *server) verifier {
+	t.Helper()
+	ask := node(t, "jose", "verify.mjs", s.url+"/.well-known/jwks.json", s.d.issuer, "https://api.test")
+	return verifier{"jose", func(token string) (string, error) {
+		answer, err := ask(token)
 		if err != nil {
 			return "", err
 		}
-		verdict, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+		verdict, what, _ := strings.Cut(answer, " ")
 		if verdict != "ok" {
 			return "", fmt.Errorf("jose: %s", what)
 		}
@@ -213,4 +224,51 @@ func TestIndependentVerifiersAcceptTokensAcrossRotationAndRefuseThemAfterWithdra
 		t.Parallel()
 		run(t, func(t *testing.T, s *server) []verifier { return []verifier{nodeVerifier(t, s)} })
 	})
+}
+
+func TestAnIndependentReaderSeesWhatWasRevoked(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	ask := node(t, "@sd-jwt/jwt-status-list", "status.mjs", s.url, d.issuer)
+	secret := d.client("app")
+	// Until two share a byte, so that the order of bits is seen too.
+	var tokens []string
+	shared := -1
+	for at := map[string]int{}; shared < 0; {
+		if len(tokens) == 1000 {
+			t.Fatal("no two of a thousand tokens share a byte")
+		}
+		token := s.token("app", secret)
+		path, index := statusOf(t, token)
+		place := fmt.Sprint(path, " ", index/8)
+		if first, is := at[place]; is {
+			shared = first
+		}
+		at[place] = len(tokens)
+		tokens = append(tokens, token)
+	}
+	status := func(token string) string {
+		t.Helper()
+		answer, err := ask(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, is := strings.CutPrefix(answer, "status ")
+		if !is {
+			t.Fatal(answer)
+		}
+		return n
+	}
+	revoked, neighbour := tokens[shared], tokens[len(tokens)-1]
+	if a, b := status(revoked), status(neighbour); a != "0" || b != "0" {
+		t.Errorf("before, the one has the status %s and the other %s", a, b)
+	}
+	if e := d.command(revoked, nil, "revoke", "--token-stdin"); e.status != done {
+		t.Fatal(e.stderr)
+	}
+	eventually(t, "the reader sees that the token was revoked", 10*time.Second, func() bool { return status(revoked) == "1" })
+	if n := status(neighbour); n != "0" {
+		t.Errorf("the status of its neighbour is %s", n)
+	}
 }
