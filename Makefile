@@ -16,7 +16,7 @@ test:
 	go test ./...
 
 bench:
-	go test -run '^$$' -bench . -benchtime 3s ./cmd/ingam
+	go test -p 1 -run '^$$' -bench . -benchtime 3s ./cmd/ingam ./authz/status ./verify
 
 lint:
 	test -z "$$(gofmt -l .)"
