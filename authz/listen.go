@@ -26,7 +26,7 @@ func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier string
 	if err != nil {
 		return status.Listener{ClientID: client}, err
 	}
-	l := status.Listener{ID: rand.Text(), ClientID: client, Name: verifier, ConnectedAt: a.Now(), SeenAt: a.Now()}
+	l := status.Listener{ID: rand.Text(), ClientID: client, Name: verifier}
 	if l.Name == "" {
 		l.Name = l.ID
 	}
@@ -34,6 +34,12 @@ func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier string
 		return l, protocol.Refuse(protocol.InvalidRequest, "The parameter verifier is not 1 to 100 letters, digits and .-_: characters.")
 	}
 	return l, a.Listeners.SaveListener(ctx, l)
+}
+
+// MayListen reports whether a client that listens may go on.
+func (a *Authority) MayListen(ctx context.Context, client string) bool {
+	c, err := a.Directory.Client(ctx, client)
+	return err == nil && !c.Disabled
 }
 
 // Acknowledge notes that a listener has applied everything up to a number. It
@@ -47,7 +53,7 @@ func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller st
 	if err != nil || number < 0 {
 		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter id is not the id of an event.")
 	}
-	err = a.Listeners.Acknowledge(ctx, r.PostForm.Get("listener"), caller, changes.Number(number), a.Now())
+	err = a.Listeners.Acknowledge(ctx, r.PostForm.Get("listener"), caller, changes.Number(number))
 	if errors.Is(err, status.ErrNoListener) {
 		e := protocol.Refuse(protocol.InvalidRequest, "The listener is not known (any more): connect again.")
 		e.Status = http.StatusNotFound

@@ -176,7 +176,7 @@ func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (tota
 		}
 	}
 	err = again(ctx, func() error {
-		deleted := s.writing(ctx).Where("seen_ms < ?", ms(now.Add(-time.Hour))).Delete(&listenerRow{})
+		deleted := s.writing(ctx).Where("seen_ms < "+s.dialect.now+" - ?", time.Hour.Milliseconds()).Delete(&listenerRow{})
 		total += int(deleted.RowsAffected)
 		return deleted.Error
 	})

@@ -76,7 +76,7 @@ func (s *Store) CutEverything(ctx context.Context, ev audit.Event) error {
 		}
 		// The lists of before are set from end to end, whoever's indices they gave
 		// out: a database that was restored does not know of all.
-		return tx.Exec("UPDATE status_lists SET closes_ms = ? WHERE closes_ms IS NULL", ms(ev.At)).Error
+		return tx.Exec("UPDATE status_lists SET closes_ms = " + s.dialect.now + " WHERE closes_ms IS NULL OR closes_ms > " + s.dialect.now).Error
 	})
 }
 

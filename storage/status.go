@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"gorm.io/gorm"
@@ -87,8 +86,8 @@ const openListFor = "purpose = ? AND closes_ms IS NULL AND life_ms >= ? AND next
 
 // OpenStatusList implements status.Store. The change sequence's lock keeps two
 // processes from opening one each.
-func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64) error {
-	ev := audit.Event{At: l.OpenedAt, Actor: audit.Server, Action: audit.StatusListOpened, Details: map[string]string{"purpose": string(l.Purpose)}}
+func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64, now time.Time) error {
+	ev := audit.Event{At: now, Actor: audit.Server, Action: audit.StatusListOpened, Details: map[string]string{"purpose": string(l.Purpose)}}
 	return s.change(ctx, "open a status list", changes.StatusList, "", ev, func(tx *gorm.DB, n changes.Number) error {
 		var open int64
 		err := tx.Model(&statusListRow{}).Where(openListFor, string(l.Purpose), l.Life.Milliseconds(), block).Count(&open).Error
@@ -98,32 +97,35 @@ func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64) 
 		if open > 0 {
 			return errUnchanged
 		}
-		return tx.Create(&statusListRow{
-			Number: int64(n), Purpose: string(l.Purpose), LifeMS: l.Life.Milliseconds(), Size: l.Size, OpenedMS: ms(l.OpenedAt),
-		}).Error
+		return tx.Exec("INSERT INTO status_lists (number, purpose, life_ms, size, next, opened_ms) VALUES (?, ?, ?, ?, 0, "+s.dialect.now+")",
+			int64(n), string(l.Purpose), l.Life.Milliseconds(), l.Size).Error
 	})
 }
 
+// fullList is a list that has no room for a large block: what smaller ones could
+// still use is not waited for.
+const fullList = "(next + 16384 > size AND (size >= 32768 OR next * 2 > size))"
+
 // CloseStatusLists implements status.Store.
-func (s *Store) CloseStatusLists(ctx context.Context, p status.Purpose, closes, since, now time.Time) error {
-	const full = "purpose = ? AND closes_ms IS NULL AND next >= size AND opened_ms <= ?"
+func (s *Store) CloseStatusLists(ctx context.Context, p status.Purpose, after, longAgo time.Duration, now time.Time) error {
+	full := "purpose = ? AND closes_ms IS NULL AND " + fullList + " AND opened_ms <= " + s.dialect.now + " - ?"
 	// Asked before, so that it is rarely a change.
 	var n int64
-	err := s.reading(ctx).Model(&statusListRow{}).Where(full, string(p), ms(since)).Count(&n).Error
+	err := s.reading(ctx).Model(&statusListRow{}).Where(full, string(p), longAgo.Milliseconds()).Count(&n).Error
 	if err != nil || n == 0 {
 		return fault("look for full status lists", err)
 	}
 	ev := audit.Event{At: now, Actor: audit.Server, Action: audit.StatusListClosed, Details: map[string]string{"purpose": string(p)}}
 	return s.change(ctx, "close status lists", changes.StatusList, "", ev, func(tx *gorm.DB, _ changes.Number) error {
 		var late int64
-		err := tx.Model(&statusListRow{}).Where("purpose = ? AND closes_ms > ?", string(p), ms(since)).Count(&late).Error
+		err := tx.Model(&statusListRow{}).Where("purpose = ? AND closes_ms > "+s.dialect.now+" - ?", string(p), longAgo.Milliseconds()).Count(&late).Error
 		if err != nil {
 			return err
 		}
 		if late > 0 {
 			return errUnchanged
 		}
-		closed := tx.Exec("UPDATE status_lists SET closes_ms = ? WHERE "+full, ms(closes), string(p), ms(since))
+		closed := tx.Exec("UPDATE status_lists SET closes_ms = "+s.dialect.now+" + ? WHERE "+full, after.Milliseconds(), string(p), longAgo.Milliseconds())
 		if closed.Error == nil && closed.RowsAffected == 0 {
 			return errUnchanged
 		}
@@ -199,42 +201,62 @@ const blockStands = `b.client_epoch >= (SELECT c.epoch FROM clients AS c WHERE c
 // StatusesSet implements status.Store.
 func (s *Store) StatusesSet(ctx context.Context, because []changes.Change) ([]status.Run, error) {
 	const op = "read which statuses are set"
-	q := statusQuery{s, ctx, nil}
-	var err error
+	q := statusQuery{s: s, ctx: ctx}
 	if because == nil {
-		err = errors.Join(q.lists(), q.grants("1 = 1"), q.blocks("1 = 1"), q.tokens("1 = 1"))
-		return q.set, fault(op, err)
+		err := errors.Join(q.lists(),
+			// Older ones are set from end to end.
+			q.grants(1, "g.status_list >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)"),
+			q.blocks(1, "b.list >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)"), q.tokens("1 = 1"))
+		return q.runs, fault(op, err)
 	}
+	subjects := map[changes.Kind][]string{}
 	for _, ch := range because {
-		switch ch.Kind {
+		subjects[ch.Kind] = append(subjects[ch.Kind], ch.Subject)
+	}
+	for _, kind := range changes.Cuts {
+		of := subjects[kind]
+		if len(of) == 0 {
+			continue
+		}
+		var err error
+		switch kind {
 		case changes.User:
-			err = q.grants("g.user_id = ?", ch.Subject)
+			err = q.grants(1, "g.user_id IN ?", of)
 		case changes.Session:
-			err = q.grants("g.session_id = ?", ch.Subject)
+			err = q.grants(1, "g.session_id IN ?", of)
 		case changes.Grant:
-			err = q.grants("g.id = ?", ch.Subject)
+			err = q.grants(1, "g.id IN ?", of)
 		case changes.Client:
-			err = errors.Join(q.grants("g.client_id = ?", ch.Subject), q.blocks("b.client_id = ?", ch.Subject))
+			err = errors.Join(q.grants(1, "g.client_id IN ?", of), q.blocks(1, "b.client_id IN ?", of))
 		case changes.Token:
-			err = q.tokens("jti = ?", ch.Subject)
+			err = q.tokens("jti IN ?", of)
+		case changes.Everything:
+			err = q.lists()
 		}
 		if err != nil {
 			return nil, fault(op, err)
 		}
 	}
-	return q.set, nil
+	return q.runs, nil
 }
 
-// statusQuery gathers runs of indices that are set.
+// StatusesClear implements status.Store.
+func (s *Store) StatusesClear(ctx context.Context, clients []string) ([]status.Run, error) {
+	q := statusQuery{s: s, ctx: ctx}
+	err := errors.Join(q.grants(0, "g.client_id IN ?", clients), q.blocks(0, "b.client_id IN ?", clients))
+	return q.runs, fault("read which statuses are clear", err)
+}
+
+// statusQuery gathers runs of indices: those that are set (1) or are not (0).
 type statusQuery struct {
-	s   *Store
-	ctx context.Context
-	set []status.Run
+	s    *Store
+	ctx  context.Context
+	runs []status.Run
 }
 
 func (q *statusQuery) one(list, index *int64) {
 	if list != nil && index != nil {
-		q.set = append(q.set, status.Run{List: *list, First: *index, Size: 1})
+		q.runs = append(q.runs, status.Run{List: *list, First: *index, Size: 1})
 	}
 }
 
@@ -243,7 +265,7 @@ func (q *statusQuery) lists() error {
 	var rows []statusListRow
 	err := q.s.reading(q.ctx).Where("number < (SELECT epoch FROM server WHERE id = 1)").Find(&rows).Error
 	for _, r := range rows {
-		q.set = append(q.set, status.Run{List: r.Number, Size: r.Size})
+		q.runs = append(q.runs, status.Run{List: r.Number, Size: r.Size})
 	}
 	return err
 }
@@ -253,29 +275,35 @@ func (q *statusQuery) lists() error {
 // token is 24 hours.)
 const mayLive = 26 * time.Hour
 
-func (q *statusQuery) grants(where string, args ...any) error {
-	var rows []struct {
-		StatusList, StatusIndex, FormerList, FormerIndex *int64
-	}
-	// CASE, because of an owner that is not there all comparisons are NULL.
-	err := q.s.reading(q.ctx).Raw(`
+func (q *statusQuery) grants(set int, where string, args ...any) error {
+	// CASE, because of an owner that is not there all comparisons are NULL. Read
+	// row by row, since there may be a million.
+	rows, err := q.s.reading(q.ctx).Raw(`
 		SELECT g.status_list, g.status_index, g.former_list, g.former_index
 		  FROM grants AS g
 		 WHERE g.status_list IS NOT NULL AND g.rotated_ms > `+q.s.dialect.now+` - ? AND `+where+`
-		   AND CASE WHEN `+grantStands+` THEN 0 ELSE 1 END = 1`, append([]any{mayLive.Milliseconds()}, args...)...).Scan(&rows).Error
-	for _, r := range rows {
-		q.one(r.StatusList, r.StatusIndex)
-		q.one(r.FormerList, r.FormerIndex)
+		   AND CASE WHEN `+grantStands+` THEN 0 ELSE 1 END = ?`, append(append([]any{mayLive.Milliseconds()}, args...), set)...).Rows()
+	if err != nil {
+		return err
 	}
-	return err
+	defer rows.Close()
+	for rows.Next() {
+		var list, index, formerList, formerIndex *int64
+		if err := rows.Scan(&list, &index, &formerList, &formerIndex); err != nil {
+			return err
+		}
+		q.one(list, index)
+		q.one(formerList, formerIndex)
+	}
+	return rows.Err()
 }
 
-func (q *statusQuery) blocks(where string, args ...any) error {
+func (q *statusQuery) blocks(set int, where string, args ...any) error {
 	var rows []statusBlockRow
 	err := q.s.reading(q.ctx).Raw(`
-		SELECT b.* FROM status_blocks AS b WHERE CASE WHEN `+blockStands+` THEN 0 ELSE 1 END = 1 AND `+where, args...).Scan(&rows).Error
+		SELECT b.* FROM status_blocks AS b WHERE `+where+` AND CASE WHEN `+blockStands+` THEN 0 ELSE 1 END = ?`, append(args, set)...).Scan(&rows).Error
 	for _, r := range rows {
-		q.set = append(q.set, status.Run{List: r.List, First: r.First, Size: r.Size})
+		q.runs = append(q.runs, status.Run{List: r.List, First: r.First, Size: r.Size})
 	}
 	return err
 }
@@ -292,20 +320,20 @@ func (q *statusQuery) tokens(where string, args ...any) error {
 // SaveListener implements status.Store.
 func (s *Store) SaveListener(ctx context.Context, l status.Listener) error {
 	const op = "save a listener"
-	row := listenerRow{ClientID: l.ClientID, Name: l.Name, ID: l.ID, ConnectedMS: ms(l.ConnectedAt), SeenMS: ms(l.SeenAt), Acked: int64(l.Acknowledged)}
 	return fault(op, s.transaction(ctx, func(tx *gorm.DB) error {
-		set := tx.Exec("UPDATE status_listeners SET id = ?, connected_ms = ?, seen_ms = ?, acked = ? WHERE client_id = ? AND name = ?",
-			row.ID, row.ConnectedMS, row.SeenMS, row.Acked, row.ClientID, row.Name)
+		set := tx.Exec("UPDATE status_listeners SET id = ?, connected_ms = "+s.dialect.now+", seen_ms = "+s.dialect.now+", acked = ? WHERE client_id = ? AND name = ?",
+			l.ID, int64(l.Acknowledged), l.ClientID, l.Name)
 		if set.Error != nil || set.RowsAffected == 1 {
 			return set.Error
 		}
 		// MySQL reports a row set to what it was as not affected.
 		var n int64
-		err := tx.Model(&listenerRow{}).Where("client_id = ? AND name = ?", row.ClientID, row.Name).Count(&n).Error
+		err := tx.Model(&listenerRow{}).Where("client_id = ? AND name = ?", l.ClientID, l.Name).Count(&n).Error
 		if err != nil || n > 0 {
 			return err
 		}
-		err = tx.Create(&row).Error
+		err = tx.Exec("INSERT INTO status_listeners (client_id, name, id, connected_ms, seen_ms, acked) VALUES (?, ?, ?, "+s.dialect.now+", "+s.dialect.now+", ?)",
+			l.ClientID, l.Name, l.ID, int64(l.Acknowledged)).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return errAgain
 		}
@@ -314,26 +342,26 @@ func (s *Store) SaveListener(ctx context.Context, l status.Listener) error {
 }
 
 // SeeListeners implements status.Store.
-func (s *Store) SeeListeners(ctx context.Context, ids []string, now time.Time) error {
+func (s *Store) SeeListeners(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return fault("see listeners", again(ctx, func() error {
-		return s.writing(ctx).Exec("UPDATE status_listeners SET seen_ms = ? WHERE id IN ?", ms(now), ids).Error
+		return s.writing(ctx).Exec("UPDATE status_listeners SET seen_ms = "+s.dialect.now+" WHERE id IN ?", ids).Error
 	}))
 }
 
 // Acknowledge implements status.Store.
-func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Number, now time.Time) error {
+func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Number) error {
 	const op = "acknowledge"
-	if !isText(id) || !isText(client) || n < 0 || int64(n) == math.MaxInt64 {
+	if !isText(id) || !isText(client) || n < 0 {
 		return answer(op, "", refuse(status.ErrNoListener))
 	}
 	var noted *gorm.DB
 	err := again(ctx, func() error {
 		noted = s.writing(ctx).Exec(`
-			UPDATE status_listeners SET acked = CASE WHEN acked < ? THEN ? ELSE acked END, seen_ms = ?
-			 WHERE id = ? AND client_id = ?`, int64(n), int64(n), ms(now), id, client)
+			UPDATE status_listeners SET acked = CASE WHEN acked < ? THEN ? ELSE acked END, seen_ms = `+s.dialect.now+`
+			 WHERE id = ? AND client_id = ?`, int64(n), int64(n), id, client)
 		return noted.Error
 	})
 	if err != nil || noted.RowsAffected == 1 {
@@ -348,17 +376,11 @@ func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Nu
 	return answer(op, "", err)
 }
 
-// ForgetListener implements status.Store.
-func (s *Store) ForgetListener(ctx context.Context, id string) error {
-	return fault("forget a listener", again(ctx, func() error {
-		return s.writing(ctx).Where("id = ?", id).Delete(&listenerRow{}).Error
-	}))
-}
-
 // Listeners implements status.Store.
-func (s *Store) Listeners(ctx context.Context, seenAfter time.Time) ([]status.Listener, error) {
+func (s *Store) Listeners(ctx context.Context, within time.Duration) ([]status.Listener, error) {
 	var rows []listenerRow
-	if err := s.reading(ctx).Where("seen_ms > ?", ms(seenAfter)).Order("client_id, name").Find(&rows).Error; err != nil {
+	err := s.reading(ctx).Where("seen_ms > "+s.dialect.now+" - ?", within.Milliseconds()).Order("client_id, name").Find(&rows).Error
+	if err != nil {
 		return nil, fault("list listeners", err)
 	}
 	all := make([]status.Listener, len(rows))

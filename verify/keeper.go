@@ -53,6 +53,14 @@ func (k *keeper) ask() <-chan struct{} {
 	return k.ended
 }
 
+// demand has it fetched now, past every cache.
+func (k *keeper) demand() {
+	k.mu.Lock()
+	k.asked = true
+	k.mu.Unlock()
+	k.poke()
+}
+
 // poke has it fetched now, or once more when the attempt under way has ended,
 // since that may have begun too early to see what there is to see.
 func (k *keeper) poke() {

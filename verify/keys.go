@@ -95,6 +95,7 @@ func (v *Verifier) fetchKeys(ctx context.Context, asked bool) (time.Duration, er
 	if err != nil {
 		v.counts.keyFailures.Add(1)
 	}
+	v.stream.fetched()
 	return next, err
 }
 

@@ -62,9 +62,11 @@ type list struct {
 	total      int
 }
 
-// event is indices that were set, and when that was heard of.
+// event is indices that were set, and when that was heard of. change is the
+// server's, if it was said.
 type event struct {
 	at      time.Time
+	change  *uint64
 	indices []uint64
 }
 
@@ -217,7 +219,7 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 	l.mu.Lock()
 	l.gone = errors.Is(err, errGone)
 	l.mu.Unlock()
-	v.stream.listFetched()
+	v.stream.fetched()
 	if err != nil {
 		v.counts.listFailures.Add(1)
 		return 0, err
@@ -309,6 +311,11 @@ func (l *list) install(s *snapshot) (*snapshot, error) {
 	rest := l.remembered[:0]
 	l.total = 0
 	for _, e := range l.remembered {
+		if e.change != nil && s.change != nil && *s.change >= *e.change {
+			// The list has it, or it was taken back since: a client that was
+			// disabled can be enabled again.
+			continue
+		}
 		for _, i := range e.indices {
 			s.set(i)
 		}
@@ -326,7 +333,7 @@ func (l *list) install(s *snapshot) (*snapshot, error) {
 }
 
 // patch sets indices at once, and remembers them for lists to come.
-func (l *list) patch(indices []uint64, now time.Time) {
+func (l *list) patch(indices []uint64, change *uint64, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := l.held.Load(); s != nil {
@@ -334,7 +341,7 @@ func (l *list) patch(indices []uint64, now time.Time) {
 			s.set(i)
 		}
 	}
-	l.remembered = append(l.remembered, event{now, indices})
+	l.remembered = append(l.remembered, event{now, change, indices})
 	l.total += len(indices)
 	for l.total > maxRemembered && len(l.remembered) > 1 {
 		l.total -= len(l.remembered[0].indices)

@@ -56,7 +56,9 @@ type stream struct {
 	// applied and acked are last, and what the server was told of it, plus one;
 	// 0 is none.
 	applied, acked atomic.Uint64
-	ackWake        chan struct{}
+	// keysFrom is when the key set had to be fetched, in Unix nanoseconds.
+	keysFrom atomic.Int64
+	ackWake  chan struct{}
 }
 
 // coverage is a generation, when and with which change of the server it began,
@@ -111,6 +113,25 @@ func (s *stream) gap(change uint64) {
 	s.coverage.Store(&coverage{c.generation + 1, change, now, now, c.lastByte})
 	s.caughtUp = true
 	s.v.lists.refetch()
+	s.demandKeys()
+}
+
+// lagging is how long another instance of the server may take to know of what
+// the one that streams has told.
+const lagging = 3 * time.Second
+
+// demandKeys has the key set fetched at once, since a key may have been withdrawn;
+// and once more soon, should it come from an instance that does not know yet.
+func (s *stream) demandKeys() {
+	s.keysFrom.Store(s.v.cfg.Now().UnixNano())
+	s.v.keyKeeper.demand()
+	time.AfterFunc(lagging, s.v.keyKeeper.demand)
+}
+
+// lacksKeys reports whether the key set was not fetched since it had to be.
+func (s *stream) lacksKeys() bool {
+	set := s.v.keys.Load()
+	return set == nil || set.begun.UnixNano() < s.keysFrom.Load()
 }
 
 // errRefused: the server knows us and says no. errLost: what came makes no
@@ -295,16 +316,24 @@ func (s *stream) apply(e sent) error {
 				URI     string   `json:"uri"`
 				Indices []uint64 `json:"idx"`
 			} `json:"set"`
+			Keys bool `json:"keys"`
 		}
 		if json.Unmarshal(e.data, &data) != nil {
 			return fmt.Errorf("%w: set", errLost)
+		}
+		var change *uint64
+		if e.numbered {
+			change = &e.id
 		}
 		for _, set := range data.Set {
 			l, err := s.v.list(set.URI)
 			if err != nil {
 				continue // no token with it is accepted
 			}
-			l.patch(set.Indices, s.v.cfg.Now())
+			l.patch(set.Indices, change, s.v.cfg.Now())
+		}
+		if data.Keys {
+			s.demandKeys()
 		}
 	case "reload":
 		s.gap(e.id)
@@ -327,9 +356,9 @@ func (s *stream) wakeAck() {
 	}
 }
 
-// listFetched is called when a list was, since an acknowledgement may have
-// waited for it.
-func (s *stream) listFetched() { s.wakeAck() }
+// fetched is called when a list or the key set was, since an acknowledgement may
+// have waited for it.
+func (s *stream) fetched() { s.wakeAck() }
 
 // acknowledge tells the server up to where events were applied, as long as the
 // connection lasts: the last one only, however many there were, and after a
@@ -338,7 +367,7 @@ func (s *stream) acknowledge(ctx context.Context, cancel context.CancelCauseFunc
 	failures, acked := 0, uint64(0)
 	for {
 		applied := s.applied.Load() // before behind: a gap is begun before its id is here
-		if applied != acked && !s.v.lists.behind(s.generation()) {
+		if applied != acked && !s.v.lists.behind(s.generation()) && !s.lacksKeys() {
 			switch err := s.postAck(ctx, listener, applied-1); {
 			case err == nil:
 				failures, acked = 0, applied

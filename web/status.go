@@ -39,8 +39,8 @@ type Observer interface {
 
 // list is draft-ietf-oauth-status-list-20 section 8.1.
 func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
-	number, err := strconv.ParseInt(r.PathValue("list"), 10, 64)
-	if err != nil || number < 1 {
+	number := numberOf(r.PathValue("list"))
+	if number == 0 {
 		return errNoList
 	}
 	token, err := s.lists.Token(r.Context(), number)
@@ -50,8 +50,21 @@ func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !s.lists.Vouched() {
+		// What it has may be as old as this: it is not told that it stands.
+		r.Header.Del("If-None-Match")
+	}
 	writeList(w, r, token)
 	return nil
+}
+
+// numberOf reads the number of a list in its one spelling; 0 for what is none.
+func numberOf(text string) int64 {
+	number, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || number < 1 || strconv.FormatInt(number, 10) != text {
+		return 0
+	}
+	return number
 }
 
 func writeList(w http.ResponseWriter, r *http.Request, token *status.Token) {
@@ -76,7 +89,7 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			text, is := strings.CutPrefix(r.URL.Path, below)
 			if is && r.Method == http.MethodGet && len(r.Header["Origin"]) == 0 {
-				if number, err := strconv.ParseInt(text, 10, 64); err == nil {
+				if number := numberOf(text); number != 0 {
 					if token := s.lists.Signed(number); token != nil {
 						w.Header()["X-Content-Type-Options"] = nosniff
 						writeList(w, r, token)
@@ -118,32 +131,27 @@ const slowest = 10 * time.Second
 // the server goes away, or the listener does not read.
 //
 //	hello   id N   {"listener": ID}: N is where it begins
-//	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these were set
-//	reload  id N   {}: read the lists again
+//	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these were set;
+//	               with "keys": true, read the key set again, too
+//	reload  id N   {}: read the lists and the key set again
 func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
 	defer cancel()
-	leave, ok := s.listening.enter()
-	if !ok {
-		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
+	if !s.lists.Vouched() {
+		return errBehind
 	}
-	defer leave()
 	listener, err := s.authority.Listen(ctx, r, r.URL.Query().Get("verifier"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
 		return err
 	}
-	stay := s.listening.add(listener.ID)
-	defer stay()
-	defer func() {
-		gone, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.timeout)
-		defer cancel()
-		if err := s.authority.Listeners.ForgetListener(gone, listener.ID); err != nil {
-			recordOf(r).errorCode, recordOf(r).err = "listener_not_forgotten", err
-		}
-	}()
+	leave, ok := s.listening.enter(listener.ID, listener.ClientID)
+	if !ok {
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
+	}
+	defer leave()
 	stream := s.lists.Stream()
-	at, missed, err := s.resume(ctx, r.Header.Get("Last-Event-ID"))
+	at, generation, missed, err := s.resume(ctx, r.Header.Get("Last-Event-ID"))
 	if err != nil {
 		return err
 	}
@@ -174,15 +182,19 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
-		events, bell, ok, ended := stream.After(at)
+		events, bell, ok, ended := stream.After(at, generation)
 		if ended {
 			return nil
 		}
 		if !ok {
 			// What it has yet to be told is remembered no more, or anything may have
-			// happened.
-			at = stream.Number()
-			if send("reload", at, struct{}{}) != nil {
+			// happened; then what it acknowledged means nothing either.
+			at, generation = stream.Number()
+			again, cancel := context.WithTimeout(r.Context(), s.timeout)
+			listener.Acknowledged = 0
+			err := s.authority.Listeners.SaveListener(again, listener)
+			cancel()
+			if err != nil || send("reload", at, struct{}{}) != nil {
 				return nil
 			}
 			continue
@@ -192,11 +204,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 			if e.Reload {
 				err = send("reload", e.Number, struct{}{})
 			} else {
-				set := e.Set
-				if set == nil {
-					set = []status.Indices{}
-				}
-				err = send("set", e.Number, map[string]any{"set": set})
+				err = send("set", e.Number, set{e.Set, e.Keys})
 			}
 			if err != nil {
 				return nil
@@ -211,6 +219,11 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		case <-bell:
 		case <-beat.C:
+			// A sign of life says that nothing was set. Whoever does not know must
+			// not say so.
+			if !s.lists.Vouched() || !s.authority.MayListen(r.Context(), listener.ClientID) {
+				return nil
+			}
 			control.SetWriteDeadline(time.Now().Add(slowest))
 			if _, err := io.WriteString(w, ":\n\n"); err != nil || control.Flush() != nil {
 				return nil
@@ -219,14 +232,30 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
+// set is the data of an event of that name.
+type set struct {
+	Set  []status.Indices `json:"set"`
+	Keys bool             `json:"keys,omitempty"`
+}
+
+func (s set) MarshalJSON() ([]byte, error) {
+	type plain set
+	if s.Set == nil {
+		s.Set = []status.Indices{}
+	}
+	return json.Marshal(plain(s))
+}
+
+var errBehind = protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot read changes from its database.")
+
 // resume returns where a listener goes on, and whether it has missed something
 // that it cannot be told any more.
-func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Number, missed bool, err error) {
+func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Number, generation int, missed bool, err error) {
 	stream := s.lists.Stream()
-	now := stream.Number()
+	now, generation := stream.Number()
 	last, err := strconv.ParseInt(lastEventID, 10, 64)
 	if err != nil {
-		return now, false, nil // it begins
+		return now, generation, false, nil // it begins
 	}
 	at = changes.Number(last)
 	if at > now {
@@ -234,14 +263,14 @@ func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Nu
 		// the number will not come again for long.
 		newest, err := s.authority.Listeners.ChangeNumber(ctx)
 		if err != nil || at <= newest {
-			return at, false, err
+			return at, generation, false, err
 		}
-		return now, true, nil
+		return now, generation, true, nil
 	}
-	if _, _, ok, _ := stream.After(at); !ok {
-		return now, true, nil
+	if _, _, ok, _ := stream.After(at, generation); !ok {
+		return now, generation, true, nil
 	}
-	return at, false, nil
+	return at, generation, false, nil
 }
 
 // acknowledge takes what a listener has applied.

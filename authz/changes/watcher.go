@@ -50,10 +50,10 @@ func NewWatcher(store Store, staleness time.Duration, log *slog.Logger, follower
 	return w
 }
 
-// Patient gives each poll a minute, for followers that may have much to read. It
-// is to be called before Run.
+// Patient gives each poll ten minutes, for followers that may have much to read.
+// It is to be called before Run.
 func (w *Watcher) Patient() *Watcher {
-	w.patience = time.Minute
+	w.patience = 10 * time.Minute
 	return w
 }
 
@@ -66,6 +66,10 @@ func (w *Watcher) Fresh() bool { return w.Behind() <= 0 }
 func (w *Watcher) Behind() time.Duration {
 	return time.Since(w.started) - time.Duration(w.freshUntil.Load())
 }
+
+// Age returns how long ago all was known that had been committed: since the last
+// successful poll began.
+func (w *Watcher) Age() time.Duration { return w.Behind() + w.staleness }
 
 // Poll reads what has changed and tells the followers. It is not safe for
 // concurrent use; Run calls it, and so does whoever starts the server, once,
@@ -120,7 +124,9 @@ func (w *Watcher) catchUp(ctx context.Context, n Number) (Number, error) {
 		if err := w.tell(ctx, changed); err != nil {
 			return 0, err
 		}
+		// Kept should the next part fail: nobody is told twice.
 		at = changed[len(changed)-1].Number
+		w.applied = at
 	}
 	return at, nil
 }

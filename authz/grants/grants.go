@@ -39,8 +39,9 @@ type Parts struct {
 	Issuer *tokens.Issuer
 	Store  Store
 	Users  *accounts.Directory
-	// Indices are where the status of what is issued will be.
+	// Indices are where the status of what is issued will be, in these lists.
 	Indices *status.Taker
+	Lists   *status.Lists
 	Lives   Lives
 	Now     func() time.Time
 	Log     *slog.Logger

@@ -128,9 +128,13 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 		return fosite.ErrUnknownRequest
 	}
 	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
-	g, err := h.placed(ctx, session.refresh, session.grant)
+	g, life, err := h.placed(ctx, session.refresh, session.grant)
 	if err != nil {
 		return err
+	}
+	if life > 0 {
+		// No token outlives the list that has its status.
+		session.decision.TTL = min(session.decision.TTL, life)
 	}
 	// The access token is fresh each time, for what this request asks.
 	if err := h.issue(ctx, g.Grant, session.decision, session); err != nil {
@@ -160,23 +164,29 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 	return answer(session, responder)
 }
 
-// placed returns the grant with the index that its next tokens refer to: as long
-// as the list of the one that it has is open, that.
-func (h *refreshToken) placed(ctx context.Context, token tokens.Refresh, g Standing) (Standing, error) {
-	if g.Refresh.Generation != token.Generation {
-		return g, nil // nothing is stored for this request
-	}
-	_, usable, err := h.Indices.Usable(ctx, g.Status)
-	if err != nil || usable {
-		return g, err
+// placed returns the grant with the index that its next tokens refer to, and the
+// longest that they may live: as long as the list of the one that it has is open,
+// that.
+func (h *refreshToken) placed(ctx context.Context, token tokens.Refresh, g Standing) (Standing, time.Duration, error) {
+	life, usable, err := h.Lists.Usable(ctx, g.Status)
+	// Otherwise nothing is stored for this request.
+	current := g.Refresh.Generation == token.Generation
+	if err != nil || usable || !current {
+		return g, life, err
 	}
 	longest, err := h.Rules.Longest(ctx, g.Audiences)
 	if err != nil {
-		return g, err
+		return g, 0, err
+	}
+	if h.Lists.Alive(g.Former) {
+		// Only one former index is kept, and lists close no faster than that is
+		// enough. Should it ever not be: a token that nobody can take back is worse
+		// than a refresh that has to wait.
+		return g, 0, protocol.Refuse(protocol.TemporarilyUnavailable, "The grant cannot be refreshed now. Try again.")
 	}
 	g.Former = g.Status
 	g.Status, err = h.Indices.ForGrant(ctx, longest)
-	return g, err
+	return g, longest, err
 }
 
 // successor returns the refresh token that follows the presented one: the one

@@ -6,21 +6,22 @@ import (
 )
 
 // Unseen is after how long a listener that nobody has seen is taken to be gone.
+// One that was cut off goes by what it knows for a while, and must not be taken
+// for one that is not there.
 const Unseen = 30 * time.Second
 
 // awaitInterval is how often it is looked who has acknowledged.
 const awaitInterval = 50 * time.Millisecond
 
 // Await waits until every verifier that is connected has applied the last cut
-// that was made, or ctx ends. It returns who has, and who has not. One that goes
-// away is not waited for: it reads the lists before it listens again.
-func Await(ctx context.Context, store Store, now func() time.Time) (done, missing []Listener, err error) {
+// that was made, or ctx ends. It returns who has, and who has not.
+func Await(ctx context.Context, store Store) (done, missing []Listener, err error) {
 	n, err := store.LastCut(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	for {
-		all, err := store.Listeners(ctx, now().Add(-Unseen))
+		all, err := store.Listeners(ctx, Unseen)
 		if err != nil {
 			// The time may be over in the middle of asking; what was found last holds.
 			if ctx.Err() != nil {

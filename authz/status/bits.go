@@ -14,6 +14,12 @@ type bits []byte
 func newBits(size int64) bits { return make(bits, (size+7)/8) }
 
 func (b bits) set(index int64) { b[index/8] |= 1 << (index % 8) }
+func (b bits) clearRun(run Run) {
+	for i := run.First; i < run.First+run.Size; i++ {
+		b[i/8] &^= 1 << (i % 8)
+	}
+}
+
 func (b bits) holds(run Run) bool {
 	return run.First >= 0 && run.Size > 0 && run.First+run.Size <= int64(len(b))*8
 }

@@ -38,11 +38,14 @@ type Taker struct {
 type owner struct {
 	// place is held by whoever takes an index. Not a mutex: while the database is
 	// slow, each waits for as long as its own request may.
-	place  chan struct{}
-	block  Block
-	used   int64
-	size   int64
-	spread spread
+	place chan struct{}
+	block Block
+	// generation is that of the lists when the block was taken: a database that
+	// was restored does not know of it.
+	generation int64
+	used       int64
+	size       int64
+	spread     spread
 }
 
 // NewTaker returns a Taker of indices in lists of a size, for tokens that live
@@ -63,19 +66,6 @@ func (t *Taker) ForGrant(ctx context.Context, ttl time.Duration) (Ref, error) {
 	return t.take(ctx, ForGrants, "", 0, ttl)
 }
 
-// Usable reports whether tokens may still be issued for an index, and the
-// longest that they may live.
-func (t *Taker) Usable(ctx context.Context, r Ref) (life time.Duration, ok bool, err error) {
-	if r.List == 0 {
-		return 0, false, nil
-	}
-	if _, err := t.lists.list(ctx, r.List); err != nil && !errors.Is(err, ErrNotFound) {
-		return 0, false, err
-	}
-	life, ok = t.lists.open(r.List)
-	return life, ok, nil
-}
-
 func (t *Taker) take(ctx context.Context, p Purpose, client string, epoch changes.Number, ttl time.Duration) (Ref, error) {
 	t.mu.Lock()
 	o, ok := t.owners[client]
@@ -91,15 +81,19 @@ func (t *Taker) take(ctx context.Context, p Purpose, client string, epoch change
 	case <-ctx.Done():
 		return Ref{}, ctx.Err()
 	}
-	life, open := t.lists.open(o.block.List)
+	life, open, err := t.lists.Usable(ctx, Ref{List: o.block.List})
+	if err != nil {
+		return Ref{}, err
+	}
+	generation := t.lists.generation.Load()
 	// A block of before a cut was set altogether.
-	if !open || life < ttl || o.used >= o.block.Size || o.block.Epoch < epoch && client != "" {
+	if !open || life < ttl || o.used >= o.block.Size || o.block.Epoch < epoch && client != "" || o.generation != generation {
 		size := min(2*o.size, largestBlock, t.size)
 		block, err := t.takeBlock(ctx, p, client, ttl, size)
 		if err != nil {
 			return Ref{}, err
 		}
-		o.block, o.used, o.size, o.spread = block, 0, size, newSpread()
+		o.block, o.generation, o.used, o.size, o.spread = block, generation, 0, size, newSpread()
 	}
 	ref := Ref{o.block.List, o.block.First + o.spread.at(o.used, o.block.Size)}
 	o.used++
@@ -115,8 +109,8 @@ func (t *Taker) takeBlock(ctx context.Context, p Purpose, client string, ttl tim
 			continue // cut while it was taken, perhaps: then the next one is good
 		}
 		if errors.Is(err, ErrNoRoom) {
-			list := List{Purpose: p, Life: max(t.life, ttl), Size: t.size, OpenedAt: t.now()}
-			if err := t.store.OpenStatusList(ctx, list, size); err != nil {
+			list := List{Purpose: p, Life: max(t.life, ttl), Size: t.size}
+			if err := t.store.OpenStatusList(ctx, list, size, t.now()); err != nil {
 				return Block{}, err
 			}
 			continue
@@ -126,10 +120,7 @@ func (t *Taker) takeBlock(ctx context.Context, p Purpose, client string, ttl tim
 	if err != nil {
 		return Block{}, err
 	}
-	if _, held := t.lists.open(block.List); !held {
-		return block, t.lists.Reload(ctx)
-	}
-	return block, nil
+	return block, t.lists.know(ctx, block.List)
 }
 
 // spread gives the indices of a block in an order that tells an onlooker neither

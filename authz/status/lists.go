@@ -1,7 +1,6 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,10 +21,6 @@ import (
 // TokenType is the `typ` of a status list token (section 5.1).
 const TokenType = "statuslist+jwt"
 
-// mostScopes is how many changes are looked at one by one; more of them, and it
-// is less work to look at everything.
-const mostScopes = 100
-
 // resign is how old a signed list may be: nothing asks for a fresher one, and a
 // stranger who asks all the time costs one signature of it.
 const resign = time.Second
@@ -38,27 +33,46 @@ type Lists struct {
 	sign   func(claims []byte) (string, error)
 	maxAge time.Duration
 	now    func() time.Time
-	// behind says for how long what is held has not been vouched for.
-	behind func() time.Duration
-	listed func(took time.Duration)
-	stream *Stream
+	// behind says for how long what is held has not been vouched for, age how
+	// long ago it was known that nothing was missing.
+	behind, age func() time.Duration
+	listed      func(took time.Duration)
+	stream      *Stream
 	// onDemand bounds how often strangers' requests make the lists be read.
 	onDemand *rate.Limiter
 
-	following sync.Mutex // one at a time reads and changes what is held
-	held      atomic.Pointer[map[int64]*held]
-	number    atomic.Int64
+	// following is held by whoever sets bits, listing by whoever reads which lists
+	// there are: which takes no time, and does not wait for the other.
+	following, listing sync.Mutex
+	held               atomic.Pointer[map[int64]*held]
+	// epoch is the server's: the lists of before are set from end to end. number
+	// is the last change that the bits have, and generation how often all of them
+	// were read anew because anything may have changed.
+	epoch, number, generation atomic.Int64
 }
 
 // held is a list with its bits.
 type held struct {
-	List
-	mu      sync.Mutex // over bits, version, lst and signing
-	bits    bits
-	version int
-	lst     string
-	lstOf   int
-	token   atomic.Pointer[Token]
+	record atomic.Pointer[List]
+	mu     sync.Mutex // over bits, version, lst and signing
+	bits   bits
+	// version counts how often bits changed, lstOf is that of lst.
+	version, lstOf int
+	lst            string
+	token          atomic.Pointer[Token]
+}
+
+func (h *held) live(now time.Time) bool {
+	gone := h.record.Load().Gone()
+	return gone.IsZero() || now.Before(gone)
+}
+
+// change changes bits.
+func (h *held) change(f func(b bits)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(h.bits)
+	h.version++
 }
 
 // Token is a signed list.
@@ -85,6 +99,8 @@ type Settings struct {
 	// Behind says for how long what is held has not been vouched for; zero or
 	// less while it is.
 	Behind func() time.Duration
+	// Age is how long ago it was known that nothing was missing.
+	Age func() time.Duration
 	// Listed is told how long a cut took to be in the lists.
 	Listed func(took time.Duration)
 }
@@ -92,7 +108,7 @@ type Settings struct {
 // NewLists returns the lists in store; Follow loads them.
 func NewLists(store Store, s Settings) *Lists {
 	l := &Lists{
-		store: store, issuer: s.Issuer, sign: s.Sign, maxAge: s.MaxAge, now: s.Now, behind: s.Behind, listed: s.Listed,
+		store: store, issuer: s.Issuer, sign: s.Sign, maxAge: s.MaxAge, now: s.Now, behind: s.Behind, age: s.Age, listed: s.Listed,
 		stream: newStream(), onDemand: rate.NewLimiter(2, 2),
 	}
 	l.held.Store(&map[int64]*held{})
@@ -130,149 +146,182 @@ func (l *Lists) URIs() []string {
 	return uris
 }
 
-func (h *held) live(now time.Time) bool { return h.Gone().IsZero() || now.Before(h.Gone()) }
-
 // Follow sets what changes set.
 func (l *Lists) Follow(ctx context.Context, changed []changes.Change) error {
 	l.following.Lock()
 	defer l.following.Unlock()
-	everything, opened, cut := changed == nil || len(changed) > mostScopes, changed == nil, changed == nil
+	if changed == nil {
+		return l.followAnything(ctx)
+	}
+	var opened, cut, everything bool
+	var enabled []string
 	for _, ch := range changed {
-		everything = everything || ch.Kind == changes.Everything || ch.Kind == changes.Enabled
 		opened = opened || ch.Kind == changes.StatusList
-		cut = cut || ch.IsCut() || ch.Kind == changes.Enabled
+		everything = everything || ch.Kind == changes.Everything
+		cut = cut || ch.IsCut()
+		if ch.Kind == changes.Enabled {
+			enabled = append(enabled, ch.Subject)
+		}
 	}
-	if !cut && !opened {
-		return nil
-	}
-	// Read before what it stands for, which then is at least that new.
-	n, err := l.numberOf(ctx, changed)
-	if err != nil {
-		return err
-	}
-	if everything {
-		if err := l.load(ctx); err != nil {
+	if opened || everything {
+		if err := l.refresh(ctx); err != nil {
 			return err
 		}
-		l.advance(event{number: n, reload: true, changed: changed})
-		return nil
 	}
-	if opened {
-		if err := l.load(ctx); err != nil {
+	if len(enabled) > 0 {
+		if err := l.clear(ctx, enabled); err != nil {
 			return err
 		}
+	}
+	if !cut && len(enabled) == 0 {
+		return nil
 	}
 	runs, err := l.store.StatusesSet(ctx, changed)
 	if err != nil {
 		return err
 	}
-	l.set(*l.held.Load(), runs)
-	if cut {
-		l.advance(l.eventOf(n, runs, changed))
-	} else {
-		l.number.Store(int64(n))
-	}
+	l.set(runs)
+	e := l.eventOf(changed, runs)
+	e.reload = e.reload || everything || len(enabled) > 0
+	l.advance(e, changed)
 	return nil
 }
 
-func (l *Lists) numberOf(ctx context.Context, changed []changes.Change) (changes.Number, error) {
-	if len(changed) > 0 {
-		return changed[len(changed)-1].Number, nil
-	}
-	return l.store.ChangeNumber(ctx)
-}
-
-func (l *Lists) advance(e event) {
-	l.number.Store(int64(e.number))
-	l.stream.publish(e)
-	for _, ch := range e.changed {
-		if ch.IsCut() {
-			l.listed(l.now().Sub(ch.At))
-		}
-	}
-}
-
-// load reads all lists and all that is set in them. Bits that are not set any
-// more are cleared: that is how a client that was enabled again has its tokens
-// back. Call it with following locked.
-func (l *Lists) load(ctx context.Context) error {
-	lists, err := l.store.StatusLists(ctx)
+// followAnything reads all lists and all that is set in them.
+func (l *Lists) followAnything(ctx context.Context) error {
+	// Before what it stands for, which then is at least that new.
+	n, err := l.store.ChangeNumber(ctx)
 	if err != nil {
+		return err
+	}
+	if err := l.refresh(ctx); err != nil {
 		return err
 	}
 	runs, err := l.store.StatusesSet(ctx, nil)
 	if err != nil {
 		return err
 	}
-	before, next := *l.held.Load(), make(map[int64]*held, len(lists))
 	fresh := map[int64]bits{}
-	for _, list := range lists {
-		fresh[list.Number] = newBits(list.Size)
+	lists := *l.held.Load()
+	for number, h := range lists {
+		fresh[number] = newBits(h.record.Load().Size)
 	}
 	for _, run := range runs {
 		if b, ok := fresh[run.List]; ok && b.holds(run) {
 			b.setRun(run)
 		}
 	}
+	for number, h := range lists {
+		h.change(func(b bits) { copy(b, fresh[number]) })
+	}
+	l.generation.Add(1)
+	l.advance(event{number: n, anew: true, reload: true}, nil)
+	return nil
+}
+
+func (l *Lists) advance(e event, changed []changes.Change) {
+	l.number.Store(int64(e.number))
+	l.stream.publish(e, changed)
+	for _, ch := range changed {
+		if ch.IsCut() {
+			l.listed(l.now().Sub(ch.At))
+		}
+	}
+}
+
+// refresh reads which lists there are, and since when. A list that was not held
+// is empty: what is set in it comes with changes that are yet to be followed.
+func (l *Lists) refresh(ctx context.Context) error {
+	l.listing.Lock()
+	defer l.listing.Unlock()
+	lists, err := l.store.StatusLists(ctx)
+	if err != nil {
+		return err
+	}
+	epoch, err := l.store.ServerEpoch(ctx)
+	if err != nil {
+		return err
+	}
+	before, next := *l.held.Load(), make(map[int64]*held, len(lists))
 	for _, list := range lists {
-		h := &held{List: list, bits: fresh[list.Number], version: 1}
-		if old, ok := before[list.Number]; ok {
-			old.mu.Lock()
-			h.version, h.lst, h.lstOf = old.version, old.lst, old.lstOf
-			if !bytes.Equal(old.bits, h.bits) {
-				h.version++
-			}
-			old.mu.Unlock()
+		h, ok := before[list.Number]
+		if !ok || int64(len(h.bits))*8 < list.Size {
+			h = &held{bits: newBits(list.Size), version: 1}
+		}
+		h.record.Store(&list)
+		if list.Number < int64(epoch) {
+			h.change(func(b bits) { b.setRun(Run{List: list.Number, Size: list.Size}) })
 		}
 		next[list.Number] = h
 	}
 	l.held.Store(&next)
+	l.epoch.Store(int64(epoch))
 	return nil
 }
 
-func (l *Lists) set(lists map[int64]*held, runs []Run) {
+func (l *Lists) set(runs []Run) {
+	lists := *l.held.Load()
+	byList := map[int64][]Run{}
 	for _, run := range runs {
-		h, ok := lists[run.List]
-		if !ok {
-			continue // gone
+		byList[run.List] = append(byList[run.List], run)
+	}
+	for number, runs := range byList {
+		if h, ok := lists[number]; ok { // else it is gone
+			h.change(func(b bits) {
+				for _, run := range runs {
+					if b.holds(run) {
+						b.setRun(run)
+					}
+				}
+			})
 		}
-		h.mu.Lock()
-		if h.bits.holds(run) {
-			h.bits.setRun(run)
-			h.version++
-		}
-		h.mu.Unlock()
 	}
 }
 
-// list returns a list, which is read if it is so new that only the database
-// knows it. Returns ErrNotFound.
+// clear gives clients that were enabled again their tokens back, but for those
+// that were cut one by one meanwhile or before.
+func (l *Lists) clear(ctx context.Context, clients []string) error {
+	clear, err := l.store.StatusesClear(ctx, clients)
+	if err != nil {
+		return err
+	}
+	set, err := l.store.StatusesSet(ctx, nil)
+	if err != nil {
+		return err
+	}
+	lists := *l.held.Load()
+	for number, h := range lists {
+		h.change(func(b bits) {
+			for _, run := range clear {
+				if run.List == number && b.holds(run) {
+					b.clearRun(run)
+				}
+			}
+			for _, run := range set {
+				if run.List == number && b.holds(run) {
+					b.setRun(run)
+				}
+			}
+		})
+	}
+	return nil
+}
+
+// list returns a list, which is looked for if it is so new that only the
+// database knows it: not for every number that a stranger makes up. Returns
+// ErrNotFound.
 func (l *Lists) list(ctx context.Context, number int64) (*held, error) {
 	h, ok := (*l.held.Load())[number]
 	if !ok && number > 0 && l.onDemand.Allow() {
-		// What is in them is much more to read than which there are.
-		lists, err := l.store.StatusLists(ctx)
-		if err != nil {
+		if err := l.refresh(ctx); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(lists, func(list List) bool { return list.Number == number }) {
-			if err := l.Reload(ctx); err != nil {
-				return nil, err
-			}
-			h, ok = (*l.held.Load())[number]
-		}
+		h, ok = (*l.held.Load())[number]
 	}
 	if !ok || !h.live(l.now()) {
 		return nil, ErrNotFound
 	}
 	return h, nil
-}
-
-// Reload reads the lists again, whether something changed or not.
-func (l *Lists) Reload(ctx context.Context) error {
-	l.following.Lock()
-	defer l.following.Unlock()
-	return l.load(ctx)
 }
 
 // unvouched is the error of a process that does not know what was cut.
@@ -287,11 +336,14 @@ func (unvouched) Unavailable() bool { return true }
 // the process does not know what was cut: nothing would be worse than a new
 // signature under old news.
 func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
+	// Before the bits: they may be newer than what they are said to be, and never
+	// older.
+	now, n := l.now(), changes.Number(l.number.Load())
+	asOf := now.Add(-max(0, l.age()))
 	h, err := l.list(ctx, number)
 	if err != nil {
 		return nil, err
 	}
-	now, n := l.now(), changes.Number(l.number.Load())
 	if l.behind() > 0 {
 		if t := h.token.Load(); t != nil && now.Sub(t.at) < l.maxAge {
 			return t, nil
@@ -309,12 +361,15 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 	if h.lstOf != h.version {
 		h.lst, h.lstOf = h.bits.encode(), h.version
 	}
-	t, err := l.signed(h, n, now)
+	t, err := l.signed(number, h, n, now, asOf)
 	if err == nil {
 		h.token.Store(t)
 	}
 	return t, err
 }
+
+// Vouched reports whether what is held may be taken for what there is.
+func (l *Lists) Vouched() bool { return l.behind() <= 0 }
 
 // Signed returns the list as it was signed just now; nil if it has to be signed
 // first, or there is no such list.
@@ -330,10 +385,11 @@ func (l *Lists) Signed(number int64) *Token {
 	return t
 }
 
-// signed makes the token (section 5.1). change is ours: everything up to that
+// signed makes the token (section 5.1), issued when it was last known that nothing
+// was missing in it. change is ours: everything up to that
 // change is in the list, so that whoever listens to the stream can tell whether
 // the list, which may come from another server, is as new as an event.
-func (l *Lists) signed(h *held, n changes.Number, now time.Time) (*Token, error) {
+func (l *Lists) signed(number int64, h *held, n changes.Number, now, asOf time.Time) (*Token, error) {
 	ttl := int64(l.maxAge / time.Second)
 	type statusList struct {
 		Bits int    `json:"bits"`
@@ -347,7 +403,7 @@ func (l *Lists) signed(h *held, n changes.Number, now time.Time) (*Token, error)
 		TTL       int64          `json:"ttl"`
 		Change    changes.Number `json:"change"`
 		List      statusList     `json:"status_list"`
-	}{l.issuer, URI(l.issuer, h.Number), now.Unix(), now.Unix() + l.life(), ttl, n, statusList{1, h.lst}})
+	}{l.issuer, URI(l.issuer, number), asOf.Unix(), asOf.Unix() + l.life(), ttl, n, statusList{1, h.lst}})
 	if err != nil {
 		return nil, fmt.Errorf("write a status list: %w", err)
 	}
@@ -356,7 +412,7 @@ func (l *Lists) signed(h *held, n changes.Number, now time.Time) (*Token, error)
 		return nil, err
 	}
 	return &Token{
-		Body: []byte(jwt), ETag: []string{fmt.Sprintf(`"%d-%d-%d"`, h.Number, n, now.Unix())},
+		Body: []byte(jwt), ETag: []string{fmt.Sprintf(`"%d-%d-%d"`, number, n, now.Unix())},
 		Length: []string{strconv.Itoa(len(jwt))}, CacheControl: []string{"public, max-age=" + strconv.FormatInt(ttl, 10)},
 		at: now, number: n, version: h.version,
 	}, nil
@@ -378,29 +434,58 @@ func (t *Token) Is(etag string) bool {
 	return err == nil && t.at.Unix()-seconds < 30 && t.at.Unix() >= seconds
 }
 
-// open reports whether a token may be issued for a list now, and the longest
-// that it may live.
+// Usable reports whether tokens may be issued for an index now, and the longest
+// that they may live: zero if that is not known.
+func (l *Lists) Usable(ctx context.Context, r Ref) (life time.Duration, ok bool, err error) {
+	if r.List == 0 {
+		return 0, false, nil
+	}
+	if err := l.know(ctx, r.List); err != nil {
+		return 0, false, err
+	}
+	life, ok = l.open(r.List)
+	return life, ok, nil
+}
+
+// know reads which lists there are if one is not held, or what is held may be
+// out of date: a list that is closed without being known to be is as bad as one
+// that is taken to be closed and is not.
+func (l *Lists) know(ctx context.Context, number int64) error {
+	if _, held := (*l.held.Load())[number]; held && l.behind() <= 0 {
+		return nil
+	}
+	return l.refresh(ctx)
+}
+
+// Alive reports whether a token that refers to an index may not have expired yet.
+func (l *Lists) Alive(r Ref) bool {
+	h, held := (*l.held.Load())[r.List]
+	return held && h.live(l.now())
+}
+
+// open is Usable for what is held.
 func (l *Lists) open(number int64) (life time.Duration, ok bool) {
 	h, held := (*l.held.Load())[number]
-	if !held || !h.ClosesAt.IsZero() && !l.now().Before(h.ClosesAt) {
+	if !held {
 		return 0, false
 	}
-	return h.Life, true
+	record := h.record.Load()
+	closed := !record.ClosesAt.IsZero() && !l.now().Before(record.ClosesAt)
+	return record.Life, !closed && number >= l.epoch.Load()
 }
 
 // Maintain decides which lists close. Closing is announced ahead: until then
 // every process knows of it.
 func (l *Lists) Maintain(ctx context.Context, ahead time.Duration) error {
-	now := l.now()
 	var errs []error
 	for _, p := range []Purpose{ForGrants, ForClients} {
 		var life time.Duration
 		for _, h := range *l.held.Load() {
-			if h.Purpose == p {
-				life = max(life, h.Life)
+			if record := h.record.Load(); record.Purpose == p {
+				life = max(life, record.Life)
 			}
 		}
-		errs = append(errs, l.store.CloseStatusLists(ctx, p, now.Add(ahead), now.Add(-life-Tail), now))
+		errs = append(errs, l.store.CloseStatusLists(ctx, p, ahead, life+Tail, l.now()))
 	}
 	return errors.Join(errs...)
 }

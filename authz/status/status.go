@@ -89,33 +89,39 @@ type Store interface {
 	// StatusLists returns all lists.
 	StatusLists(ctx context.Context) ([]List, error)
 	// OpenStatusList opens a list, unless there is one that has room for a block
-	// of that size and is for tokens of that life.
-	OpenStatusList(ctx context.Context, l List, block int64) error
-	// CloseStatusLists decides that the lists of a purpose that are full, and were
-	// opened at or before since, close at that moment; none if one of them closes
-	// later than since already.
-	CloseStatusLists(ctx context.Context, p Purpose, at, since, now time.Time) error
+	// of that size and is for tokens of that life. It is opened by the database's
+	// clock; now is for the record.
+	OpenStatusList(ctx context.Context, l List, block int64, now time.Time) error
+	// CloseStatusLists decides that the lists of a purpose that are as good as full,
+	// and were opened so long ago, close after a while; none if one of them has
+	// closed, or will, later than so long ago. All by the database's clock; now is
+	// for the record.
+	CloseStatusLists(ctx context.Context, p Purpose, after, longAgo time.Duration, now time.Time) error
 	// TakeStatusBlock takes indices from an open list for tokens of that life: for
 	// a client, with its epoch, or for grants. Returns ErrNoRoom, or ErrNotFound
 	// if the client is not there, is disabled or was cut while it was taken.
 	TakeStatusBlock(ctx context.Context, p Purpose, life time.Duration, size int64, client string) (Block, error)
 	// StatusesSet returns what is set: because of these changes, or at all.
 	StatusesSet(ctx context.Context, because []changes.Change) ([]Run, error)
+	// StatusesClear returns what is not set any more because these clients were
+	// enabled again. Tokens that were cut one by one may be among it.
+	StatusesClear(ctx context.Context, clients []string) ([]Run, error)
+	// ServerEpoch returns the number of the last cut of everything: the lists of
+	// before are set from end to end.
+	ServerEpoch(ctx context.Context) (changes.Number, error)
 	// ChangeNumber returns the number of the last committed change.
 	ChangeNumber(ctx context.Context) (changes.Number, error)
 
 	// SaveListener stores a listener in place of the one that the client has
-	// under that name.
+	// under that name. When it was seen is by the database's clock, here and below.
 	SaveListener(ctx context.Context, l Listener) error
 	// SeeListeners notes that these are still connected.
-	SeeListeners(ctx context.Context, ids []string, now time.Time) error
+	SeeListeners(ctx context.Context, ids []string) error
 	// Acknowledge notes what a listener has applied. Returns ErrNoListener.
-	Acknowledge(ctx context.Context, id, client string, n changes.Number, now time.Time) error
-	// ForgetListener removes it, if it is still the one under its name.
-	ForgetListener(ctx context.Context, id string) error
+	Acknowledge(ctx context.Context, id, client string, n changes.Number) error
 	// LastCut returns the number of the last change that may have ended what was
 	// issued.
 	LastCut(ctx context.Context) (changes.Number, error)
-	// Listeners returns those seen after a moment, ordered by client and name.
-	Listeners(ctx context.Context, seenAfter time.Time) ([]Listener, error)
+	// Listeners returns those seen within that time, ordered by client and name.
+	Listeners(ctx context.Context, within time.Duration) ([]Listener, error)
 }

@@ -18,11 +18,13 @@ const (
 
 // event is what one poll of the changes found.
 type event struct {
-	number  changes.Number
-	set     []Indices
-	reload  bool
-	changed []changes.Change
-	weight  int
+	number changes.Number
+	set    []Indices
+	// keys is whether a key was withdrawn, among others.
+	keys, reload bool
+	// anew: anything may have happened before.
+	anew   bool
+	weight int
 }
 
 // Indices are indices of one list.
@@ -36,7 +38,8 @@ type Indices struct {
 type Event struct {
 	Number changes.Number
 	Set    []Indices
-	Reload bool
+	// Keys is whether the key set has changed.
+	Keys, Reload bool
 }
 
 // Stream is the last events, and a bell. What it holds is bounded however many
@@ -46,10 +49,13 @@ type Stream struct {
 	mu sync.Mutex
 	// All that was set after from, up to number, is in events.
 	from, number changes.Number
-	events       []event
-	indices      int
-	bell         chan struct{}
-	closed       bool
+	// generation counts how often anything may have happened: numbers of before
+	// say nothing any more, since the database may be another one.
+	generation int
+	events     []event
+	indices    int
+	bell       chan struct{}
+	closed     bool
 	// reached is when cuts that were just made reached the lists.
 	reached []reachedAt
 }
@@ -61,14 +67,18 @@ type reachedAt struct {
 
 func newStream() *Stream { return &Stream{bell: make(chan struct{})} }
 
-// eventOf makes the event of runs.
-func (l *Lists) eventOf(n changes.Number, runs []Run, changed []changes.Change) event {
+// eventOf makes the event of changes that have set runs.
+func (l *Lists) eventOf(changed []changes.Change, runs []Run) event {
 	byList, total := map[int64]*Indices{}, int64(0)
-	e := event{number: n, changed: changed}
+	e := event{number: changed[len(changed)-1].Number}
+	for _, ch := range changed {
+		e.keys = e.keys || ch.Kind == changes.Key
+	}
 	var order []int64
 	for _, run := range runs {
 		if total += run.Size; total > mostIndices {
-			return event{number: n, reload: true, changed: changed}
+			e.reload = true
+			return e
 		}
 		if byList[run.List] == nil {
 			byList[run.List] = &Indices{URI: URI(l.issuer, run.List)}
@@ -85,12 +95,15 @@ func (l *Lists) eventOf(n changes.Number, runs []Run, changed []changes.Change) 
 	return e
 }
 
-func (s *Stream) publish(e event) {
+func (s *Stream) publish(e event, changed []changes.Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.reload && e.changed == nil {
-		// Anything may have happened before: nobody can be told what.
+	if e.anew {
+		// Nobody can be told what has happened.
 		s.events, s.indices, s.from = nil, 0, e.number
+		s.generation++
+	} else if e.number <= s.number {
+		return
 	}
 	s.number = e.number
 	s.events, s.indices = append(s.events, e), s.indices+e.weight
@@ -98,7 +111,7 @@ func (s *Stream) publish(e event) {
 		s.from, s.indices = s.events[0].number, s.indices-s.events[0].weight
 		s.events = slices.Delete(s.events, 0, 1)
 	}
-	for _, ch := range e.changed {
+	for _, ch := range changed {
 		if ch.IsCut() {
 			s.reached = append(s.reached, reachedAt{ch.Number, ch.At})
 		}
@@ -108,20 +121,20 @@ func (s *Stream) publish(e event) {
 	s.bell = make(chan struct{})
 }
 
-// Number is that of the last event.
-func (s *Stream) Number() changes.Number {
+// Number is that of the last event, and the generation that it is of.
+func (s *Stream) Number() (n changes.Number, generation int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.number
+	return s.number, s.generation
 }
 
-// After returns what came after a number, and a bell that rings when there is
-// more; ok is false when that cannot be told any more. ended is whether the
-// process is stopping.
-func (s *Stream) After(n changes.Number) (events []Event, bell <-chan struct{}, ok, ended bool) {
+// After returns what came after a number of a generation, and a bell that rings
+// when there is more; ok is false when that cannot be told any more. ended is
+// whether the process is stopping.
+func (s *Stream) After(n changes.Number, generation int) (events []Event, bell <-chan struct{}, ok, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n < s.from {
+	if n < s.from || generation != s.generation {
 		return nil, s.bell, false, s.closed
 	}
 	i, found := slices.BinarySearchFunc(s.events, n, func(e event, n changes.Number) int { return int(e.number - n) })
@@ -129,7 +142,7 @@ func (s *Stream) After(n changes.Number) (events []Event, bell <-chan struct{}, 
 		i++
 	}
 	for _, e := range s.events[i:] {
-		events = append(events, Event{e.number, e.set, e.reload})
+		events = append(events, Event{e.number, e.set, e.keys, e.reload})
 	}
 	return events, s.bell, true, s.closed
 }

@@ -225,7 +225,7 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 			t.Errorf("%s is documented and no setting", m)
 		}
 	}
-	for _, m := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(everything, -1) {
+	for _, m := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(everything, -1) {
 		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
 			t.Errorf("a link leads to %s, which is not there", m[1])
 		}

@@ -95,6 +95,29 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		after := s.token("service", secret)
 		accept("one of after that", after)
 
+		// A client that was disabled has its tokens back when it is enabled.
+		d.must("client", "disable", "service")
+		eventually(t, "the disabled client's token is refused", 10*time.Second, func() bool {
+			_, err := streaming.Verify(t.Context(), after)
+			return errors.Is(err, verify.ErrRevoked)
+		})
+		d.must("client", "enable", "service")
+		eventually(t, "the enabled client's tokens are taken", 30*time.Second, func() bool {
+			_, err1 := streaming.Verify(t.Context(), after)
+			_, err2 := streaming.Verify(t.Context(), s.token("service", secret))
+			return err1 == nil && err2 == nil
+		})
+		// A key that is withdrawn is told as well.
+		d.must("key", "withdraw", kidOf(t, after), "--force", "--reason", "test")
+		eventually(t, "what the withdrawn key signed is refused", 30*time.Second, func() bool {
+			_, err := streaming.Verify(t.Context(), after)
+			return errors.Is(err, verify.ErrInvalid)
+		})
+		before = s.token("service", secret)
+		accept("signed by the next key", before)
+		cut("a client, once more", []string{before}, "--client", "service")
+		after = s.token("service", secret)
+
 		// The server is away: what is known holds, for as long as it may.
 		s.kill()
 		eventually(t, "too old for the one that fails closed", time.Minute, func() bool {

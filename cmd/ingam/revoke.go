@@ -216,7 +216,7 @@ func (r *revoking) carryOut(c *concerns, a aim) error {
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
-	done, missing, err := status.Await(bounded, c.store, r.t.now)
+	done, missing, err := status.Await(bounded, c.store)
 	switch {
 	case err != nil:
 		return fmt.Errorf("it is revoked, and the verifiers could not be waited for: %w", err)

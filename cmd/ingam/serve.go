@@ -109,9 +109,10 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	// read than anything else may wait for.
 	var listWatcher *changes.Watcher
 	behind := func() time.Duration { return listWatcher.Behind() }
+	age := func() time.Duration { return listWatcher.Age() }
 	measures := metrics.New(func() int { return len(listening.IDs()) }, behind)
 	lists := status.NewLists(store, status.Settings{
-		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Listed: measures.CutListed,
+		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
 		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
 	})
 	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
@@ -137,9 +138,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Parts: grants.Parts{
 			Rules: &grants.Rules{APIs: catalog, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
 			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), ring, t.now), Store: store, Users: users,
-			Indices: status.NewTaker(store, lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
-			Lives:   grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
-			Now:     t.now, Log: log,
+			Lists: lists, Indices: status.NewTaker(store, lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
+			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
+			Now:   t.now, Log: log,
 		},
 		Directory: directory,
 		Clients:   clients.NewAuthenticator(directory, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
@@ -212,7 +213,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	})
 	running.Go(func() {
 		every(tasks, seenInterval, log, "note which verifiers listen", func(ctx context.Context) error {
-			return store.SeeListeners(ctx, listening.IDs(), t.now())
+			return store.SeeListeners(ctx, listening.IDs())
 		})
 	})
 	running.Go(func() {

@@ -47,7 +47,8 @@ CREATE TABLE IF NOT EXISTS status_listeners (
     connected_ms BIGINT NOT NULL,
     seen_ms      BIGINT NOT NULL,
     acked        BIGINT NOT NULL,
-    PRIMARY KEY (client_id, name)
+    PRIMARY KEY (client_id, name),
+    KEY status_listeners_id (id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 SET @statement = IF((SELECT COUNT(*) FROM information_schema.columns

@@ -50,6 +50,8 @@ CREATE TABLE status_listeners (
     PRIMARY KEY (client_id, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX status_listeners_id ON status_listeners (id);
+
 ALTER TABLE grants ADD COLUMN status_list INTEGER;
 ALTER TABLE grants ADD COLUMN status_index INTEGER;
 ALTER TABLE grants ADD COLUMN former_list INTEGER;

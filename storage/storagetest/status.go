@@ -21,7 +21,7 @@ const (
 // list opens a list and returns it.
 func (d *databaseTest) list(p status.Purpose) status.List {
 	d.Helper()
-	d.must(d.s.OpenStatusList(d.ctx, status.List{Purpose: p, Life: life, Size: size, OpenedAt: noon}, 64))
+	d.must(d.s.OpenStatusList(d.ctx, status.List{Purpose: p, Life: life, Size: size}, 64, noon))
 	lists, err := d.other.StatusLists(d.ctx)
 	d.must(err)
 	for _, l := range slices.Backward(lists) {
@@ -72,14 +72,17 @@ var statusTests = []test{
 			d.Fatal(err)
 		}
 		for _, err := range d.atOnce(8, func(_ int, s *storage.Store) error {
-			return s.OpenStatusList(d.ctx, status.List{Purpose: status.ForClients, Life: life, Size: size, OpenedAt: noon}, 64)
+			return s.OpenStatusList(d.ctx, status.List{Purpose: status.ForClients, Life: life, Size: size}, 64, noon)
 		}) {
 			d.must(err)
 		}
 		lists, err := d.s.StatusLists(d.ctx)
 		d.must(err)
 		d.equal(len(lists), 1)
-		d.equal(lists[0], status.List{Number: lists[0].Number, Purpose: status.ForClients, Life: life, Size: size, OpenedAt: stored(noon)})
+		if age := time.Since(lists[0].OpenedAt).Abs(); age > time.Minute {
+			d.Errorf("it was opened %s ago", age)
+		}
+		d.equal(lists[0], status.List{Number: lists[0].Number, Purpose: status.ForClients, Life: life, Size: size, OpenedAt: lists[0].OpenedAt})
 		blocks := make([]status.Block, 16)
 		for _, err := range d.atOnce(16, func(i int, s *storage.Store) (err error) {
 			blocks[i], err = s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, "c")
@@ -202,6 +205,9 @@ var statusTests = []test{
 		set(run(first), run(other))
 		d.must(d.s.SetClientDisabled(d.ctx, "b", false, ev))
 		set(run(first))
+		clear, err := d.s.StatusesClear(d.ctx, []string{"b"})
+		d.must(err)
+		d.equal(clear, []status.Run{run(other)})
 		before = d.number()
 		d.must(d.s.CutToken(d.ctx, "t", noon, status.Ref{List: second.List, Index: second.First + 3}, ev))
 		d.equal(d.setBecause(before), []status.Run{{List: second.List, First: second.First + 3, Size: 1}})
@@ -218,69 +224,88 @@ var statusTests = []test{
 	}},
 	{"full lists close together, one life apart, and go when their tokens have expired", func(d *databaseTest) {
 		d.client("c")
-		closes := noon.Add(time.Hour)
-		at := func(after time.Duration) error {
-			return d.s.CloseStatusLists(d.ctx, status.ForClients, closes, noon.Add(after), noon)
+		closed := func(longAgo time.Duration) (n int) {
+			d.Helper()
+			d.must(d.s.CloseStatusLists(d.ctx, status.ForClients, time.Hour, longAgo, noon))
+			lists, err := d.other.StatusLists(d.ctx)
+			d.must(err)
+			for _, l := range lists {
+				if !l.ClosesAt.IsZero() {
+					n++
+				}
+			}
+			return n
 		}
-		l := d.list(status.ForClients)
-		d.refuses(nil, func() error { return at(0) }) // it has room
-		_, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size, "c")
+		d.list(status.ForClients)
+		d.equal(closed(0), 0) // it has room
+		_, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 256, "c")
 		d.must(err)
-		d.refuses(nil, func() error { return at(-time.Second) }) // it is too young
-		d.must(at(0))
+		d.equal(closed(0), 0)
+		_, err = d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size-512, "c")
+		d.must(err)
+		d.equal(closed(time.Hour), 0) // it is too young
+		d.changes(changes.StatusList, "", audit.Event{
+			At: noon, Actor: audit.Server, Action: audit.StatusListClosed, Details: map[string]string{"purpose": "clients"},
+		}, func() error { closed(0); return nil })
 		lists, err := d.other.StatusLists(d.ctx)
 		d.must(err)
-		d.equal([]any{len(lists), lists[0].ClosesAt, lists[0].Gone()}, []any{1, stored(closes), stored(closes).Add(life + status.Tail)})
+		first := lists[0]
+		if ahead := time.Until(first.ClosesAt); ahead < 50*time.Minute || ahead > 70*time.Minute || !first.Gone().Equal(first.ClosesAt.Add(life+status.Tail)) {
+			d.Errorf("it closes in %s: %+v", ahead, first)
+		}
 		// The next one is full too; it does not close while the first one's tokens
 		// may live.
 		d.list(status.ForClients)
 		_, err = d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size, "c")
 		d.must(err)
-		d.refuses(nil, func() error { return at(59 * time.Minute) })
+		d.equal(closed(0), 1)
 		for _, c := range []struct {
 			at   time.Time
 			want int
-		}{{l.OpenedAt, 2}, {stored(closes).Add(life + status.Tail - time.Millisecond), 2}, {stored(closes).Add(life + status.Tail), 1}} {
+		}{{noon, 2}, {first.Gone().Add(-time.Millisecond), 2}, {first.Gone(), 1}} {
 			_, err := d.s.Purge(d.ctx, c.at, 10, time.Time{})
 			d.must(err)
 			lists, err := d.other.StatusLists(d.ctx)
 			d.must(err)
 			d.equal(len(lists), c.want)
 		}
-		d.must(at(time.Hour))
+		d.equal(closed(0), 1)
 	}},
 	{"a listener is known by its client and name, and what it acknowledges grows", func(d *databaseTest) {
-		l := status.Listener{ID: "1", ClientID: "c", Name: "n", ConnectedAt: noon, SeenAt: noon}
+		l := status.Listener{ID: "1", ClientID: "c", Name: "n"}
 		d.must(d.s.SaveListener(d.ctx, l))
-		d.must(d.s.Acknowledge(d.ctx, "1", "c", 7, noon.Add(time.Second)))
-		d.must(d.other.Acknowledge(d.ctx, "1", "c", 5, noon.Add(time.Second)))
-		d.must(d.other.Acknowledge(d.ctx, "1", "c", 5, noon.Add(time.Second))) // nothing changes, and that is no error
-		of := func(seenAfter time.Time) []status.Listener {
+		d.must(d.s.Acknowledge(d.ctx, "1", "c", 7))
+		d.must(d.other.Acknowledge(d.ctx, "1", "c", 5))
+		d.must(d.other.Acknowledge(d.ctx, "1", "c", 5)) // nothing changes, and that is no error
+		of := func(within time.Duration) []status.Listener {
 			d.Helper()
-			all, err := d.other.Listeners(d.ctx, seenAfter)
+			all, err := d.other.Listeners(d.ctx, within)
 			d.must(err)
+			for i := range all {
+				if age := time.Since(all[i].SeenAt).Abs(); age > time.Minute || all[i].ConnectedAt.After(all[i].SeenAt) {
+					d.Errorf("%+v", all[i])
+				}
+				all[i].SeenAt, all[i].ConnectedAt = time.Time{}, time.Time{}
+			}
 			return all
 		}
-		l.ConnectedAt, l.SeenAt, l.Acknowledged = stored(noon), stored(noon).Add(time.Second), 7
-		d.equal(of(noon), []status.Listener{l})
-		d.must(d.s.SeeListeners(d.ctx, []string{"1", "unknown"}, noon.Add(time.Minute)))
-		d.must(d.s.SeeListeners(d.ctx, nil, noon.Add(time.Hour)))
-		d.equal(len(of(noon.Add(30*time.Second))), 1)
-		d.equal(len(of(noon.Add(2*time.Minute))), 0)
+		l.Acknowledged = 7
+		d.equal(of(time.Hour), []status.Listener{l})
+		d.must(d.s.SeeListeners(d.ctx, []string{"1", "unknown"}))
+		d.must(d.s.SeeListeners(d.ctx, nil))
+		d.equal(len(of(time.Hour)), 1)
+		d.equal(len(of(-time.Hour)), 0)
 		for _, wrong := range [][2]string{{"1", "other"}, {"2", "c"}, {"", "c"}, {"1", notText[0]}} {
-			if err := d.s.Acknowledge(d.ctx, wrong[0], wrong[1], 9, noon); !errors.Is(err, status.ErrNoListener) {
+			if err := d.s.Acknowledge(d.ctx, wrong[0], wrong[1], 9); !errors.Is(err, status.ErrNoListener) {
 				d.Errorf("%v: %v", wrong, err)
 			}
 		}
-		// It connects again, elsewhere: the connection before is another one.
-		again := status.Listener{ID: "2", ClientID: "c", Name: "n", ConnectedAt: noon, SeenAt: noon.Add(time.Hour)}
+		// It connects again, elsewhere: what the connection before acknowledged is
+		// not its own.
+		again := status.Listener{ID: "2", ClientID: "c", Name: "n"}
 		for _, err := range d.atOnce(8, func(_ int, s *storage.Store) error { return s.SaveListener(d.ctx, again) }) {
 			d.must(err)
 		}
-		d.must(d.s.ForgetListener(d.ctx, "1"))
-		d.equal(len(of(noon)), 1)
-		d.equal(of(noon)[0].ID, "2")
-		d.must(d.s.ForgetListener(d.ctx, "2"))
-		d.equal(len(of(noon)), 0)
+		d.equal(of(time.Hour), []status.Listener{again})
 	}},
 }
