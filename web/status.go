@@ -150,6 +150,9 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
 	}
 	defer leave()
+	if err := s.authority.Listeners.SaveListener(ctx, listener); err != nil {
+		return err
+	}
 	stream := s.lists.Stream()
 	at, generation, missed, err := s.resume(ctx, r.Header.Get("Last-Event-ID"))
 	if err != nil {

@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/storage/storagetest"
 	"github.com/ingam/ingam/verify"
 )
 
@@ -149,4 +152,103 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		accept("after all", last)
 		cut("once more", []string{last}, "--client", "service")
 	})
+}
+
+// A database that is replaced by an older copy gives numbers out again: who
+// listens must not take the next cut for one that they have applied.
+func TestVerifiersThatListenOutliveARestoredDatabase(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start()
+		secret, api := d.client("service"), d.client("api")
+		token := s.token("service", secret)
+		for range 20 { // what will be lost
+			s.post("/oauth2/revoke", "service", secret, url.Values{"token": {s.token("service", secret)}})
+		}
+		v := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "one"})
+		newest := uint64(storagetest.Count(t, d.database, "SELECT n FROM change_seq"))
+		eventually(t, "all is acknowledged", 30*time.Second, func() bool { return v.State().AckedEventID >= newest })
+		storagetest.Exec(t, d.database, "DELETE FROM changes WHERE number > (SELECT n FROM change_seq) - 15")
+		storagetest.Exec(t, d.database, "UPDATE change_seq SET n = n - 15")
+		eventually(t, "it is noticed", 30*time.Second, func() bool { return v.State().LastEventID <= newest-15 })
+		e := d.command(token, nil, "revoke", "--token-stdin", "--wait=30s")
+		if e.status != done || !strings.Contains(e.stdout, "applied by 1 verifier") {
+			t.Errorf("%d %q %q", e.status, e.stdout, e.stderr)
+		}
+		if _, err := v.Verify(t.Context(), token); !errors.Is(err, verify.ErrRevoked) {
+			t.Errorf("%v after it was acknowledged", err)
+		}
+	})
+}
+
+// A server that cannot read what was cut must neither say that it is alive, nor
+// that a list stands.
+func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
+	t.Parallel()
+	for _, e := range storagetest.Servers() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			direct := e.NewURL(t)
+			through, proxy := storagetest.Proxy(t, direct)
+			d := newDeployment(t, direct)
+			good := d.startAt(freeAddress(t))
+			bad := d.startAt(freeAddress(t), "INGAM_DATABASE="+through)
+			// The issuer is a proxy before the bad one.
+			to, err := url.Parse(bad.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			front := &http.Server{
+				Addr: strings.TrimPrefix(d.issuer, "http://"), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
+				Handler: &httputil.ReverseProxy{
+					FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host },
+					ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
+				},
+			}
+			go front.ListenAndServe()
+			t.Cleanup(func() { front.Close() })
+			eventually(t, "the proxy serves", 10*time.Second, func() bool {
+				resp, err := http.Get(d.issuer + "/health/live")
+				if err == nil {
+					resp.Body.Close()
+				}
+				return err == nil
+			})
+			secret, api := d.client("service"), d.client("api")
+			token := good.token("service", secret)
+			listening := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, MaxStaleness: 5 * time.Second})
+			polling := d.verifier(verify.Config{Status: verify.StatusPoll, MaxStaleness: 5 * time.Second})
+			for _, v := range []*verify.Verifier{listening, polling} {
+				eventually(t, "the token is taken", 30*time.Second, func() bool {
+					_, err := v.Verify(t.Context(), token)
+					return err == nil
+				})
+			}
+			proxy.Stop()
+			// Not revoked, but unknown: it cannot be told any more.
+			for name, v := range map[string]*verify.Verifier{"listens": listening, "polls": polling} {
+				eventually(t, "nothing is known to the one that "+name, time.Minute, func() bool {
+					_, err := v.Verify(t.Context(), token)
+					return errors.Is(err, verify.ErrUnavailable)
+				})
+			}
+			// And it stays so, however long the server lives on.
+			if got := bad.listen(t, "api", api, "late", ""); got.status != http.StatusServiceUnavailable {
+				t.Errorf("a stream is opened: %d", got.status)
+			}
+			if _, err := listening.Verify(t.Context(), token); !errors.Is(err, verify.ErrUnavailable) {
+				t.Errorf("%v", err)
+			}
+			if err := proxy.Start(); err != nil {
+				t.Fatal(err)
+			}
+			good.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}})
+			for _, v := range []*verify.Verifier{listening, polling} {
+				eventually(t, "the cut is known", time.Minute, func() bool {
+					_, err := v.Verify(t.Context(), token)
+					return errors.Is(err, verify.ErrRevoked)
+				})
+			}
+		})
+	}
 }

@@ -767,3 +767,66 @@ func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 		t.Error("the quick one has missed something")
 	}
 }
+
+// A token's status must be there for as long as it lives, whatever lives are set
+// to meanwhile.
+func TestNoTokenOutlivesTheListThatHasItsStatus(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start("INGAM_TOKENS_ACCESS_TTL=5m")
+		a := d.webClient("app")
+		secret := d.client("service")
+		d.user("minji")
+		set := a.tokens(s, s.person(), "minji")
+		s.token("service", secret)
+		s.stop()
+		s = d.start("INGAM_TOKENS_ACCESS_TTL=1h")
+		life := func(token string) (of, list time.Duration) {
+			t.Helper()
+			claims := part(t, token, 1)
+			path, _ := statusOf(t, token)
+			number := path[strings.LastIndexByte(path, '/')+1:]
+			ms := storagetest.Count(t, d.database, "SELECT life_ms FROM status_lists WHERE number = "+number)
+			return time.Duration(claims["exp"].(float64)-claims["iat"].(float64)) * time.Second, time.Duration(ms) * time.Millisecond
+		}
+		next := a.refresh(s, set.Refresh).tokens(t)
+		for what, token := range map[string]string{
+			"a grant of before": next.Access, "its repetition": a.refresh(s, set.Refresh).tokens(t).Access,
+			"a new grant": a.tokens(s, s.person(), "minji").Access, "a client's own": s.token("service", secret),
+		} {
+			if of, list := life(token); of > list {
+				t.Errorf("%s: a token for %s in a list for %s", what, of, list)
+			}
+		}
+	})
+}
+
+// Whoever made a cut of everything, and whatever their clock says.
+func TestWhatIsIssuedAfterACutOfEverythingStands(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{25 * time.Second, -25 * time.Second} {
+		t.Run(off.String(), func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t, "")
+			d.now = func() time.Time { return time.Now().Add(off) }
+			d.must("migrate", "up")
+			s, _ := d.startHere()
+			a := d.webClient("app")
+			secret := d.client("service")
+			d.user("minji")
+			before := []string{a.tokens(s, s.person(), "minji").Access, s.token("service", secret)}
+			// One list is about to close already.
+			storagetest.Exec(t, d.database, "UPDATE status_lists SET closes_ms = opened_ms + 3600000 WHERE purpose = 'grants'")
+			d.must("revoke", "--all")
+			for _, token := range before {
+				eventually(t, "what was issued before is revoked", 10*time.Second, func() bool { return s.revoked(t, token) })
+			}
+			set := a.tokens(s, s.person(), "minji")
+			for _, token := range []string{set.Access, a.refresh(s, set.Refresh).tokens(t).Access, s.token("service", secret)} {
+				if s.revoked(t, token) {
+					t.Error("what is issued afterwards is born revoked")
+				}
+			}
+		})
+	}
+}
