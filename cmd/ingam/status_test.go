@@ -614,7 +614,8 @@ func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 		d.must("migrate", "up")
 		a := d.webClient("app")
 		d.user("minji")
-		s, asked := d.startHere()
+		// With the race detector one argon2id takes seconds.
+		s, asked := d.startHere("INGAM_HTTP_REQUEST_TIMEOUT=1m", "INGAM_HTTP_WRITE_TIMEOUT=2m")
 		set := a.tokens(s, s.person(), "minji")
 		// Copies of the grant, each at a place of its own.
 		storagetest.DoubleGrants(t, d.database, 17)
