@@ -88,7 +88,10 @@ func (a *Authority) Token(ctx context.Context, r *http.Request) (TokenResponse, 
 	// fosite compares each scope and audience with all the others, and does so
 	// before it authenticates the client: a stranger could keep a CPU busy for
 	// half a second with one request. Package grants reads them afterwards.
-	session := &grants.Session{Scope: r.PostForm.Get("scope"), Targets: map[string][]string{}}
+	return a.token(ctx, r, &grants.Session{Scope: r.PostForm.Get("scope"), Targets: map[string][]string{}})
+}
+
+func (a *Authority) token(ctx context.Context, r *http.Request, session *grants.Session) (TokenResponse, error) {
 	bare := r.WithContext(ctx)
 	bare.PostForm = maps.Clone(r.PostForm)
 	for _, name := range grants.TargetParameters {

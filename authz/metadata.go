@@ -46,16 +46,19 @@ type Metadata struct {
 
 // The paths of the endpoints, below the issuer.
 const (
-	PathAuthorize  = "/oauth2/authorize"
-	PathToken      = "/oauth2/token"
-	PathUserInfo   = "/userinfo"
-	PathLogin      = "/login"
-	PathConsent    = "/consent"
-	PathLogout     = "/logout"
-	PathAccount    = "/account"
-	PathIntrospect = "/oauth2/introspect"
-	PathRevoke     = "/oauth2/revoke"
-	PathJWKS       = "/.well-known/jwks.json"
+	PathAuthorize = "/oauth2/authorize"
+	PathToken     = "/oauth2/token"
+	PathUserInfo  = "/userinfo"
+	PathLogin     = "/login"
+	PathConsent   = "/consent"
+	PathLogout    = "/logout"
+	PathAccount   = "/account"
+	// For first-party clients.
+	PathTokenRefresh = "/token/refresh"
+	PathTokenLogout  = "/token/logout"
+	PathIntrospect   = "/oauth2/introspect"
+	PathRevoke       = "/oauth2/revoke"
+	PathJWKS         = "/.well-known/jwks.json"
 
 	PathStatusLists  = "/oauth2/status"
 	PathStatusList   = status.Path + "{list}"

@@ -34,6 +34,9 @@ type clientOptions struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	RefreshGraceMS         *int64   `json:"refresh_grace_ms,omitempty"`
 	NoRefreshIDToken       bool     `json:"no_refresh_id_token,omitempty"`
+
+	Hold    clients.Hold `json:"hold,omitempty"`
+	Origins []string     `json:"origins,omitempty"`
 }
 
 func (clientRow) TableName() string { return "clients" }
@@ -63,7 +66,7 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	grants, err1 := list(c.Grants)
 	uris, err2 := list(c.RedirectURIs)
 	scopes, err3 := list(c.Scopes)
-	options := clientOptions{PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken}
+	options := clientOptions{PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, Hold: c.Hold, Origins: c.Origins}
 	if c.RefreshGrace != nil {
 		grace := c.RefreshGrace.Milliseconds()
 		options.RefreshGraceMS = &grace
@@ -96,6 +99,7 @@ func (r clientRow) client() (clients.Client, error) {
 	}
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
+		Hold: options.Hold, Origins: options.Origins,
 
 		ID:           r.ID,
 		Name:         r.Name,

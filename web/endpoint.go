@@ -42,7 +42,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 			challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, e.Code, visible(e.Description))
 		}
 		h.Set("WWW-Authenticate", challenge)
-	case e.Status == http.StatusUnauthorized:
+	case e.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "":
 		h.Set("WWW-Authenticate", `Basic realm="ingam", charset="UTF-8"`)
 	}
 	writeJSON(w, e.Status, struct {

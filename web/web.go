@@ -33,6 +33,8 @@ type Parts struct {
 	JWKSMaxAge time.Duration
 	// RequestTimeout bounds one request, storage included.
 	RequestTimeout time.Duration
+	// RefreshTTL is for how long a browser keeps a refresh token.
+	RefreshTTL time.Duration
 	// MaxBody is the longest request body, in bytes.
 	MaxBody int64
 	// TrustedProxies may tell the client's address in X-Forwarded-For.
@@ -98,7 +100,23 @@ func New(p Parts) (http.Handler, error) {
 	show(authz.PathAuthorize, people.authorize)
 	mux.Handle("POST "+at+authz.PathAuthorize, people.page(people.authorize))
 	show(authz.PathLogin, people.loginPage)
-	act(authz.PathLogin, people.login)
+	// Apps of whoever runs the server sign people in here, with JSON; a form never
+	// gets tokens.
+	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, siteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
+	signIn, form := first.cross(endpoint(first.login)), guard.Handler(people.page(people.login))
+	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
+		if isJSON(r) {
+			signIn.ServeHTTP(w, r)
+			return
+		}
+		form.ServeHTTP(w, r)
+	})
+	for path, h := range map[string]endpoint{authz.PathLogin: nil, authz.PathTokenRefresh: first.refresh, authz.PathTokenLogout: first.logout} {
+		if h != nil {
+			mux.Handle("POST "+at+path, first.cross(h))
+		}
+		mux.Handle("OPTIONS "+at+path, first.cross(http.HandlerFunc(options)))
+	}
 	act(authz.PathConsent, people.consent)
 	show(authz.PathLogout, people.logoutPage)
 	mux.Handle("POST "+at+authz.PathLogout, people.page(people.logout))

@@ -43,6 +43,18 @@ const (
 	None AuthMethod = "none"
 )
 
+// Hold is how a client that signs people in by itself (SignIn) holds refresh
+// tokens.
+type Hold string
+
+// The ways there are.
+const (
+	// HoldMemory: it is given them, and keeps them where no other app reads.
+	HoldMemory Hold = "memory"
+	// HoldCookie: the browser keeps them, where no script reads.
+	HoldCookie Hold = "cookie"
+)
+
 // Client is an application registered to ask for tokens.
 type Client struct {
 	// ID is the client_id, compared byte by byte.
@@ -69,7 +81,11 @@ type Client struct {
 	NoRefreshIDToken bool
 	// FirstParty clients belong to whoever runs the server.
 	FirstParty bool
-	Disabled   bool
+	// Hold is how a client that signs people in by itself holds refresh tokens,
+	// and Origins are the web origins that it does so from.
+	Hold     Hold
+	Origins  []string
+	Disabled bool
 	// Epoch is the number of the change that created or last cut the client.
 	// A token made under a lower number does not stand.
 	Epoch     changes.Number

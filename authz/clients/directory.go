@@ -115,6 +115,16 @@ func (d *Directory) List(ctx context.Context) ([]Client, error) { return d.store
 // generated one; either way it is returned once and never again. Returns
 // ErrInvalid, ErrExists or ErrUnknownAudience.
 func (d *Directory) Create(ctx context.Context, c Client, secret string, by audit.Actor) (Client, string, error) {
+	if slices.Contains(c.Grants, SignIn) {
+		// Whoever asks for passwords belongs to whoever keeps them.
+		c.FirstParty = true
+		switch {
+		case c.Hold == "" && len(c.Origins) > 0:
+			c.Hold = HoldCookie
+		case c.Hold == "":
+			c.Hold = HoldMemory
+		}
+	}
 	if err := c.validate(); err != nil {
 		return Client{}, "", err
 	}
@@ -145,6 +155,8 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 			"first_party":   fmt.Sprint(c.FirstParty),
 
 			"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),
+			"hold":                      string(c.Hold),
+			"origins":                   strings.Join(c.Origins, " "),
 		},
 	})
 	if err != nil {

@@ -16,13 +16,16 @@ const (
 	ClientCredentials = "client_credentials"
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
+	// SignIn is that of clients that ask people for their password themselves,
+	// and post it: for the apps of whoever runs the server, and for nobody else's.
+	SignIn = "first_party"
 )
 
 // MaxRefreshGrace is the longest time within which a retry of a refresh is
 // answered as it was before. Private keys are kept for it.
 const MaxRefreshGrace = 10 * time.Minute
 
-var grantTypes = []string{ClientCredentials, AuthorizationCode, RefreshToken}
+var grantTypes = []string{ClientCredentials, AuthorizationCode, RefreshToken, SignIn}
 
 // validate checks what can be told from the registration alone.
 func (c Client) validate() error {
@@ -64,6 +67,9 @@ func (c Client) validate() error {
 	case !has(AuthorizationCode) && len(c.RedirectURIs) > 0:
 		return invalid("redirect URIs are of no use without the grant authorization_code")
 	}
+	if err := c.validHold(has(SignIn)); err != nil {
+		return invalid("%w", err)
+	}
 	for _, u := range c.PostLogoutRedirectURIs {
 		if err := validRedirectURI(u); err != nil {
 			return invalid("%w", err)
@@ -78,6 +84,31 @@ func (c Client) validate() error {
 		}
 		if slices.Contains(c.RedirectURIs[:i], u) {
 			return invalid("redirect URI %q is given twice", u)
+		}
+	}
+	return nil
+}
+
+func (c Client) validHold(signsIn bool) error {
+	switch {
+	case !signsIn && (c.Hold != "" || len(c.Origins) > 0):
+		return fmt.Errorf("how refresh tokens are held, and origins, are of no use without the grant %s", SignIn)
+	case !signsIn:
+		return nil
+	case c.Hold != HoldMemory && c.Hold != HoldCookie:
+		return fmt.Errorf("refresh tokens are held in %s or in a %s", HoldMemory, HoldCookie)
+	case c.Hold == HoldCookie && len(c.Origins) == 0:
+		return fmt.Errorf("with a cookie a client needs the origins that it is used from")
+	case c.Hold == HoldMemory && len(c.Origins) > 0:
+		return fmt.Errorf("origins are for clients that hold refresh tokens in a cookie: a script that holds them loses them to any other script")
+	case c.Hold == HoldCookie && c.Auth != None:
+		return fmt.Errorf("a client in browsers keeps no secret: its authentication is %s", None)
+	}
+	for _, origin := range c.Origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin ||
+			u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+			return fmt.Errorf("%q is no web origin; write for example https://app.example.com", origin)
 		}
 	}
 	return nil

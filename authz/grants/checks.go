@@ -32,7 +32,7 @@ func (checks) HandleTokenEndpointRequest(_ context.Context, r fosite.AccessReque
 	if !slices.Contains(Supported, grant) {
 		return protocol.Refuse(protocol.UnsupportedGrantType, "The grant type is not supported; there are: %s.", strings.Join(Supported, ", "))
 	}
-	if !slices.Contains(client.Grants, grant) {
+	if !r.GetSession().(*Session).may(client, grant) {
 		return protocol.Refuse(protocol.UnauthorizedClient, "The client is not registered for this grant type.")
 	}
 	return nil

@@ -121,7 +121,7 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
 		CreatedAt: now, ExpiresAt: now.Add(session.decision.TTL),
 	}
-	if slices.Contains(client.Grants, clients.RefreshToken) {
+	if session.may(client, clients.RefreshToken) {
 		g.ExpiresAt = now.Add(h.Lives.Grant)
 		var err error
 		if g.Refresh, err = h.nextRefresh(0, g.ExpiresAt); err != nil {

@@ -16,6 +16,9 @@ type Session struct {
 	// TargetParameters, as they came.
 	Scope   string
 	Targets map[string][]string
+	// SignIn is whether a first-party client signs someone in by itself: then it
+	// may use codes and refresh tokens, which it does not see.
+	SignIn bool
 
 	// Access is the access token that was made, once it is; AccessToken,
 	// RefreshToken and IDToken are what was signed. (fosite's own handler keeps
@@ -58,6 +61,14 @@ func (s *Session) Clone() fosite.Session {
 	c.Access.Audience = slices.Clone(s.Access.Audience)
 	c.Access.Scopes = slices.Clone(s.Access.Scopes)
 	return &c
+}
+
+// may reports whether a client may use a grant type.
+func (s *Session) may(c *Client, grant string) bool {
+	if s.SignIn {
+		return slices.Contains(c.Grants, clients.SignIn) && (grant == clients.AuthorizationCode || grant == clients.RefreshToken)
+	}
+	return slices.Contains(c.Grants, grant)
 }
 
 // Client is a client as fosite sees one.

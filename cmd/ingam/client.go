@@ -38,6 +38,8 @@ type clientJSON struct {
 	RefreshGrace           *string      `json:"refresh_grace"`
 	RefreshIDToken         bool         `json:"refresh_id_token"`
 	FirstParty             bool         `json:"first_party"`
+	Hold                   string       `json:"hold,omitempty"`
+	Origins                []string     `json:"origins,omitempty"`
 	Disabled               bool         `json:"disabled"`
 	Secrets                []secretJSON `json:"secrets"`
 	CreatedAt              *string      `json:"created_at"`
@@ -66,7 +68,7 @@ func newClientJSON(c clients.Client) clientJSON {
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
 		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
 		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
-		FirstParty: c.FirstParty, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
+		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
 	}
 }
 
@@ -74,6 +76,7 @@ func clientCreate(t *terminal) *cobra.Command {
 	var (
 		c                       clients.Client
 		scope, auth, secretFile string
+		hold                    string
 		grace                   time.Duration
 		asJSON                  bool
 	)
@@ -86,7 +89,7 @@ func clientCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "id", "name", "auth"); err != nil {
 				return err
 			}
-			c.Auth = clients.AuthMethod(auth)
+			c.Auth, c.Hold = clients.AuthMethod(auth), clients.Hold(hold)
 			if cmd.Flags().Changed("refresh-grace") {
 				c.RefreshGrace = &grace
 			}
@@ -120,7 +123,7 @@ func clientCreate(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.ID, "id", "", "the client_id")
 	f.StringVar(&c.Name, "name", "", "what people are shown")
-	f.StringSliceVar(&c.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token (repeatable)")
+	f.StringSliceVar(&c.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
 	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly (repeatable)")
 	f.StringArrayVar(&c.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may be returned to after sign-out (repeatable)")
 	f.DurationVar(&grace, "refresh-grace", 0, "for how long it may repeat a refresh, 0s for not at all (default: the server's tokens.refresh_grace)")
@@ -130,6 +133,8 @@ func clientCreate(t *terminal) *cobra.Command {
 	f.StringVar(&auth, "auth", "", "how it authenticates: client_secret_basic, client_secret_post, none")
 	f.StringVar(&secretFile, "secret-file", "", "a file with the secret to use instead of a generated one, at least 32 characters")
 	f.BoolVar(&c.FirstParty, "first-party", false, "it belongs to whoever runs the server")
+	f.StringVar(&hold, "hold", "", "with first_party, how it holds refresh tokens: memory or cookie (default memory, with --origin cookie)")
+	f.StringArrayVar(&c.Origins, "origin", nil, "with a cookie, a web origin that it is used from, on the server's own site (repeatable)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

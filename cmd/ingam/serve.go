@@ -156,6 +156,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Lists: lists, Listening: listening, Observer: measures,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
+		RefreshTTL:     cfg.Tokens.RefreshTTL.Std(),
 		MaxBody:        int64(cfg.HTTP.MaxBody),
 		TrustedProxies: cfg.HTTP.TrustedProxies,
 		CORSOrigins:    cfg.HTTP.CORSOrigins,

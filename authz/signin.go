@@ -1,0 +1,118 @@
+package authz
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+// FirstParty returns the client that signs someone in by itself. form holds its
+// client_id, if it is a public one.
+func (a *Authority) FirstParty(ctx context.Context, r *http.Request, form url.Values) (*clients.Client, error) {
+	client, err := a.Clients.Authenticate(ctx, r, form)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(client.Grants, clients.SignIn) {
+		return client, protocol.Refuse(protocol.UnauthorizedClient, "The client is not registered to sign people in by itself.")
+	}
+	return client, nil
+}
+
+// FirstPartyOf is FirstParty for what only a refresh token says: a public client
+// needs to say nothing else.
+func (a *Authority) FirstPartyOf(ctx context.Context, r *http.Request, form url.Values, refresh string) (*clients.Client, error) {
+	if form.Get("client_id") == "" && r.Header.Get("Authorization") == "" {
+		token, err := a.Issuer.ReadRefresh(ctx, refresh)
+		if errors.Is(err, tokens.ErrInvalid) {
+			return nil, errNoGrant
+		}
+		if err != nil {
+			return nil, err
+		}
+		form.Set("client_id", token.ClientID)
+	}
+	return a.FirstParty(ctx, r, form)
+}
+
+var errNoGrant = protocol.Refuse(protocol.InvalidGrant, "The refresh token is not valid (any more), or was issued to another client.")
+
+// Asks returns what a first-party client asks for. It is settled before anyone is
+// signed in for it.
+func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope string) (grants.Decision, error) {
+	return a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, nil, scope)
+}
+
+// TokensFor issues what a first-party client gets when it has signed someone in,
+// for a login session that was begun for it. It goes the way of every other
+// sign-in, with a code that nobody sees.
+func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Values, client *clients.Client, session accounts.Session, d grants.Decision) (TokenResponse, error) {
+	verifier := rand.Text() + rand.Text()
+	sum := sha256.Sum256([]byte(verifier))
+	code, err := a.IssueCode(ctx, &AuthorizeRequest{
+		Client: client, Scopes: d.Scopes, audiences: d.Audiences, challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+	}, session)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.AuthorizationCode}, "code": {code}, "code_verifier": {verifier}})
+}
+
+// RefreshFor refreshes for a first-party client.
+func (a *Authority) RefreshFor(ctx context.Context, r *http.Request, form url.Values, refresh string) (TokenResponse, error) {
+	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.RefreshToken}, "refresh_token": {refresh}})
+}
+
+// signedIn asks the token endpoint's engine in the name of a client.
+func (a *Authority) signedIn(ctx context.Context, r *http.Request, form, asked url.Values) (TokenResponse, error) {
+	inner := r.Clone(ctx)
+	inner.PostForm = asked
+	inner.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if id := form.Get("client_id"); id != "" {
+		asked.Set("client_id", id)
+	}
+	return a.token(ctx, inner, &grants.Session{Targets: map[string][]string{}, SignIn: true})
+}
+
+// SignOutFor ends what a first-party client's refresh token is of: the grant, and
+// the login session that was begun for it. A token that says nothing any more is
+// no error: what is wanted is true already.
+func (a *Authority) SignOutFor(ctx context.Context, client *clients.Client, sessions *accounts.Sessions, refresh string) error {
+	token, err := a.Issuer.ReadRefresh(ctx, refresh)
+	if errors.Is(err, tokens.ErrInvalid) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if token.ClientID != client.ID {
+		return errNoGrant
+	}
+	g, err := a.Store.Grant(ctx, token.GrantID)
+	if errors.Is(err, grants.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.revokeGrant(ctx, g.ID, g.ClientID, client.ID); err != nil {
+		return err
+	}
+	err = sessions.End(ctx, g.UserID, g.SessionID, "signed out", audit.Actor("user:"+g.UserID))
+	if errors.Is(err, accounts.ErrNoSession) {
+		return nil
+	}
+	return err
+}
