@@ -127,14 +127,11 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 		return fail(refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code."))
 	case !slices.Contains(client.Grants, clients.AuthorizationCode):
 		return fail(refuse(protocol.UnauthorizedClient, "The client is not registered for authorization codes."))
-	case query.Get("code_challenge") == "":
-		return fail(refuse(protocol.InvalidRequest, "The parameter code_challenge is missing: every client must use PKCE (RFC 9700 section 2.1.1)."))
-	case query.Get("code_challenge_method") != "S256":
-		return fail(refuse(protocol.InvalidRequest, "The code_challenge_method must be S256 (RFC 7636 section 4.2)."))
-	case !challengeSyntax.MatchString(query.Get("code_challenge")):
-		return fail(refuse(protocol.InvalidRequest, "The code_challenge is not a SHA-256 in base64url."))
 	case len(query.Get("nonce")) > 1024:
 		return fail(refuse(protocol.InvalidRequest, "The nonce is longer than 1024 bytes."))
+	}
+	if e := checkChallenge(query); e != nil {
+		return fail(e)
 	}
 	req.challenge, req.nonce = query.Get("code_challenge"), query.Get("nonce")
 	req.LoginHint, req.Locale = query.Get("login_hint"), query.Get("ui_locales")
@@ -180,6 +177,20 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	}
 	req.Scopes, req.audiences = d.Scopes, d.Audiences
 	return req, nil
+}
+
+// checkChallenge refuses a request without PKCE (RFC 7636 section 4.3), or with
+// another method than S256.
+func checkChallenge(query url.Values) *protocol.Error {
+	switch {
+	case query.Get("code_challenge") == "":
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter code_challenge is missing: every client must use PKCE (RFC 9700 section 2.1.1).")
+	case query.Get("code_challenge_method") != "S256":
+		return protocol.Refuse(protocol.InvalidRequest, "The code_challenge_method must be S256 (RFC 7636 section 4.2).")
+	case !challengeSyntax.MatchString(query.Get("code_challenge")):
+		return protocol.Refuse(protocol.InvalidRequest, "The code_challenge is not a SHA-256 in base64url.")
+	}
+	return nil
 }
 
 // Step is what an authorization request needs next.

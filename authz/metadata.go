@@ -13,6 +13,8 @@ import (
 type Metadata struct {
 	Issuer                string `json:"issuer"`
 	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	// ChallengeEndpoint is of draft-ietf-oauth-first-party-apps section 5.
+	ChallengeEndpoint     string `json:"authorization_challenge_endpoint"`
 	TokenEndpoint         string `json:"token_endpoint"`
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
@@ -47,6 +49,7 @@ type Metadata struct {
 // The paths of the endpoints, below the issuer.
 const (
 	PathAuthorize = "/oauth2/authorize"
+	PathChallenge = "/oauth2/authorize-challenge"
 	PathToken     = "/oauth2/token"
 	PathUserInfo  = "/userinfo"
 	PathLogin     = "/login"
@@ -74,6 +77,7 @@ func (a *Authority) Metadata() Metadata {
 	return Metadata{
 		Issuer:                at,
 		AuthorizationEndpoint: at + PathAuthorize,
+		ChallengeEndpoint:     at + PathChallenge,
 		TokenEndpoint:         at + PathToken,
 		UserInfoEndpoint:      at + PathUserInfo,
 		EndSessionEndpoint:    at + PathLogout,

@@ -70,6 +70,36 @@ func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Val
 	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.AuthorizationCode}, "code": {code}, "code_verifier": {verifier}})
 }
 
+// ChallengeOf checks a request to the authorization challenge endpoint
+// (draft-ietf-oauth-first-party-apps section 5.1) before anyone is signed in for
+// it, and returns what is asked for.
+func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, form url.Values) (*AuthorizeRequest, error) {
+	if client.Hold != clients.HoldMemory {
+		return nil, protocol.Refuse(protocol.UnauthorizedClient, "A client whose browser holds its refresh tokens signs people in at /login.")
+	}
+	if form.Has("auth_session") {
+		e := protocol.Refuse(protocol.InvalidSession, "There is no such auth_session: everything that is needed goes into one request.")
+		return nil, e
+	}
+	if t := form.Get("response_type"); t != "" && t != "code" {
+		return nil, protocol.Refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code.")
+	}
+	if e := checkChallenge(form); e != nil {
+		return nil, e
+	}
+	targets := map[string][]string{}
+	for _, name := range grants.TargetParameters {
+		targets[name] = form[name]
+	}
+	d, err := a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, targets, form.Get("scope"))
+	if err != nil {
+		return nil, err
+	}
+	return &AuthorizeRequest{
+		Client: client, Scopes: d.Scopes, audiences: d.Audiences, challenge: form.Get("code_challenge"), nonce: form.Get("nonce"),
+	}, nil
+}
+
 // RefreshFor refreshes for a first-party client.
 func (a *Authority) RefreshFor(ctx context.Context, r *http.Request, form url.Values, refresh string) (TokenResponse, error) {
 	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.RefreshToken}, "refresh_token": {refresh}})

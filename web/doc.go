@@ -6,6 +6,7 @@
 //	GET, POST /login, POST /consent, GET, POST /logout  people             people
 //	GET  /account, POST /account/…                      people             people
 //	POST /login with JSON, /token/refresh, /token/logout firstParty        first-party apps
+//	POST /oauth2/authorize-challenge                    firstParty         first-party apps
 //	POST /oauth2/token                                  oauth.token        apps
 //	GET, POST /userinfo                                 oauth.userInfo     apps
 //	POST /oauth2/introspect                             oauth.introspect   resource servers

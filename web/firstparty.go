@@ -152,20 +152,11 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	signedIn, err := f.people.signIn.Do(r.Context(), name, password, f.cookies.visitor(r))
-	var tooMany *accounts.TooManyError
-	switch {
-	case errors.As(err, &tooMany):
-		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again later.")
-		e.Status, e.RetryAfter = http.StatusTooManyRequests, tooMany.RetryAfter
-		return e
-	case errors.Is(err, accounts.ErrWrong):
+	session, err := f.begin(r, name, password)
+	if errors.Is(err, accounts.ErrWrong) {
 		notBasic(w)
 		return errWrongPassword
-	case err != nil:
-		return err
 	}
-	session, _, err := f.sessions.Find(r.Context(), signedIn.Secret)
 	if err != nil {
 		return err
 	}
@@ -174,6 +165,70 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.answer(w, client, answer)
+	return nil
+}
+
+// begin signs someone in. Returns accounts.ErrWrong.
+func (f firstParty) begin(r *http.Request, name, password string) (accounts.Session, error) {
+	in, err := f.people.signIn.Do(r.Context(), name, password, f.cookies.visitor(r))
+	var tooMany *accounts.TooManyError
+	if errors.As(err, &tooMany) {
+		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again later.")
+		e.Status, e.RetryAfter = http.StatusTooManyRequests, tooMany.RetryAfter
+		return accounts.Session{}, e
+	}
+	if err != nil {
+		return accounts.Session{}, err
+	}
+	session, _, err := f.sessions.Find(r.Context(), in.Secret)
+	return session, err
+}
+
+// challenge is draft-ietf-oauth-first-party-apps section 5: a code for whoever
+// says enough, or what is still to be said.
+func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
+	if err := f.forms.parse(w, r); err != nil {
+		return err
+	}
+	client, err := f.authority.FirstParty(r.Context(), r, r.PostForm)
+	if err != nil {
+		return err
+	}
+	recordOf(r).clientID = client.ID
+	if err := f.serves(r, client); err != nil {
+		return err
+	}
+	req, err := f.authority.ChallengeOf(r.Context(), client, r.PostForm)
+	if err != nil {
+		return err
+	}
+	name, password := r.PostForm.Get("username"), r.PostForm.Get("password")
+	insufficient := struct {
+		Error       protocol.Code `json:"error"`
+		Description string        `json:"error_description"`
+		// Needed are the parameters that are asked for next; the member is this
+		// server's own.
+		Needed []string `json:"needed"`
+	}{protocol.InsufficientAuthorization, "The user name and the password are needed.", []string{"username", "password"}}
+	if name == "" || password == "" {
+		writeJSON(w, http.StatusBadRequest, insufficient)
+		return nil
+	}
+	session, err := f.begin(r, name, password)
+	if errors.Is(err, accounts.ErrWrong) {
+		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
+		insufficient.Description = "The user name or the password is wrong."
+		writeJSON(w, http.StatusBadRequest, insufficient)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	code, err := f.authority.IssueCode(r.Context(), req, session)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"authorization_code": code})
 	return nil
 }
 

@@ -111,6 +111,7 @@ func New(p Parts) (http.Handler, error) {
 		}
 		form.ServeHTTP(w, r)
 	})
+	route(http.MethodPost, at+authz.PathChallenge, first.challenge)
 	for path, h := range map[string]endpoint{authz.PathLogin: nil, authz.PathTokenRefresh: first.refresh, authz.PathTokenLogout: first.logout} {
 		if h != nil {
 			mux.Handle("POST "+at+path, first.cross(h))

@@ -63,12 +63,14 @@ func (s *Session) Clone() fosite.Session {
 	return &c
 }
 
-// may reports whether a client may use a grant type.
+// may reports whether a client may use a grant type. One that signs people in by
+// itself gets codes for it and, unless its browser holds them, refresh tokens.
 func (s *Session) may(c *Client, grant string) bool {
-	if s.SignIn {
-		return slices.Contains(c.Grants, clients.SignIn) && (grant == clients.AuthorizationCode || grant == clients.RefreshToken)
+	if slices.Contains(c.Grants, grant) {
+		return true
 	}
-	return slices.Contains(c.Grants, grant)
+	own := grant == clients.AuthorizationCode || grant == clients.RefreshToken
+	return own && slices.Contains(c.Grants, clients.SignIn) && (s.SignIn || c.Hold == clients.HoldMemory)
 }
 
 // Client is a client as fosite sees one.

@@ -15,24 +15,26 @@ type Code string
 
 // The codes there are.
 const (
-	InvalidRequest           Code = "invalid_request"
-	InvalidClient            Code = "invalid_client"
-	InvalidGrant             Code = "invalid_grant"
-	UnauthorizedClient       Code = "unauthorized_client"
-	UnsupportedGrantType     Code = "unsupported_grant_type"
-	InvalidScope             Code = "invalid_scope"
-	InvalidTarget            Code = "invalid_target"             // RFC 8707 section 2
-	AccessDenied             Code = "access_denied"              // section 4.1.2.1
-	UnsupportedResponseType  Code = "unsupported_response_type"  // section 4.1.2.1
-	LoginRequired            Code = "login_required"             // OpenID Connect Core 1.0 section 3.1.2.6
-	ConsentRequired          Code = "consent_required"           // the same
-	RequestNotSupported      Code = "request_not_supported"      // the same
-	RequestURINotSupported   Code = "request_uri_not_supported"  // the same
-	RegistrationNotSupported Code = "registration_not_supported" // the same
-	InvalidToken             Code = "invalid_token"              // RFC 6750 section 3.1
-	InsufficientScope        Code = "insufficient_scope"         // RFC 6750 section 3.1
-	ServerError              Code = "server_error"               // as in section 4.1.2.1
-	TemporarilyUnavailable   Code = "temporarily_unavailable"    // as in section 4.1.2.1
+	InvalidRequest            Code = "invalid_request"
+	InvalidClient             Code = "invalid_client"
+	InvalidGrant              Code = "invalid_grant"
+	UnauthorizedClient        Code = "unauthorized_client"
+	UnsupportedGrantType      Code = "unsupported_grant_type"
+	InvalidScope              Code = "invalid_scope"
+	InvalidTarget             Code = "invalid_target"             // RFC 8707 section 2
+	AccessDenied              Code = "access_denied"              // section 4.1.2.1
+	UnsupportedResponseType   Code = "unsupported_response_type"  // section 4.1.2.1
+	LoginRequired             Code = "login_required"             // OpenID Connect Core 1.0 section 3.1.2.6
+	ConsentRequired           Code = "consent_required"           // the same
+	RequestNotSupported       Code = "request_not_supported"      // the same
+	RequestURINotSupported    Code = "request_uri_not_supported"  // the same
+	RegistrationNotSupported  Code = "registration_not_supported" // the same
+	InvalidToken              Code = "invalid_token"              // RFC 6750 section 3.1
+	InsufficientScope         Code = "insufficient_scope"         // RFC 6750 section 3.1
+	InvalidSession            Code = "invalid_session"            // draft-ietf-oauth-first-party-apps section 5.2.2
+	InsufficientAuthorization Code = "insufficient_authorization" // the same
+	ServerError               Code = "server_error"               // as in section 4.1.2.1
+	TemporarilyUnavailable    Code = "temporarily_unavailable"    // as in section 4.1.2.1
 )
 
 // Error is a refusal that a client may see.

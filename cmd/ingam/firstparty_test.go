@@ -223,8 +223,7 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 				t.Errorf("%s: %d %s, want %d %s", what, a.status, a.body, c.status, c.code)
 			}
 		}
-		// What it has is of no use elsewhere, and a form gets a page.
-		wantRefused(t, "at the token endpoint", s.post("/oauth2/token", "", "", url.Values{"grant_type": {"refresh_token"}, "client_id": {"mobile"}, "refresh_token": {good.Refresh}}), 400, "unauthorized_client")
+		// A form gets a page.
 		if a := s.person().post(s.url+"/login", url.Values{"id": {"minji"}, "pw": {goodPassword}, "username": {"minji"}, "password": {"x"}, "client_id": {"mobile"}}); a.status != http.StatusUnprocessableEntity || strings.Contains(a.body, "ey") && strings.Contains(a.body, "accessToken") {
 			t.Errorf("%d %s", a.status, a.body)
 		}
@@ -319,6 +318,8 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	if got := preflight("/oauth2/token", origin); got.header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("%v", got.header)
 	}
+	// What the browser holds is of no use at the standard endpoint.
+	wantRefused(t, "at the token endpoint", s.post("/oauth2/token", "", "", url.Values{"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {next[0].Value}}), 400, "unauthorized_client")
 	out := s.postJSON("/token/logout", members{}, "Origin", origin, "Cookie", cookie.Name+"="+next[0].Value)
 	gone := (&http.Response{Header: out.header}).Cookies()
 	if out.status != http.StatusNoContent || len(gone) != 1 || gone[0].MaxAge >= 0 {
@@ -327,4 +328,69 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	if got := s.postJSON("/token/refresh", members{}, "Origin", origin, "Cookie", cookie.Name+"="+next[0].Value); got.status != http.StatusUnauthorized {
 		t.Errorf("after signing out: %d", got.status)
 	}
+}
+
+// draft-ietf-oauth-first-party-apps: a code by posting what is needed, redeemed
+// at the token endpoint.
+func TestAnAppGetsACodeByAChallenge(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1000")
+		d.signInApp("mobile")
+		d.signInApp("spa", "--origin", "http://127.0.0.1:5173")
+		web := d.webClient("web")
+		d.user("minji")
+		api := d.client("api")
+		a := app{id: "mobile", verifier: strings.Repeat("v", 43)}
+		ask := func(changed ...string) answer {
+			form := url.Values{
+				"client_id": {"mobile"}, "username": {"minji"}, "password": {goodPassword}, "scope": {"read"},
+				"code_challenge": {a.challenge()}, "code_challenge_method": {"S256"},
+			}
+			for i := 0; i+1 < len(changed); i += 2 {
+				if form.Set(changed[i], changed[i+1]); changed[i+1] == "" {
+					form.Del(changed[i])
+				}
+			}
+			return s.post("/oauth2/authorize-challenge", "", "", form)
+		}
+		if metadata := s.get("/.well-known/oauth-authorization-server").json(t); metadata["authorization_challenge_endpoint"] != d.issuer+"/oauth2/authorize-challenge" {
+			t.Errorf("%v", metadata["authorization_challenge_endpoint"])
+		}
+		before := d.state()
+		for what, c := range map[string]struct {
+			a    answer
+			code string
+		}{
+			"nothing yet": {ask("username", "", "password", ""), "insufficient_authorization"}, "no password": {ask("password", ""), "insufficient_authorization"},
+			"a wrong password": {ask("password", "wrong"), "insufficient_authorization"}, "nobody": {ask("username", "nobody"), "insufficient_authorization"},
+			"an auth_session": {ask("auth_session", "x"), "invalid_session"}, "no challenge": {ask("code_challenge", ""), "invalid_request"},
+			"plain": {ask("code_challenge_method", "plain"), "invalid_request"}, "another scope": {ask("scope", "admin"), "invalid_scope"},
+			"another response type": {ask("response_type", "token"), "unsupported_response_type"},
+			"a standard client":     {ask("client_id", web.id), "unauthorized_client"}, "one with a cookie": {ask("client_id", "spa"), "invalid_request"},
+		} {
+			if c.a.status < 400 || c.a.status > 403 || c.a.json(t)["error"] != c.code {
+				t.Errorf("%s: %d %s", what, c.a.status, c.a.body)
+			}
+		}
+		if a, b := ask("password", "wrong"), ask("username", "nobody"); a.body != b.body {
+			t.Errorf("%s is not %s", a.body, b.body)
+		}
+		if after := d.state(); after != before {
+			t.Errorf("something changed:\n%s\n%s", before, after)
+		}
+		got := ask()
+		code, _ := got.json(t)["authorization_code"].(string)
+		if got.status != http.StatusOK || code == "" || got.header.Get("Cache-Control") != "no-store" {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		wantRefused(t, "without its verifier", a.redeem(s, code, "redirect_uri", "", "code_verifier", strings.Repeat("w", 43)), 400, "invalid_grant")
+		set := a.redeem(s, code, "redirect_uri", "").tokens(t)
+		if set.Scope != "read" || set.Refresh == "" || !s.active("api", api, set.Access) {
+			t.Errorf("%+v", set)
+		}
+		next := a.refresh(s, set.Refresh).tokens(t)
+		wantRefused(t, "the code again", a.redeem(s, code, "redirect_uri", ""), 400, "invalid_grant")
+		wantRefused(t, "a refresh after that", a.refresh(s, next.Refresh), 400, "invalid_grant")
+	})
 }
