@@ -200,6 +200,17 @@ func stateText(c clients.Client) string {
 	return "enabled"
 }
 
+// holdText says how a client that signs people in by itself holds refresh tokens.
+func holdText(c clients.Client) string {
+	switch c.Hold {
+	case clients.HoldCookie:
+		return "in a cookie, from " + strings.Join(c.Origins, " ")
+	case clients.HoldMemory:
+		return "in its memory"
+	}
+	return "as the standard has it"
+}
+
 func clientShow(t *terminal) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -224,6 +235,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"audiences", strings.Join(c.Audiences, " ")},
 					{"authentication", string(c.Auth)},
 					{"first party", fmt.Sprint(c.FirstParty)},
+					{"refresh tokens", holdText(*c)},
 					{"created", text(c.CreatedAt)},
 				} {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])

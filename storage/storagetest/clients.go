@@ -25,6 +25,8 @@ var clientTests = []test{
 			Scopes:       []string{"write", "read"},
 			Audiences:    []string{"aud-3", "aud-1", "aud-2"},
 			Auth:         clients.SecretPost, FirstParty: true, Disabled: true,
+			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true,
+			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},
 			Epoch: 99, // not the client's to choose
 			// The younger comes first; the older comes back first.
 			Secrets:   []clients.Secret{secret("s1", noon.Add(time.Hour)), secret("s2", noon)},
