@@ -152,7 +152,7 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, err := f.begin(r, name, password)
+	session, device, err := f.begin(r, name, password)
 	if errors.Is(err, accounts.ErrWrong) {
 		notBasic(w)
 		return errWrongPassword
@@ -164,24 +164,28 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if client.Hold == clients.HoldCookie {
+		// By which the browser is told from strangers' who guess the password.
+		f.cookies.set(w, f.cookies.device, device, deviceLife)
+	}
 	f.answer(w, client, answer)
 	return nil
 }
 
 // begin signs someone in. Returns accounts.ErrWrong.
-func (f firstParty) begin(r *http.Request, name, password string) (accounts.Session, error) {
+func (f firstParty) begin(r *http.Request, name, password string) (session accounts.Session, device string, err error) {
 	in, err := f.people.signIn.Do(r.Context(), name, password, f.cookies.visitor(r))
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again later.")
 		e.Status, e.RetryAfter = http.StatusTooManyRequests, tooMany.RetryAfter
-		return accounts.Session{}, e
+		return session, "", e
 	}
 	if err != nil {
-		return accounts.Session{}, err
+		return session, "", err
 	}
-	session, _, err := f.sessions.Find(r.Context(), in.Secret)
-	return session, err
+	session, _, err = f.sessions.Find(r.Context(), in.Secret)
+	return session, in.Device, err
 }
 
 // challenge is draft-ietf-oauth-first-party-apps section 5: a code for whoever
@@ -214,7 +218,7 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 		writeJSON(w, http.StatusBadRequest, insufficient)
 		return nil
 	}
-	session, err := f.begin(r, name, password)
+	session, _, err := f.begin(r, name, password)
 	if errors.Is(err, accounts.ErrWrong) {
 		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
 		insufficient.Description = "The user name or the password is wrong."

@@ -262,10 +262,10 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	a := s.postJSON("/login", login, "Origin", origin)
 	in := a.pair(t)
 	cookies := (&http.Response{Header: a.header}).Cookies()
-	if in.Refresh != "" || len(cookies) != 1 || strings.Contains(a.body, cookies[0].Value) {
+	if in.Refresh != "" || len(cookies) != 2 || cookies[0].Name != "ingam_device" || strings.Contains(a.body, cookies[1].Value) {
 		t.Fatalf("%s %v", a.body, cookies)
 	}
-	cookie := cookies[0]
+	cookie := cookies[1]
 	if !strings.HasPrefix(cookie.Name, "__Secure-") || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/token" || cookie.Domain != "" || cookie.MaxAge != 7*24*3600 {
 		t.Errorf("%+v", cookie)
 	}
