@@ -176,8 +176,18 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 		t.Fatal(documents, err)
 	}
 	everything := readme + read(t, "ARCHITECTURE.md")
+	leads := func(dir, text string) {
+		for _, m := range regexp.MustCompile(`\]\(([^):#]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, dir, m[1])); err != nil {
+				t.Errorf("a link in %s leads to %s, which is not there", dir, m[1])
+			}
+		}
+	}
+	leads(".", everything)
 	for _, path := range documents {
-		everything += read(t, strings.TrimPrefix(path, root+"/"))
+		text := read(t, strings.TrimPrefix(path, root+"/"))
+		leads("docs", text)
+		everything += text
 	}
 	targets := regexp.MustCompile("`make ([a-z]+)`").FindAllStringSubmatch(everything, -1)
 	for i, block := range strings.Split(everything, "```") {
@@ -223,11 +233,6 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(m, "INGAM_"), "_", "-"))
 		if m != "INGAM_TEST_POSTGRES" && m != "INGAM_TEST_MYSQL" && flags.Lookup(flag) == nil {
 			t.Errorf("%s is documented and no setting", m)
-		}
-	}
-	for _, m := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(everything, -1) {
-		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
-			t.Errorf("a link leads to %s, which is not there", m[1])
 		}
 	}
 }

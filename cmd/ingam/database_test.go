@@ -84,6 +84,14 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 			}
 		}
 		want("an introspection", n, "SELECT")
+		d.user("minji")
+		p := s.person()
+		p.get("/login").submit("username", "minji", "password", goodPassword)
+		asked.Take()
+		for range n {
+			p.get("/logout") // which shows whose session it is
+		}
+		want("a page of a login session", n, "SELECT")
 		for range n {
 			s.get("/.well-known/jwks.json")
 			s.get("/.well-known/openid-configuration")
