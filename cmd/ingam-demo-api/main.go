@@ -17,11 +17,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rs/cors"
 
 	"github.com/ingam/ingam/verify"
 )
@@ -37,6 +40,7 @@ func main() {
 type settings struct {
 	listen     string
 	secretFile string
+	origins    []string
 	verify     verify.Config
 }
 
@@ -68,6 +72,17 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	f.StringVar(&c.Name, "name", "", "this process's name among the stream's listeners")
 	f.DurationVar(&c.MaxStaleness, "max-staleness", 10*time.Second, "how old what is known of a token's status may be")
 	f.BoolVar(&c.FailOpen, "fail-open", false, "past that, accept what is not known to be revoked")
+	// A comma is in no origin: the environment has but one value.
+	f.Func("cors-origin", "a web `origin` whose scripts may call /hello (repeatable, or separated by commas)", func(value string) error {
+		for _, o := range strings.Split(value, ",") {
+			// Written out: the library knows wildcards, and compares the rest as it is.
+			if u, err := url.Parse(o); err != nil || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.Contains(o, "*") {
+				return fmt.Errorf("%q is not an origin, such as https://app.example.com", o)
+			}
+			s.origins = append(s.origins, o)
+		}
+		return nil
+	})
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
@@ -117,7 +132,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return 2
 	}
 	defer v.Close()
-	if err := serve(ctx, s.listen, v, log); err != nil {
+	if err := serve(ctx, s.listen, routes(v, s.origins), v, log); err != nil {
 		log.Error("stopped", "error", err)
 		return 1
 	}
@@ -125,13 +140,13 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 }
 
 // serve serves until the context is done, and then what is under way.
-func serve(ctx context.Context, address string, v *verify.Verifier, log *slog.Logger) error {
+func serve(ctx context.Context, address string, h http.Handler, v *verify.Verifier, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Handler:           recorded(log, routes(v)),
+		Handler:           recorded(log, h),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -154,9 +169,21 @@ func serve(ctx context.Context, address string, v *verify.Verifier, log *slog.Lo
 	return server.Shutdown(grace)
 }
 
-func routes(v *verify.Verifier) http.Handler {
+func routes(v *verify.Verifier, origins []string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /hello", v.Require()(http.HandlerFunc(hello)))
+	asked := v.Require()(http.HandlerFunc(hello))
+	if len(origins) > 0 { // none, the library takes for all
+		// Without credentials: the token is in a header, which no browser adds by
+		// itself. Around Require, so that a script can read a refusal, and a
+		// preflight, which never has a token, is answered.
+		open := cors.New(cors.Options{
+			AllowedOrigins: origins, AllowedMethods: []string{http.MethodGet}, AllowedHeaders: []string{"Authorization"},
+			ExposedHeaders: []string{"WWW-Authenticate", "Retry-After"}, MaxAge: 600,
+		})
+		asked = open.Handler(asked)
+		mux.Handle("OPTIONS /hello", asked)
+	}
+	mux.Handle("GET /hello", asked)
 	mux.Handle("GET /hello/write", v.Require("write")(http.HandlerFunc(hello)))
 	mux.Handle(v.Metadata())
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {

@@ -267,12 +267,14 @@ func TestTheAPISaysWhatIsWrongWithItsSettings(t *testing.T) {
 	t.Parallel()
 	none := func(string) (string, bool) { return "", false }
 	for want, args := range map[string][]string{
-		"Issuer is not set":     nil,
-		"none of none, poll":    {"-status", "push"},
-		"no such file":          {"-client-secret-file", "/nonexistent"},
-		"unexpected argument":   {"serve"},
-		"StatusStream needs":    {"-issuer", "https://id.example.com", "-audience", "a", "-status", "stream"},
-		"INGAM_DEMO_API_STATUS": {"-issuer", "https://id.example.com"},
+		"Issuer is not set":      nil,
+		"none of none, poll":     {"-status", "push"},
+		"no such file":           {"-client-secret-file", "/nonexistent"},
+		"unexpected argument":    {"serve"},
+		"\"*\" is not an origin": {"-cors-origin", "*"},
+		"a/\" is not an origin":  {"-cors-origin", "https://b,https://a/"},
+		"StatusStream needs":     {"-issuer", "https://id.example.com", "-audience", "a", "-status", "stream"},
+		"INGAM_DEMO_API_STATUS":  {"-issuer", "https://id.example.com"},
 	} {
 		lookup := none
 		if strings.HasPrefix(want, "INGAM") {
@@ -282,5 +284,57 @@ func TestTheAPISaysWhatIsWrongWithItsSettings(t *testing.T) {
 		if status := run(t.Context(), args, lookup, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
 			t.Errorf("%v: %d, %s", args, status, &stderr)
 		}
+	}
+}
+
+func TestScriptsOfTheOriginsThatAreNamedMayCallTheAPI(t *testing.T) {
+	t.Parallel()
+	f := newIssuer(t)
+	defer f.Close()
+	common := []string{"-issuer", f.URL, "-audience", "http://127.0.0.1:9/orders", "-status", "none"}
+	open := start(t, []string{"INGAM_DEMO_API_CORS_ORIGIN=https://a.example,https://b.example"}, common...)
+	flags := start(t, nil, append(common, "-cors-origin", "https://a.example", "-cors-origin", "https://b.example")...)
+	closed := start(t, nil, common...)
+	ask := func(p *process, method, path, origin, token string) (int, http.Header) {
+		t.Helper()
+		r, _ := http.NewRequestWithContext(t.Context(), method, p.url+path, nil)
+		r.Header.Set("Origin", origin)
+		if method == http.MethodOptions {
+			r.Header.Set("Access-Control-Request-Method", "GET")
+			r.Header.Set("Access-Control-Request-Headers", "authorization")
+		}
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header
+	}
+	token := f.token(t, "read", 3)
+	for _, p := range []*process{open, flags} {
+		for _, origin := range []string{"https://a.example", "https://b.example"} {
+			status, h := ask(p, "OPTIONS", "/hello", origin, "")
+			if status != 204 || h.Get("Access-Control-Allow-Origin") != origin || h.Get("Access-Control-Allow-Headers") != "authorization" || h.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s: %d %v", origin, status, h)
+			}
+			for sent, want := range map[string]int{token: 200, "": 401} {
+				if status, h := ask(p, "GET", "/hello", origin, sent); status != want || h.Get("Access-Control-Allow-Origin") != origin {
+					t.Errorf("%s: %d %v, want %d", origin, status, h, want)
+				}
+			}
+		}
+		for _, c := range [][2]string{{"/hello", "https://evil.example"}, {"/hello", "http://a.example"}, {"/hello", "null"}, {"/state", "https://a.example"}, {"/hello/write", "https://a.example"}} {
+			for _, method := range []string{"OPTIONS", "GET"} {
+				if _, h := ask(p, method, c[0], c[1], token); h.Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("%s %s from %s: %v", method, c[0], c[1], h)
+				}
+			}
+		}
+	}
+	if _, h := ask(closed, "GET", "/hello", "https://a.example", token); h.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("without the flag: %v", h)
 	}
 }
