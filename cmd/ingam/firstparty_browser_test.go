@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -412,5 +413,94 @@ func TestATokenGoesThroughAChainOfServices(t *testing.T) {
 		}
 		t.Logf("%s has fetched %v", names[i], asked[i].paths)
 		asked[i].mu.Unlock()
+	}
+}
+
+// Two tabs outlive the expiry of their access tokens: the API, which goes by the
+// issuer's clock, refuses both, and each refreshes once and calls again.
+func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t, "en")
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("../../docs/first-party-example.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(example)
+	}))
+	t.Cleanup(app.Close)
+	d := newDeployment(t, "")
+	var off atomic.Int64
+	d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+	d.must("migrate", "up")
+	s, _ := d.startHere()
+	d.signInApp("web", "--origin", app.URL, "--scope", "openid profile read write")
+	d.user("minji")
+	v := d.verifier(verify.Config{Now: d.now})
+	var refused, answered atomic.Int64
+	// Scripts of the app's origin may call it.
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", app.URL)
+		h.Set("Access-Control-Allow-Headers", "Authorization")
+		if r.Method == http.MethodOptions {
+			return
+		}
+		token, err := v.Verify(r.Context(), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		if err != nil {
+			refused.Add(1)
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		answered.Add(1)
+		h.Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"client_id": %q}`, token.ClientID)
+	}))
+	t.Cleanup(api.Close)
+	open := func(name string, ctx context.Context) tab {
+		t.Helper()
+		b := tab{t, ctx, name}
+		b.do("open the example", chromedp.Navigate(app.URL+"/?"+url.Values{"issuer": {d.issuer}, "api": {api.URL}, "client_id": {"web"}}.Encode()))
+		return b
+	}
+	second, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(second); err != nil {
+		t.Fatal(err)
+	}
+	one := open("tab one", ctx)
+	one.signIn(goodPassword)
+	one.shows("title", "Signed in")
+	two := open("tab two", second)
+	two.shows("title", "Signed in")
+	one.calls()
+	two.calls()
+	for round := range 3 {
+		before, ok := refused.Load(), answered.Load()
+		off.Add(int64(20 * time.Minute)) // an access token lives for 15
+		for _, b := range []tab{one, two} {
+			evaluate[any](b, "document.getElementById('answer').textContent = '', document.getElementById('call').click(), null")
+		}
+		for _, b := range []tab{one, two} {
+			b.shows("answer", `"client_id": "web"`)
+			b.shows("title", "Signed in")
+		}
+		if refused.Load()-before != 2 || answered.Load()-ok != 2 {
+			t.Errorf("round %d: the API refused %d times and answered %d", round, refused.Load()-before, answered.Load()-ok)
+		}
+	}
+	// A cut, and neither comes back.
+	d.must("revoke", "--user", "minji")
+	off.Add(int64(20 * time.Minute))
+	for _, b := range []tab{one, two} {
+		evaluate[any](b, "document.getElementById('call').click(), null")
+		b.shows("title", "Sign in")
+	}
+	if strings.Contains(s.log.String(), goodPassword) {
+		t.Error("the password is in the log")
 	}
 }
