@@ -25,11 +25,7 @@ func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.waited)
-	}()
-	t.Cleanup(s.kill)
+	s.mind()
 	s.awaitReady()
 	eventually(t, "the demonstration says what to do", time.Minute, func() bool { return strings.Contains(stdout.String(), "Ctrl-C") })
 	return s, stdout.String()

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +27,11 @@ import (
 // TestMain lets the test binary be the command: servers and commands in these
 // tests are processes of their own, and can be killed.
 func TestMain(m *testing.M) {
+	// Under the race detector a program sleeps for a second as it ends, and the
+	// tests run hundreds of commands.
+	if _, given := os.LookupEnv("GORACE"); !given {
+		os.Setenv("GORACE", "atexit_sleep_ms=10")
+	}
 	testscript.Main(m, map[string]func(){"ingam": main})
 }
 
@@ -54,21 +61,42 @@ func newDeployment(t testing.TB, database string) *deployment {
 		t: t, dir: dir, database: database, masterKey: filepath.Join(dir, "master.key"),
 		issuer: "http://" + freeAddress(t), binary: "ingam",
 		// Commands that take something back wait for as long.
-		settings: []string{"INGAM_CHANGES_STALENESS=500ms"},
+		settings: []string{
+			"INGAM_CHANGES_STALENESS=500ms",
+			// A slow machine is no fault of the server's.
+			"INGAM_HTTP_REQUEST_TIMEOUT=50s", "INGAM_HTTP_WRITE_TIMEOUT=1m",
+			// Many servers share one database server, whose connections are counted.
+			"INGAM_POOL_MAX_OPEN=8",
+		},
 	}
 	d.must("master-key", "new", "--out", d.masterKey)
 	return d
 }
 
-// freeAddress returns an address that nothing listened on a moment ago.
+// nextPort is where freeAddress goes on: from anywhere, because other processes
+// may look for ports too.
+var nextPort = func() *atomic.Int32 {
+	n := new(atomic.Int32)
+	n.Store(mathrand.Int32N(lastPort - firstPort))
+	return n
+}()
+
+const firstPort, lastPort = 20_000, 30_000
+
+// freeAddress returns an address that nothing listens on and that no other test
+// is given: a server may come to it late, or come back. The ports that systems
+// give to outgoing connections, and for the asking, are higher.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range lastPort - firstPort {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%(lastPort-firstPort))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (d *deployment) environ(extra ...string) []string {
@@ -188,17 +216,26 @@ func (d *deployment) launch(address string, extra ...string) *server {
 	if err := s.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
+	s.mind()
+	return s
+}
+
+// mind ends a server that was started with the test, which fails if the race
+// detector said something in the server's log.
+func (s *server) mind() {
 	go func() {
 		s.err = s.cmd.Wait()
 		close(s.waited)
 	}()
-	d.t.Cleanup(func() {
+	s.d.t.Cleanup(func() {
 		s.kill()
-		if d.t.Failed() {
-			d.t.Logf("the log of the server at %s:\n%s", s.url, s.log.tail(8<<10))
+		if log := s.log.String(); strings.Contains(log, "WARNING: DATA RACE") {
+			s.d.t.Errorf("the server at %s:\n%s", s.url, log[strings.Index(log, "WARNING: DATA RACE"):])
+		}
+		if s.d.t.Failed() {
+			s.d.t.Logf("the log of the server at %s:\n%s", s.url, s.log.tail(8<<10))
 		}
 	})
-	return s
 }
 
 func (s *server) awaitReady() {

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("INGAM_DATABASE", "sqlite:"+e.WorkDir+"/ingam.db")
 			e.Setenv("INGAM_MASTER_KEY_FILE", e.WorkDir+"/master.key")
 			e.Setenv("INGAM_CHANGES_STALENESS", "100ms") // commands wait for it
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
