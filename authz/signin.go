@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -67,7 +66,12 @@ func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Val
 	if err != nil {
 		return TokenResponse{}, err
 	}
-	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.AuthorizationCode}, "code": {code}, "code_verifier": {verifier}})
+	answer, err := a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.AuthorizationCode}, "code": {code}, "code_verifier": {verifier}})
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
+		err = grants.ErrNotFound // cut meanwhile; nobody knows of a code
+	}
+	return answer, err
 }
 
 // ChallengeOf checks a request to the authorization challenge endpoint
@@ -140,9 +144,5 @@ func (a *Authority) SignOutFor(ctx context.Context, client *clients.Client, sess
 	if err := a.revokeGrant(ctx, g.ID, g.ClientID, client.ID); err != nil {
 		return err
 	}
-	err = sessions.End(ctx, g.UserID, g.SessionID, "signed out", audit.Actor("user:"+g.UserID))
-	if errors.Is(err, accounts.ErrNoSession) {
-		return nil
-	}
-	return err
+	return sessions.EndApp(ctx, client.ID, g.SessionID, "signed out")
 }

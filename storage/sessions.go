@@ -29,6 +29,7 @@ type sessionRow struct {
 	EndedMS     *int64 `gorm:"column:ended_ms"`
 	Address     string `gorm:"column:address;not null"`
 	UserAgent   string `gorm:"column:user_agent;not null"`
+	ClientID    string `gorm:"column:client_id;not null"`
 }
 
 func (sessionRow) TableName() string { return "login_sessions" }
@@ -39,7 +40,7 @@ func (r sessionRow) session() (accounts.Session, error) {
 		ID: r.ID, UserID: r.UserID, AuthenticatedAt: at(r.AuthMS), Methods: methods,
 		UserEpoch: changes.Number(r.UserEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		CreatedAt: at(r.CreatedMS), SeenAt: at(r.SeenMS), IdleAt: at(r.IdleMS), ExpiresAt: at(r.ExpiresMS),
-		EndedAt: optionalAt(r.EndedMS), Address: r.Address, UserAgent: r.UserAgent,
+		EndedAt: optionalAt(r.EndedMS), Address: r.Address, UserAgent: r.UserAgent, ClientID: r.ClientID,
 	}, err
 }
 
@@ -60,11 +61,11 @@ func (s *Store) BeginSession(ctx context.Context, n accounts.Session, secret, de
 		// a cut, that came between leaves nothing to insert.
 		inserted := tx.Exec(`
 			INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, user_epoch, server_epoch,
-			                            created_ms, seen_ms, idle_ms, expires_ms, address, user_agent)
-			SELECT ?, ?, ?, u.id, ?, ?, u.epoch, v.epoch, ?, ?, ?, ?, ?, ?
+			                            created_ms, seen_ms, idle_ms, expires_ms, address, user_agent, client_id)
+			SELECT ?, ?, ?, u.id, ?, ?, u.epoch, v.epoch, ?, ?, ?, ?, ?, ?, ?
 			  FROM users AS u, server AS v WHERE u.id = ? AND u.epoch = ? AND u.disabled = FALSE AND v.id = 1`,
 			n.ID, secret[:], device[:], ms(n.AuthenticatedAt), methods,
-			ms(n.CreatedAt), ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt), printable(n.Address), printable(n.UserAgent), n.UserID, int64(n.UserEpoch))
+			ms(n.CreatedAt), ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt), printable(n.Address), printable(n.UserAgent), n.ClientID, n.UserID, int64(n.UserEpoch))
 		if inserted.Error == nil && inserted.RowsAffected == 0 {
 			return refuse(accounts.ErrNotFound)
 		}
@@ -113,7 +114,7 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 	err := s.reading(ctx).Raw(`
 		SELECT l.id AS l_id, l.user_id AS l_user_id, l.auth_ms AS l_auth_ms, l.amr AS l_amr,
 		       l.user_epoch AS l_user_epoch, l.server_epoch AS l_server_epoch, l.created_ms AS l_created_ms, l.seen_ms AS l_seen_ms,
-		       l.idle_ms AS l_idle_ms, l.expires_ms AS l_expires_ms, l.address AS l_address, l.user_agent AS l_user_agent,
+		       l.idle_ms AS l_idle_ms, l.expires_ms AS l_expires_ms, l.address AS l_address, l.user_agent AS l_user_agent, l.client_id AS l_client_id,
 		       u.id AS u_id, u.username AS u_username, u.email AS u_email, u.roles AS u_roles, u.claims AS u_claims,
 		       u.disabled AS u_disabled, u.epoch AS u_epoch, u.created_ms AS u_created_ms
 		  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
@@ -141,11 +142,32 @@ func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Tim
 
 // Sessions implements accounts.SessionStore.
 func (s *Store) Sessions(ctx context.Context, user string, now time.Time) ([]accounts.Session, error) {
-	const op = "list login sessions"
+	return s.sessionsWhere(ctx, "list login sessions", "l.user_id = ? AND "+sessionStands, user, ms(now), ms(now))
+}
+
+// AppSessions implements accounts.SessionStore.
+func (s *Store) AppSessions(ctx context.Context, client string, device [32]byte) ([]accounts.Session, error) {
+	return s.sessionsWhere(ctx, "list an app's login sessions", "l.client_id = ? AND l.device_hash = ? AND l.ended_ms IS NULL", client, device[:])
+}
+
+// AppSession implements accounts.SessionStore.
+func (s *Store) AppSession(ctx context.Context, client, id string) (accounts.Session, error) {
+	const op = "read an app's login session"
+	sessions, err := s.sessionsWhere(ctx, op, "l.client_id = ? AND l.id = ? AND l.ended_ms IS NULL", client, id)
+	if err == nil && len(sessions) == 0 {
+		err = answer(op, "", refuse(accounts.ErrNoSession))
+	}
+	if err != nil {
+		return accounts.Session{}, err
+	}
+	return sessions[0], nil
+}
+
+func (s *Store) sessionsWhere(ctx context.Context, op, condition string, args ...any) ([]accounts.Session, error) {
 	var rows []sessionRow
 	err := s.reading(ctx).Raw(`
 		SELECT l.* FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
-		 WHERE l.user_id = ? AND `+sessionStands+` ORDER BY l.created_ms DESC, l.id`, user, ms(now), ms(now)).Scan(&rows).Error
+		 WHERE `+condition+` ORDER BY l.created_ms DESC, l.id`, args...).Scan(&rows).Error
 	if err != nil {
 		return nil, fault(op, err)
 	}

@@ -25,7 +25,10 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol.From(err)
 	rec := recordOf(r)
-	rec.errorCode, rec.err = string(e.Code), err
+	rec.err = err
+	if rec.errorCode == "" { // else the handler named it more closely
+		rec.errorCode = string(e.Code)
+	}
 	if e.ClientID != "" {
 		rec.clientID = e.ClientID
 	}

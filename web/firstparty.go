@@ -9,19 +9,23 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/tokens"
 )
 
 // firstParty signs people in for apps of whoever runs the server, which ask for
@@ -50,6 +54,10 @@ type pair struct {
 	ExpiresIn    int64  `json:"expiresIn"`
 	Scope        string `json:"scope"`
 	IDToken      string `json:"idToken,omitempty"`
+	// DeviceToken is what an app that keeps its tokens itself sends along when its
+	// user signs in again: by it the user is told from strangers who guess the
+	// password, as a browser is by a cookie.
+	DeviceToken string `json:"deviceToken,omitempty"`
 }
 
 // isJSON reports whether a request's body is said to be JSON.
@@ -63,6 +71,9 @@ func isJSON(r *http.Request) bool {
 func (f firstParty) read(w http.ResponseWriter, r *http.Request, names ...string) (map[string]string, error) {
 	if !isJSON(r) {
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/json.")
+	}
+	if _, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return nil, protocol.Refuse(protocol.InvalidRequest, "JSON is in UTF-8 (RFC 8259 section 8.1).")
 	}
 	if r.URL.RawQuery != "" {
 		return nil, protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL.")
@@ -89,6 +100,8 @@ func (f firstParty) read(w http.ResponseWriter, r *http.Request, names ...string
 		}
 		value, err := d.Token()
 		text, isText := value.(string)
+		// What the decoder puts for what is no UTF-8: two passwords would be one.
+		isText = isText && !strings.ContainsRune(text, utf8.RuneError)
 		if _, twice := texts[name.(string)]; err != nil || !isText || twice {
 			return malformed(err)
 		}
@@ -127,7 +140,7 @@ func public(clientID string) url.Values {
 
 // login is POST /login with JSON.
 func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
-	in, err := f.read(w, r, "id", "username", "pw", "password", "client_id", "scope")
+	in, err := f.read(w, r, "id", "username", "pw", "password", "client_id", "scope", "deviceToken", "address")
 	if err != nil {
 		return err
 	}
@@ -152,7 +165,11 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, device, err := f.begin(r, name, password)
+	visitor, err := f.visitor(r, client, in["deviceToken"], in["address"])
+	if err != nil {
+		return err
+	}
+	session, device, err := f.begin(r, name, password, visitor)
 	if errors.Is(err, accounts.ErrWrong) {
 		notBasic(w)
 		return errWrongPassword
@@ -160,32 +177,98 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := f.authority.TokensFor(r.Context(), r, form, client, session, asked)
+	answer, err := f.issue(r, form, client, session, device, asked)
+	if errors.Is(err, accounts.ErrWrong) {
+		notBasic(w)
+		return errWrongPassword
+	}
 	if err != nil {
 		return err
 	}
 	if client.Hold == clients.HoldCookie {
-		// By which the browser is told from strangers' who guess the password.
 		f.cookies.set(w, f.cookies.device, device, deviceLife)
+		device = ""
 	}
-	f.answer(w, client, answer)
+	f.answer(w, client, answer, device)
 	return nil
 }
 
+// visitor returns where an attempt to sign in comes from. An app that keeps what
+// it was given says by which device; a backend, which is where all its users come
+// from, says what address they have.
+func (f firstParty) visitor(r *http.Request, c *clients.Client, device, address string) (accounts.Visitor, error) {
+	v := f.cookies.visitor(r)
+	v.ClientID = c.ID
+	if device != "" {
+		if c.Hold == clients.HoldCookie {
+			return v, protocol.Refuse(protocol.InvalidRequest, "The browser of this client says by a cookie which device it is.")
+		}
+		v.Device = device
+	}
+	if address != "" {
+		if c.Auth == clients.None {
+			// Anyone could say so, and guess from as many as they like.
+			return v, protocol.Refuse(protocol.InvalidRequest, "Only a client with a secret may say which address a user has.")
+		}
+		if _, err := netip.ParseAddr(address); err != nil {
+			return v, protocol.Refuse(protocol.InvalidRequest, "The address is not an IP address.")
+		}
+		from := *r
+		from.RemoteAddr = address
+		v.Address = clients.AddressOf(&from)
+	}
+	v.Shared = c.Auth != clients.None && address == ""
+	return v, nil
+}
+
 // begin signs someone in. Returns accounts.ErrWrong.
-func (f firstParty) begin(r *http.Request, name, password string) (session accounts.Session, device string, err error) {
-	in, err := f.people.signIn.Do(r.Context(), name, password, f.cookies.visitor(r))
+func (f firstParty) begin(r *http.Request, name, password string, from accounts.Visitor) (session accounts.Session, device string, err error) {
+	in, err := f.people.signIn.Do(r.Context(), name, password, from)
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
+		recordOf(r).errorCode = "too_many_attempts"
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again later.")
-		e.Status, e.RetryAfter = http.StatusTooManyRequests, tooMany.RetryAfter
+		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
 		return session, "", e
 	}
-	if err != nil {
-		return session, "", err
+	if err == nil {
+		session, _, err = f.sessions.Find(r.Context(), in.Secret)
 	}
-	session, _, err = f.sessions.Find(r.Context(), in.Secret)
-	return session, in.Device, err
+	return session, in.Device, f.cut(r, err)
+}
+
+// issue gets the tokens for a session that was begun for a client.
+func (f firstParty) issue(r *http.Request, form url.Values, c *clients.Client, session accounts.Session, device string, asked grants.Decision) (answer authz.TokenResponse, err error) {
+	if c.Hold == clients.HoldCookie {
+		err = f.sessions.EndFormer(r.Context(), session, device)
+	}
+	if err == nil {
+		answer, err = f.authority.TokensFor(r.Context(), r, form, c, session, asked)
+	}
+	return answer, f.unfinished(r, session, err)
+}
+
+// unfinished ends a session for which the app gets nothing.
+func (f firstParty) unfinished(r *http.Request, session accounts.Session, err error) error {
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
+	defer cancel()
+	if ending := f.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished"); ending != nil {
+		err = errors.Join(err, ending)
+	}
+	return f.cut(r, err)
+}
+
+// cut makes one answer of a wrong password and of a user who was cut or disabled
+// while it was looked at.
+func (f firstParty) cut(r *http.Request, err error) error {
+	if errors.Is(err, accounts.ErrWrong) || errors.Is(err, accounts.ErrNoSession) || errors.Is(err, grants.ErrNotFound) {
+		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
+		return accounts.ErrWrong
+	}
+	return err
 }
 
 // challenge is draft-ietf-oauth-first-party-apps section 5: a code for whoever
@@ -218,9 +301,12 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 		writeJSON(w, http.StatusBadRequest, insufficient)
 		return nil
 	}
-	session, _, err := f.begin(r, name, password)
+	visitor, err := f.visitor(r, client, r.PostForm.Get("auth_session"), r.PostForm.Get("address"))
+	if err != nil {
+		return err
+	}
+	session, _, err := f.begin(r, name, password, visitor)
 	if errors.Is(err, accounts.ErrWrong) {
-		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
 		insufficient.Description = "The user name or the password is wrong."
 		writeJSON(w, http.StatusBadRequest, insufficient)
 		return nil
@@ -246,35 +332,34 @@ var errWrongPassword = func() error {
 
 // refresh is POST /token/refresh.
 func (f firstParty) refresh(w http.ResponseWriter, r *http.Request) error {
-	client, form, token, err := f.holder(w, r)
+	held, err := f.holder(w, r)
 	if err != nil {
 		return err
 	}
-	answer, err := f.authority.RefreshFor(r.Context(), r, form, token)
+	if held.token == "" {
+		return unauthorized(w, protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
+	}
+	answer, err := f.authority.RefreshFor(r.Context(), r, held.form, held.token)
 	if err != nil {
 		return unauthorized(w, err)
 	}
-	f.answer(w, client, answer)
+	f.answer(w, held.client, answer, "")
 	return nil
 }
 
 // logout is POST /token/logout.
 func (f firstParty) logout(w http.ResponseWriter, r *http.Request) error {
-	client, _, token, err := f.holder(w, r)
-	var refused *protocol.Error
-	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
-		// What is wanted is true already.
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
+	held, err := f.holder(w, r)
 	if err != nil {
 		return err
 	}
-	if err := f.authority.SignOutFor(r.Context(), client, f.sessions, token); err != nil {
-		return err
-	}
-	if client.Hold == clients.HoldCookie {
-		f.setRefresh(w, client, "", -time.Second)
+	if held.token != "" {
+		if err := f.authority.SignOutFor(r.Context(), held.client, f.sessions, held.token); err != nil {
+			return err
+		}
+	} // else what is wanted is true already
+	for _, name := range held.cookies {
+		f.setRefresh(w, name, "", -time.Second)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
@@ -297,44 +382,76 @@ func unauthorized(w http.ResponseWriter, err error) error {
 	return err
 }
 
-// holder returns the refresh token of a request, and the client that holds it.
-func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (*clients.Client, url.Values, string, error) {
-	refuse := func(why string) (*clients.Client, url.Values, string, error) {
-		return nil, nil, "", protocol.Refuse(protocol.InvalidRequest, "%s", why)
+// holding is the refresh token of a request, and the client that holds it. token
+// is empty, and client nil, if there is none that could be good.
+type holding struct {
+	client *clients.Client
+	form   url.Values
+	token  string
+	// cookies are the names of those that the request brought.
+	cookies []string
+}
+
+// holder reads what the holder of a refresh token sends.
+func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, error) {
+	refuse := func(why string) (holding, error) {
+		return holding{}, protocol.Refuse(protocol.InvalidRequest, "%s", why)
 	}
 	in, err := f.read(w, r, "refreshToken", "client_id")
 	if err != nil {
-		return nil, nil, "", err
+		return holding{}, err
 	}
-	var cookies []*http.Cookie
+	h := holding{form: public(in["client_id"]), token: in["refreshToken"]}
+	good := map[string]bool{}
 	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, refreshCookie) && (in["client_id"] == "" || c.Name == refreshCookieOf(in["client_id"])) {
-			cookies = append(cookies, c)
+		if !strings.HasPrefix(c.Name, refreshCookie) || in["client_id"] != "" && c.Name != refreshCookieOf(in["client_id"]) {
+			continue
+		}
+		h.cookies = append(h.cookies, c.Name)
+		if len(h.cookies) > mostCookies {
+			return refuse("There are too many refresh tokens.")
+		}
+		// What a neighbour of the same site planted in the browser beside the
+		// right one, or what has expired, must not be in its way.
+		token, err := f.authority.Issuer.ReadRefresh(r.Context(), c.Value)
+		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
+			return holding{}, err
+		}
+		if err == nil && refreshCookieOf(token.ClientID) == c.Name {
+			good[c.Value] = true
 		}
 	}
-	token := in["refreshToken"]
 	switch {
-	case token != "" && len(cookies) > 0:
+	case h.token != "" && len(h.cookies) > 0:
 		return refuse("The refresh token comes in the body and in a cookie.")
-	case len(cookies) > 1:
-		return refuse("There are refresh tokens of several apps: name the client_id.")
-	case len(cookies) == 1:
-		token = cookies[0].Value
-	case token == "":
-		e := protocol.Refuse(protocol.InvalidGrant, "There is no refresh token: sign in.")
-		return nil, nil, "", unauthorized(w, e)
+	case len(good) > 1:
+		return refuse("There are several refresh tokens: name the client_id, or sign in again.")
 	}
-	form := public(in["client_id"])
-	client, err := f.authority.FirstPartyOf(r.Context(), r, form, token)
+	for token := range good {
+		h.token = token
+	}
+	if h.token == "" {
+		return h, nil
+	}
+	h.client, err = f.authority.FirstPartyOf(r.Context(), r, h.form, h.token)
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
+		h.token = ""
+		return h, nil
+	}
 	if err != nil {
-		return nil, nil, "", unauthorized(w, err)
+		return h, unauthorized(w, err)
 	}
-	recordOf(r).clientID = client.ID
-	if (client.Hold == clients.HoldCookie) != (len(cookies) == 1) {
+	recordOf(r).clientID = h.client.ID
+	if (h.client.Hold == clients.HoldCookie) != (len(good) == 1) {
 		return refuse("The client is registered to hold its refresh token in another way.")
 	}
-	return client, form, token, f.serves(r, client)
+	return h, f.serves(r, h.client)
 }
+
+// mostCookies is how many refresh tokens a browser may send: checking one costs
+// more than sending it.
+const mostCookies = 10
 
 // serves checks that a browser that sends a request does so for a page of the
 // client's.
@@ -349,10 +466,10 @@ func (f firstParty) serves(r *http.Request, c *clients.Client) error {
 	return e
 }
 
-func (f firstParty) answer(w http.ResponseWriter, c *clients.Client, t authz.TokenResponse) {
-	p := pair{t.AccessToken, t.RefreshToken, t.TokenType, t.ExpiresIn, t.Scope, t.IDToken}
+func (f firstParty) answer(w http.ResponseWriter, c *clients.Client, t authz.TokenResponse, device string) {
+	p := pair{t.AccessToken, t.RefreshToken, t.TokenType, t.ExpiresIn, t.Scope, t.IDToken, device}
 	if c.Hold == clients.HoldCookie {
-		f.setRefresh(w, c, t.RefreshToken, f.refreshTTL)
+		f.setRefresh(w, refreshCookieOf(c.ID), t.RefreshToken, f.refreshTTL)
 		p.RefreshToken = ""
 	}
 	writeJSON(w, http.StatusOK, p)
@@ -369,9 +486,9 @@ func refreshCookieOf(client string) string {
 	return refreshCookie + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
-func (f firstParty) setRefresh(w http.ResponseWriter, c *clients.Client, token string, age time.Duration) {
+func (f firstParty) setRefresh(w http.ResponseWriter, name, token string, age time.Duration) {
 	http.SetCookie(w, &http.Cookie{
-		Name: refreshCookieOf(c.ID), Value: token, Path: f.base + "/token", MaxAge: int(age / time.Second),
+		Name: name, Value: token, Path: f.base + "/token", MaxAge: int(age / time.Second),
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
 	})
 }

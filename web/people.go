@@ -581,7 +581,13 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 	text := p.text(r, "")
 	data.Username, data.Email, data.Notice = user.Username, user.Email, notice
 	for _, s := range sessions {
-		data.Sessions = append(data.Sessions, browser{s.ID, browserOf(s.UserAgent), s.CreatedAt.Format("2006-01-02 15:04 MST"), s.Address, s.ID == session.ID})
+		name := browserOf(s.UserAgent)
+		for _, c := range connected {
+			if c.ClientID == s.ClientID {
+				name = c.Name + " · " + name
+			}
+		}
+		data.Sessions = append(data.Sessions, browser{s.ID, name, s.CreatedAt.Format("2006-01-02 15:04 MST"), s.Address, s.ID == session.ID})
 	}
 	for _, c := range connected {
 		data.Apps = append(data.Apps, app{c.ClientID, c.Name, scopeTexts(text, c.Permissions)})

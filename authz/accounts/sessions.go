@@ -34,6 +34,9 @@ type Session struct {
 	EndedAt time.Time
 	// Address and UserAgent are what the user is shown to tell it by.
 	Address, UserAgent string
+	// ClientID is the app that signed the user in by itself, and whose sign-in
+	// this is; empty for the sign-in page's.
+	ClientID string
 }
 
 // SessionStore keeps login sessions.
@@ -53,6 +56,10 @@ type SessionStore interface {
 	TouchSession(ctx context.Context, id string, seen, idle time.Time) error
 	// Sessions returns those of a user that stand at now, newest first.
 	Sessions(ctx context.Context, user string, now time.Time) ([]Session, error)
+	// AppSessions returns those that a client began in a device and that were not
+	// ended. AppSession is the one with an id, or ErrNoSession.
+	AppSessions(ctx context.Context, client string, device [32]byte) ([]Session, error)
+	AppSession(ctx context.Context, client, id string) (Session, error)
 	// EndSession ends one of a user's sessions, or returns ErrNoSession.
 	EndSession(ctx context.Context, user, id string, ev audit.Event) error
 	// KnownDevice reports whether the user has signed in with that device.
@@ -106,12 +113,15 @@ func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device strin
 	session := Session{
 		ID: rand.Text(), UserID: u.ID, UserEpoch: u.Epoch, AuthenticatedAt: now, Methods: []string{"pwd"},
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(s.life),
-		Address: from.Address, UserAgent: from.UserAgent,
+		Address: from.Address, UserAgent: from.UserAgent, ClientID: from.ClientID,
 	}
 	session.IdleAt = s.idleAt(now, session.ExpiresAt)
 	ev := audit.Event{
 		At: now, Actor: audit.Actor("user:" + u.ID), Action: audit.SessionBegun, Subject: session.ID,
 		Details: map[string]string{"user": u.ID, "address": from.Address},
+	}
+	if from.ClientID != "" {
+		ev.Details["client_id"] = from.ClientID
 	}
 	secretHash, deviceHash := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(device))
 	if from.Session != "" {
@@ -129,6 +139,39 @@ func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device strin
 // Of returns the sessions of a user that stand, newest first.
 func (s *Sessions) Of(ctx context.Context, user string) ([]Session, error) {
 	return s.store.Sessions(ctx, user, s.now())
+}
+
+// EndFormer ends what a client began in a device before a session: the browser
+// holds one refresh token for it, and what was there is overwritten.
+func (s *Sessions) EndFormer(ctx context.Context, last Session, device string) error {
+	former, err := s.store.AppSessions(ctx, last.ClientID, sha256.Sum256([]byte(device)))
+	if err != nil {
+		return err
+	}
+	for _, f := range former {
+		// Of two that begin at once, one must stay.
+		if f.CreatedAt.After(last.CreatedAt) || f.CreatedAt.Equal(last.CreatedAt) && f.ID >= last.ID {
+			continue
+		}
+		err := s.End(ctx, f.UserID, f.ID, "signed in again", audit.Actor("client:"+last.ClientID))
+		if err != nil && !errors.Is(err, ErrNoSession) {
+			return err
+		}
+	}
+	return nil
+}
+
+// EndApp ends a session that a client began; one of the sign-in page is
+// everybody's, and stays.
+func (s *Sessions) EndApp(ctx context.Context, client, id, reason string) error {
+	found, err := s.store.AppSession(ctx, client, id)
+	if err == nil {
+		err = s.End(ctx, found.UserID, id, reason, audit.Actor("user:"+found.UserID))
+	}
+	if errors.Is(err, ErrNoSession) {
+		return nil
+	}
+	return err
 }
 
 // End ends a session, and with it the grants that were made in it without

@@ -47,6 +47,12 @@ type Visitor struct {
 	Device string
 	// Session is the id of the login session that the browser has; may be empty.
 	Session string
+	// ClientID is the app that asks for the password by itself; empty for the
+	// sign-in page.
+	ClientID string
+	// Shared is whether the address is that of an app's backend, and says nothing
+	// of the person.
+	Shared bool
 }
 
 // SignIn is how a person proves who they are.

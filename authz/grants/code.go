@@ -117,7 +117,9 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 	g := Grant{
 		ID: rand.Text(), ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
 		Scopes: code.Scopes, Audiences: code.Audiences, AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
-		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess),
+		// The session of an app that signs people in is that sign-in and nothing
+		// else: they end together.
+		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess) && !session.SignIn,
 		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
 		CreatedAt: now, ExpiresAt: now.Add(session.decision.TTL),
 	}

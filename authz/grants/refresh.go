@@ -20,6 +20,7 @@ import (
 //	token → signature (no SQL for a forged one) → the grant's row → is it this client's? does it stand?
 //	generation of the token:
 //	  current            → rotate: one conditional UPDATE; who loses it reads again
+//	                       (a browser's: not again within the grace)
 //	  the one before     → within the grace: the successor, byte for byte
 //	  older, or later    → reuse: the grant is revoked
 //	  newer than the row → the database was restored: refused, and nothing revoked
@@ -140,8 +141,15 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 	if err := h.issue(ctx, g.Grant, session.decision, session); err != nil {
 		return err
 	}
-	var then Standing
-	if session.RefreshToken, then, err = h.successor(ctx, session.refresh, g, client); err != nil {
+	then := g
+	err = keys.ErrNoSigningKey
+	if g.Status == session.grant.Status && h.rests(session.refresh, g, client) {
+		session.RefreshToken, err = h.signRefresh(g.Grant)
+	}
+	if errors.Is(err, keys.ErrNoSigningKey) {
+		session.RefreshToken, then, err = h.successor(ctx, session.refresh, g, client)
+	}
+	if err != nil {
 		return err
 	}
 	if then.Status != g.Status {
@@ -162,6 +170,14 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 		}
 	}
 	return answer(session, responder)
+}
+
+// rests reports whether the current refresh token stays as it is for now: all tabs
+// of a browser share a cookie, and send it when they want to. Of three at once the
+// first rotates; if the second, which has the new cookie already, did so too, the
+// third would come with one that was replaced twice, which looks like a thief's.
+func (h *refreshToken) rests(token tokens.Refresh, g Standing, client *Client) bool {
+	return client.Hold == clients.HoldCookie && token.Generation == g.Refresh.Generation && token.Generation > 1 && g.Age <= h.grace(client)
 }
 
 // placed returns the grant with the index that its next tokens refer to, and the

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -19,6 +20,7 @@ type tokenPair struct {
 	Type    string `json:"tokenType"`
 	Expires int    `json:"expiresIn"`
 	Scope   string `json:"scope"`
+	Device  string `json:"deviceToken"`
 }
 
 // signInApp registers a client that signs people in by itself.
@@ -215,7 +217,12 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			"an access token":                {"/token/refresh", members{"refreshToken": good.Access}, nil, 401, "invalid_grant"},
 			"the token of a standard client": {"/token/refresh", members{"refreshToken": standard.Refresh}, nil, 400, "unauthorized_client"},
 			"a cookie and a body":            {"/token/refresh", members{"refreshToken": good.Refresh}, []string{"Cookie", "__Secure-ingam_refresh_X=" + good.Refresh}, 400, "invalid_request"},
-			"a cookie of one in memory":      {"/token/refresh", members{}, []string{"Cookie", "__Secure-ingam_refresh_X=" + good.Refresh}, 400, "invalid_request"},
+			"a cookie under any name":        {"/token/refresh", members{}, []string{"Cookie", "__Secure-ingam_refresh_X=" + good.Refresh}, 401, "invalid_grant"},
+			"a cookie of one in memory":      {"/token/refresh", members{}, []string{"Cookie", refreshCookie("mobile") + "=" + good.Refresh}, 400, "invalid_request"},
+			"a password that is no text":     {"/login", `{"id":"minji","pw":"\ud800","client_id":"mobile"}`, nil, 400, "invalid_request"},
+			"a password in Latin-1":          {"/login", "{\"id\":\"minji\",\"pw\":\"caf\xe9\",\"client_id\":\"mobile\"}", nil, 400, "invalid_request"},
+			"another encoding":               {"/login", in(), []string{"Content-Type", "application/json; charset=utf-16"}, 400, "invalid_request"},
+			"an address by anyone":           {"/login", in("address", "192.0.2.1"), nil, 400, "invalid_request"},
 			"a logout of another client":     {"/token/logout", members{"refreshToken": good.Refresh, "client_id": "other"}, nil, 400, "invalid_grant"},
 		} {
 			a := s.postJSON(c.path, c.body, c.fields...)
@@ -235,6 +242,12 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			t.Error("a secret is in the log")
 		}
 	})
+}
+
+// refreshCookie is the name of the cookie that holds a client's refresh token.
+func refreshCookie(client string) string {
+	sum := sha256.Sum256([]byte(client))
+	return "__Secure-ingam_refresh_" + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
 // swapped is a token with another payload and the signature of before.
@@ -296,7 +309,7 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 		"a refresh from there":  {"/token/refresh", members{}, []string{"Origin", "https://evil.test", "Cookie", cookie.Name + "=" + next[0].Value}, 403},
 		"a refresh in the body": {"/token/refresh", members{"refreshToken": next[0].Value}, []string{"Origin", origin}, 400},
 		"no cookie":             {"/token/refresh", members{}, []string{"Origin", origin}, 401},
-		"two cookies":           {"/token/refresh", members{}, []string{"Origin", origin, "Cookie", cookie.Name + "=" + next[0].Value + "; __Secure-ingam_refresh_X=y"}, 400},
+		"a device in the body":  {"/login", members{"id": "minji", "pw": goodPassword, "client_id": "spa", "deviceToken": "x"}, []string{"Origin", origin}, 400},
 		"a logout from there":   {"/token/logout", members{}, []string{"Origin", "https://evil.test", "Cookie", cookie.Name + "=" + next[0].Value}, 403},
 	} {
 		if got := s.postJSON(c.path, c.body, c.fields...); got.status != c.status || len(got.header.Values("Set-Cookie")) != 0 {

@@ -23,6 +23,8 @@ type sessionJSON struct {
 	ExpiresAt *string `json:"expires_at"`
 	Address   string  `json:"address"`
 	UserAgent string  `json:"user_agent"`
+	// ClientID is the app that signed the user in by itself.
+	ClientID string `json:"client_id,omitempty"`
 }
 
 // withSessions is withUsers for what is about one user's login sessions.
@@ -59,14 +61,14 @@ func sessionList(t *terminal) *cobra.Command {
 				if asJSON {
 					out := make([]sessionJSON, len(list))
 					for i, s := range list {
-						out[i] = sessionJSON{s.ID, u.Username, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent}
+						out[i] = sessionJSON{s.ID, u.Username, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent, s.ClientID}
 					}
 					return t.printJSON(out)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "ID\tSINCE\tSEEN\tADDRESS\tBROWSER")
+				fmt.Fprintln(w, "ID\tSINCE\tSEEN\tADDRESS\tBROWSER\tAPP")
 				for _, s := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.ID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID)
 				}
 				return w.Flush()
 			})

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+const appOrigin = "http://127.0.0.1:5173"
+
+// tabs are those of one browser, which share its cookies.
+type tabs struct {
+	mu     sync.Mutex
+	jar    map[string]string
+	client string
+}
+
+func (b *tabs) fields(more ...string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var cookies []string
+	for name, value := range b.jar {
+		cookies = append(cookies, name+"="+value)
+	}
+	return append([]string{"Origin", appOrigin, "Cookie", strings.Join(append(cookies, more...), "; ")}, "Sec-Fetch-Site", "same-site")
+}
+
+// take does what a browser does with the cookies of an answer.
+func (b *tabs) take(a answer) answer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range (&http.Response{Header: a.header}).Cookies() {
+		if b.jar[c.Name] = c.Value; c.MaxAge < 0 {
+			delete(b.jar, c.Name)
+		}
+	}
+	return a
+}
+
+func (b *tabs) signIn(t testing.TB, s *server, user string) tokenPair {
+	t.Helper()
+	return b.take(s.postJSON("/login", members{"id": user, "pw": goodPassword, "client_id": b.client}, b.fields()...)).pair(t)
+}
+
+func (b *tabs) refresh(s *server) answer {
+	return b.take(s.postJSON("/token/refresh", members{"client_id": b.client}, b.fields()...))
+}
+
+func (b *tabs) refreshToken() string { return b.jar[refreshCookie(b.client)] }
+
+func newTabs(client string) *tabs { return &tabs{jar: map[string]string{}, client: client} }
+
+// with is the browser with another refresh token.
+func (b *tabs) with(token string) *tabs {
+	return &tabs{jar: map[string]string{refreshCookie(b.client): token}, client: b.client}
+}
+
+func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		both := [2]*server{d.start(), d.startAt(freeAddress(t))}
+		d.signInApp("spa", "--origin", appOrigin)
+		d.signInApp("brief", "--origin", appOrigin, "--refresh-grace", "1ms")
+		d.signInApp("strict", "--origin", appOrigin, "--refresh-grace", "0s")
+		d.user("minji")
+		b := newTabs("spa")
+		b.signIn(t, both[0], "minji")
+		// One sends its cookie, and two others are faster: the second of them with
+		// the cookie that the first was given.
+		slow := b.with(b.refreshToken())
+		b.refresh(both[0]).pair(t)
+		second := b.refreshToken()
+		b.refresh(both[1]).pair(t)
+		if a := slow.refresh(both[0]); a.status != http.StatusOK || slow.refreshToken() != second || b.refreshToken() != second {
+			t.Errorf("%d %s: %t %t", a.status, a.body, slow.refreshToken() == second, b.refreshToken() == second)
+		}
+		// However it comes about.
+		var group sync.WaitGroup
+		for range 12 {
+			group.Go(func() {
+				for range 3 {
+					time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
+					sent := b.with(b.read())
+					time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
+					if a := b.take(sent.refresh(both[rand.IntN(2)])); a.status != http.StatusOK {
+						t.Errorf("%d %s", a.status, a.body)
+					}
+				}
+			})
+		}
+		group.Wait()
+		b.refresh(both[0]).pair(t)
+		if events := d.events(t, "grant.reuse"); len(events) != 0 {
+			t.Errorf("%+v", events)
+		}
+
+		// After the grace it rotates again; what was replaced twice is a thief's.
+		brief := newTabs("brief")
+		brief.signIn(t, both[0], "minji")
+		first := brief.refreshToken()
+		for range 2 {
+			was := brief.refreshToken()
+			brief.refresh(both[0]).pair(t)
+			if brief.refreshToken() == was {
+				t.Error("not rotated after the grace")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if a := brief.with(first).refresh(both[0]); a.status != http.StatusUnauthorized {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		wantRevoked(t, d, "brief", true, "after reuse")
+		strict := newTabs("strict")
+		strict.signIn(t, both[0], "minji")
+		for range 2 {
+			was := strict.refreshToken()
+			strict.refresh(both[0]).pair(t)
+			if strict.refreshToken() == was {
+				t.Error("not rotated without a grace")
+			}
+		}
+	})
+}
+
+func (b *tabs) read() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.jar[refreshCookie(b.client)]
+}
+
+func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start()
+		d.signInApp("spa", "--origin", appOrigin, "--scope", "read write offline_access")
+		d.signInApp("other", "--origin", appOrigin)
+		d.user("minji")
+		d.user("jun")
+		api := d.client("api")
+		elsewhere, b := newTabs("spa"), newTabs("spa")
+		elsewhere.signIn(t, s, "minji")
+		first := b.signIn(t, s, "minji")
+		before := b.with(b.refreshToken())
+		// Another app in the same browser.
+		other := &tabs{jar: b.jar, client: "other"}
+		other.signIn(t, s, "minji")
+		for _, user := range []string{"minji", "jun"} {
+			b.signIn(t, s, user)
+			if a := before.refresh(s); a.status != http.StatusUnauthorized {
+				t.Errorf("%s: what was before: %d %s", user, a.status, a.body)
+			}
+			before = b.with(b.refreshToken())
+		}
+		if s.active("api", api, first.Access) {
+			t.Error("the first access token is good")
+		}
+		for what, still := range map[string]*tabs{"another browser": elsewhere, "another app": other, "the last": b} {
+			if a := still.refresh(s); a.status != http.StatusOK {
+				t.Errorf("%s: %d %s", what, a.status, a.body)
+			}
+		}
+		if events := d.events(t, "session.end"); len(events) != 2 || events[0].Reason != "signed in again" || events[0].Actor != "client:spa" {
+			t.Errorf("%+v", events)
+		}
+		if events := d.events(t, "session.begin"); events[0].Details["client_id"] != "spa" {
+			t.Errorf("%+v", events[0])
+		}
+	})
+}
+
+func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	d.signInApp("spa", "--origin", appOrigin)
+	d.signInApp("other", "--origin", appOrigin)
+	d.user("minji")
+	b, other := newTabs("spa"), newTabs("other")
+	b.signIn(t, s, "minji")
+	other.signIn(t, s, "minji")
+	name := refreshCookie("spa")
+	send := func(path string, m members, cookies ...string) answer {
+		return s.postJSON(path, m, "Origin", appOrigin, "Cookie", strings.Join(cookies, "; "))
+	}
+	good := name + "=" + b.refreshToken()
+	for what, cookies := range map[string][]string{
+		"rubbish before": {name + "=x", good}, "rubbish behind": {good, name + "=x"}, "twice": {good, good}, "an empty one": {name + "=", good},
+		"another app's, under this name": {name + "=" + other.refreshToken(), good}, "under another name": {refreshCookie("third") + "=" + b.refreshToken(), good},
+	} {
+		for _, m := range []members{{}, {"client_id": "spa"}} {
+			if a := send("/token/refresh", m, cookies...); a.status != http.StatusOK {
+				t.Errorf("%s, %v: %d %s", what, m, a.status, a.body)
+			}
+		}
+	}
+	for what, c := range map[string]struct {
+		m       members
+		cookies []string
+		status  int
+	}{
+		"only rubbish": {members{"client_id": "spa"}, []string{name + "=x"}, 401}, "an empty one": {members{}, []string{name + "="}, 401},
+		"two apps'":   {members{}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 400},
+		"a hundred":   {members{}, strings.Split(strings.Repeat(name+"=x,", 100), ","), 400},
+		"one of them": {members{"client_id": "other"}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 200},
+	} {
+		if a := send("/token/refresh", c.m, c.cookies...); a.status != c.status {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+	// Signing out leaves no cookie behind that it could see.
+	for what, cookies := range map[string][]string{"rubbish": {name + "=x"}, "another app's": {name + "=" + other.refreshToken()}, "none": nil} {
+		a := send("/token/logout", members{"client_id": "spa"}, cookies...)
+		if a.status != http.StatusNoContent || len(a.header.Values("Set-Cookie")) != len(cookies) || a.header.Get("Cache-Control") != "no-store" || a.header.Get("WWW-Authenticate") != "" {
+			t.Errorf("%s: %d %v", what, a.status, a.header)
+		}
+	}
+	b.refresh(s).pair(t)
+	other.refresh(s).pair(t)
+}
+
+// A client may have people sign in on the server's pages, too: that session is
+// not the app's to end.
+func TestAnAppEndsTheSessionsThatItBegan(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("both", "--grant", "first_party")
+	web := d.webClient("web")
+	d.user("minji")
+	p := s.person()
+	set := a.tokens(s, p, "minji")
+	beside := web.tokens(s, p, "minji")
+	if out := s.postJSON("/token/logout", members{"refreshToken": set.Refresh}); out.status != http.StatusNoContent {
+		t.Fatalf("%d %s", out.status, out.body)
+	}
+	wantRefused(t, "after signing out", a.refresh(s, set.Refresh), 400, "invalid_grant")
+	web.refresh(s, beside.Refresh).tokens(t)
+	if page := p.get(s.url + "/account"); page.status != http.StatusOK {
+		t.Errorf("%d", page.status)
+	}
+}
+
+func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1000")
+	d.signInApp("mobile")
+	d.user("minji")
+	login := members{"id": "minji", "pw": goodPassword, "client_id": "mobile"}
+	for _, table := range []string{"codes", "grants", "login_sessions"} {
+		storagetest.Exec(t, d.database, fmt.Sprintf("CREATE TRIGGER broken BEFORE INSERT ON %s BEGIN SELECT RAISE(FAIL, 'broken'); END", table))
+		if a := s.postJSON("/login", login); a.status != http.StatusServiceUnavailable && a.status != http.StatusInternalServerError {
+			t.Errorf("%s: %d %s", table, a.status, a.body)
+		}
+		storagetest.Exec(t, d.database, "DROP TRIGGER broken")
+		var list []sessionJSON
+		if d.mustJSON(&list, "session", "list", "--user", "minji"); len(list) != 0 {
+			t.Errorf("%s: %+v", table, list)
+		}
+	}
+	s.postJSON("/login", login).pair(t)
+	// One that is cut on its way is refused like a wrong password.
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		defer close(done)
+		for range 10 {
+			d.must("revoke", "--user", "minji")
+		}
+	})
+	for range 2 {
+		group.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if a := s.postJSON("/login", login); a.status != http.StatusOK && (a.status != http.StatusUnauthorized || strings.Contains(a.body, "code")) {
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	group.Wait()
+	// The log says what it was, for whoever looks for guessing.
+	s.postJSON("/login", members{"id": "minji", "pw": "wrong", "client_id": "mobile"})
+	if !strings.Contains(s.log.String(), `"wrong_password"`) {
+		t.Error(s.log.tail(2000))
+	}
+}
