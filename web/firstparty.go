@@ -285,6 +285,19 @@ func (f firstParty) logout(w http.ResponseWriter, r *http.Request) error {
 // a script of an app is answered 401.
 func notBasic(w http.ResponseWriter) { w.Header().Set("WWW-Authenticate", `Bearer realm="ingam"`) }
 
+// quiet does so, too, when it is the client that is refused: one without a secret
+// was disabled, say. One that used Basic is answered in kind (RFC 6749 section 5.2).
+func quiet(h endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := h(w, r)
+		var refused *protocol.Error
+		if errors.As(err, &refused) && refused.Code == protocol.InvalidClient && r.Header.Get("Authorization") == "" {
+			notBasic(w)
+		}
+		return err
+	}
+}
+
 // unauthorized has an app sign in again.
 func unauthorized(w http.ResponseWriter, err error) error {
 	var refused *protocol.Error

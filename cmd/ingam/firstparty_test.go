@@ -219,8 +219,8 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			"a logout of another client":     {"/token/logout", members{"refreshToken": good.Refresh, "client_id": "other"}, nil, 400, "invalid_grant"},
 		} {
 			a := s.postJSON(c.path, c.body, c.fields...)
-			if a.status != c.status || a.json(t)["error"] != c.code || strings.Contains(a.body, goodPassword) {
-				t.Errorf("%s: %d %s, want %d %s", what, a.status, a.body, c.status, c.code)
+			if a.status != c.status || a.json(t)["error"] != c.code || strings.Contains(a.body, goodPassword) || strings.Contains(a.header.Get("WWW-Authenticate"), "Basic") {
+				t.Errorf("%s: %d %s %v, want %d %s", what, a.status, a.body, a.header, c.status, c.code)
 			}
 		}
 		// A form gets a page.
@@ -230,7 +230,20 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 		if after := d.state(); after != before {
 			t.Errorf("something changed:\n%s\n%s", before, after)
 		}
-		s.postJSON("/token/refresh", members{"refreshToken": good.Refresh}).pair(t)
+		good = s.postJSON("/token/refresh", members{"refreshToken": good.Refresh}).pair(t)
+		// Of a client that was disabled, too, a browser asks nobody for a password;
+		// one that used Basic is told so.
+		d.must("client", "disable", "mobile")
+		for path, body := range map[string]members{"/login": in(), "/token/refresh": {"refreshToken": good.Refresh}, "/token/logout": {"refreshToken": good.Refresh}} {
+			a := s.postJSON(path, body)
+			if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || a.json(t)["error"] != "invalid_client" || challenge == "" || strings.Contains(challenge, "Basic") {
+				t.Errorf("%s: %d %s %v", path, a.status, a.body, a.header)
+			}
+		}
+		wrong := s.postJSON("/login", in("client_id", ""), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("mobile:x")))
+		if wrong.status != http.StatusUnauthorized || !strings.HasPrefix(wrong.header.Get("WWW-Authenticate"), "Basic") {
+			t.Errorf("%d %s %v", wrong.status, wrong.body, wrong.header)
+		}
 		if strings.Contains(s.log.String(), goodPassword) || strings.Contains(s.log.String(), url.QueryEscape(goodPassword)) || strings.Contains(s.log.String(), good.Refresh) {
 			t.Error("a secret is in the log")
 		}
