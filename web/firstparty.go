@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
-
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
@@ -38,7 +36,7 @@ type firstParty struct {
 	maxBody int64
 	origins *origins
 	// site is the issuer's.
-	site       site
+	site       clients.Site
 	refreshTTL time.Duration
 }
 
@@ -353,7 +351,7 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (*clients.Cli
 // client's.
 func (f firstParty) serves(r *http.Request, c *clients.Client) error {
 	origin := r.Header.Get("Origin")
-	known := slices.Contains(c.Origins, origin) && siteOf(origin) == f.site
+	known := slices.Contains(c.Origins, origin) && clients.SiteOf(origin) == f.site
 	if origin == "" && c.Hold == clients.HoldMemory && r.Header.Get("Sec-Fetch-Site") == "" || known {
 		return nil
 	}
@@ -396,7 +394,7 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		if origin != "" && siteOf(origin) == f.site && f.origins.has(r.Context(), origin) {
+		if origin != "" && clients.SiteOf(origin) == f.site && f.origins.has(r.Context(), origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
 			h.Set("Access-Control-Expose-Headers", "Retry-After, "+headerRequestID)
@@ -412,22 +410,6 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// site is what SameSite compares: scheme and registrable domain; for an address,
-// the address.
-type site struct{ scheme, domain string }
-
-func siteOf(origin string) site {
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" {
-		return site{}
-	}
-	domain, err := publicsuffix.EffectiveTLDPlusOne(u.Hostname())
-	if err != nil {
-		domain = u.Hostname()
-	}
-	return site{u.Scheme, domain}
 }
 
 // origins are those of all clients. A preflight names no client.

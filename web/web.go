@@ -13,6 +13,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/status"
 )
 
@@ -102,7 +103,7 @@ func New(p Parts) (http.Handler, error) {
 	show(authz.PathLogin, people.loginPage)
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
-	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, siteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
+	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
 	signIn, form := first.cross(quiet(first.login)), guard.Handler(people.page(people.login))
 	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
