@@ -213,14 +213,14 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 		Needed []string `json:"needed"`
 	}{protocol.InsufficientAuthorization, "The user name and the password are needed.", []string{"username", "password"}}
 	if name == "" || password == "" {
-		writeJSON(w, http.StatusBadRequest, insufficient)
+		writeJSON(w, http.StatusForbidden, insufficient) // section 5.2.2.1
 		return nil
 	}
 	session, _, err := f.begin(r, name, password)
 	if errors.Is(err, accounts.ErrWrong) {
 		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
 		insufficient.Description = "The user name or the password is wrong."
-		writeJSON(w, http.StatusBadRequest, insufficient)
+		writeJSON(w, http.StatusForbidden, insufficient)
 		return nil
 	}
 	if err != nil {
