@@ -45,6 +45,8 @@ type AuthorizeRequest struct {
 	// hinted is the `sub` of id_token_hint.
 	hinted string
 	Locale string
+	// own is whether the client signs the person in by itself.
+	own bool
 }
 
 // AuthorizeError is a refusal that the client is told, at its redirect URI.
@@ -95,43 +97,57 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	if len(query["state"]) == 1 {
 		req.State = query.Get("state")
 	}
-	fail := func(e *protocol.Error) (*AuthorizeRequest, error) { return nil, &AuthorizeError{req, e} }
+	err = a.readParameters(ctx, req)
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return nil, &AuthorizeError{req, refused}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return req, nil
+}
+
+// readParameters reads the rest of a request, which is the same wherever it is
+// sent. A refusal is a *protocol.Error.
+func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) error {
+	query, client, refuse := req.Query, req.Client, protocol.Refuse
 	for name, values := range query {
 		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) || strings.ContainsRune(v, 0) }) {
-			return fail(refuse(protocol.InvalidRequest, "A parameter is not text."))
+			return refuse(protocol.InvalidRequest, "A parameter is not text.")
 		}
 		if len(values) > 1 && !slices.Contains(grants.TargetParameters, name) {
-			return fail(refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name))
+			return refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name)
 		}
 	}
 	switch query.Get("response_mode") {
 	case "", "query":
 	case "form_post":
 		if !strings.HasPrefix(req.RedirectURI, "http") {
-			return fail(refuse(protocol.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri."))
+			return refuse(protocol.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri.")
 		}
 		req.FormPost = true
 	default:
-		return fail(refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post."))
+		return refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post.")
 	}
 	switch {
 	case query.Has("request"):
-		return fail(refuse(protocol.RequestNotSupported, "Request objects are not supported."))
+		return refuse(protocol.RequestNotSupported, "Request objects are not supported.")
 	case query.Has("request_uri"):
-		return fail(refuse(protocol.RequestURINotSupported, "Request objects are not supported."))
+		return refuse(protocol.RequestURINotSupported, "Request objects are not supported.")
 	case query.Has("registration"):
-		return fail(refuse(protocol.RegistrationNotSupported, "The parameter registration is not supported."))
+		return refuse(protocol.RegistrationNotSupported, "The parameter registration is not supported.")
 	case query.Get("response_type") == "":
-		return fail(refuse(protocol.InvalidRequest, "The parameter response_type is missing."))
+		return refuse(protocol.InvalidRequest, "The parameter response_type is missing.")
 	case query.Get("response_type") != "code":
-		return fail(refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code."))
-	case !slices.Contains(client.Grants, clients.AuthorizationCode):
-		return fail(refuse(protocol.UnauthorizedClient, "The client is not registered for authorization codes."))
+		return refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code.")
+	case !req.own && !slices.Contains(client.Grants, clients.AuthorizationCode):
+		return refuse(protocol.UnauthorizedClient, "The client is not registered for authorization codes.")
 	case len(query.Get("nonce")) > 1024:
-		return fail(refuse(protocol.InvalidRequest, "The nonce is longer than 1024 bytes."))
+		return refuse(protocol.InvalidRequest, "The nonce is longer than 1024 bytes.")
 	}
 	if e := checkChallenge(query); e != nil {
-		return fail(e)
+		return e
 	}
 	req.challenge, req.nonce = query.Get("code_challenge"), query.Get("nonce")
 	req.LoginHint, req.Locale = query.Get("login_hint"), query.Get("ui_locales")
@@ -139,26 +155,26 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	req.prompt = strings.Fields(query.Get("prompt"))
 	for _, p := range req.prompt {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, p) {
-			return fail(refuse(protocol.InvalidRequest, "The prompt '%s' is not supported.", p))
+			return refuse(protocol.InvalidRequest, "The prompt '%s' is not supported.", p)
 		}
 	}
 	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
-		return fail(refuse(protocol.InvalidRequest, "The prompt none stands alone (OpenID Connect Core 1.0 section 3.1.2.1)."))
+		return refuse(protocol.InvalidRequest, "The prompt none stands alone (OpenID Connect Core 1.0 section 3.1.2.1).")
 	}
 	if text := query.Get("max_age"); text != "" {
 		seconds, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || seconds < 0 {
-			return fail(refuse(protocol.InvalidRequest, "The max_age is not a number of seconds."))
+			return refuse(protocol.InvalidRequest, "The max_age is not a number of seconds.")
 		}
 		req.maxAge = time.Duration(seconds) * time.Second
 	}
 	if hint := query.Get("id_token_hint"); hint != "" {
 		id, err := a.Issuer.ReadHint(ctx, hint)
 		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
-			return nil, err
+			return err
 		}
 		if err != nil {
-			return fail(refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server."))
+			return refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server.")
 		}
 		req.hinted = id.Subject
 	}
@@ -168,15 +184,11 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 		targets[name] = query[name]
 	}
 	d, err := a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, targets, query.Get("scope"))
-	var refused *protocol.Error
-	if errors.As(err, &refused) {
-		return fail(refused)
-	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Scopes, req.audiences = d.Scopes, d.Audiences
-	return req, nil
+	return nil
 }
 
 // checkChallenge refuses a request without PKCE (RFC 7636 section 4.3), or with
@@ -287,6 +299,9 @@ func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session ac
 func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, session accounts.Session) (code string, err error) {
 	now := a.Now()
 	code = rand.Text() + rand.Text()
+	if req.own {
+		code = grants.OwnCode + code
+	}
 	return code, a.Store.SaveCode(ctx, sha256.Sum256([]byte(code)), grants.Code{
 		ClientID: req.Client.ID, RedirectURI: req.Query.Get("redirect_uri"), SessionID: session.ID,
 		Scopes: req.Scopes, Audiences: req.audiences, Nonce: req.nonce, Challenge: req.challenge,

@@ -61,7 +61,7 @@ func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Val
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
 	code, err := a.IssueCode(ctx, &AuthorizeRequest{
-		Client: client, Scopes: d.Scopes, audiences: d.Audiences, challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+		Client: client, Scopes: d.Scopes, audiences: d.Audiences, challenge: base64.RawURLEncoding.EncodeToString(sum[:]), own: true,
 	}, session)
 	if err != nil {
 		return TokenResponse{}, err
@@ -76,7 +76,8 @@ func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Val
 
 // ChallengeOf checks a request to the authorization challenge endpoint
 // (draft-ietf-oauth-first-party-apps section 5.1) before anyone is signed in for
-// it, and returns what is asked for.
+// it, and returns what is asked for. It takes what the authorization endpoint takes
+// (section 4.1), and refuses what it could not keep to.
 func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, form url.Values) (*AuthorizeRequest, error) {
 	if client.Hold != clients.HoldMemory {
 		return nil, protocol.Refuse(protocol.UnauthorizedClient, "A client whose browser holds its refresh tokens signs people in at /login.")
@@ -85,23 +86,25 @@ func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, for
 		e := protocol.Refuse(protocol.InvalidSession, "There is no such auth_session: everything that is needed goes into one request.")
 		return nil, e
 	}
-	if t := form.Get("response_type"); t != "" && t != "code" {
-		return nil, protocol.Refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code.")
+	req := &AuthorizeRequest{Query: form, Client: client, RedirectURI: form.Get("redirect_uri"), maxAge: -1, own: true}
+	if form.Has("redirect_uri") && !client.Redirects(req.RedirectURI) {
+		return nil, protocol.Refuse(protocol.InvalidRequest, "The redirect_uri is not one that is registered for the application.")
 	}
-	if e := checkChallenge(form); e != nil {
-		return nil, e
-	}
-	targets := map[string][]string{}
-	for _, name := range grants.TargetParameters {
-		targets[name] = form[name]
-	}
-	d, err := a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, targets, form.Get("scope"))
-	if err != nil {
+	if err := a.readParameters(ctx, req); err != nil {
 		return nil, err
 	}
-	return &AuthorizeRequest{
-		Client: client, Scopes: d.Scopes, audiences: d.Audiences, challenge: form.Get("code_challenge"), nonce: form.Get("nonce"),
-	}, nil
+	switch {
+	case slices.Contains(req.prompt, "none"):
+		// A password is asked for, and nobody is signed in without one.
+		return nil, protocol.Refuse(protocol.LoginRequired, "Nobody is signed in here without being asked.")
+	case slices.Contains(req.prompt, "consent"):
+		return nil, protocol.Refuse(protocol.ConsentRequired, "Nobody is asked for consent here; the authorization endpoint does.")
+	case req.hinted != "":
+		// Who signs in is known only afterwards; and to look the name up before
+		// would tell strangers whose it is.
+		return nil, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is not supported here; compare the sub of the ID token that is issued.")
+	}
+	return req, nil
 }
 
 // RefreshFor refreshes for a first-party client.

@@ -18,8 +18,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/net/publicsuffix"
-
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
@@ -42,7 +40,7 @@ type firstParty struct {
 	maxBody int64
 	origins *origins
 	// site is the issuer's.
-	site       site
+	site       clients.Site
 	refreshTTL time.Duration
 }
 
@@ -298,7 +296,7 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 		Needed []string `json:"needed"`
 	}{protocol.InsufficientAuthorization, "The user name and the password are needed.", []string{"username", "password"}}
 	if name == "" || password == "" {
-		writeJSON(w, http.StatusBadRequest, insufficient)
+		writeJSON(w, http.StatusForbidden, insufficient) // section 5.2.2.1
 		return nil
 	}
 	visitor, err := f.visitor(r, client, r.PostForm.Get("auth_session"), r.PostForm.Get("address"))
@@ -308,7 +306,7 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 	session, _, err := f.begin(r, name, password, visitor)
 	if errors.Is(err, accounts.ErrWrong) {
 		insufficient.Description = "The user name or the password is wrong."
-		writeJSON(w, http.StatusBadRequest, insufficient)
+		writeJSON(w, http.StatusForbidden, insufficient)
 		return nil
 	}
 	if err != nil {
@@ -369,6 +367,19 @@ func (f firstParty) logout(w http.ResponseWriter, r *http.Request) error {
 // notBasic keeps a browser from asking for a password of its own (HTTP Basic) when
 // a script of an app is answered 401.
 func notBasic(w http.ResponseWriter) { w.Header().Set("WWW-Authenticate", `Bearer realm="ingam"`) }
+
+// quiet does so, too, when it is the client that is refused: one without a secret
+// was disabled, say. One that used Basic is answered in kind (RFC 6749 section 5.2).
+func quiet(h endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := h(w, r)
+		var refused *protocol.Error
+		if errors.As(err, &refused) && refused.Code == protocol.InvalidClient && r.Header.Get("Authorization") == "" {
+			notBasic(w)
+		}
+		return err
+	}
+}
 
 // unauthorized has an app sign in again.
 func unauthorized(w http.ResponseWriter, err error) error {
@@ -457,7 +468,7 @@ const mostCookies = 10
 // client's.
 func (f firstParty) serves(r *http.Request, c *clients.Client) error {
 	origin := r.Header.Get("Origin")
-	known := slices.Contains(c.Origins, origin) && siteOf(origin) == f.site
+	known := slices.Contains(c.Origins, origin) && clients.SiteOf(origin) == f.site
 	if origin == "" && c.Hold == clients.HoldMemory && r.Header.Get("Sec-Fetch-Site") == "" || known {
 		return nil
 	}
@@ -500,7 +511,7 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		if origin != "" && siteOf(origin) == f.site && f.origins.has(r.Context(), origin) {
+		if origin != "" && clients.SiteOf(origin) == f.site && f.origins.has(r.Context(), origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
 			h.Set("Access-Control-Expose-Headers", "Retry-After, "+headerRequestID)
@@ -516,22 +527,6 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// site is what SameSite compares: scheme and registrable domain; for an address,
-// the address.
-type site struct{ scheme, domain string }
-
-func siteOf(origin string) site {
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" {
-		return site{}
-	}
-	domain, err := publicsuffix.EffectiveTLDPlusOne(u.Hostname())
-	if err != nil {
-		domain = u.Hostname()
-	}
-	return site{u.Scheme, domain}
 }
 
 // origins are those of all clients. A preflight names no client.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/status"
 )
 
@@ -102,8 +103,8 @@ func New(p Parts) (http.Handler, error) {
 	show(authz.PathLogin, people.loginPage)
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
-	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, siteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
-	signIn, form := first.cross(endpoint(first.login)), guard.Handler(people.page(people.login))
+	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
+	signIn, form := first.cross(quiet(first.login)), guard.Handler(people.page(people.login))
 	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
 			signIn.ServeHTTP(w, r)
@@ -114,7 +115,7 @@ func New(p Parts) (http.Handler, error) {
 	route(http.MethodPost, at+authz.PathChallenge, first.challenge)
 	for path, h := range map[string]endpoint{authz.PathLogin: nil, authz.PathTokenRefresh: first.refresh, authz.PathTokenLogout: first.logout} {
 		if h != nil {
-			mux.Handle("POST "+at+path, first.cross(h))
+			mux.Handle("POST "+at+path, first.cross(quiet(h)))
 		}
 		mux.Handle("OPTIONS "+at+path, first.cross(http.HandlerFunc(options)))
 	}

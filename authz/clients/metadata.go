@@ -103,12 +103,15 @@ func (c Client) validHold(signsIn bool) error {
 		return fmt.Errorf("origins are for clients that hold refresh tokens in a cookie: a script that holds them loses them to any other script")
 	case c.Hold == HoldCookie && c.Auth != None:
 		return fmt.Errorf("a client in browsers keeps no secret: its authentication is %s", None)
+	case c.Hold == HoldCookie && len(c.Grants) > 1:
+		// There, refresh tokens come in bodies.
+		return fmt.Errorf("with a cookie the only grant is %s: at the token endpoint scripts would get what the cookie keeps from them", SignIn)
+	case c.Auth == SecretPost:
+		return fmt.Errorf("a client with the grant %s authenticates with %s, or %s: what it posts is JSON, which has no place for a secret", SignIn, SecretBasic, None)
 	}
 	for _, origin := range c.Origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin ||
-			u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-			return fmt.Errorf("%q is no web origin; write for example https://app.example.com", origin)
+		if err := validOrigin(origin); err != nil {
+			return err
 		}
 	}
 	return nil

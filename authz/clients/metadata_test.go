@@ -64,6 +64,17 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 	if err := good.validate(); err != nil {
 		t.Fatal(err)
 	}
+	app := Client{ID: "app", Name: "App", Grants: []string{SignIn}, Auth: None, Hold: HoldCookie, Origins: []string{"https://app.example.com"}}
+	if err := app.validate(); err != nil {
+		t.Fatal(err)
+	}
+	uris := []string{"https://app.example.com/cb"}
+	browser := func(spoil func(*Client)) func(*Client) {
+		return func(c *Client) {
+			*c = app
+			spoil(c)
+		}
+	}
 	for name, spoil := range map[string]func(*Client){
 		"no id":                          func(c *Client) { c.ID = "" },
 		"id with a colon":                func(c *Client) { c.ID = "a:b" },
@@ -84,6 +95,12 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 		"redirect URI twice": func(c *Client) {
 			c.Grants, c.RedirectURIs = []string{AuthorizationCode}, []string{"https://a.example/", "https://a.example/"}
 		},
+		"cookie with codes":          browser(func(c *Client) { c.Grants, c.RedirectURIs = append(c.Grants, AuthorizationCode), uris }),
+		"cookie with refresh tokens": browser(func(c *Client) { c.Grants, c.RedirectURIs = append(c.Grants, AuthorizationCode, RefreshToken), uris }),
+		"cookie with a secret":       browser(func(c *Client) { c.Auth = SecretBasic }),
+		"cookie without an origin":   browser(func(c *Client) { c.Origins = nil }),
+		"origin without a cookie":    browser(func(c *Client) { c.Hold = HoldMemory }),
+		"a secret in JSON":           browser(func(c *Client) { c.Hold, c.Origins, c.Auth = HoldMemory, nil, SecretPost }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,5 +110,54 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 				t.Errorf("got %v, want ErrInvalid", err)
 			}
 		})
+	}
+}
+
+func TestOriginsAreThoseThatBrowsersSend(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{
+		"https://app.example.com", "https://app.example.com:8443", "https://xn--bcher-kva.example", "https://192.0.2.1", "https://[2001:db8::1]:8443",
+		"http://localhost:5173", "http://127.0.0.1:5173", "http://[::1]",
+	} {
+		if err := validOrigin(origin); err != nil {
+			t.Errorf("%q was refused: %v", origin, err)
+		}
+	}
+	for _, origin := range []string{
+		"", "null", "*", "app.example.com", "https://", "https://:8443", "//app.example.com", "https:app.example.com",
+		"https://*.example.com", "https://*.example.com:443", "https://app.example.com:443", "http://127.0.0.1:80",
+		"https://app.example.com:", "https://app.example.com:0", "https://app.example.com:08443", "https://app.example.com:65536",
+		"https://app.example.com.", "https://app.example.com/", "https://app.example.com/a", "https://app.example.com?", "https://app.example.com#",
+		"https://App.example.com", "HTTPS://app.example.com", "https://u@app.example.com", "https://app..example.com", "https://.example.com",
+		"https://bücher.example", "https://app%2eexample.com", "https://app.example.com\n", "https://127.1", "https://app.0x7f", "https://[2001:DB8::1]",
+		"https://[2001:db8:0::1]", "https://[fe80::1%25eth0]", "http://app.example.com", "ws://app.example.com", "com.example.app://app",
+	} {
+		if err := validOrigin(origin); err == nil {
+			t.Errorf("%q was accepted", origin)
+		}
+	}
+}
+
+func TestOriginsAreOfTheIssuersSite(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		origin, issuer string
+		same           bool
+	}{
+		{"https://app.example.com", "https://id.example.com", true},
+		{"https://example.com:8443", "https://id.example.com/tenant", true},
+		{"http://127.0.0.1:5173", "http://127.0.0.1:8080", true},
+		{"https://app.example.net", "https://id.example.com", false},
+		{"https://app.co.uk", "https://id.co.uk", false},
+		{"https://a.github.io", "https://b.github.io", false},
+		{"http://localhost:5173", "http://127.0.0.1:8080", false},
+		{"http://127.0.0.2", "http://127.0.0.1", false},
+		{"http://localhost", "https://localhost", false},
+		{"https://10.0.0.1", "https://192.0.0.1", false},
+	} {
+		err := Client{Origins: []string{c.origin}}.OnSite(c.issuer)
+		if (err == nil) != c.same || err != nil && !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s for %s: %v", c.origin, c.issuer, err)
+		}
 	}
 }

@@ -66,7 +66,7 @@ type Standing struct {
 type Code struct {
 	ClientID string
 	// RedirectURI is as it was asked for; empty if it was left out, the client
-	// having one.
+	// having one, or asking by itself.
 	RedirectURI            string
 	UserID, SessionID      string
 	Scopes, Audiences      []string

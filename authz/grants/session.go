@@ -64,7 +64,8 @@ func (s *Session) Clone() fosite.Session {
 }
 
 // may reports whether a client may use a grant type. One that signs people in by
-// itself gets codes for it and, unless its browser holds them, refresh tokens.
+// itself gets codes for it and, with them, refresh tokens; unless its browser holds
+// those, it uses both itself.
 func (s *Session) may(c *Client, grant string) bool {
 	if slices.Contains(c.Grants, grant) {
 		return true

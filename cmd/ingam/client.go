@@ -102,6 +102,12 @@ func clientCreate(t *terminal) *cobra.Command {
 				return err
 			}
 			return t.withConcerns(cmd, func(con *concerns) error {
+				// A command may run without the server's settings.
+				if issuer := con.cfg.Issuer.String(); issuer != "" {
+					if err := c.OnSite(issuer); err != nil {
+						return err
+					}
+				}
 				created, secret, err := con.clients.Create(cmd.Context(), c, given, con.actor)
 				if err != nil {
 					return err

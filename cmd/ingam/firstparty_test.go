@@ -226,8 +226,8 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			"a logout of another client":     {"/token/logout", members{"refreshToken": good.Refresh, "client_id": "other"}, nil, 400, "invalid_grant"},
 		} {
 			a := s.postJSON(c.path, c.body, c.fields...)
-			if a.status != c.status || a.json(t)["error"] != c.code || strings.Contains(a.body, goodPassword) {
-				t.Errorf("%s: %d %s, want %d %s", what, a.status, a.body, c.status, c.code)
+			if a.status != c.status || a.json(t)["error"] != c.code || strings.Contains(a.body, goodPassword) || strings.Contains(a.header.Get("WWW-Authenticate"), "Basic") {
+				t.Errorf("%s: %d %s %v, want %d %s", what, a.status, a.body, a.header, c.status, c.code)
 			}
 		}
 		// A form gets a page.
@@ -237,7 +237,20 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 		if after := d.state(); after != before {
 			t.Errorf("something changed:\n%s\n%s", before, after)
 		}
-		s.postJSON("/token/refresh", members{"refreshToken": good.Refresh}).pair(t)
+		good = s.postJSON("/token/refresh", members{"refreshToken": good.Refresh}).pair(t)
+		// Of a client that was disabled, too, a browser asks nobody for a password;
+		// one that used Basic is told so.
+		d.must("client", "disable", "mobile")
+		for path, body := range map[string]members{"/login": in(), "/token/refresh": {"refreshToken": good.Refresh}, "/token/logout": {"refreshToken": good.Refresh}} {
+			a := s.postJSON(path, body)
+			if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || a.json(t)["error"] != "invalid_client" || challenge == "" || strings.Contains(challenge, "Basic") {
+				t.Errorf("%s: %d %s %v", path, a.status, a.body, a.header)
+			}
+		}
+		wrong := s.postJSON("/login", in("client_id", ""), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("mobile:x")))
+		if wrong.status != http.StatusUnauthorized || !strings.HasPrefix(wrong.header.Get("WWW-Authenticate"), "Basic") {
+			t.Errorf("%d %s %v", wrong.status, wrong.body, wrong.header)
+		}
 		if strings.Contains(s.log.String(), goodPassword) || strings.Contains(s.log.String(), url.QueryEscape(goodPassword)) || strings.Contains(s.log.String(), good.Refresh) {
 			t.Error("a secret is in the log")
 		}
@@ -343,60 +356,93 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	}
 }
 
+// ask asks for a code by a challenge, with everything that is needed, changed in
+// pairs.
+func (a app) ask(s *server, changed ...string) answer {
+	form := url.Values{
+		"client_id": {a.id}, "username": {"minji"}, "password": {goodPassword}, "response_type": {"code"}, "scope": {"read"},
+		"code_challenge": {a.challenge()}, "code_challenge_method": {"S256"},
+	}
+	for i := 0; i+1 < len(changed); i += 2 {
+		if form.Set(changed[i], changed[i+1]); changed[i+1] == "" {
+			form.Del(changed[i])
+		}
+	}
+	return s.post("/oauth2/authorize-challenge", "", "", form)
+}
+
+// asked is the code that a challenge brought.
+func (a answer) asked(t testing.TB) string {
+	t.Helper()
+	code, _ := a.json(t)["authorization_code"].(string)
+	if a.status != http.StatusOK || code == "" || a.header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	return code
+}
+
 // draft-ietf-oauth-first-party-apps: a code by posting what is needed, redeemed
 // at the token endpoint.
 func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
 		s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1000")
-		d.signInApp("mobile")
+		d.signInApp("mobile", "--scope", "openid read write")
 		d.signInApp("spa", "--origin", "http://127.0.0.1:5173")
 		web := d.webClient("web")
 		d.user("minji")
 		api := d.client("api")
 		a := app{id: "mobile", verifier: strings.Repeat("v", 43)}
-		ask := func(changed ...string) answer {
-			form := url.Values{
-				"client_id": {"mobile"}, "username": {"minji"}, "password": {goodPassword}, "scope": {"read"},
-				"code_challenge": {a.challenge()}, "code_challenge_method": {"S256"},
-			}
-			for i := 0; i+1 < len(changed); i += 2 {
-				if form.Set(changed[i], changed[i+1]); changed[i+1] == "" {
-					form.Del(changed[i])
-				}
-			}
-			return s.post("/oauth2/authorize-challenge", "", "", form)
-		}
 		if metadata := s.get("/.well-known/oauth-authorization-server").json(t); metadata["authorization_challenge_endpoint"] != d.issuer+"/oauth2/authorize-challenge" {
 			t.Errorf("%v", metadata["authorization_challenge_endpoint"])
 		}
-		before := d.state()
+		hint := a.redeem(s, a.ask(s, "scope", "openid").asked(t), "redirect_uri", "").tokens(t).ID
+		sessions := func() string { return d.must("session", "list", "--user", "minji", "--json") }
+		before, begun := d.state(), sessions()
 		for what, c := range map[string]struct {
-			a    answer
-			code string
+			changed []string
+			status  int
+			code    string
 		}{
-			"nothing yet": {ask("username", "", "password", ""), "insufficient_authorization"}, "no password": {ask("password", ""), "insufficient_authorization"},
-			"a wrong password": {ask("password", "wrong"), "insufficient_authorization"}, "nobody": {ask("username", "nobody"), "insufficient_authorization"},
-			"an auth_session": {ask("auth_session", "x"), "invalid_session"}, "no challenge": {ask("code_challenge", ""), "invalid_request"},
-			"plain": {ask("code_challenge_method", "plain"), "invalid_request"}, "another scope": {ask("scope", "admin"), "invalid_scope"},
-			"another response type": {ask("response_type", "token"), "unsupported_response_type"},
-			"a standard client":     {ask("client_id", web.id), "unauthorized_client"}, "one with a cookie": {ask("client_id", "spa"), "invalid_request"},
+			"nothing yet":                {[]string{"username", "", "password", ""}, 403, "insufficient_authorization"},
+			"no password":                {[]string{"password", ""}, 403, "insufficient_authorization"},
+			"a wrong password":           {[]string{"password", "wrong"}, 403, "insufficient_authorization"},
+			"nobody":                     {[]string{"username", "nobody"}, 403, "insufficient_authorization"},
+			"an auth_session":            {[]string{"auth_session", "x"}, 400, "invalid_session"},
+			"no challenge":               {[]string{"code_challenge", ""}, 400, "invalid_request"},
+			"plain":                      {[]string{"code_challenge_method", "plain"}, 400, "invalid_request"},
+			"another scope":              {[]string{"scope", "admin"}, 400, "invalid_scope"},
+			"no response type":           {[]string{"response_type", ""}, 400, "invalid_request"},
+			"another response type":      {[]string{"response_type", "token"}, 400, "unsupported_response_type"},
+			"a request object":           {[]string{"request", "x"}, 400, "request_not_supported"},
+			"one elsewhere":              {[]string{"request_uri", "https://evil.test"}, 400, "request_uri_not_supported"},
+			"a registration":             {[]string{"registration", "{}"}, 400, "registration_not_supported"},
+			"an unknown response mode":   {[]string{"response_mode", "fragment"}, 400, "invalid_request"},
+			"silence":                    {[]string{"prompt", "none"}, 400, "login_required"},
+			"consent":                    {[]string{"prompt", "login consent"}, 400, "consent_required"},
+			"an unknown prompt":          {[]string{"prompt", "create"}, 400, "invalid_request"},
+			"no age":                     {[]string{"max_age", "-1"}, 400, "invalid_request"},
+			"an unregistered address":    {[]string{"redirect_uri", callback}, 400, "invalid_request"},
+			"someone's ID token":         {[]string{"id_token_hint", hint}, 400, "invalid_request"},
+			"nobody's ID token":          {[]string{"id_token_hint", "x"}, 400, "invalid_request"},
+			"a nonce that is no text":    {[]string{"nonce", "a\x00b"}, 400, "invalid_request"},
+			"a long nonce":               {[]string{"nonce", strings.Repeat("n", 1025)}, 400, "invalid_request"},
+			"a password that is no text": {[]string{"password", goodPassword + "\x00"}, 400, "invalid_request"},
+			"a standard client":          {[]string{"client_id", web.id}, 400, "unauthorized_client"},
+			"one with a cookie":          {[]string{"client_id", "spa"}, 403, "invalid_request"},
 		} {
-			if c.a.status < 400 || c.a.status > 403 || c.a.json(t)["error"] != c.code {
-				t.Errorf("%s: %d %s", what, c.a.status, c.a.body)
+			if got := a.ask(s, c.changed...); got.status != c.status || got.json(t)["error"] != c.code {
+				t.Errorf("%s: %d %s, want %d %s", what, got.status, got.body, c.status, c.code)
 			}
 		}
-		if a, b := ask("password", "wrong"), ask("username", "nobody"); a.body != b.body {
+		if a, b := a.ask(s, "password", "wrong"), a.ask(s, "username", "nobody"); a.body != b.body {
 			t.Errorf("%s is not %s", a.body, b.body)
 		}
-		if after := d.state(); after != before {
-			t.Errorf("something changed:\n%s\n%s", before, after)
+		if after := d.state(); after != before || sessions() != begun || strings.Contains(s.log.String(), `"level":"ERROR"`) {
+			t.Errorf("something changed:\n%s\n%s\n%s", before, after, sessions())
 		}
-		got := ask()
-		code, _ := got.json(t)["authorization_code"].(string)
-		if got.status != http.StatusOK || code == "" || got.header.Get("Cache-Control") != "no-store" {
-			t.Fatalf("%d %s", got.status, got.body)
-		}
+		// What asks for no less than a password is kept to.
+		code := a.ask(s, "prompt", "login", "max_age", "0", "login_hint", "minji", "nonce", strings.Repeat("n", 1024)).asked(t)
 		wantRefused(t, "without its verifier", a.redeem(s, code, "redirect_uri", "", "code_verifier", strings.Repeat("w", 43)), 400, "invalid_grant")
 		set := a.redeem(s, code, "redirect_uri", "").tokens(t)
 		if set.Scope != "read" || set.Refresh == "" || !s.active("api", api, set.Access) {
@@ -406,4 +452,38 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 		wantRefused(t, "the code again", a.redeem(s, code, "redirect_uri", ""), 400, "invalid_grant")
 		wantRefused(t, "a refresh after that", a.refresh(s, next.Refresh), 400, "invalid_grant")
 	})
+}
+
+// An app that may do both has a refresh token of what it did by itself, and of
+// what came through a browser only if it is registered for that.
+func TestAFirstPartyAppGetsFromABrowserWhatItIsRegisteredFor(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	d.signInApp("both", "--grant", "authorization_code", "--redirect-uri", callback)
+	d.user("minji")
+	a := app{id: "both", verifier: strings.Repeat("v", 43)}
+	for what, addressed := range map[string][]string{"an address": {"scope", "read"}, "none": {"scope", "read", "redirect_uri", ""}} {
+		code := s.person().signIn("minji", a.request(addressed...)).Get("code")
+		wantRefused(t, "a code made another", a.redeem(s, "own-"+code), 400, "invalid_grant")
+		if set := a.redeem(s, code).tokens(t); set.Access == "" || set.Refresh != "" {
+			t.Errorf("with %s: %+v", what, set)
+		}
+	}
+	if set := a.redeem(s, a.ask(s).asked(t), "redirect_uri", "").tokens(t); set.Refresh == "" {
+		t.Errorf("%+v", set)
+	} else {
+		a.refresh(s, set.Refresh).tokens(t)
+	}
+	// An address is bound as everywhere, and changes nothing of that.
+	code := a.ask(s, "redirect_uri", callback).asked(t)
+	wantRefused(t, "without the address", a.redeem(s, code, "redirect_uri", ""), 400, "invalid_request")
+	wantRefused(t, "with another", a.redeem(s, code, "redirect_uri", "https://evil.test"), 400, "invalid_grant")
+	wantRefused(t, "as a browser's", a.redeem(s, strings.TrimPrefix(code, "own-")), 400, "invalid_grant")
+	if set := a.redeem(s, code).tokens(t); set.Refresh == "" {
+		t.Errorf("%+v", set)
+	}
+	if in := s.postJSON("/login", members{"id": "minji", "pw": goodPassword, "client_id": "both"}).pair(t); in.Refresh == "" {
+		t.Errorf("%+v", in)
+	}
 }

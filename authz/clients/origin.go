@@ -1,0 +1,77 @@
+package clients
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// Site is what SameSite compares: scheme and registrable domain; for an address,
+// the address.
+type Site struct{ scheme, domain string }
+
+// SiteOf returns the site of a URL, or the zero Site for what is none.
+func SiteOf(address string) Site {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return Site{}
+	}
+	domain, err := publicsuffix.EffectiveTLDPlusOne(u.Hostname())
+	if err != nil {
+		domain = u.Hostname()
+	}
+	return Site{u.Scheme, domain}
+}
+
+// OnSite refuses origins of another site than the issuer's, to which browsers do
+// not send the cookie. Returns ErrInvalid.
+func (c Client) OnSite(issuer string) error {
+	for _, origin := range c.Origins {
+		if SiteOf(origin) != SiteOf(issuer) {
+			return fmt.Errorf("%w: the origin %q is not on the site of the issuer %s, and its pages would not be sent the cookie", ErrInvalid, origin, issuer)
+		}
+	}
+	return nil
+}
+
+// hostName is a host as browsers write it. (What ends in a number they take for an
+// address.)
+var hostName = regexp.MustCompile(`^([a-z0-9-]+\.)*[a-z][a-z0-9-]*$`)
+
+// validOrigin accepts what a browser can send in the header Origin, which is
+// compared exactly (RFC 6454 section 6.2).
+func validOrigin(s string) error {
+	wrong := fmt.Errorf("%q is no web origin as browsers write it; write for example https://app.example.com", s)
+	u, err := url.Parse(s)
+	if err != nil {
+		return wrong
+	}
+	host := u.Hostname()
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if host = ip.String(); ip.Is6() {
+			host = "[" + host + "]"
+		}
+	} else if !hostName.MatchString(host) {
+		return wrong
+	}
+	if u.Port() != "" {
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		if err != nil || port == 0 || u.Scheme == "https" && port == 443 || u.Scheme == "http" && port == 80 {
+			return wrong
+		}
+		host = fmt.Sprintf("%s:%d", host, port)
+	}
+	switch {
+	case u.Scheme+"://"+host != s:
+		return wrong
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fmt.Errorf("the web origin %q is http; only a loopback address may be", s)
+	case u.Scheme != "https" && u.Scheme != "http":
+		return wrong
+	}
+	return nil
+}
