@@ -82,10 +82,6 @@ func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, for
 	if client.Hold != clients.HoldMemory {
 		return nil, protocol.Refuse(protocol.UnauthorizedClient, "A client whose browser holds its refresh tokens signs people in at /login.")
 	}
-	if form.Has("auth_session") {
-		e := protocol.Refuse(protocol.InvalidSession, "There is no such auth_session: everything that is needed goes into one request.")
-		return nil, e
-	}
 	req := &AuthorizeRequest{Query: form, Client: client, RedirectURI: form.Get("redirect_uri"), maxAge: -1, own: true}
 	if form.Has("redirect_uri") && !client.Redirects(req.RedirectURI) {
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The redirect_uri is not one that is registered for the application.")

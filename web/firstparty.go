@@ -299,11 +299,18 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 		writeJSON(w, http.StatusForbidden, insufficient) // section 5.2.2.1
 		return nil
 	}
+	// The auth_session is what a device token is at /login: it outlives the sign-in
+	// (section 5.3.1) and is good for nothing else.
 	visitor, err := f.visitor(r, client, r.PostForm.Get("auth_session"), r.PostForm.Get("address"))
 	if err != nil {
 		return err
 	}
-	session, _, err := f.begin(r, name, password, visitor)
+	session, device, err := f.begin(r, name, password, visitor)
+	var code string
+	if err == nil {
+		code, err = f.authority.IssueCode(r.Context(), req, session)
+		err = f.unfinished(r, session, err)
+	}
 	if errors.Is(err, accounts.ErrWrong) {
 		insufficient.Description = "The user name or the password is wrong."
 		writeJSON(w, http.StatusForbidden, insufficient)
@@ -312,11 +319,7 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	code, err := f.authority.IssueCode(r.Context(), req, session)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, map[string]string{"authorization_code": code})
+	writeJSON(w, http.StatusOK, map[string]string{"authorization_code": code, "auth_session": device})
 	return nil
 }
 

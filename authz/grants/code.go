@@ -119,18 +119,18 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 	}
 	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
 	code, now := session.code, h.Now()
+	own := strings.HasPrefix(r.GetRequestForm().Get("code"), OwnCode)
 	g := Grant{
 		ID: rand.Text(), ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
 		Scopes: code.Scopes, Audiences: code.Audiences, AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
 		// The session of an app that signs people in is that sign-in and nothing
 		// else: they end together.
-		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess) && !session.SignIn,
+		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess) && !own,
 		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
 		CreatedAt: now, ExpiresAt: now.Add(session.decision.TTL),
 	}
 	// A client that signed the person in by itself refreshes without being registered
 	// for that too; for what came through a browser it must be, like everyone.
-	own := strings.HasPrefix(r.GetRequestForm().Get("code"), OwnCode)
 	if own || slices.Contains(client.Grants, clients.RefreshToken) {
 		g.ExpiresAt = now.Add(h.Lives.Grant)
 		var err error

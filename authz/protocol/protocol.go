@@ -31,7 +31,6 @@ const (
 	RegistrationNotSupported  Code = "registration_not_supported" // the same
 	InvalidToken              Code = "invalid_token"              // RFC 6750 section 3.1
 	InsufficientScope         Code = "insufficient_scope"         // RFC 6750 section 3.1
-	InvalidSession            Code = "invalid_session"            // draft-ietf-oauth-first-party-apps section 5.2.2
 	InsufficientAuthorization Code = "insufficient_authorization" // the same
 	ServerError               Code = "server_error"               // as in section 4.1.2.1
 	TemporarilyUnavailable    Code = "temporarily_unavailable"    // as in section 4.1.2.1

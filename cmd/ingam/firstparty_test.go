@@ -408,7 +408,7 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 			"no password":                {[]string{"password", ""}, 403, "insufficient_authorization"},
 			"a wrong password":           {[]string{"password", "wrong"}, 403, "insufficient_authorization"},
 			"nobody":                     {[]string{"username", "nobody"}, 403, "insufficient_authorization"},
-			"an auth_session":            {[]string{"auth_session", "x"}, 400, "invalid_session"},
+			"an address by anyone":       {[]string{"address", "192.0.2.1"}, 400, "invalid_request"},
 			"no challenge":               {[]string{"code_challenge", ""}, 400, "invalid_request"},
 			"plain":                      {[]string{"code_challenge_method", "plain"}, 400, "invalid_request"},
 			"another scope":              {[]string{"scope", "admin"}, 400, "invalid_scope"},
