@@ -2,10 +2,12 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -311,49 +313,66 @@ type guessRow struct {
 
 func (guessRow) TableName() string { return "guesses" }
 
-// CountGuesses implements accounts.GuessStore.
-func (s *Store) CountGuesses(ctx context.Context, subjects []string, now, since time.Time) ([]accounts.Tally, error) {
-	const op = "count guesses"
-	tallies := make([]accounts.Tally, len(subjects))
-	for i, subject := range subjects {
-		err := again(ctx, func() error {
-			return s.writing(ctx).Exec(s.dialect.countGuess, subject, ms(now), ms(since), ms(since), ms(now)).Error
-		})
-		if err != nil {
-			return nil, fault(op, err)
-		}
-		// Read after it was written: at once with others it may be higher by
-		// theirs, and never lower.
-		var rows []guessRow
-		if err := s.writing(ctx).Where("subject = ?", subject).Limit(1).Find(&rows).Error; err != nil {
-			return nil, fault(op, err)
-		}
-		if len(rows) == 1 {
-			tallies[i] = accounts.Tally{N: rows[0].N, Since: at(rows[0].SinceMS)}
-		}
+// CountGuess implements accounts.GuessStore.
+func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.Time) (accounts.Tally, error) {
+	const op = "count a guess"
+	var rows []guessRow
+	err := again(ctx, func() (err error) {
+		rows, err = s.dialect.countGuess(s.writing(ctx), subject, ms(now), ms(since))
+		return err
+	})
+	if err == nil && len(rows) != 1 {
+		err = sql.ErrNoRows
 	}
-	return tallies, nil
+	if err != nil {
+		return accounts.Tally{}, fault(op, err)
+	}
+	return accounts.Tally{Subject: subject, N: rows[0].N, Since: at(rows[0].SinceMS)}, nil
 }
+
+// How long UncountGuesses waits before it tries again: twice as long each time,
+// two and a half seconds altogether. By then a pool has noticed which of its
+// connections are dead.
+const (
+	uncountAgain = 20 * time.Millisecond
+	uncountLast  = 64 * uncountAgain
+)
 
 // UncountGuesses implements accounts.GuessStore.
-func (s *Store) UncountGuesses(ctx context.Context, subjects []string) error {
-	err := again(ctx, func() error {
-		return s.writing(ctx).Exec("UPDATE guesses SET n = n - 1 WHERE subject IN ? AND n > 0", subjects).Error
-	})
-	return fault("uncount guesses", err)
+func (s *Store) UncountGuesses(ctx context.Context, counted []accounts.Tally) error {
+	const op = "uncount guesses"
+	if len(counted) == 0 {
+		return nil
+	}
+	var windows []string
+	var values []any
+	for _, t := range counted {
+		windows = append(windows, "subject = ? AND since_ms = ?")
+		values = append(values, t.Subject, ms(t.Since))
+	}
+	statement := "UPDATE guesses SET n = n - 1 WHERE n > 0 AND (" + strings.Join(windows, " OR ") + ")"
+	for pause := uncountAgain; ; pause *= 2 {
+		err := again(ctx, func() error { return s.writing(ctx).Exec(statement, values...).Error })
+		// What may have happened is not tried again: taken back twice, it would be
+		// a guess for nothing.
+		if !isUndone(err) || pause > uncountLast {
+			return fault(op, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fault(op, err)
+		}
+	}
 }
 
-// The statements of CountGuesses take the subject, now, since, since and now.
-const (
-	countGuessOnConflict = `
+// countGuessReturning is for the engines that have RETURNING.
+func countGuessReturning(db *gorm.DB, subject string, now, since int64) (rows []guessRow, err error) {
+	err = db.Raw(`
 		INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)
 		    ON CONFLICT (subject) DO UPDATE SET
 		       n = CASE WHEN guesses.since_ms <= ? THEN 1 ELSE guesses.n + 1 END,
-		       since_ms = CASE WHEN guesses.since_ms <= ? THEN ? ELSE guesses.since_ms END`
-	// MySQL assigns from left to right: n looks at the old since_ms.
-	countGuessOnDuplicate = `
-		INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)
-		    ON DUPLICATE KEY UPDATE
-		       n = CASE WHEN since_ms <= ? THEN 1 ELSE n + 1 END,
-		       since_ms = CASE WHEN since_ms <= ? THEN ? ELSE since_ms END`
-)
+		       since_ms = CASE WHEN guesses.since_ms <= ? THEN ? ELSE guesses.since_ms END
+		    RETURNING subject, since_ms, n`, subject, now, since, since, now).Scan(&rows).Error
+	return rows, err
+}

@@ -154,6 +154,21 @@ func isRetryable(err error) bool {
 	return isBusy(err)
 }
 
+// isUndone reports whether a statement of its own certainly did nothing: the
+// engine says that it failed, or never heard of it. A connection lost while the
+// answer was awaited tells nothing.
+func isUndone(err error) bool {
+	var (
+		pg         *pgconn.PgError
+		my         *mysqldriver.MySQLError
+		lite       sqlite3.Error
+		connecting *pgconn.ConnectError
+		network    *net.OpError
+	)
+	return errors.As(err, &pg) || errors.As(err, &my) || errors.As(err, &lite) || errors.As(err, &connecting) ||
+		errors.As(err, &network) && network.Op == "dial" || errors.Is(err, driver.ErrBadConn)
+}
+
 func isBusy(err error) bool {
 	var lite sqlite3.Error
 	return errors.As(err, &lite) && (lite.Code == sqlite3.ErrBusy || lite.Code == sqlite3.ErrLocked)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -206,6 +207,57 @@ func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
 	mustBeFault(t, s.CutClient(t.Context(), "a", event()))
 	if n, err := s.ChangeNumber(t.Context()); err != nil || n != 2 {
 		t.Errorf("the number is %d: %v", n, err)
+	}
+}
+
+func TestAGuessIsTakenBackOnceOrIsAFault(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err        error
+		failures   int
+		after      bool
+		succeeds   bool
+		n          int64
+		statements int
+	}{
+		"the engine refuses for a while":   {&pgconn.PgError{Code: "57P01"}, 3, false, true, 0, 4},
+		"it does not stop refusing":        {&mysqldriver.MySQLError{Number: 1053}, 100, false, false, 1, 8},
+		"the answer is lost":               {io.ErrUnexpectedEOF, 1, true, false, 0, 1},
+		"the connection is lost before it": {io.ErrUnexpectedEOF, 1, false, false, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, r := recorded(t, storagetest.Engines()[0])
+			now := time.Now()
+			tally, err := s.CountGuess(t.Context(), "x", now, now.Add(-time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			failures, statements := c.failures, 0
+			fail := func(statement string) error {
+				if !strings.Contains(statement, "UPDATE guesses") {
+					return nil
+				}
+				if statements++; failures == 0 {
+					return nil
+				}
+				failures--
+				return c.err
+			}
+			if r.FailWith(fail); c.after {
+				r.FailWith(nil)
+				r.FailAfter(fail)
+			}
+			if err := s.UncountGuesses(t.Context(), []accounts.Tally{tally}); c.succeeds && err != nil || !c.succeeds && !isFault(err) {
+				t.Fatal(err)
+			}
+			r.FailWith(nil)
+			r.FailAfter(nil)
+			tally, err = s.CountGuess(t.Context(), "x", now, now.Add(-time.Hour))
+			if err != nil || tally.N != c.n+1 || statements != c.statements {
+				t.Errorf("%d statements, and %d are counted: %v", statements, tally.N-1, err)
+			}
+		})
 	}
 }
 

@@ -22,7 +22,7 @@ var mysqlDialect = dialect{
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?")),
-	countGuess:      countGuessOnDuplicate,
+	countGuess:      countGuessMySQL,
 	now:             "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }
 
@@ -161,4 +161,22 @@ func takeNumberMySQL(tx *gorm.DB, step int64) (int64, error) {
 		return 0, err
 	}
 	return r.LastInsertId()
+}
+
+// countGuessMySQL reads the count in the transaction that wrote it: a moment
+// later the window may be another.
+func countGuessMySQL(db *gorm.DB, subject string, now, since int64) (rows []guessRow, err error) {
+	err = db.Transaction(func(tx *gorm.DB) error {
+		// MySQL assigns from left to right: n looks at the old since_ms.
+		err := tx.Exec(`
+			INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)
+			    ON DUPLICATE KEY UPDATE
+			       n = CASE WHEN since_ms <= ? THEN 1 ELSE n + 1 END,
+			       since_ms = CASE WHEN since_ms <= ? THEN ? ELSE since_ms END`, subject, now, since, since, now).Error
+		if err != nil {
+			return err
+		}
+		return tx.Where("subject = ?", subject).Find(&rows).Error
+	})
+	return rows, err
 }

@@ -104,8 +104,9 @@ type dialect struct {
 	tableExists string
 	// standing and standingOfGrant are the statements of Store.Standing.
 	standing, standingOfGrant string
-	// countGuess is the statement of Store.CountGuesses.
-	countGuess string
+	// countGuess adds one to a subject's count and returns its row, see
+	// Store.CountGuess.
+	countGuess func(db *gorm.DB, subject string, now, since int64) ([]guessRow, error)
 	// now is the time by the clock of the database, in milliseconds.
 	now string
 }

@@ -22,7 +22,7 @@ var postgresDialect = dialect{
 	               WHERE schemaname = current_schema() AND tablename = $1`,
 	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), fmt.Sprintf(grantStanding, "$5")),
-	countGuess:      countGuessOnConflict,
+	countGuess:      countGuessReturning,
 	now:             "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)",
 }
 

@@ -32,7 +32,7 @@ var sqliteDialect = dialect{
 	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?")),
-	countGuess:      countGuessOnConflict,
+	countGuess:      countGuessReturning,
 	now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 }
 

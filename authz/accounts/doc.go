@@ -2,7 +2,7 @@
 // browsers they are signed in, and what they allowed which client.
 //
 //	user create|disable|… → Directory → Store: user + change + audit event, one commit
-//	POST /login → SignIn.Do → guesses counted → one argon2id → Store: login session + event, one commit
+//	POST /login → SignIn.Do → guess counted → one argon2id → taken back if right → Store: login session + event, one commit
 //	cookie → Sessions.Find → one statement: session, user and epochs at one moment
 //	consent → Consents → Store
 //

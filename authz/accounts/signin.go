@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -25,18 +26,20 @@ func (e *TooManyError) Error() string {
 
 // GuessStore counts attempts, for all instances together.
 type GuessStore interface {
-	// CountGuesses adds one to each subject within a window that ends where it
-	// began at or before since, and returns the counts with when their windows
-	// began.
-	CountGuesses(ctx context.Context, subjects []string, now, since time.Time) ([]Tally, error)
-	// UncountGuesses takes one from each subject's count.
-	UncountGuesses(ctx context.Context, subjects []string) error
+	// CountGuess adds one to a subject's count within a window that ends where it
+	// began at or before since, and returns what it then is.
+	CountGuess(ctx context.Context, subject string, now, since time.Time) (Tally, error)
+	// UncountGuesses takes back what CountGuess returned: one from each count,
+	// unless its window is over. While that certainly did not happen it tries
+	// again, for a few seconds at most; what may have happened is not repeated.
+	UncountGuesses(ctx context.Context, counted []Tally) error
 }
 
-// Tally is how many attempts there were since a moment.
+// Tally is how many attempts there were for a subject since a moment.
 type Tally struct {
-	N     int64
-	Since time.Time
+	Subject string
+	N       int64
+	Since   time.Time
 }
 
 // Visitor is where a request comes from.
@@ -58,15 +61,21 @@ type Visitor struct {
 // SignIn is how a person proves who they are.
 //
 // Every attempt is counted before the password is looked at, in SQL, so that
-// neither many at once nor many instances make more of them. Three counts bound
-// guessing: by account and address, by address, and by account. The last one
-// would let a stranger lock the user out from everywhere, and so does not count
-// for a browser in which the user has signed in before: that has its own.
+// neither many at once nor many instances make more of them; and taken back
+// unless the password was looked at and wrong. Three counts bound guessing: by
+// account and address, by address, and by account. The last one would let a
+// stranger lock the user out from everywhere, and so does not count for a browser
+// in which the user has signed in before: that has its own.
+//
+// Until it is taken back, a right password counts like a wrong one. So that many
+// at once do not lock each other out, few of what is counted together are under
+// way at once in this process.
 type SignIn struct {
 	users     *Directory
 	sessions  *Sessions
 	passwords *Passwords
 	guesses   GuessStore
+	gates     *gates
 	limit     int64
 	window    time.Duration
 	now       func() time.Time
@@ -76,7 +85,7 @@ type SignIn struct {
 // address within window, and ten times as many from one address or for one
 // account.
 func NewSignIn(users *Directory, sessions *Sessions, guesses GuessStore, limit int, window time.Duration, now func() time.Time) *SignIn {
-	return &SignIn{users, sessions, users.passwords, guesses, int64(limit), window, now}
+	return &SignIn{users, sessions, users.passwords, guesses, newGates(), int64(limit), window, now}
 }
 
 // SignedIn is what a sign-in leaves in the browser.
@@ -89,15 +98,11 @@ type SignedIn struct {
 // Do checks a password and begins a login session. Returns ErrWrong or a
 // *TooManyError.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
-	u, forgive, err := s.check(ctx, name, password, from)
+	u, err := s.check(ctx, name, password, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	in, err := s.begin(ctx, u, from)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	return in, forgive(ctx)
+	return s.begin(ctx, u, from)
 }
 
 // Change replaces the password of a user who knows the one they have, which
@@ -106,11 +111,8 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 // was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
 func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
-	u, forgive, err := s.check(ctx, u.Username, current, from)
+	u, err := s.check(ctx, u.Username, current, from)
 	if err != nil {
-		return SignedIn{}, err
-	}
-	if err := forgive(ctx); err != nil {
 		return SignedIn{}, err
 	}
 	if err := s.users.SetPassword(ctx, u, new, reason, audit.Actor("user:"+u.ID)); err != nil {
@@ -142,65 +144,108 @@ func (s *SignIn) begin(ctx context.Context, u User, from Visitor) (SignedIn, err
 	return SignedIn{secret, device, u}, nil
 }
 
-// check checks a password. What it returns beside the user takes the attempt's
-// count back.
-func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (u User, forgive func(context.Context) error, err error) {
-	u, err = s.users.ByName(ctx, name)
+// check checks a password, and leaves no count of one that is right.
+func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (User, error) {
+	u, err := s.users.ByName(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, nil, err
+		return User{}, err
 	}
 	known := false
 	if from.Device != "" {
 		// Asked for unknown users too, so that they take the same.
 		if known, err = s.sessions.store.KnownDevice(ctx, u.ID, sha256.Sum256([]byte(from.Device))); err != nil {
-			return User{}, nil, err
+			return User{}, err
 		}
 	}
 	account := subject("account", accountOf(u, name))
 	// In this order, and no further than the first that refuses: what one
 	// address is refused must neither count against the account nor make rows.
+	// Of what comes from an address so many are under way that it takes ten
+	// processes to fill its count. For an account there is no bound, or strangers
+	// would hold up the user.
 	counts := []count{
-		{subject("address", from.Address), 10 * s.limit},
-		{subject("pair", account, from.Address), s.limit},
-		{account, 10 * s.limit},
+		{subject("address", from.Address), 10 * s.limit, int(s.limit)},
+		{subject("pair", account, from.Address), s.limit, 1},
+		{account, 10 * s.limit, 0},
 	}
 	if known {
-		counts = []count{{subject("device", account, from.Device), s.limit}}
+		counts = []count{{subject("device", account, from.Device), s.limit, 1}}
 	}
-	var subjects []string
-	now := s.now()
-	for _, c := range counts {
-		tallies, err := s.guesses.CountGuesses(ctx, []string{c.subject}, now, now.Add(-s.window))
-		if err != nil {
-			return User{}, nil, err
+	// The narrowest first: who waits for it takes no place of others.
+	for _, c := range slices.Backward(counts) {
+		if c.atOnce > 0 {
+			leave, err := s.gates.enter(ctx, c.subject, c.atOnce)
+			if err != nil {
+				return User{}, err
+			}
+			defer leave()
 		}
-		if t := tallies[0]; t.N > c.limit {
-			wait := t.Since.Add(s.window).Sub(now).Truncate(time.Second) + time.Second
-			return User{}, nil, &TooManyError{RetryAfter: wait}
-		}
-		subjects = append(subjects, c.subject)
+	}
+	counted, err := s.count(ctx, counts)
+	right := false
+	if err == nil {
+		right, err = s.passwords.match(ctx, u.Password, password)
+	}
+	if err == nil && (!right || u.Disabled) {
+		return User{}, ErrWrong
 	}
 	// Only this attempt is taken back: otherwise whoever has an account could
 	// wipe the count of an address by signing in to it.
-	forgive = func(ctx context.Context) error { return s.guesses.UncountGuesses(ctx, subjects) }
-	ok, err := s.passwords.match(ctx, u.Password, password)
-	if errors.Is(err, errUnheard) {
-		// Not a guess: a crowd must not become a lock-out.
-		err = errors.Join(err, forgive(context.WithoutCancel(ctx)))
+	if err := errors.Join(err, s.uncount(ctx, counted)); err != nil {
+		return User{}, err
 	}
-	if err != nil {
-		return User{}, nil, err
-	}
-	if !ok || u.Disabled {
-		return User{}, nil, ErrWrong
-	}
-	return u, forgive, nil
+	return u, nil
 }
 
 // count is what attempts are counted for, and how many there may be.
 type count struct {
 	subject string
 	limit   int64
+	// atOnce is how many may be under way in this process; zero is any.
+	atOnce int
+}
+
+// count counts an attempt, or returns a *TooManyError. What it returns beside an
+// error was counted all the same.
+func (s *SignIn) count(ctx context.Context, counts []count) (counted []Tally, err error) {
+	// Whoever hangs up must not leave it open whether something was counted.
+	counting := context.WithoutCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		counting, cancel = context.WithDeadline(counting, deadline)
+		defer cancel()
+	}
+	now := s.now()
+	for _, c := range counts {
+		if err := ctx.Err(); err != nil {
+			return counted, fmt.Errorf("%w: %w", errUnheard, err)
+		}
+		t, err := s.guesses.CountGuess(counting, c.subject, now, now.Add(-s.window))
+		if err != nil {
+			return counted, err
+		}
+		counted = append(counted, t)
+		if t.N <= c.limit {
+			continue
+		}
+		wait := t.Since.Add(s.window).Sub(now).Truncate(time.Second) + time.Second
+		// There may be room as soon as those that are under way are taken back.
+		if t.N-s.gates.through(c.subject) < c.limit {
+			wait = time.Second
+		}
+		return counted, &TooManyError{RetryAfter: wait}
+	}
+	return counted, nil
+}
+
+// uncountWithin is how long it may take to take an attempt back, whether or not
+// anybody waits for the answer.
+const uncountWithin = 3 * time.Second
+
+func (s *SignIn) uncount(ctx context.Context, counted []Tally) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), uncountWithin)
+	defer cancel()
+	return s.guesses.UncountGuesses(ctx, counted)
 }
 
 // accountOf is the user's id or, where there is none, the name as it was typed.

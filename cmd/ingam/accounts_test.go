@@ -1,10 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
@@ -100,6 +109,262 @@ func TestGuessingIsThrottledOverAllServersAndLocksNobodyOut(t *testing.T) {
 		}
 		want("whoever has the browser, once more", try(second, known, "minji", "wrong", "203.0.113.2"), tooMany)
 	})
+}
+
+// signIn is a sign-in of minji's from an address, for an app.
+func (s *server) signIn(password, from string, fields ...string) answer {
+	s.d.t.Helper()
+	return s.postJSON("/login", members{"id": "minji", "pw": password, "client_id": "mobile"}, append([]string{"X-Forwarded-For", from}, fields...)...)
+}
+
+// counted is how many attempts to sign in are counted in all.
+func (d *deployment) counted() int {
+	d.t.Helper()
+	return storagetest.Count(d.t, d.database, "SELECT COALESCE(SUM(n), 0) FROM guesses")
+}
+
+func TestManyRightPasswordsAtOnceAllSignInAndWrongOnesAreBounded(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		// Both have one of an account and address under way, and three of an address.
+		settings := []string{"INGAM_THROTTLE_SIGN_IN_FAILURES=3", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1"}
+		servers := []*server{d.start(settings...), d.startAt(freeAddress(t), settings...)}
+		d.signInApp("mobile")
+		d.user("minji")
+		atOnce := func(n int, try func(i int, s *server) answer) (statuses []int) {
+			t.Helper()
+			statuses = make([]int, n)
+			var all sync.WaitGroup
+			for i := range n {
+				all.Go(func() { statuses[i] = try(i, servers[i%2]).status })
+			}
+			all.Wait()
+			return statuses
+		}
+		allIn := func(what string, statuses []int) {
+			t.Helper()
+			if want := slices.Repeat([]int{http.StatusOK}, len(statuses)); !slices.Equal(statuses, want) {
+				t.Errorf("%s: %v", what, statuses)
+			}
+			if n := d.counted(); n != 0 {
+				t.Errorf("%s: %d are still counted", what, n)
+			}
+		}
+		allIn("one account, one address", atOnce(16, func(_ int, s *server) answer { return s.signIn(goodPassword, "192.0.2.1") }))
+		allIn("the next one", []int{servers[0].signIn(goodPassword, "192.0.2.1").status})
+		allIn("one account, many addresses", atOnce(8, func(i int, s *server) answer { return s.signIn(goodPassword, fmt.Sprint("198.51.100.", i)) }))
+		known := servers[0].person()
+		known.get("/login").submit("username", "minji", "password", goodPassword)
+		at, err := url.Parse(servers[0].url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		device := ""
+		for _, c := range known.client.Jar.Cookies(at) {
+			if c.Name == "ingam_device" {
+				device = c.String()
+			}
+		}
+		allIn("a browser that is known", atOnce(8, func(_ int, s *server) answer { return s.signIn(goodPassword, "192.0.2.1", "Cookie", device) }))
+
+		// One address, more users than its count has room for, and each of them is
+		// nobody: they fill it, and not more.
+		wrong := 0
+		for _, status := range atOnce(60, func(i int, s *server) answer {
+			return s.postJSON("/login", members{"id": fmt.Sprint("nobody", i), "pw": "wrong", "client_id": "mobile"}, "X-Forwarded-For", "192.0.2.2")
+		}) {
+			if status == http.StatusUnauthorized {
+				wrong++
+			} else if status != http.StatusTooManyRequests {
+				t.Errorf("a wrong password: %d", status)
+			}
+		}
+		if wrong != 30 {
+			t.Errorf("%d wrong passwords from one address were looked at, not 30", wrong)
+		}
+
+		// Wrong ones beside right ones.
+		wrong = 0
+		count := func(statuses []int) {
+			t.Helper()
+			for i, status := range statuses {
+				switch {
+				case status == http.StatusUnauthorized && i%4 < 2:
+					wrong++
+				case status == http.StatusOK && i%4 >= 2 || status == http.StatusTooManyRequests:
+				default:
+					t.Errorf("attempt %d: %d", i, status)
+				}
+			}
+		}
+		for range 3 {
+			count(atOnce(12, func(i int, s *server) answer {
+				if i%4 < 2 {
+					return s.signIn("wrong", "192.0.2.3")
+				}
+				return s.signIn(goodPassword, "192.0.2.3")
+			}))
+		}
+		count([]int{servers[0].signIn("wrong", "192.0.2.3").status, servers[1].signIn("wrong", "192.0.2.3").status})
+		if wrong != 3 {
+			t.Errorf("%d wrong passwords for one account from one address were looked at, not 3", wrong)
+		}
+		if a := servers[1].signIn(goodPassword, "192.0.2.3"); a.status != http.StatusTooManyRequests || len(a.header.Get("Retry-After")) != 4 {
+			t.Errorf("after too many: %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
+		}
+	})
+}
+
+func TestWhoeverHangsUpIsNotCounted(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
+		d.signInApp("mobile")
+		d.user("minji")
+		begun := time.Now()
+		s.signIn(goodPassword, "192.0.2.1").pair(t)
+		patience := time.Since(begun)
+		const times = 20
+		for i := range times {
+			ctx, hangUp := context.WithTimeout(t.Context(), patience*time.Duration(i+1)/times)
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/login", strings.NewReader(`{"id":"minji","pw":"`+goodPassword+`","client_id":"mobile"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("X-Forwarded-For", "192.0.2.1")
+			if a, err := send(r); err == nil && a.status != http.StatusOK {
+				t.Errorf("not hung up: %d %s", a.status, a.body)
+			}
+			hangUp()
+		}
+		s.signIn(goodPassword, "192.0.2.1").pair(t)
+		eventually(t, "nothing is counted", time.Minute, func() bool { return d.counted() == 0 })
+	})
+}
+
+func TestAFaultOfTheDatabaseIsNoFailedSignIn(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.must("migrate", "up")
+		d.signInApp("mobile")
+		d.user("minji")
+		s, asked := d.startHere("INGAM_THROTTLE_SIGN_IN_FAILURES=2", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h")
+		in := func(password string) answer {
+			t.Helper()
+			return s.postJSON("/login", members{"id": "minji", "pw": password, "client_id": "mobile"})
+		}
+		// failing fails the nth of the statements that contain all parts.
+		failing := func(nth int, parts ...string) {
+			asked.FailWith(func(statement string) error {
+				for _, part := range parts {
+					if !strings.Contains(statement, part) {
+						return nil
+					}
+				}
+				if nth--; nth == 0 {
+					return errors.New("broken for a test")
+				}
+				return nil
+			})
+		}
+		if a := in("wrong"); a.status != http.StatusUnauthorized {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		n := d.counted()
+		for i := range 20 {
+			failing(1, "INSERT", "login_sessions")
+			wantUnavailable(t, "a session that cannot be begun", in(goodPassword))
+			failing(1+i%3, "INSERT INTO guesses")
+			wantUnavailable(t, "an attempt that cannot be counted", in(goodPassword))
+		}
+		asked.FailWith(nil)
+		if got := d.counted(); got != n {
+			t.Errorf("%d are counted, not %d", got, n)
+		}
+		in(goodPassword).pair(t)
+		// Nobody knows whether it was taken back: it was, and it is not done twice.
+		asked.FailAfter(func(statement string) error {
+			if strings.Contains(statement, "UPDATE guesses") {
+				return errors.New("broken for a test")
+			}
+			return nil
+		})
+		wantUnavailable(t, "an attempt that may not be taken back", in(goodPassword))
+		asked.FailAfter(nil)
+		if got := d.counted(); got != n {
+			t.Errorf("%d are counted, not %d", got, n)
+		}
+		for _, want := range []int{http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusTooManyRequests} {
+			if a := in("wrong"); a.status != want {
+				t.Errorf("a wrong password: %d, not %d", a.status, want)
+			}
+		}
+	})
+}
+
+func TestConnectionsThatAreKilledLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	for _, e := range storagetest.Servers() {
+		if e.Kind != storage.PostgreSQL {
+			continue // it does not say whether what was killed was done
+		}
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t, e.NewURL(t))
+			s := d.start("INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
+			d.signInApp("mobile")
+			d.user("minji")
+			tried := make(chan struct{})
+			var trying sync.WaitGroup
+			for i := range 4 {
+				trying.Go(func() {
+					for range 15 {
+						if a := s.signIn(goodPassword, fmt.Sprint("192.0.2.", i%2)); a.status != http.StatusOK && a.status != http.StatusServiceUnavailable {
+							t.Errorf("a right password: %d %s", a.status, a.body)
+						}
+					}
+				})
+			}
+			go func() { trying.Wait(); close(tried) }()
+			for ended := false; !ended; {
+				storagetest.Exec(t, d.database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+				select {
+				case <-tried:
+					ended = true
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+			eventually(t, "somebody signs in", time.Minute, func() bool {
+				return s.signIn(goodPassword, "192.0.2.0").status == http.StatusOK
+			})
+			t.Logf("%d are still counted", d.counted())
+		})
+	}
+}
+
+func TestManyPeopleAtOneAddressSignInAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1") // ten from one address
+	d.signInApp("mobile")
+	const people = 12
+	for i := range people {
+		d.user(fmt.Sprint("person", i))
+	}
+	var all sync.WaitGroup
+	for i := range 3 * people {
+		all.Go(func() {
+			a := s.postJSON("/login", members{"id": fmt.Sprint("person", i%people), "pw": goodPassword, "client_id": "mobile"})
+			if a.status != http.StatusOK {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	all.Wait()
+	if n := d.counted(); n != 0 {
+		t.Errorf("%d are still counted", n)
+	}
 }
 
 func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
