@@ -168,8 +168,12 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 		{subject("pair", account, from.Address), s.limit, 1},
 		{account, 10 * s.limit, 0},
 	}
-	if known {
+	switch {
+	case known:
 		counts = []count{{subject("device", account, from.Device), s.limit, 1}}
+	case from.Shared:
+		// One visitor of a backend must not lock out all others.
+		counts = counts[2:]
 	}
 	// The narrowest first: who waits for it takes no place of others.
 	for _, c := range slices.Backward(counts) {

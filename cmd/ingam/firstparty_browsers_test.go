@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -249,7 +251,7 @@ func TestAnAppEndsTheSessionsThatItBegan(t *testing.T) {
 func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")
-	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1000")
+	s := d.start()
 	d.signInApp("mobile")
 	d.user("minji")
 	login := members{"id": "minji", "pw": goodPassword, "client_id": "mobile"}
@@ -293,5 +295,95 @@ func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 	s.postJSON("/login", members{"id": "minji", "pw": "wrong", "client_id": "mobile"})
 	if !strings.Contains(s.log.String(), `"wrong_password"`) {
 		t.Error(s.log.tail(2000))
+	}
+}
+
+// Strangers who guess must not be able to lock the user of an app out, nor one
+// visitor of a backend all others.
+func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=3", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
+	d.signInApp("mobile")
+	for _, user := range []string{"minji", "jun", "sora"} {
+		d.user(user)
+	}
+	login := func(m members, fields ...string) answer {
+		for name, value := range map[string]string{"id": "minji", "pw": goodPassword, "client_id": "mobile"} {
+			if _, given := m[name]; !given {
+				m[name] = value
+			}
+		}
+		return s.postJSON("/login", m, fields...)
+	}
+	own := login(members{}, "X-Forwarded-For", "192.0.2.1").pair(t)
+	a := app{id: "mobile", verifier: strings.Repeat("v", 43)}
+	challenged, _ := a.ask(s).json(t)["auth_session"].(string)
+	if own.Device == "" || challenged == "" {
+		t.Fatalf("%+v %q", own, challenged)
+	}
+	for i := range 31 {
+		login(members{"pw": "wrong"}, "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i))
+	}
+	if a := login(members{}, "X-Forwarded-For", "192.0.2.9"); a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+		t.Fatalf("strangers are heard for ever: %d %s", a.status, a.body)
+	}
+	if a := login(members{"deviceToken": "made-up"}, "X-Forwarded-For", "192.0.2.9"); a.status != http.StatusTooManyRequests {
+		t.Errorf("a device that nobody knows: %d %s", a.status, a.body)
+	}
+	again := login(members{"deviceToken": own.Device}, "X-Forwarded-For", "192.0.2.9").pair(t)
+	if again.Device != own.Device {
+		t.Error("the device has another name")
+	}
+	a.ask(s, "auth_session", challenged).asked(t)
+	// By which nobody but that user is known, and guessing is bounded.
+	for range 3 {
+		if a := login(members{"pw": "wrong", "deviceToken": own.Device}); a.status != http.StatusUnauthorized {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	if a := login(members{"deviceToken": own.Device}); a.status != http.StatusTooManyRequests {
+		t.Errorf("guessing with a device: %d %s", a.status, a.body)
+	}
+
+	var created clientJSON
+	d.mustJSON(&created, "client", "create", "--id", "backend", "--name", "Backend", "--grant", "first_party", "--auth", "client_secret_basic", "--scope", "read", "--audience", "https://api.test")
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("backend:"+url.QueryEscape(created.ClientSecret)))
+	through := func(user, password, address string) answer {
+		m := members{"id": user, "pw": password}
+		if address != "" {
+			m["address"] = address
+		}
+		return s.postJSON("/login", m, "Authorization", basic, "X-Forwarded-For", "203.0.113.1")
+	}
+	for _, address := range []string{"here", "203.0.113.0/24", "203.0.113.1:80"} {
+		if a := through("jun", goodPassword, address); a.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", address, a.status, a.body)
+		}
+	}
+	// Where a visitor is counts, if the backend says so, and else the account alone.
+	for range 4 {
+		through("jun", "wrong", "203.0.113.7")
+	}
+	if a := through("jun", goodPassword, "203.0.113.7"); a.status != http.StatusTooManyRequests {
+		t.Errorf("a visitor who guesses: %d %s", a.status, a.body)
+	}
+	through("jun", goodPassword, "203.0.113.8").pair(t)
+	through("jun", goodPassword, "2001:db8::1").pair(t)
+	for i := range 40 {
+		through([]string{"nobody", "sora"}[i%2], "wrong", "")
+	}
+	through("jun", goodPassword, "").pair(t)
+	through("sora", goodPassword, "").pair(t)
+	for range 31 {
+		through("sora", "wrong", "")
+	}
+	if a := through("sora", goodPassword, ""); a.status != http.StatusTooManyRequests {
+		t.Errorf("an account that is guessed through a backend: %d %s", a.status, a.body)
+	}
+	var list []sessionJSON
+	d.mustJSON(&list, "session", "list", "--user", "jun")
+	if len(list) != 3 || list[0].Address != "203.0.113.1" || list[0].ClientID != "backend" || list[1].Address != "2001:db8::/64" || list[2].Address != "203.0.113.8" {
+		t.Errorf("%+v", list)
 	}
 }
