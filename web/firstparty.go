@@ -416,7 +416,7 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 		return holding{}, err
 	}
 	h := holding{form: public(in["client_id"]), token: in["refreshToken"]}
-	good := map[string]bool{}
+	good, owners := map[string]bool{}, map[string]bool{}
 	for _, c := range r.Cookies() {
 		if !strings.HasPrefix(c.Name, refreshCookie) || in["client_id"] != "" && c.Name != refreshCookieOf(in["client_id"]) {
 			continue
@@ -432,18 +432,21 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 			return holding{}, err
 		}
 		if err == nil && refreshCookieOf(token.ClientID) == c.Name {
-			good[c.Value] = true
+			good[c.Value], owners[token.ClientID] = true, true
 		}
 	}
 	switch {
 	case h.token != "" && len(h.cookies) > 0:
 		return refuse("The refresh token comes in the body and in a cookie.")
-	case len(good) > 1:
-		return refuse("There are several refresh tokens: name the client_id, or sign in again.")
+	case len(owners) > 1:
+		return refuse("There are refresh tokens of several apps: name the client_id.")
+	case len(good) == 1:
+		for token := range good {
+			h.token = token
+		}
 	}
-	for token := range good {
-		h.token = token
-	}
+	// Of two for one app, one was planted, and there is no telling which: nobody is
+	// to go on as somebody else.
 	if h.token == "" {
 		return h, nil
 	}

@@ -183,9 +183,10 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	d.signInApp("spa", "--origin", appOrigin)
 	d.signInApp("other", "--origin", appOrigin)
 	d.user("minji")
-	b, other := newTabs("spa"), newTabs("other")
+	b, other, neighbour := newTabs("spa"), newTabs("other"), newTabs("spa")
 	b.signIn(t, s, "minji")
 	other.signIn(t, s, "minji")
+	neighbour.signIn(t, s, "minji")
 	name := refreshCookie("spa")
 	send := func(path string, m members, cookies ...string) answer {
 		return s.postJSON(path, m, "Origin", appOrigin, "Cookie", strings.Join(cookies, "; "))
@@ -207,9 +208,10 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 		status  int
 	}{
 		"only rubbish": {members{"client_id": "spa"}, []string{name + "=x"}, 401}, "an empty one": {members{}, []string{name + "="}, 401},
-		"two apps'":   {members{}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 400},
-		"a hundred":   {members{}, strings.Split(strings.Repeat(name+"=x,", 100), ","), 400},
-		"one of them": {members{"client_id": "other"}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 200},
+		"two apps'":    {members{}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 400},
+		"two people's": {members{"client_id": "spa"}, []string{good, name + "=" + neighbour.refreshToken()}, 401},
+		"a hundred":    {members{}, strings.Split(strings.Repeat(name+"=x,", 100), ","), 400},
+		"one of them":  {members{"client_id": "other"}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 200},
 	} {
 		if a := send("/token/refresh", c.m, c.cookies...); a.status != c.status {
 			t.Errorf("%s: %d %s", what, a.status, a.body)
