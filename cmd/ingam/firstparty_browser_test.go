@@ -136,6 +136,21 @@ func (b tab) refreshed() (begin, end float64) {
 	return at[0], at[1]
 }
 
+// example serves the example's file.
+func example(t *testing.T) *httptest.Server {
+	t.Helper()
+	file, err := os.ReadFile("../../docs/first-party-example.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(file)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
 func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t, "en")
@@ -143,15 +158,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	example, err := os.ReadFile("../../docs/first-party-example.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write(example)
-	}))
-	t.Cleanup(app.Close)
+	app := example(t)
 	d := newDeployment(t, "")
 	s := d.start()
 	d.signInApp("web", "--origin", app.URL, "--scope", "openid profile read write")
@@ -424,15 +431,7 @@ func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	example, err := os.ReadFile("../../docs/first-party-example.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write(example)
-	}))
-	t.Cleanup(app.Close)
+	app := example(t)
 	d := newDeployment(t, "")
 	var off atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
