@@ -34,16 +34,26 @@ func (a *Authority) FirstParty(ctx context.Context, r *http.Request, form url.Va
 // needs to say nothing else.
 func (a *Authority) FirstPartyOf(ctx context.Context, r *http.Request, form url.Values, refresh string) (*clients.Client, error) {
 	if form.Get("client_id") == "" && r.Header.Get("Authorization") == "" {
-		token, err := a.Issuer.ReadRefresh(ctx, refresh)
-		if errors.Is(err, tokens.ErrInvalid) {
-			return nil, errNoGrant
-		}
+		client, err := a.HolderOf(ctx, refresh)
 		if err != nil {
 			return nil, err
 		}
-		form.Set("client_id", token.ClientID)
+		if client == "" {
+			return nil, errNoGrant
+		}
+		form.Set("client_id", client)
 	}
 	return a.FirstParty(ctx, r, form)
+}
+
+// HolderOf returns the id of the client that a refresh token was issued to; empty
+// if it is none, or has expired.
+func (a *Authority) HolderOf(ctx context.Context, refresh string) (string, error) {
+	token, err := a.Issuer.ReadRefresh(ctx, refresh)
+	if errors.Is(err, tokens.ErrInvalid) {
+		return "", nil
+	}
+	return token.ClientID, err
 }
 
 var errNoGrant = protocol.Refuse(protocol.InvalidGrant, "The refresh token is not valid (any more), or was issued to another client.")

@@ -23,7 +23,6 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/tokens"
 )
 
 // firstParty signs people in for apps of whoever runs the server, which ask for
@@ -427,12 +426,12 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 		}
 		// What a neighbour of the same site planted in the browser beside the
 		// right one, or what has expired, must not be in its way.
-		token, err := f.authority.Issuer.ReadRefresh(r.Context(), c.Value)
-		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
+		owner, err := f.authority.HolderOf(r.Context(), c.Value)
+		if err != nil {
 			return holding{}, err
 		}
-		if err == nil && refreshCookieOf(token.ClientID) == c.Name {
-			good[c.Value], owners[token.ClientID] = true, true
+		if owner != "" && refreshCookieOf(owner) == c.Name {
+			good[c.Value], owners[owner] = true, true
 		}
 	}
 	switch {
