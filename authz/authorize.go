@@ -130,6 +130,12 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 	default:
 		return refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post.")
 	}
+	responseType := query.Get("response_type")
+	if req.own && responseType == "" {
+		// It is required there too (draft-ietf-oauth-first-party-apps section 5.1),
+		// but clients leave it out, and only one thing could be meant.
+		responseType = "code"
+	}
 	switch {
 	case query.Has("request"):
 		return refuse(protocol.RequestNotSupported, "Request objects are not supported.")
@@ -137,9 +143,9 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 		return refuse(protocol.RequestURINotSupported, "Request objects are not supported.")
 	case query.Has("registration"):
 		return refuse(protocol.RegistrationNotSupported, "The parameter registration is not supported.")
-	case query.Get("response_type") == "":
+	case responseType == "":
 		return refuse(protocol.InvalidRequest, "The parameter response_type is missing.")
-	case query.Get("response_type") != "code":
+	case responseType != "code":
 		return refuse(protocol.UnsupportedResponseType, "The response type is not supported; there is code.")
 	case !req.own && !slices.Contains(client.Grants, clients.AuthorizationCode):
 		return refuse(protocol.UnauthorizedClient, "The client is not registered for authorization codes.")

@@ -113,6 +113,46 @@ func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, for
 	return req, nil
 }
 
+// OneOf returns the refresh token that one browser holds for a client, of those
+// that it sent: the newest of the one grant that stands and is of a user whom here
+// says to have signed in in this browser. Empty if there is no such, or no telling
+// which: nobody is to go on as somebody else.
+func (a *Authority) OneOf(ctx context.Context, sent []string, here func(user string) (bool, error)) (string, error) {
+	if len(sent) == 1 {
+		return sent[0], nil
+	}
+	var newest tokens.Refresh
+	var found string
+	for _, text := range sent {
+		token, err := a.Issuer.ReadRefresh(ctx, text)
+		if errors.Is(err, tokens.ErrInvalid) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		g, err := a.Store.Grant(ctx, token.GrantID)
+		if errors.Is(err, grants.ErrNotFound) || err == nil && !g.Stands {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		switch ok, err := here(g.UserID); {
+		case err != nil:
+			return "", err
+		case !ok:
+			continue
+		case found != "" && newest.GrantID != token.GrantID:
+			return "", nil
+		}
+		if token.Generation > newest.Generation {
+			newest, found = token, text
+		}
+	}
+	return found, nil
+}
+
 // RefreshFor refreshes for a first-party client.
 func (a *Authority) RefreshFor(ctx context.Context, r *http.Request, form url.Values, refresh string) (TokenResponse, error) {
 	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.RefreshToken}, "refresh_token": {refresh}})

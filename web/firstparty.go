@@ -137,19 +137,19 @@ func public(clientID string) url.Values {
 
 // login is POST /login with JSON.
 func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
-	in, err := f.read(w, r, "id", "username", "pw", "password", "client_id", "scope", "deviceToken", "address")
+	sent, err := f.read(w, r, "id", "username", "pw", "password", "client_id", "scope", "deviceToken", "address")
 	if err != nil {
 		return err
 	}
-	name, err := either(in["id"], in["username"], "user name")
+	name, err := either(sent["id"], sent["username"], "user name")
 	if err != nil {
 		return err
 	}
-	password, err := either(in["pw"], in["password"], "password")
+	password, err := either(sent["pw"], sent["password"], "password")
 	if err != nil {
 		return err
 	}
-	form := public(in["client_id"])
+	form := public(sent["client_id"])
 	client, err := f.authority.FirstParty(r.Context(), r, form)
 	if err != nil {
 		return err
@@ -158,15 +158,23 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err := f.serves(r, client); err != nil {
 		return err
 	}
-	asked, err := f.authority.Asks(r.Context(), client, in["scope"])
+	asked, err := f.authority.Asks(r.Context(), client, sent["scope"])
 	if err != nil {
 		return err
 	}
-	visitor, err := f.visitor(r, client, in["deviceToken"], in["address"])
+	visitor, err := f.visitor(r, client, sent["deviceToken"], sent["address"])
 	if err != nil {
 		return err
 	}
-	session, device, err := f.begin(r, name, password, visitor)
+	in, err := f.begin(r, name, password, visitor)
+	var answer authz.TokenResponse
+	if err == nil {
+		answer, err = f.authority.TokensFor(r.Context(), r, form, client, in.Session, asked)
+		if err == nil && client.Hold == clients.HoldCookie {
+			err = f.sessions.EndFormer(r.Context(), in.Former)
+		}
+		err = f.unfinished(r, in.Session, err)
+	}
 	if errors.Is(err, accounts.ErrWrong) {
 		notBasic(w)
 		return errWrongPassword
@@ -174,14 +182,7 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := f.issue(r, form, client, session, device, asked)
-	if errors.Is(err, accounts.ErrWrong) {
-		notBasic(w)
-		return errWrongPassword
-	}
-	if err != nil {
-		return err
-	}
+	device := in.Device
 	if client.Hold == clients.HoldCookie {
 		f.cookies.set(w, f.cookies.device, device, deviceLife)
 		device = ""
@@ -219,30 +220,16 @@ func (f firstParty) visitor(r *http.Request, c *clients.Client, device, address 
 }
 
 // begin signs someone in. Returns accounts.ErrWrong.
-func (f firstParty) begin(r *http.Request, name, password string, from accounts.Visitor) (session accounts.Session, device string, err error) {
+func (f firstParty) begin(r *http.Request, name, password string, from accounts.Visitor) (accounts.SignedIn, error) {
 	in, err := f.people.signIn.Do(r.Context(), name, password, from)
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
 		recordOf(r).errorCode = "too_many_attempts"
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again later.")
 		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
-		return session, "", e
+		return in, e
 	}
-	if err == nil {
-		session, _, err = f.sessions.Find(r.Context(), in.Secret)
-	}
-	return session, in.Device, f.cut(r, err)
-}
-
-// issue gets the tokens for a session that was begun for a client.
-func (f firstParty) issue(r *http.Request, form url.Values, c *clients.Client, session accounts.Session, device string, asked grants.Decision) (answer authz.TokenResponse, err error) {
-	if c.Hold == clients.HoldCookie {
-		err = f.sessions.EndFormer(r.Context(), session, device)
-	}
-	if err == nil {
-		answer, err = f.authority.TokensFor(r.Context(), r, form, c, session, asked)
-	}
-	return answer, f.unfinished(r, session, err)
+	return in, f.cut(r, err)
 }
 
 // unfinished ends a session for which the app gets nothing.
@@ -250,7 +237,7 @@ func (f firstParty) unfinished(r *http.Request, session accounts.Session, err er
 	if err == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
 	defer cancel()
 	if ending := f.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished"); ending != nil {
 		err = errors.Join(err, ending)
@@ -304,11 +291,11 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, device, err := f.begin(r, name, password, visitor)
+	in, err := f.begin(r, name, password, visitor)
 	var code string
 	if err == nil {
-		code, err = f.authority.IssueCode(r.Context(), req, session)
-		err = f.unfinished(r, session, err)
+		code, err = f.authority.IssueCode(r.Context(), req, in.Session)
+		err = f.unfinished(r, in.Session, err)
 	}
 	if errors.Is(err, accounts.ErrWrong) {
 		insufficient.Description = "The user name or the password is wrong."
@@ -318,7 +305,7 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"authorization_code": code, "auth_session": device})
+	writeJSON(w, http.StatusOK, map[string]string{"authorization_code": code, "auth_session": in.Device})
 	return nil
 }
 
@@ -336,10 +323,16 @@ func (f firstParty) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if held.token == "" {
+	token, err := f.authority.OneOf(r.Context(), held.tokens, func(user string) (bool, error) {
+		return f.sessions.Knows(r.Context(), user, f.cookies.visitor(r).Device)
+	})
+	if err != nil {
+		return err
+	}
+	if token == "" {
 		return unauthorized(w, protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
 	}
-	answer, err := f.authority.RefreshFor(r.Context(), r, held.form, held.token)
+	answer, err := f.authority.RefreshFor(r.Context(), r, held.form, token)
 	if err != nil {
 		return unauthorized(w, err)
 	}
@@ -347,17 +340,18 @@ func (f firstParty) refresh(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// logout is POST /token/logout.
+// logout is POST /token/logout. What ends already is no error: what is wanted is
+// true.
 func (f firstParty) logout(w http.ResponseWriter, r *http.Request) error {
 	held, err := f.holder(w, r)
 	if err != nil {
 		return err
 	}
-	if held.token != "" {
-		if err := f.authority.SignOutFor(r.Context(), held.client, f.sessions, held.token); err != nil {
+	for _, token := range held.tokens { // if one of them was planted, nobody is harmed
+		if err := f.authority.SignOutFor(r.Context(), held.client, f.sessions, token); err != nil {
 			return err
 		}
-	} // else what is wanted is true already
+	}
 	for _, name := range held.cookies {
 		f.setRefresh(w, name, "", -time.Second)
 	}
@@ -395,17 +389,20 @@ func unauthorized(w http.ResponseWriter, err error) error {
 	return err
 }
 
-// holding is the refresh token of a request, and the client that holds it. token
-// is empty, and client nil, if there is none that could be good.
+// holding is what a request holds of refresh tokens, and the client that they were
+// issued to.
 type holding struct {
 	client *clients.Client
 	form   url.Values
-	token  string
+	// tokens are those that were signed for the client. Several are only in
+	// cookies, of which a neighbour of the same site may have planted some.
+	tokens []string
 	// cookies are the names of those that the request brought.
 	cookies []string
 }
 
-// holder reads what the holder of a refresh token sends.
+// holder reads what the holder of a refresh token sends. client is nil if there is
+// no token.
 func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, error) {
 	refuse := func(why string) (holding, error) {
 		return holding{}, protocol.Refuse(protocol.InvalidRequest, "%s", why)
@@ -414,8 +411,8 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 	if err != nil {
 		return holding{}, err
 	}
-	h := holding{form: public(in["client_id"]), token: in["refreshToken"]}
-	good, owners := map[string]bool{}, map[string]bool{}
+	h := holding{form: public(in["client_id"])}
+	owners := map[string]bool{}
 	for _, c := range r.Cookies() {
 		if !strings.HasPrefix(c.Name, refreshCookie) || in["client_id"] != "" && c.Name != refreshCookieOf(in["client_id"]) {
 			continue
@@ -424,42 +421,38 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 		if len(h.cookies) > mostCookies {
 			return refuse("There are too many refresh tokens.")
 		}
-		// What a neighbour of the same site planted in the browser beside the
-		// right one, or what has expired, must not be in its way.
 		owner, err := f.authority.HolderOf(r.Context(), c.Value)
 		if err != nil {
 			return holding{}, err
 		}
-		if owner != "" && refreshCookieOf(owner) == c.Name {
-			good[c.Value], owners[owner] = true, true
+		if owner != "" && refreshCookieOf(owner) == c.Name && !slices.Contains(h.tokens, c.Value) {
+			h.tokens, owners[owner] = append(h.tokens, c.Value), true
 		}
 	}
-	switch {
-	case h.token != "" && len(h.cookies) > 0:
+	switch token := in["refreshToken"]; {
+	case token != "" && len(h.cookies) > 0:
 		return refuse("The refresh token comes in the body and in a cookie.")
 	case len(owners) > 1:
 		return refuse("There are refresh tokens of several apps: name the client_id.")
-	case len(good) == 1:
-		for token := range good {
-			h.token = token
+	case token != "":
+		h.tokens = []string{token}
+	case len(h.tokens) == 0:
+		if len(h.cookies) > 0 && !f.known(r) {
+			return h, errOrigin
 		}
-	}
-	// Of two for one app, one was planted, and there is no telling which: nobody is
-	// to go on as somebody else.
-	if h.token == "" {
 		return h, nil
 	}
-	h.client, err = f.authority.FirstPartyOf(r.Context(), r, h.form, h.token)
+	h.client, err = f.authority.FirstPartyOf(r.Context(), r, h.form, h.tokens[0])
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
-		h.token = ""
+		h.tokens = nil
 		return h, nil
 	}
 	if err != nil {
 		return h, unauthorized(w, err)
 	}
 	recordOf(r).clientID = h.client.ID
-	if (h.client.Hold == clients.HoldCookie) != (len(good) == 1) {
+	if (h.client.Hold == clients.HoldCookie) != (len(h.cookies) > 0) {
 		return refuse("The client is registered to hold its refresh token in another way.")
 	}
 	return h, f.serves(r, h.client)
@@ -477,9 +470,19 @@ func (f firstParty) serves(r *http.Request, c *clients.Client) error {
 	if origin == "" && c.Hold == clients.HoldMemory && r.Header.Get("Sec-Fetch-Site") == "" || known {
 		return nil
 	}
+	return errOrigin
+}
+
+var errOrigin = func() error {
 	e := protocol.Refuse(protocol.InvalidRequest, "The client is not used from this origin.")
 	e.Status = http.StatusForbidden
 	return e
+}()
+
+// known reports whether a request is sent by a page of any client's.
+func (f firstParty) known(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin != "" && clients.SiteOf(origin) == f.site && f.origins.has(r.Context(), origin)
 }
 
 func (f firstParty) answer(w http.ResponseWriter, c *clients.Client, t authz.TokenResponse, device string) {
@@ -516,7 +519,7 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		if origin != "" && clients.SiteOf(origin) == f.site && f.origins.has(r.Context(), origin) {
+		if f.known(r) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
 			h.Set("Access-Control-Expose-Headers", "Retry-After, "+headerRequestID)

@@ -104,13 +104,21 @@ func (s *Sessions) idleAt(now, expires time.Time) time.Time {
 	return expires
 }
 
+// Knows reports whether a user has signed in with a device.
+func (s *Sessions) Knows(ctx context.Context, user, device string) (bool, error) {
+	if device == "" {
+		return false, nil
+	}
+	return s.store.KnownDevice(ctx, user, sha256.Sum256([]byte(device)))
+}
+
 // begin starts a session of a user and returns its cookie's value. A session
 // that the user has in this browser is renewed: signing in again for one client
 // ends nothing at the others.
-func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device string) (secret string, err error) {
+func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device string) (secret string, session Session, err error) {
 	now := s.now()
 	secret = rand.Text() + rand.Text()
-	session := Session{
+	session = Session{
 		ID: rand.Text(), UserID: u.ID, UserEpoch: u.Epoch, AuthenticatedAt: now, Methods: []string{"pwd"},
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(s.life),
 		Address: from.Address, UserAgent: from.UserAgent, ClientID: from.ClientID,
@@ -129,11 +137,11 @@ func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device strin
 		renewed.ID, ev.Subject = from.Session, from.Session
 		err := s.store.RenewSession(ctx, renewed, secretHash, deviceHash, ev)
 		if !errors.Is(err, ErrNoSession) {
-			return secret, err
+			return secret, renewed, err
 		}
 		ev.Subject = session.ID
 	}
-	return secret, s.store.BeginSession(ctx, session, secretHash, deviceHash, ev)
+	return secret, session, s.store.BeginSession(ctx, session, secretHash, deviceHash, ev)
 }
 
 // Of returns the sessions of a user that stand, newest first.
@@ -141,19 +149,11 @@ func (s *Sessions) Of(ctx context.Context, user string) ([]Session, error) {
 	return s.store.Sessions(ctx, user, s.now())
 }
 
-// EndFormer ends what a client began in a device before a session: the browser
-// holds one refresh token for it, and what was there is overwritten.
-func (s *Sessions) EndFormer(ctx context.Context, last Session, device string) error {
-	former, err := s.store.AppSessions(ctx, last.ClientID, sha256.Sum256([]byte(device)))
-	if err != nil {
-		return err
-	}
+// EndFormer ends what an app began in a browser before: that holds one refresh
+// token for it, and what was there is overwritten.
+func (s *Sessions) EndFormer(ctx context.Context, former []Session) error {
 	for _, f := range former {
-		// Of two that begin at once, one must stay.
-		if f.CreatedAt.After(last.CreatedAt) || f.CreatedAt.Equal(last.CreatedAt) && f.ID >= last.ID {
-			continue
-		}
-		err := s.End(ctx, f.UserID, f.ID, "signed in again", audit.Actor("client:"+last.ClientID))
+		err := s.End(ctx, f.UserID, f.ID, "signed in again", audit.Actor("client:"+f.ClientID))
 		if err != nil && !errors.Is(err, ErrNoSession) {
 			return err
 		}

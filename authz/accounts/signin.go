@@ -93,16 +93,19 @@ type SignedIn struct {
 	// Secret is the session cookie's value, Device the device cookie's.
 	Secret, Device string
 	User           User
+	Session        Session
+	// Former are the sessions that the app began in that device before.
+	Former []Session
 }
 
 // Do checks a password and begins a login session. Returns ErrWrong or a
 // *TooManyError.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
-	u, err := s.check(ctx, name, password, from)
+	u, known, err := s.check(ctx, name, password, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return s.begin(ctx, u, from)
+	return s.begin(ctx, u, known, from)
 }
 
 // Change replaces the password of a user who knows the one they have, which
@@ -111,7 +114,7 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 // was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
 func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
-	u, err := s.check(ctx, u.Username, current, from)
+	u, known, err := s.check(ctx, u.Username, current, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -122,40 +125,46 @@ func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
-	in, err := s.begin(ctx, changed, from)
+	in, err := s.begin(ctx, changed, known, from)
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	return in, nil
 }
 
-func (s *SignIn) begin(ctx context.Context, u User, from Visitor) (SignedIn, error) {
-	device := from.Device
-	if device == "" || len(device) > 100 {
-		device = rand.Text()
+func (s *SignIn) begin(ctx context.Context, u User, known bool, from Visitor) (in SignedIn, err error) {
+	in.User, in.Device = u, from.Device
+	if !known {
+		// What somebody else may know, who used this device before or planted the
+		// cookie, or made the value up, does not become this user's.
+		in.Device = rand.Text()
 	}
-	secret, err := s.sessions.begin(ctx, u, from, device)
+	if from.ClientID != "" && from.Device != "" {
+		// Before the new one, so that none of two at once ends the other's.
+		if in.Former, err = s.sessions.store.AppSessions(ctx, from.ClientID, sha256.Sum256([]byte(from.Device))); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	in.Secret, in.Session, err = s.sessions.begin(ctx, u, from, in.Device)
 	if errors.Is(err, ErrNotFound) {
 		return SignedIn{}, ErrWrong // deleted or disabled a moment ago
 	}
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return SignedIn{secret, device, u}, nil
+	return in, nil
 }
 
-// check checks a password, and leaves no count of one that is right.
-func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (User, error) {
-	u, err := s.users.ByName(ctx, name)
+// check checks a password, and leaves no count of one that is right. known is
+// whether the user has signed in with that device before.
+func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (u User, known bool, err error) {
+	u, err = s.users.ByName(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, err
+		return User{}, false, err
 	}
-	known := false
-	if from.Device != "" {
-		// Asked for unknown users too, so that they take the same.
-		if known, err = s.sessions.store.KnownDevice(ctx, u.ID, sha256.Sum256([]byte(from.Device))); err != nil {
-			return User{}, err
-		}
+	// Asked for unknown users too, so that they take the same.
+	if known, err = s.sessions.Knows(ctx, u.ID, from.Device); err != nil {
+		return User{}, false, err
 	}
 	account := subject("account", accountOf(u, name))
 	// In this order, and no further than the first that refuses: what one
@@ -172,15 +181,19 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 	case known:
 		counts = []count{{subject("device", account, from.Device), s.limit, 1}}
 	case from.Shared:
-		// One visitor of a backend must not lock out all others.
-		counts = counts[2:]
+		// One visitor of a backend must not lock out all others, nor anyone who
+		// comes another way.
+		counts = []count{
+			{subject("client", from.ClientID), 100 * s.limit, int(s.limit)},
+			{subject("client pair", account, from.ClientID), s.limit, 1},
+		}
 	}
 	// The narrowest first: who waits for it takes no place of others.
 	for _, c := range slices.Backward(counts) {
 		if c.atOnce > 0 {
 			leave, err := s.gates.enter(ctx, c.subject, c.atOnce)
 			if err != nil {
-				return User{}, err
+				return User{}, false, err
 			}
 			defer leave()
 		}
@@ -191,14 +204,14 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 		right, err = s.passwords.match(ctx, u.Password, password)
 	}
 	if err == nil && (!right || u.Disabled) {
-		return User{}, ErrWrong
+		return User{}, false, ErrWrong
 	}
 	// Only this attempt is taken back: otherwise whoever has an account could
 	// wipe the count of an address by signing in to it.
 	if err := errors.Join(err, s.uncount(ctx, counted)); err != nil {
-		return User{}, err
+		return User{}, false, err
 	}
-	return u, nil
+	return u, known, nil
 }
 
 // count is what attempts are counted for, and how many there may be.

@@ -177,7 +177,10 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 // first rotates; if the second, which has the new cookie already, did so too, the
 // third would come with one that was replaced twice, which looks like a thief's.
 func (h *refreshToken) rests(token tokens.Refresh, g Standing, client *Client) bool {
-	return client.Hold == clients.HoldCookie && token.Generation == g.Refresh.Generation && token.Generation > 1 && g.Age <= h.grace(client)
+	// It does not expire under a browser that is used: the grace may be longer.
+	left, life := g.Refresh.ExpiresAt.Sub(h.Now()), g.Refresh.ExpiresAt.Sub(g.Refresh.IssuedAt)
+	return client.Hold == clients.HoldCookie && token.Generation == g.Refresh.Generation && token.Generation > 1 &&
+		g.Age <= h.grace(client) && left > life/2
 }
 
 // placed returns the grant with the index that its next tokens refer to, and the

@@ -170,6 +170,32 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 		if events := d.events(t, "session.end"); len(events) != 2 || events[0].Reason != "signed in again" || events[0].Actor != "client:spa" {
 			t.Errorf("%+v", events)
 		}
+		// Two at once never end each other, and the next ends both.
+		second := d.startAt(freeAddress(t))
+		two := [2]*tabs{b.with(b.refreshToken()), b.with(b.refreshToken())}
+		var group sync.WaitGroup
+		for i, tab := range two {
+			tab.jar["ingam_device"] = b.jar["ingam_device"]
+			group.Go(func() {
+				tab.take([2]*server{s, second}[i].postJSON("/login", members{"id": "jun", "pw": goodPassword, "client_id": "spa"}, tab.fields()...))
+			})
+		}
+		group.Wait()
+		lives := 0
+		for _, tab := range two {
+			if a := tab.with(tab.refreshToken()).refresh(s); a.status == http.StatusOK {
+				lives++
+			}
+		}
+		if lives == 0 {
+			t.Error("none of two is signed in")
+		}
+		b.signIn(t, s, "jun")
+		for _, tab := range two {
+			if a := tab.refresh(s); a.status != http.StatusUnauthorized {
+				t.Errorf("one of two: %d %s", a.status, a.body)
+			}
+		}
 		if events := d.events(t, "session.begin"); events[0].Details["client_id"] != "spa" {
 			t.Errorf("%+v", events[0])
 		}
@@ -183,15 +209,16 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	d.signInApp("spa", "--origin", appOrigin)
 	d.signInApp("other", "--origin", appOrigin)
 	d.user("minji")
+	d.user("jun")
 	b, other, neighbour := newTabs("spa"), newTabs("other"), newTabs("spa")
 	b.signIn(t, s, "minji")
 	other.signIn(t, s, "minji")
-	neighbour.signIn(t, s, "minji")
+	neighbour.signIn(t, s, "jun")
 	name := refreshCookie("spa")
 	send := func(path string, m members, cookies ...string) answer {
 		return s.postJSON(path, m, "Origin", appOrigin, "Cookie", strings.Join(cookies, "; "))
 	}
-	good := name + "=" + b.refreshToken()
+	good, planted := name+"="+b.refreshToken(), name+"="+neighbour.refreshToken()
 	for what, cookies := range map[string][]string{
 		"rubbish before": {name + "=x", good}, "rubbish behind": {good, name + "=x"}, "twice": {good, good}, "an empty one": {name + "=", good},
 		"another app's, under this name": {name + "=" + other.refreshToken(), good}, "under another name": {refreshCookie("third") + "=" + b.refreshToken(), good},
@@ -209,9 +236,10 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	}{
 		"only rubbish": {members{"client_id": "spa"}, []string{name + "=x"}, 401}, "an empty one": {members{}, []string{name + "="}, 401},
 		"two apps'":    {members{}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 400},
-		"two people's": {members{"client_id": "spa"}, []string{good, name + "=" + neighbour.refreshToken()}, 401},
-		"a hundred":    {members{}, strings.Split(strings.Repeat(name+"=x,", 100), ","), 400},
-		"one of them":  {members{"client_id": "other"}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 200},
+		"two people's": {members{"client_id": "spa"}, []string{good, planted}, 401},
+		"theirs and that of whom the browser knows": {members{"client_id": "spa"}, []string{planted, good, "ingam_device=" + b.jar["ingam_device"]}, 200},
+		"a hundred":   {members{}, strings.Split(strings.Repeat(name+"=x,", 100), ","), 400},
+		"one of them": {members{"client_id": "other"}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 200},
 	} {
 		if a := send("/token/refresh", c.m, c.cookies...); a.status != c.status {
 			t.Errorf("%s: %d %s", what, a.status, a.body)
@@ -224,8 +252,25 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 			t.Errorf("%s: %d %v", what, a.status, a.header)
 		}
 	}
+	for what, fields := range map[string][]string{"no origin": nil, "another": {"Origin", "http://evil.test"}} {
+		for _, path := range []string{"/token/logout", "/token/refresh"} {
+			a := s.postJSON(path, members{"client_id": "spa"}, append(fields, "Cookie", name+"=x")...)
+			if a.status != http.StatusForbidden || len(a.header.Values("Set-Cookie")) != 0 {
+				t.Errorf("%s: %d %v", what, a.status, a.header)
+			}
+		}
+	}
 	b.refresh(s).pair(t)
 	other.refresh(s).pair(t)
+	// Signing out is true for whatever there was.
+	if a := send("/token/logout", members{}, name+"="+b.refreshToken(), planted); a.status != http.StatusNoContent {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for _, gone := range []*tabs{b, neighbour} {
+		if a := gone.refresh(s); a.status != http.StatusUnauthorized {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
 }
 
 // A client may have people sign in on the server's pages, too: that session is
@@ -324,6 +369,9 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	if own.Device == "" || challenged == "" {
 		t.Fatalf("%+v %q", own, challenged)
 	}
+	if a := login(members{"deviceToken": "made-up"}).pair(t); a.Device == "made-up" || len(a.Device) != len(own.Device) {
+		t.Errorf("what nobody was given: %+v", a)
+	}
 	for i := range 31 {
 		login(members{"pw": "wrong"}, "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i))
 	}
@@ -363,7 +411,7 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 			t.Errorf("%s: %d %s", address, a.status, a.body)
 		}
 	}
-	// Where a visitor is counts, if the backend says so, and else the account alone.
+	// Where a visitor is counts, if the backend says so.
 	for range 4 {
 		through("jun", "wrong", "203.0.113.7")
 	}
@@ -372,20 +420,20 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	}
 	through("jun", goodPassword, "203.0.113.8").pair(t)
 	through("jun", goodPassword, "2001:db8::1").pair(t)
+	// Else the account at that backend does, and nobody is locked out elsewhere.
 	for i := range 40 {
 		through([]string{"nobody", "sora"}[i%2], "wrong", "")
-	}
-	through("jun", goodPassword, "").pair(t)
-	through("sora", goodPassword, "").pair(t)
-	for range 31 {
-		through("sora", "wrong", "")
 	}
 	if a := through("sora", goodPassword, ""); a.status != http.StatusTooManyRequests {
 		t.Errorf("an account that is guessed through a backend: %d %s", a.status, a.body)
 	}
+	login(members{"id": "sora"}, "X-Forwarded-For", "192.0.2.77").pair(t)
+	for _, a := range atOnce(16, [2]*server{s, s}, func(*server) answer { return through("jun", goodPassword, "") }) {
+		a.pair(t)
+	}
 	var list []sessionJSON
 	d.mustJSON(&list, "session", "list", "--user", "jun")
-	if len(list) != 3 || list[0].Address != "203.0.113.1" || list[0].ClientID != "backend" || list[1].Address != "2001:db8::/64" || list[2].Address != "203.0.113.8" {
+	if len(list) != 18 || list[0].Address != "203.0.113.1" || list[0].ClientID != "backend" || list[16].Address != "2001:db8::/64" || list[17].Address != "203.0.113.8" {
 		t.Errorf("%+v", list)
 	}
 }

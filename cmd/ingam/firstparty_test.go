@@ -217,7 +217,7 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			"an access token":                {"/token/refresh", members{"refreshToken": good.Access}, nil, 401, "invalid_grant"},
 			"the token of a standard client": {"/token/refresh", members{"refreshToken": standard.Refresh}, nil, 400, "unauthorized_client"},
 			"a cookie and a body":            {"/token/refresh", members{"refreshToken": good.Refresh}, []string{"Cookie", "__Secure-ingam_refresh_X=" + good.Refresh}, 400, "invalid_request"},
-			"a cookie under any name":        {"/token/refresh", members{}, []string{"Cookie", "__Secure-ingam_refresh_X=" + good.Refresh}, 401, "invalid_grant"},
+			"a cookie under any name":        {"/token/refresh", members{}, []string{"Cookie", "__Secure-ingam_refresh_X=" + good.Refresh}, 403, "invalid_request"},
 			"a cookie of one in memory":      {"/token/refresh", members{}, []string{"Cookie", refreshCookie("mobile") + "=" + good.Refresh}, 400, "invalid_request"},
 			"a password that is no text":     {"/login", `{"id":"minji","pw":"\ud800","client_id":"mobile"}`, nil, 400, "invalid_request"},
 			"a password in Latin-1":          {"/login", "{\"id\":\"minji\",\"pw\":\"caf\xe9\",\"client_id\":\"mobile\"}", nil, 400, "invalid_request"},
@@ -412,7 +412,6 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 			"no challenge":               {[]string{"code_challenge", ""}, 400, "invalid_request"},
 			"plain":                      {[]string{"code_challenge_method", "plain"}, 400, "invalid_request"},
 			"another scope":              {[]string{"scope", "admin"}, 400, "invalid_scope"},
-			"no response type":           {[]string{"response_type", ""}, 400, "invalid_request"},
 			"another response type":      {[]string{"response_type", "token"}, 400, "unsupported_response_type"},
 			"a request object":           {[]string{"request", "x"}, 400, "request_not_supported"},
 			"one elsewhere":              {[]string{"request_uri", "https://evil.test"}, 400, "request_uri_not_supported"},
@@ -442,7 +441,7 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 			t.Errorf("something changed:\n%s\n%s\n%s", before, after, sessions())
 		}
 		// What asks for no less than a password is kept to.
-		code := a.ask(s, "prompt", "login", "max_age", "0", "login_hint", "minji", "nonce", strings.Repeat("n", 1024)).asked(t)
+		code := a.ask(s, "response_type", "", "prompt", "login", "max_age", "0", "login_hint", "minji", "nonce", strings.Repeat("n", 1024)).asked(t)
 		wantRefused(t, "without its verifier", a.redeem(s, code, "redirect_uri", "", "code_verifier", strings.Repeat("w", 43)), 400, "invalid_grant")
 		set := a.redeem(s, code, "redirect_uri", "").tokens(t)
 		if set.Scope != "read" || set.Refresh == "" || !s.active("api", api, set.Access) {
