@@ -52,6 +52,7 @@ func BenchmarkServer(b *testing.B) {
 		}
 	})
 	b.Run("SignIn", func(b *testing.B) { benchmarkSignIn(b, binary) })
+	b.Run("RefusedSignIn", func(b *testing.B) { benchmarkRefusedSignIn(b, binary) })
 	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
 	b.Run("StatusList", func(b *testing.B) { benchmarkStatusList(b, binary) })
 	b.Run("Revocation", func(b *testing.B) { benchmarkRevocation(b, binary) })
@@ -166,6 +167,30 @@ func benchmarkSignIn(b *testing.B, binary string) {
 			}
 		}
 	})
+}
+
+// benchmarkRefusedSignIn is what it costs to refuse: the same, whoever is asked for.
+func benchmarkRefusedSignIn(b *testing.B, binary string) {
+	d := newReleased(b, binary, "")
+	d.settings = []string{"INGAM_THROTTLE_SIGN_IN_FAILURES=1000", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1"}
+	s := d.start()
+	d.signInApp("mobile")
+	d.user("minji")
+	d.user("gone")
+	d.must("user", "disable", "gone")
+	for _, c := range []struct{ who, user, password string }{
+		{"unknown", "nobody", "wrong"}, {"wrong", "minji", "wrong"}, {"disabled", "gone", goodPassword},
+	} {
+		b.Run(c.who, func(b *testing.B) {
+			body := fmt.Sprintf(`{"id":%q,"pw":%q,"client_id":"mobile"}`, c.user, c.password)
+			ask := request{status: http.StatusUnauthorized, body: `{"error":"invalid_grant"`}
+			for i := range b.N + connections {
+				ask.texts = append(ask.texts, fmt.Sprintf("POST /login HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.1.%d.%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+					s.address, i/250, i%250, len(body), body))
+			}
+			s.load(b, ask)
+		})
+	}
 }
 
 func benchmarkJWKS(b *testing.B, binary string) {
