@@ -324,7 +324,12 @@ func (f firstParty) refresh(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	token, err := f.authority.OneOf(r.Context(), held.tokens, func(user string) (bool, error) {
-		return f.sessions.Knows(r.Context(), user, f.cookies.visitor(r).Device)
+		// Below the root of a host, a neighbour can plant this cookie too.
+		devices := r.CookiesNamed(f.cookies.device)
+		if f.base != "" || len(devices) != 1 {
+			return false, nil
+		}
+		return f.sessions.Knows(r.Context(), user, devices[0].Value)
 	})
 	if err != nil {
 		return err
@@ -437,10 +442,14 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 	case token != "":
 		h.tokens = []string{token}
 	case len(h.tokens) == 0:
-		if len(h.cookies) > 0 && !f.known(r) {
-			return h, errOrigin
+		if len(h.cookies) == 0 {
+			return h, nil
 		}
-		return h, nil
+		known, err := f.known(r)
+		if err == nil && !known {
+			err = errOrigin
+		}
+		return h, err
 	}
 	h.client, err = f.authority.FirstPartyOf(r.Context(), r, h.form, h.tokens[0])
 	var refused *protocol.Error
@@ -480,9 +489,12 @@ var errOrigin = func() error {
 }()
 
 // known reports whether a request is sent by a page of any client's.
-func (f firstParty) known(r *http.Request) bool {
+func (f firstParty) known(r *http.Request) (bool, error) {
 	origin := r.Header.Get("Origin")
-	return origin != "" && clients.SiteOf(origin) == f.site && f.origins.has(r.Context(), origin)
+	if origin == "" || clients.SiteOf(origin) != f.site {
+		return false, nil
+	}
+	return f.origins.has(r.Context(), origin)
 }
 
 func (f firstParty) answer(w http.ResponseWriter, c *clients.Client, t authz.TokenResponse, device string) {
@@ -519,7 +531,8 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		if f.known(r) {
+		// While it cannot be told, the browser says that the page may not.
+		if known, err := f.known(r); err == nil && known {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
 			h.Set("Access-Control-Expose-Headers", "Retry-After, "+headerRequestID)
@@ -550,13 +563,13 @@ type origins struct {
 // ask as often as they like.
 const originsHeld = 2 * time.Second
 
-func (o *origins) has(ctx context.Context, origin string) bool {
+func (o *origins) has(ctx context.Context, origin string) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if now := time.Now(); now.After(o.until) {
 		all, err := o.list(ctx)
 		if err != nil {
-			return false // and the browser says that it may not
+			return false, err
 		}
 		o.held, o.until = nil, now.Add(originsHeld)
 		for _, c := range all {
@@ -565,5 +578,5 @@ func (o *origins) has(ctx context.Context, origin string) bool {
 			}
 		}
 	}
-	return slices.Contains(o.held, origin)
+	return slices.Contains(o.held, origin), nil
 }

@@ -106,10 +106,23 @@ func (s *Sessions) idleAt(now, expires time.Time) time.Time {
 
 // Knows reports whether a user has signed in with a device.
 func (s *Sessions) Knows(ctx context.Context, user, device string) (bool, error) {
-	if device == "" {
-		return false, nil
+	known, err := s.deviceOf(ctx, user, device)
+	return known != "", err
+}
+
+// deviceOf returns the part of a device's value that is the user's. All parts are
+// asked for, so that it takes the same for everyone.
+func (s *Sessions) deviceOf(ctx context.Context, user, value string) (device string, err error) {
+	for _, d := range devicesOf(value) {
+		known, err := s.store.KnownDevice(ctx, user, sha256.Sum256([]byte(d)))
+		if err != nil {
+			return "", err
+		}
+		if known {
+			device = d
+		}
 	}
-	return s.store.KnownDevice(ctx, user, sha256.Sum256([]byte(device)))
+	return device, nil
 }
 
 // begin starts a session of a user and returns its cookie's value. A session

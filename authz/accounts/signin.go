@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -46,7 +47,8 @@ type Tally struct {
 type Visitor struct {
 	// Address is what attempts are counted by: see package clients.
 	Address, UserAgent string
-	// Device is the value of the cookie that outlives sessions; may be empty.
+	// Device is the value of the cookie that outlives sessions; may be empty. See
+	// devicesOf.
 	Device string
 	// Session is the id of the login session that the browser has; may be empty.
 	Session string
@@ -101,11 +103,11 @@ type SignedIn struct {
 // Do checks a password and begins a login session. Returns ErrWrong or a
 // *TooManyError.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
-	u, known, err := s.check(ctx, name, password, from)
+	u, device, err := s.check(ctx, name, password, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return s.begin(ctx, u, known, from)
+	return s.begin(ctx, u, device, from)
 }
 
 // Change replaces the password of a user who knows the one they have, which
@@ -114,7 +116,7 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 // was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
 func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
-	u, known, err := s.check(ctx, u.Username, current, from)
+	u, device, err := s.check(ctx, u.Username, current, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -125,27 +127,33 @@ func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
-	in, err := s.begin(ctx, changed, known, from)
+	in, err := s.begin(ctx, changed, device, from)
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	return in, nil
 }
 
-func (s *SignIn) begin(ctx context.Context, u User, known bool, from Visitor) (in SignedIn, err error) {
-	in.User, in.Device = u, from.Device
-	if !known {
-		// What somebody else may know, who used this device before or planted the
-		// cookie, or made the value up, does not become this user's.
-		in.Device = rand.Text()
-	}
-	if from.ClientID != "" && from.Device != "" {
+func (s *SignIn) begin(ctx context.Context, u User, device string, from Visitor) (in SignedIn, err error) {
+	devices := devicesOf(from.Device)
+	if from.ClientID != "" {
 		// Before the new one, so that none of two at once ends the other's.
-		if in.Former, err = s.sessions.store.AppSessions(ctx, from.ClientID, sha256.Sum256([]byte(from.Device))); err != nil {
-			return SignedIn{}, err
+		for _, d := range devices {
+			former, err := s.sessions.store.AppSessions(ctx, from.ClientID, sha256.Sum256([]byte(d)))
+			if err != nil {
+				return SignedIn{}, err
+			}
+			in.Former = append(in.Former, former...)
 		}
 	}
-	in.Secret, in.Session, err = s.sessions.begin(ctx, u, from, in.Device)
+	if device == "" {
+		// What somebody else may know, who used this device before or planted the
+		// cookie, or made the value up, does not become this user's.
+		device = rand.Text()
+	}
+	devices = append(slices.DeleteFunc(devices, func(d string) bool { return d == device }), device)
+	in.User, in.Device = u, strings.Join(devices[max(0, len(devices)-mostDevices):], deviceSeparator)
+	in.Secret, in.Session, err = s.sessions.begin(ctx, u, from, device)
 	if errors.Is(err, ErrNotFound) {
 		return SignedIn{}, ErrWrong // deleted or disabled a moment ago
 	}
@@ -155,16 +163,33 @@ func (s *SignIn) begin(ctx context.Context, u User, known bool, from Visitor) (i
 	return in, nil
 }
 
-// check checks a password, and leaves no count of one that is right. known is
-// whether the user has signed in with that device before.
-func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (u User, known bool, err error) {
+// devicesOf splits the value by which a device is known: one part for each of the
+// last users who signed in there, none of whom knows that of the next.
+func devicesOf(value string) []string {
+	var devices []string
+	for _, d := range strings.SplitN(value, deviceSeparator, mostDevices+1) {
+		if len(d) == len(rand.Text()) && len(devices) < mostDevices {
+			devices = append(devices, d)
+		}
+	}
+	return devices
+}
+
+const (
+	deviceSeparator = "."
+	mostDevices     = 5
+)
+
+// check checks a password, and leaves no count of one that is right. device is the
+// part of the visitor's with which the user has signed in before; may be empty.
+func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (u User, device string, err error) {
 	u, err = s.users.ByName(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, false, err
+		return User{}, "", err
 	}
 	// Asked for unknown users too, so that they take the same.
-	if known, err = s.sessions.Knows(ctx, u.ID, from.Device); err != nil {
-		return User{}, false, err
+	if device, err = s.sessions.deviceOf(ctx, u.ID, from.Device); err != nil {
+		return User{}, "", err
 	}
 	account := subject("account", accountOf(u, name))
 	// In this order, and no further than the first that refuses: what one
@@ -178,22 +203,19 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 		{account, 10 * s.limit, 0},
 	}
 	switch {
-	case known:
-		counts = []count{{subject("device", account, from.Device), s.limit, 1}}
+	case device != "":
+		counts = []count{{subject("device", account, device), s.limit, 1}}
 	case from.Shared:
 		// One visitor of a backend must not lock out all others, nor anyone who
 		// comes another way.
-		counts = []count{
-			{subject("client", from.ClientID), 100 * s.limit, int(s.limit)},
-			{subject("client pair", account, from.ClientID), s.limit, 1},
-		}
+		counts = []count{{subject("client", account, from.ClientID), s.limit, 1}}
 	}
 	// The narrowest first: who waits for it takes no place of others.
 	for _, c := range slices.Backward(counts) {
 		if c.atOnce > 0 {
 			leave, err := s.gates.enter(ctx, c.subject, c.atOnce)
 			if err != nil {
-				return User{}, false, err
+				return User{}, "", err
 			}
 			defer leave()
 		}
@@ -204,14 +226,14 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 		right, err = s.passwords.match(ctx, u.Password, password)
 	}
 	if err == nil && (!right || u.Disabled) {
-		return User{}, false, ErrWrong
+		return User{}, "", ErrWrong
 	}
 	// Only this attempt is taken back: otherwise whoever has an account could
 	// wipe the count of an address by signing in to it.
 	if err := errors.Join(err, s.uncount(ctx, counted)); err != nil {
-		return User{}, false, err
+		return User{}, "", err
 	}
-	return u, known, nil
+	return u, device, nil
 }
 
 // count is what attempts are counted for, and how many there may be.

@@ -153,6 +153,8 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 		other := &tabs{jar: b.jar, client: "other"}
 		other.signIn(t, s, "minji")
 		for _, user := range []string{"minji", "jun"} {
+			// Whoever else has signed in there meanwhile.
+			other.signIn(t, s, "jun")
 			b.signIn(t, s, user)
 			if a := before.refresh(s); a.status != http.StatusUnauthorized {
 				t.Errorf("%s: what was before: %d %s", user, a.status, a.body)
@@ -167,7 +169,7 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 				t.Errorf("%s: %d %s", what, a.status, a.body)
 			}
 		}
-		if events := d.events(t, "session.end"); len(events) != 2 || events[0].Reason != "signed in again" || events[0].Actor != "client:spa" {
+		if events := d.events(t, "session.end"); len(events) != 4 || events[0].Reason != "signed in again" || events[0].Actor != "client:other" || events[1].Actor != "client:spa" {
 			t.Errorf("%+v", events)
 		}
 		// Two at once never end each other, and the next ends both.
@@ -237,6 +239,7 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 		"only rubbish": {members{"client_id": "spa"}, []string{name + "=x"}, 401}, "an empty one": {members{}, []string{name + "="}, 401},
 		"two apps'":    {members{}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 400},
 		"two people's": {members{"client_id": "spa"}, []string{good, planted}, 401},
+		"two devices":  {members{"client_id": "spa"}, []string{planted, good, "ingam_device=" + neighbour.jar["ingam_device"], "ingam_device=" + b.jar["ingam_device"]}, 401},
 		"theirs and that of whom the browser knows": {members{"client_id": "spa"}, []string{planted, good, "ingam_device=" + b.jar["ingam_device"]}, 200},
 		"a hundred":   {members{}, strings.Split(strings.Repeat(name+"=x,", 100), ","), 400},
 		"one of them": {members{"client_id": "other"}, []string{good, refreshCookie("other") + "=" + other.refreshToken()}, 200},
@@ -270,6 +273,40 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 		if a := gone.refresh(s); a.status != http.StatusUnauthorized {
 			t.Errorf("%d %s", a.status, a.body)
 		}
+	}
+}
+
+// Below the root of a host, a neighbour can plant the device's cookie too.
+func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.startBelow("/auth")
+	d.signInApp("spa", "--origin", appOrigin)
+	d.user("minji")
+	d.user("jun")
+	in := func(user string) (refresh, device string) {
+		a := s.postJSON("/auth/login", members{"id": user, "pw": goodPassword, "client_id": "spa"}, "Origin", appOrigin)
+		for _, c := range (&http.Response{Header: a.header}).Cookies() {
+			if c.Name == refreshCookie("spa") {
+				refresh = c.Name + "=" + c.Value
+			} else {
+				device = c.Name + "=" + c.Value
+			}
+		}
+		return refresh, device
+	}
+	hers, device := in("minji")
+	planted, plantedDevice := in("jun")
+	send := func(cookies ...string) int {
+		return s.postJSON("/auth/token/refresh", members{"client_id": "spa"}, "Origin", appOrigin, "Cookie", strings.Join(cookies, "; ")).status
+	}
+	for _, cookies := range [][]string{{plantedDevice, planted, hers, device}, {plantedDevice, planted, hers}} {
+		if status := send(cookies...); status != http.StatusUnauthorized {
+			t.Errorf("%d", status)
+		}
+	}
+	if status := send(hers, device); status != http.StatusOK {
+		t.Errorf("%d", status)
 	}
 }
 
@@ -369,6 +406,8 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	if own.Device == "" || challenged == "" {
 		t.Fatalf("%+v %q", own, challenged)
 	}
+	// One device of two people.
+	shared := login(members{"id": "jun", "deviceToken": own.Device}).pair(t).Device
 	if a := login(members{"deviceToken": "made-up"}).pair(t); a.Device == "made-up" || len(a.Device) != len(own.Device) {
 		t.Errorf("what nobody was given: %+v", a)
 	}
@@ -384,6 +423,9 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	again := login(members{"deviceToken": own.Device}, "X-Forwarded-For", "192.0.2.9").pair(t)
 	if again.Device != own.Device {
 		t.Error("the device has another name")
+	}
+	if a := login(members{"deviceToken": shared}, "X-Forwarded-For", "192.0.2.10").pair(t); len(a.Device) != len(shared) || !strings.Contains(a.Device, own.Device) {
+		t.Errorf("%q of %q", a.Device, shared)
 	}
 	a.ask(s, "auth_session", challenged).asked(t)
 	// By which nobody but that user is known, and guessing is bounded.
@@ -433,7 +475,7 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	}
 	var list []sessionJSON
 	d.mustJSON(&list, "session", "list", "--user", "jun")
-	if len(list) != 18 || list[0].Address != "203.0.113.1" || list[0].ClientID != "backend" || list[16].Address != "2001:db8::/64" || list[17].Address != "203.0.113.8" {
+	if len(list) != 19 || list[0].Address != "203.0.113.1" || list[0].ClientID != "backend" || list[16].Address != "2001:db8::/64" || list[17].Address != "203.0.113.8" {
 		t.Errorf("%+v", list)
 	}
 }
