@@ -458,7 +458,7 @@ func (f firstParty) holder(w http.ResponseWriter, r *http.Request) (holding, err
 		return h, nil
 	}
 	if err != nil {
-		return h, unauthorized(w, err)
+		return h, err
 	}
 	recordOf(r).clientID = h.client.ID
 	if (h.client.Hold == clients.HoldCookie) != (len(h.cookies) > 0) {

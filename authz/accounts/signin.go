@@ -67,7 +67,9 @@ type Visitor struct {
 // unless the password was looked at and wrong. Three counts bound guessing: by
 // account and address, by address, and by account. The last one would let a
 // stranger lock the user out from everywhere, and so does not count for a browser
-// in which the user has signed in before: that has its own.
+// in which the user has signed in before: that has its own. Nor does it for users
+// of a backend that does not say where they are: these are counted by account and
+// backend.
 //
 // Until it is taken back, a right password counts like a wrong one. So that many
 // at once do not lock each other out, few of what is counted together are under
@@ -168,7 +170,7 @@ func (s *SignIn) begin(ctx context.Context, u User, device string, from Visitor)
 func devicesOf(value string) []string {
 	var devices []string
 	for _, d := range strings.SplitN(value, deviceSeparator, mostDevices+1) {
-		if len(d) == len(rand.Text()) && len(devices) < mostDevices {
+		if len(d) == deviceLength && len(devices) < mostDevices {
 			devices = append(devices, d)
 		}
 	}
@@ -177,6 +179,7 @@ func devicesOf(value string) []string {
 
 const (
 	deviceSeparator = "."
+	deviceLength    = 26 // rand.Text
 	mostDevices     = 5
 )
 

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +52,11 @@ func (b *tabs) refresh(s *server) answer {
 	return b.take(s.postJSON("/token/refresh", members{"client_id": b.client}, b.fields()...))
 }
 
-func (b *tabs) refreshToken() string { return b.jar[refreshCookie(b.client)] }
+func (b *tabs) refreshToken() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.jar[refreshCookie(b.client)]
+}
 
 func newTabs(client string) *tabs { return &tabs{jar: map[string]string{}, client: client} }
 
@@ -88,7 +90,7 @@ func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
 			group.Go(func() {
 				for range 3 {
 					time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
-					sent := b.with(b.read())
+					sent := b.with(b.refreshToken())
 					time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
 					if a := b.take(sent.refresh(both[rand.IntN(2)])); a.status != http.StatusOK {
 						t.Errorf("%d %s", a.status, a.body)
@@ -128,12 +130,6 @@ func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
 			}
 		}
 	})
-}
-
-func (b *tabs) read() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.jar[refreshCookie(b.client)]
 }
 
 func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
@@ -438,9 +434,7 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 		t.Errorf("guessing with a device: %d %s", a.status, a.body)
 	}
 
-	var created clientJSON
-	d.mustJSON(&created, "client", "create", "--id", "backend", "--name", "Backend", "--grant", "first_party", "--auth", "client_secret_basic", "--scope", "read", "--audience", "https://api.test")
-	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("backend:"+url.QueryEscape(created.ClientSecret)))
+	basic := d.backend()
 	through := func(user, password, address string) answer {
 		m := members{"id": user, "pw": password}
 		if address != "" {

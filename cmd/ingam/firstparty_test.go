@@ -36,6 +36,14 @@ func (d *deployment) signInApp(id string, extra ...string) {
 	d.must(append(args, extra...)...)
 }
 
+// backend registers one that signs people in, and returns how it authenticates.
+func (d *deployment) backend() (authorization string) {
+	d.t.Helper()
+	var created clientJSON
+	d.mustJSON(&created, "client", "create", "--id", "backend", "--name", "Backend", "--grant", "first_party", "--auth", "client_secret_basic", "--scope", "read", "--audience", "https://api.test")
+	return basic("backend", url.QueryEscape(created.ClientSecret))
+}
+
 // postJSON posts members, or a body as it is, with header fields in pairs.
 func (s *server) postJSON(path string, body any, fields ...string) answer {
 	s.d.t.Helper()
@@ -126,9 +134,7 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 		if a := s.postJSON("/token/refresh", members{"refreshToken": again.Refresh}); a.status != http.StatusUnauthorized {
 			t.Errorf("%d %s", a.status, a.body)
 		}
-		var created clientJSON
-		d.mustJSON(&created, "client", "create", "--id", "backend", "--name", "Backend", "--grant", "first_party", "--auth", "client_secret_basic", "--scope", "read", "--audience", "https://api.test")
-		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("backend:"+url.QueryEscape(created.ClientSecret)))
+		basic := d.backend()
 		p := s.postJSON("/login", members{"id": "minji", "pw": goodPassword}, "Authorization", basic).pair(t)
 		s.postJSON("/token/refresh", members{"refreshToken": p.Refresh}, "Authorization", basic).pair(t)
 		if a := s.postJSON("/token/refresh", members{"refreshToken": p.Refresh, "client_id": "backend"}); a.status != http.StatusUnauthorized {
@@ -247,7 +253,7 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 				t.Errorf("%s: %d %s %v", path, a.status, a.body, a.header)
 			}
 		}
-		wrong := s.postJSON("/login", in("client_id", ""), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("mobile:x")))
+		wrong := s.postJSON("/login", in("client_id", ""), "Authorization", basic("mobile", "x"))
 		if wrong.status != http.StatusUnauthorized || !strings.HasPrefix(wrong.header.Get("WWW-Authenticate"), "Basic") {
 			t.Errorf("%d %s %v", wrong.status, wrong.body, wrong.header)
 		}
