@@ -206,6 +206,10 @@ func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 		s, _ := d.startHere("INGAM_STATUS_LIST_SIZE=4096")
 		set := a.tokens(s, s.person(), "minji")
 		first, firstIndex := statusOf(t, set.Access)
+		d.signInApp("spa", "--origin", appOrigin)
+		b := newTabs("spa")
+		b.signIn(t, s, "minji")
+		b.refresh(s).pair(t)
 		// The rest of the list goes to others.
 		storagetest.Exec(t, d.database, "UPDATE status_lists SET next = size, opened_ms = opened_ms - 7200000")
 		eventually(t, "the full list closes", time.Minute, func() bool {
@@ -226,6 +230,15 @@ func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 		second, secondIndex := statusOf(t, moved.Access)
 		if path, index := statusOf(t, again.Access); second == first || path != second || index != secondIndex || again.Refresh != moved.Refresh {
 			t.Errorf("from %s to %s %d and %s %d", first, second, secondIndex, path, index)
+		}
+		// A refresh token of a browser's, which would rest, moves as well.
+		was := b.refreshToken()
+		if path, _ := statusOf(t, b.refresh(s).pair(t).Access); path != second || b.refreshToken() == was {
+			t.Errorf("a browser's is in %s, and rotated: %t", path, b.refreshToken() != was)
+		}
+		was = b.refreshToken()
+		if path, _ := statusOf(t, b.refresh(s).pair(t).Access); path != second || b.refreshToken() != was {
+			t.Errorf("then it is in %s, and rotated: %t", path, b.refreshToken() != was)
 		}
 		d.must("revoke", "--grant", part(t, moved.Access, 1)["gid"].(string))
 		for path, index := range map[string]int64{first: firstIndex, second: secondIndex} {
