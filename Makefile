@@ -4,7 +4,7 @@
 TAGS = netgo osusergo sqlite_omit_load_extension
 STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w -linkmode external -extldflags -static'
 
-.PHONY: demo build test bench lint vuln
+.PHONY: demo build test databases bench lint vuln
 
 demo:
 	go run ./cmd/ingam serve --demo
@@ -14,6 +14,10 @@ build:
 
 test:
 	go test ./...
+
+# PostgreSQL and MariaDB for the tests, until Ctrl-C; prints what to export.
+databases:
+	@.ci/databases
 
 bench:
 	go test -p 1 -run '^$$' -bench . -benchtime 3s ./cmd/ingam ./authz/status ./verify
