@@ -599,7 +599,7 @@ func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) 
 	p.post(s.url+"/account/apps", url.Values{"client": {"app"}})
 	wantRefused(t, "a code of before", a.redeem(s, code), 400, "invalid_grant")
 	// A first-party client asks for nothing, and is shown and ended all the same.
-	own := d.webClient("own", "--first-party")
+	own := d.webClient("own", "--skip-consent")
 	set := own.tokens(s, p, "minji")
 	if sc := p.get("/account"); !strings.Contains(sc.body, "App own") {
 		t.Errorf("the account does not show what has access:\n%s", sc.body)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -72,13 +73,68 @@ func newClientJSON(c clients.Client) clientJSON {
 	}
 }
 
+// clientFlags are the flags by which a client is registered, and changed later: all
+// that is not settled for good when it is created.
+type clientFlags struct {
+	given clients.Client
+	scope string
+	hold  string
+	grace time.Duration
+}
+
+// bind adds the flags to those of a command.
+func (r *clientFlags) bind(f *pflag.FlagSet) {
+	f.StringVar(&r.given.Name, "name", "", "what people are shown")
+	f.StringSliceVar(&r.given.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
+	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly (repeatable)")
+	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may be returned to after sign-out (repeatable)")
+	f.DurationVar(&r.grace, "refresh-grace", 0, "for how long it may repeat a refresh, 0s for not at all (default: the server's tokens.refresh_grace)")
+	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
+	f.StringVar(&r.scope, "scope", "", "the scopes that it may ask for, separated by spaces")
+	f.StringArrayVar(&r.given.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
+	f.BoolVar(&r.given.FirstParty, "skip-consent", false, "people are not asked whether they allow it: for apps of whoever runs the server")
+	f.StringVar(&r.hold, "hold", "", "with first_party, how it holds refresh tokens: memory or cookie (default memory, with --origin cookie)")
+	f.StringArrayVar(&r.given.Origins, "origin", nil, "with a cookie, a web origin that it is used from, on the server's own site (repeatable)")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "first-party" { // what it was called: too close to the grant first_party
+			name = "skip-consent"
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+// apply writes to a client what the flags that were given say, and leaves the rest
+// of it as it is.
+func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
+	scopes, err := apis.ParseScope(r.scope)
+	if err != nil {
+		return err
+	}
+	for flag, write := range map[string]func(){
+		"name":                     func() { c.Name = r.given.Name },
+		"grant":                    func() { c.Grants = r.given.Grants },
+		"redirect-uri":             func() { c.RedirectURIs = r.given.RedirectURIs },
+		"post-logout-redirect-uri": func() { c.PostLogoutRedirectURIs = r.given.PostLogoutRedirectURIs },
+		"refresh-grace":            func() { c.RefreshGrace = &r.grace },
+		"no-refresh-id-token":      func() { c.NoRefreshIDToken = r.given.NoRefreshIDToken },
+		"scope":                    func() { c.Scopes = scopes },
+		"audience":                 func() { c.Audiences = r.given.Audiences },
+		"skip-consent":             func() { c.FirstParty = r.given.FirstParty },
+		"hold":                     func() { c.Hold = clients.Hold(r.hold) },
+		"origin":                   func() { c.Origins = r.given.Origins },
+	} {
+		if f.Changed(flag) {
+			write()
+		}
+	}
+	return nil
+}
+
 func clientCreate(t *terminal) *cobra.Command {
 	var (
-		c                       clients.Client
-		scope, auth, secretFile string
-		hold                    string
-		grace                   time.Duration
-		asJSON                  bool
+		flags                clientFlags
+		id, auth, secretFile string
+		asJSON               bool
 	)
 	cmd := &cobra.Command{
 		Use:   `create --id ID --name N --grant G… --scope "a b" --auth METHOD`,
@@ -89,12 +145,8 @@ func clientCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "id", "name", "auth"); err != nil {
 				return err
 			}
-			c.Auth, c.Hold = clients.AuthMethod(auth), clients.Hold(hold)
-			if cmd.Flags().Changed("refresh-grace") {
-				c.RefreshGrace = &grace
-			}
-			var err error
-			if c.Scopes, err = apis.ParseScope(scope); err != nil {
+			c := clients.Client{ID: id, Auth: clients.AuthMethod(auth)}
+			if err := flags.apply(cmd.Flags(), &c); err != nil {
 				return err
 			}
 			given, err := readSecret(secretFile)
@@ -127,21 +179,11 @@ func clientCreate(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.ID, "id", "", "the client_id")
-	f.StringVar(&c.Name, "name", "", "what people are shown")
-	f.StringSliceVar(&c.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
-	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly (repeatable)")
-	f.StringArrayVar(&c.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may be returned to after sign-out (repeatable)")
-	f.DurationVar(&grace, "refresh-grace", 0, "for how long it may repeat a refresh, 0s for not at all (default: the server's tokens.refresh_grace)")
-	f.BoolVar(&c.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
-	f.StringVar(&scope, "scope", "", "the scopes that it may ask for, separated by spaces")
-	f.StringArrayVar(&c.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
+	f.StringVar(&id, "id", "", "the client_id")
 	f.StringVar(&auth, "auth", "", "how it authenticates: client_secret_basic, client_secret_post, none")
 	f.StringVar(&secretFile, "secret-file", "", "a file with the secret to use instead of a generated one, at least 32 characters")
-	f.BoolVar(&c.FirstParty, "first-party", false, "it belongs to whoever runs the server")
-	f.StringVar(&hold, "hold", "", "with first_party, how it holds refresh tokens: memory or cookie (default memory, with --origin cookie)")
-	f.StringArrayVar(&c.Origins, "origin", nil, "with a cookie, a web origin that it is used from, on the server's own site (repeatable)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	flags.bind(f)
 	return cmd
 }
 
@@ -206,6 +248,14 @@ func stateText(c clients.Client) string {
 	return "enabled"
 }
 
+// consentText says whether people are asked.
+func consentText(c clients.Client) string {
+	if c.FirstParty {
+		return "skipped"
+	}
+	return "asked for"
+}
+
 // holdText says how a client that signs people in by itself holds refresh tokens.
 func holdText(c clients.Client) string {
 	switch c.Hold {
@@ -240,7 +290,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"scope", strings.Join(c.Scopes, " ")},
 					{"audiences", strings.Join(c.Audiences, " ")},
 					{"authentication", string(c.Auth)},
-					{"first party", fmt.Sprint(c.FirstParty)},
+					{"consent", consentText(*c)},
 					{"refresh tokens", holdText(*c)},
 					{"created", text(c.CreatedAt)},
 				} {

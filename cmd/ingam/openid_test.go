@@ -106,7 +106,7 @@ func TestConsentIsAskedOnceAndCanBeDenied(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")
 	s := d.start()
-	a, first := d.webClient("app"), d.webClient("ours", "--first-party")
+	a, first := d.webClient("app"), d.webClient("ours", "--skip-consent")
 	d.user("minji")
 	p := s.person()
 	sc := p.get(a.request()).submit("username", "minji", "password", goodPassword).follow()
