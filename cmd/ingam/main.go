@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,7 +62,21 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if words := unknownCommand(cmd, args); len(words) > 0 {
+			return subcommand(cmd, words)
+		}
+		return usage(cmd, "%w", err)
+	})
+	var wrong error
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, of []string) {
+		if words := unknownCommand(cmd, args); len(words) > 0 {
+			wrong = subcommand(cmd, words)
+			return
+		}
+		help(cmd, of)
+	})
 	config.Flags(root.PersistentFlags())
 	root.AddCommand(
 		serveCommand(t),
@@ -80,13 +95,13 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		versionCommand(t),
 	)
 	strictBuiltins(root)
-	err := root.ExecuteContext(ctx)
+	err := cmp.Or(root.ExecuteContext(ctx), wrong)
 	if err == nil {
 		return done
 	}
 	fmt.Fprintf(stderr, "ingam: %v\n", err)
-	var wrong *usageError
-	if errors.As(err, &wrong) {
+	var misused *usageError
+	if errors.As(err, &misused) {
 		return misuse
 	}
 	return failed
@@ -110,6 +125,23 @@ func subcommand(cmd *cobra.Command, args []string) error {
 	cmd.SetOut(cmd.ErrOrStderr())
 	cmd.Help()
 	return usage(cmd, "a command is missing")
+}
+
+// unknownCommand returns the words after a command that only holds others, flags
+// aside. Cobra reads flags first: of a command that is not there it would blame a
+// flag, or show the help of another one.
+func unknownCommand(cmd *cobra.Command, args []string) []string {
+	if !cmd.HasSubCommands() {
+		return nil
+	}
+	found, rest, err := cmd.Root().Find(args)
+	if err != nil || found != cmd { // help is asked for another one
+		return nil
+	}
+	flags := cmd.Flags()
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.Parse(rest) // what else is wrong with a flag is not the question
+	return flags.Args()
 }
 
 // strictBuiltins holds the commands that cobra adds to the same rules: as they

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -157,4 +158,37 @@ func TestWhatCannotBeReachedRefusesToStart(t *testing.T) {
 	wantSaid(t, d.refuses(), "is a folder")
 	d.database = "sqlite:" + d.masterKey
 	wantSaid(t, d.refuses(), "SQLite")
+}
+
+func TestAnUnknownCommandIsNamedWhateverFlagsComeWithIt(t *testing.T) {
+	t.Parallel()
+	asked := func(args ...string) (int, string) {
+		var stdout, stderr bytes.Buffer
+		status := run(t.Context(), args, nil, strings.NewReader(""), &stdout, &stderr)
+		if stdout.Len() > 0 {
+			t.Errorf("ingam %s wrote to standard output: %s", strings.Join(args, " "), stdout.String())
+		}
+		return status, stderr.String()
+	}
+	for _, group := range []string{
+		"", "api", "client", "client secret", "user", "session", "grant", "key", "master-key", "migrate", "audit", "token", "config", "completion",
+	} {
+		words := strings.Fields(group)
+		name := strings.TrimSpace("ingam " + group)
+		for _, rest := range []string{
+			"nothing", "nothing --role x", "nothing --role=x", "nothing -x", "nothing U --role", "--log-level debug nothing --role x", "nothing --help", "nothing -h",
+		} {
+			status, said := asked(append(words, strings.Fields(rest)...)...)
+			if want := fmt.Sprintf("there is no command %q", name+" nothing"); status != misuse || !strings.Contains(said, want) {
+				t.Errorf("%s %s: status %d, %s", name, rest, status, said)
+			}
+		}
+		// Without a command it is the flag that is wrong.
+		if status, said := asked(append(words, "--role", "x")...); status != misuse || !strings.Contains(said, "unknown flag: --role") {
+			t.Errorf("%s --role x: status %d, %s", name, status, said)
+		}
+	}
+	if status, said := asked("user", "create", "--rule", "x"); status != misuse || !strings.Contains(said, "unknown flag: --rule") {
+		t.Errorf("a command that is there: status %d, %s", status, said)
+	}
 }
