@@ -42,6 +42,17 @@ func (c *Config) Validate(needs ...Need) error {
 	return fmt.Errorf("the configuration is not complete:\n%w", errors.Join(missing...))
 }
 
+const day = 24 * time.Hour
+
+// The longest lives that can be set. What must outlast a refresh token, a grant or
+// a login session is kept for as long as these, and not for as long as is set: a
+// process may have run with another setting.
+const (
+	MaxRefreshTTL = 90 * day
+	MaxGrantTTL   = 90 * day
+	MaxSessionTTL = 90 * day
+)
+
 // check says what is wrong with values that can each be read, and then with
 // those that can each be right and yet not go together. It leaves out what is
 // broken already: there the effective value is not the one that was meant.
@@ -103,7 +114,6 @@ func (l *loader) check() {
 			wrong(key, "%s is not from %s to %s", d, Duration(low), Duration(high))
 		}
 	}
-	const day = 24 * time.Hour
 	between("http.read_header_timeout", c.HTTP.ReadHeaderTimeout, 100*time.Millisecond, time.Hour)
 	between("http.read_timeout", c.HTTP.ReadTimeout, 100*time.Millisecond, time.Hour)
 	between("http.write_timeout", c.HTTP.WriteTimeout, 100*time.Millisecond, time.Hour)
@@ -113,11 +123,11 @@ func (l *loader) check() {
 	between("http.shutdown_timeout", c.HTTP.ShutdownTimeout, 0, time.Hour)
 	between("pool.max_lifetime", c.Pool.MaxLifetime, time.Second, 365*day)
 	between("tokens.access_ttl", c.Tokens.AccessTTL, time.Minute, day)
-	between("tokens.refresh_ttl", c.Tokens.RefreshTTL, 5*time.Minute, 90*day)
-	between("tokens.grant_ttl", c.Tokens.GrantTTL, 5*time.Minute, 90*day)
+	between("tokens.refresh_ttl", c.Tokens.RefreshTTL, 5*time.Minute, MaxRefreshTTL)
+	between("tokens.grant_ttl", c.Tokens.GrantTTL, 5*time.Minute, MaxGrantTTL)
 	between("tokens.refresh_grace", c.Tokens.RefreshGrace, 0, 10*time.Minute)
-	between("sessions.idle_ttl", c.Sessions.IdleTTL, time.Minute, 90*day)
-	between("sessions.ttl", c.Sessions.TTL, time.Minute, 90*day)
+	between("sessions.idle_ttl", c.Sessions.IdleTTL, time.Minute, MaxSessionTTL)
+	between("sessions.ttl", c.Sessions.TTL, time.Minute, MaxSessionTTL)
 	between("throttle.sign_in_window", c.Throttle.SignInWindow, time.Second, day)
 	between("tokens.skew", c.Tokens.Skew, 0, 5*time.Minute)
 	between("keys.rotate_every", c.Keys.RotateEvery, time.Hour, 3650*day)

@@ -10,6 +10,9 @@
 //	published ──SignsFrom──▶ active ──next key's SignsFrom──▶ retired ──▶ gone
 //	     └────────────────────── withdrawn ◀──────────────────────┘
 //
+// A key that is gone is out of the key set, and its private half is destroyed; its
+// public half is kept for as long as an ID token may come back as a hint.
+//
 // So a rotation is no event: the clock passes SignsFrom, and every process,
 // knowing the same times, signs with the next key. What is written is the key
 // after that, long before it is needed, by an insert that is unique on (ring,

@@ -58,6 +58,8 @@ type snapshot struct {
 	records []Record
 	// verifying holds the keys that verify, by ring.
 	verifying map[Ring]KeySet
+	// hints holds those that verify hints: the keys of the ring Tokens, and longer.
+	hints KeySet
 	// signing holds the keys that sign, will or did, by ring, in order: after a
 	// step back of the clock it is one that did.
 	signing map[Ring][]*signingKey
@@ -84,7 +86,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := &snapshot{records: records, verifying: map[Ring]KeySet{}, signing: map[Ring][]*signingKey{}}
+	next := &snapshot{records: records, verifying: map[Ring]KeySet{}, signing: map[Ring][]*signingKey{}, hints: newKeySet()}
 	before := k.held.Load()
 	next.number = before.number + 1
 	var sealed error
@@ -98,10 +100,13 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		}
 		set, ok := next.verifying[s.Ring]
 		if !ok {
-			set = KeySet{keys: map[string]verificationKey{}}
+			set = newKeySet()
 			next.verifying[s.Ring] = set
 		}
 		set.keys[s.KID] = verificationKey{public, s.GoneAt}
+		if s.Ring == Tokens {
+			next.hints.keys[s.KID] = verificationKey{public, s.forgottenAt}
+		}
 		if k.master == nil || s.record.Sealed == nil || s.State == Gone {
 			continue
 		}
@@ -234,6 +239,14 @@ func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
 		k.good.Set(asked, goodToken{held.number, held.verifying[ring].keys[v.KID], v})
 	}
 	return v, err
+}
+
+// VerifyHint checks a token of the ring Tokens that gives nothing and only tells
+// of something, such as an ID token that comes back at sign-out: it may have
+// expired long ago, and its key may be gone. A withdrawn key checks nothing here
+// either. What is refused is ErrInvalidToken.
+func (k *Keyring) VerifyHint(token, typ string) (Verified, error) {
+	return k.held.Load().hints.verify(token, typ, k.now())
 }
 
 // question is what Verify is asked.

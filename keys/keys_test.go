@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 
 var policy = keys.Policy{
 	Bits: 2048, RotateEvery: 30 * 24 * time.Hour, JWKSMaxAge: 5 * time.Minute, VerifierCache: 10 * time.Minute,
-	Staleness: 2 * time.Second, Skew: 30 * time.Second, LongestToken: 24 * time.Hour,
+	Staleness: 2 * time.Second, Skew: 30 * time.Second, LongestToken: 24 * time.Hour, LongestHint: 90 * 24 * time.Hour,
 }
 
 // clock is the one fake that is allowed.
@@ -118,7 +118,12 @@ func must(t *testing.T, err error) {
 
 func sign(t *testing.T, k *keys.Keyring, ring keys.Ring) string {
 	t.Helper()
-	token, err := k.Sign(ring, "at+jwt", []byte(`{"a":1}`))
+	return signAs(t, k, ring, "at+jwt")
+}
+
+func signAs(t *testing.T, k *keys.Keyring, ring keys.Ring, typ string) string {
+	t.Helper()
+	token, err := k.Sign(ring, typ, []byte(`{"a":1}`))
 	must(t, err)
 	return token
 }
@@ -202,7 +207,112 @@ func TestAKeyIsPublishedThenSignsThenRetiresThenIsGone(t *testing.T) {
 	}
 	c.pass(time.Second)
 	must(t, k.Maintain(t.Context()))
-	wantStates(t, k, keys.Active, keys.Published)
+	wantStates(t, k, keys.Gone, keys.Active, keys.Published)
+	// Its public half stays for hints, until nothing that one tells of can last.
+	c.pass(policy.LongestHint - policy.LongestToken)
+	must(t, k.Maintain(t.Context()))
+	if slices.ContainsFunc(k.List(), func(s keys.Status) bool { return s.KID == first.KID }) {
+		t.Error("a key that is needed for nothing is still there")
+	}
+}
+
+func TestAKeyThatIsGoneReadsHintsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	m, _ := newMaster(t, "")
+	store := newStore(t)
+	k := keys.New(store, m, policy, c.now)
+	must(t, k.Maintain(t.Context()))
+	first := find(t, k, keys.Tokens, keys.Active)
+	hint, access, refresh := signAs(t, k, keys.Tokens, "JWT"), sign(t, k, keys.Tokens), signAs(t, k, keys.Refresh, "JWT")
+	want := func(when string, good bool) {
+		t.Helper()
+		// Another process knows the same.
+		other := keys.New(store, nil, policy, c.now)
+		must(t, other.Reload(t.Context()))
+		for _, k := range []*keys.Keyring{k, other} {
+			if v, err := k.VerifyHint(hint, "JWT"); good != (err == nil) || good && (v.KID != first.KID || string(v.Payload) != `{"a":1}`) || !good && !errors.Is(err, keys.ErrInvalidToken) {
+				t.Errorf("%s, as a hint: %v", when, err)
+			}
+			if _, err := k.VerifyHint(access, "JWT"); !errors.Is(err, keys.ErrInvalidToken) {
+				t.Errorf("%s, an access token as a hint: %v", when, err)
+			}
+			if _, err := k.VerifyHint(refresh, "JWT"); !errors.Is(err, keys.ErrInvalidToken) {
+				t.Errorf("%s, what the other ring signed as a hint: %v", when, err)
+			}
+		}
+	}
+	want("while its key signs", true)
+	// Nobody maintained the rings meanwhile: the private half is destroyed later.
+	c.pass(policy.RotateEvery + 2*policy.LongestToken)
+	want("when its key is gone", true)
+	must(t, k.Maintain(t.Context()))
+	want("after the cleaning", true)
+	for what, verify := range map[string]func() error{
+		"an access token":     func() error { _, err := k.Verify(keys.Tokens, access, "at+jwt"); return err },
+		"an ID token by name": func() error { _, err := k.Verify(keys.Tokens, hint, "JWT"); return err },
+	} {
+		if err := verify(); !errors.Is(err, keys.ErrInvalidToken) {
+			t.Errorf("%s of a key that is gone: %v", what, err)
+		}
+	}
+	if body, _ := k.JWKS(); slices.Contains(kids(t, body), first.KID) {
+		t.Error("a key that is gone is published")
+	}
+	if _, err := k.SignWith(keys.Tokens, first.KID, "JWT", []byte(`{}`)); !errors.Is(err, keys.ErrNoSigningKey) {
+		t.Errorf("a key that is gone signs: %v", err)
+	}
+	records, err := store.SigningKeys(t.Context())
+	must(t, err)
+	for _, r := range records {
+		if r.KID == first.KID && r.Sealed != nil {
+			t.Error("the private half of a key that is gone is kept")
+		}
+	}
+	c.pass(policy.LongestHint - 3*policy.LongestToken)
+	want("on the last day", true)
+	c.pass(3 * policy.LongestToken)
+	want("when its time is over", false)
+}
+
+// The private half of a key that is gone may have been stolen in its time.
+func TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone(t *testing.T) {
+	t.Parallel()
+	k, c := newRing(t)
+	var kids, hints []string
+	for range 3 {
+		kids, hints = append(kids, find(t, k, keys.Tokens, keys.Active).KID), append(hints, signAs(t, k, keys.Tokens, "JWT"))
+		c.pass(policy.RotateEvery)
+		must(t, k.Maintain(t.Context()))
+	}
+	c.pass(2 * policy.LongestToken)
+	must(t, k.Maintain(t.Context()))
+	wantStates(t, k, keys.Gone, keys.Gone, keys.Gone, keys.Active, keys.Published)
+	jwks, _ := k.JWKS()
+	must(t, k.Withdraw(t.Context(), kids[1], keys.WithdrawOptions{Actor: "test"}))
+	wantStates(t, k, keys.Gone, keys.Withdrawn, keys.Gone, keys.Active, keys.Published)
+	for i, hint := range hints {
+		if _, err := k.VerifyHint(hint, "JWT"); (err == nil) != (i != 1) {
+			t.Errorf("the hint of key %d: %v", i, err)
+		}
+	}
+	// Nor does the withdrawal of the one that signs bring back those before it.
+	c.pass(policy.PublishAhead(keys.Tokens))
+	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.WithdrawOptions{Actor: "test"}))
+	wantStates(t, k, keys.Gone, keys.Withdrawn, keys.Gone, keys.Withdrawn, keys.Active, keys.Published)
+	after, _ := k.JWKS()
+	if bytes.Contains(after, []byte(kids[2])) || bytes.Equal(after, jwks) {
+		t.Errorf("the key set after the withdrawal: %s", after)
+	}
+	// The rows of withdrawn keys go; what they stood between stays as it was.
+	c.pass(2 * policy.LongestToken)
+	must(t, k.Maintain(t.Context()))
+	wantStates(t, k, keys.Gone, keys.Gone, keys.Active, keys.Published)
+	for i, hint := range hints {
+		if _, err := k.VerifyHint(hint, "JWT"); (err == nil) != (i != 1) {
+			t.Errorf("later, the hint of key %d: %v", i, err)
+		}
+	}
 }
 
 func TestPrivateKeysAreDestroyedOnceTheySignNoMore(t *testing.T) {

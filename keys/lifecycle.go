@@ -14,7 +14,7 @@ import (
 var (
 	// ErrNotFound: there is no key with that kid.
 	ErrNotFound = errors.New("no such key")
-	// ErrEnded: the key is withdrawn or gone already.
+	// ErrEnded: the key is withdrawn already.
 	ErrEnded = errors.New("the key has ended already")
 	// ErrTooFresh: the next key was published so recently that verifiers may
 	// not know it yet.
@@ -54,7 +54,8 @@ func (k *Keyring) decide(ctx context.Context, plan func(now time.Time, all []Sta
 }
 
 // Maintain sees to it that each ring has a key that signs and one to follow it,
-// destroys private keys that will sign no more, and forgets keys that are gone.
+// destroys private keys that will sign no more, and forgets keys that are needed
+// for nothing any more.
 // The server calls it when it starts, and then every now and again.
 func (k *Keyring) Maintain(ctx context.Context) error {
 	for _, ring := range []Ring{Tokens, Refresh} {
@@ -132,7 +133,7 @@ func (k *Keyring) dueAfter(ring Ring, from, now time.Time) time.Time {
 func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 	c := &Change{Actor: server, Action: ActionDestroy}
 	for _, s := range r.all {
-		over := s.GoneAt
+		over := s.forgottenAt
 		if s.State == Withdrawn {
 			over = s.WithdrawnAt.Add(k.policy.keep(ring))
 		}
@@ -140,7 +141,7 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 		case s.State != Withdrawn && s.State != Retired && s.State != Gone:
 		case now.After(over) && s.record.Ordinal != r.last:
 			c.Delete, c.KID = append(c.Delete, s.KID), s.KID
-		case s.State == Retired && s.record.Sealed != nil && now.After(s.RetiresAt.Add(k.policy.keepPrivate(ring))):
+		case s.State != Withdrawn && s.record.Sealed != nil && now.After(s.RetiresAt.Add(k.policy.keepPrivate(ring))):
 			c.Destroy, c.KID = append(c.Destroy, s.KID), s.KID
 		}
 	}
@@ -237,7 +238,8 @@ type WithdrawOptions struct {
 	Actor, Reason string
 }
 
-// Withdraw ends a key, and with it all that it signed. If it is the one that
+// Withdraw ends a key, and with it all that it signed; one that is gone checks no
+// hints either then. If it is the one that
 // signs, the next takes over in the same commit; a fresh one is published.
 // Returns ErrNotFound, ErrEnded or ErrTooFresh.
 func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) error {
@@ -253,9 +255,9 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) e
 			Withdraw: true, Destroy: []string{kid},
 		}
 		switch all[i].State {
-		case Withdrawn, Gone:
-			return nil, fmt.Errorf("%w: it is %s", ErrEnded, all[i].State)
-		case Retired:
+		case Withdrawn:
+			return nil, fmt.Errorf("%w: it is withdrawn", ErrEnded)
+		case Retired, Gone:
 			return c, nil
 		case Published:
 			replacement, err := k.generate(ring, r.last+1, now, k.dueAfter(ring, all[i].SignsFrom.Add(-k.policy.RotateEvery), now))

@@ -15,7 +15,7 @@ const (
 	Published State = "published" // in the key set; does not sign yet
 	Active    State = "active"    // signs
 	Retired   State = "retired"   // signs no more; what it signed may be alive
-	Gone      State = "gone"      // all that it signed has expired
+	Gone      State = "gone"      // all that it signed has expired; still reads hints
 	Withdrawn State = "withdrawn" // refused, with all that it signed
 )
 
@@ -42,6 +42,9 @@ type Policy struct {
 	LongestRefresh time.Duration
 	// LongestGrace is for how long a refresh token may have to be signed again.
 	LongestGrace time.Duration
+	// LongestHint is for how long an ID token may come back as a hint, which it
+	// may after it has expired: as long as what it tells of can last.
+	LongestHint time.Duration
 }
 
 // PublishAhead is how long a key of a ring is published before it may sign:
@@ -63,6 +66,15 @@ func (p Policy) keep(ring Ring) time.Duration {
 	return longest + p.Skew + p.Staleness
 }
 
+// keepPublic is how long the public half of a key of a ring is kept after it has
+// last signed. The keys of the ring Tokens outlive what they signed, for hints.
+func (p Policy) keepPublic(ring Ring) time.Duration {
+	if ring == Tokens {
+		return max(p.keep(ring), p.LongestHint+p.Skew+p.Staleness)
+	}
+	return p.keep(ring)
+}
+
 // Status is a key with the state that follows from its times.
 type Status struct {
 	KID   string
@@ -79,7 +91,10 @@ type Status struct {
 	// WithdrawnAt is zero unless the key was withdrawn.
 	WithdrawnAt time.Time
 
-	record Record
+	// forgottenAt is when its public half is needed no more, not even for hints;
+	// zero while RetiresAt is.
+	forgottenAt time.Time
+	record      Record
 }
 
 // bySigning orders keys as they sign.
@@ -91,18 +106,32 @@ func bySigning(a, b Record) int {
 // records have states, and every process computes the same.
 func statuses(records []Record, p Policy, now time.Time) []Status {
 	list := make([]Status, len(records))
-	for i, r := range records {
+	// From the last one that signs to the first, so that each finds the one that
+	// follows it.
+	order := make([]int, len(records))
+	for i := range records {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return bySigning(records[b], records[a]) })
+	next := map[Ring]Record{}
+	for _, i := range order {
+		r := records[i]
 		s := Status{
 			KID: r.KID, Ring: r.Ring, record: r,
 			PublishedAt: r.PublishedAt, SignsFrom: r.SignsFrom, WithdrawnAt: r.WithdrawnAt,
 		}
-		if next := successorOf(r, records); next != nil {
-			s.RetiresAt = next.SignsFrom
-			s.GoneAt = next.SignsFrom.Add(p.keep(r.Ring))
+		follower, followed := next[r.Ring]
+		if everSigned(r) {
+			next[r.Ring] = r
+		}
+		if followed && r.WithdrawnAt.IsZero() {
+			s.RetiresAt = follower.SignsFrom
+			s.GoneAt = s.RetiresAt.Add(p.keep(r.Ring))
+			s.forgottenAt = s.RetiresAt.Add(p.keepPublic(r.Ring))
 		}
 		switch {
 		case !r.WithdrawnAt.IsZero():
-			s.State, s.RetiresAt, s.GoneAt = Withdrawn, time.Time{}, time.Time{}
+			s.State = Withdrawn
 		case now.Before(r.SignsFrom):
 			s.State = Published
 		case s.RetiresAt.IsZero() || now.Before(s.RetiresAt):
@@ -117,17 +146,11 @@ func statuses(records []Record, p Policy, now time.Time) []Status {
 	return list
 }
 
-// successorOf returns the key that signs after r: of its ring's keys that are
-// not withdrawn, the first after it.
-func successorOf(r Record, records []Record) *Record {
-	var next *Record
-	for i, other := range records {
-		if other.Ring == r.Ring && other.WithdrawnAt.IsZero() && bySigning(r, other) < 0 &&
-			(next == nil || bySigning(other, *next) < 0) {
-			next = &records[i]
-		}
-	}
-	return next
+// everSigned reports whether a key signs at some time. One that was withdrawn
+// after its time had come did: the key before it stays retired, and does not come
+// back into the key set.
+func everSigned(r Record) bool {
+	return r.WithdrawnAt.IsZero() || !r.WithdrawnAt.Before(r.SignsFrom)
 }
 
 // ringStatus is one ring as a decision sees it.

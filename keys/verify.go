@@ -32,9 +32,11 @@ type Verified struct {
 // KeySet is public keys by kid.
 type KeySet struct{ keys map[string]verificationKey }
 
+func newKeySet() KeySet { return KeySet{keys: map[string]verificationKey{}} }
+
 type verificationKey struct {
 	public *rsa.PublicKey
-	// until is when the key is gone; zero if that is not known.
+	// until is when the key verifies no more; zero if that is not known.
 	until time.Time
 }
 
@@ -47,7 +49,7 @@ func ParseJWKS(body []byte) (KeySet, error) {
 	if err := json.Unmarshal(body, &set); err != nil {
 		return KeySet{}, errors.New("the key set cannot be read")
 	}
-	s := KeySet{keys: map[string]verificationKey{}}
+	s := newKeySet()
 	for _, k := range set.Keys {
 		if public, ok := k.Key.(*rsa.PublicKey); ok && k.KeyID != "" && (k.Use == "" || k.Use == "sig") {
 			s.keys[k.KeyID] = verificationKey{public: public}

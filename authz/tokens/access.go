@@ -136,6 +136,7 @@ type Keys interface {
 	SignWith(ring keys.Ring, kid, typ string, claims []byte) (string, error)
 	SignsNow(ring keys.Ring) (kid string, err error)
 	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
+	VerifyHint(token, typ string) (keys.Verified, error)
 }
 
 // Issuer makes and reads the tokens of one issuer.
@@ -176,7 +177,7 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 // ReadAccess returns what an access token says, if this server signed it and
 // it has not expired; otherwise ErrInvalid.
 func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
-	v, err := i.verify(ctx, keys.Tokens, token, AccessType)
+	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Tokens, token, AccessType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -195,17 +196,17 @@ func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	return a, nil
 }
 
-// verify checks a token. If its key is unknown it may be so new that only the
+// verify runs a check of a token. If its key is unknown it may be so new that only the
 // database knows it: a no is never a stale one, and where the database cannot
 // be asked there is none.
-func (i *Issuer) verify(ctx context.Context, ring keys.Ring, token, typ string) (keys.Verified, error) {
-	v, err := i.keys.Verify(ring, token, typ)
+func (i *Issuer) verify(ctx context.Context, check func() (keys.Verified, error)) (keys.Verified, error) {
+	v, err := check()
 	if errors.Is(err, keys.ErrUnknownKey) && i.reloads.Allow() {
 		// A private key that cannot be opened does not matter here.
 		if err := i.keys.Reload(ctx); err != nil && !errors.Is(err, keys.ErrMasterKey) {
 			return keys.Verified{}, err
 		}
-		return i.keys.Verify(ring, token, typ)
+		return check()
 	}
 	return v, err
 }

@@ -65,9 +65,10 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 }
 
 // ReadHint returns what an ID token says that comes back as a hint; it may have
-// expired (RP-Initiated Logout 1.0 section 2). Otherwise ErrInvalid.
+// expired (RP-Initiated Logout 1.0 section 2), and its key may be gone. What is
+// none of this server's, or of a withdrawn key, is ErrInvalid.
 func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
-	v, err := i.verify(ctx, keys.Tokens, token, IDType)
+	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.VerifyHint(token, IDType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return ID{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

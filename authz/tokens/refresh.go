@@ -60,7 +60,7 @@ func (i *Issuer) SignRefresh(r Refresh) (string, error) {
 // ReadRefresh returns what a refresh token says, if this server signed it and
 // it has not expired; otherwise ErrInvalid.
 func (i *Issuer) ReadRefresh(ctx context.Context, token string) (Refresh, error) {
-	v, err := i.verify(ctx, keys.Refresh, token, RefreshType)
+	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Refresh, token, RefreshType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Refresh{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

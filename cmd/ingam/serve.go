@@ -331,8 +331,10 @@ func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey
 		LongestToken:  max(apis.MaxAccessTTL, cfg.Tokens.AccessTTL.Std()),
 		// Not as it is set here: another process, or an earlier setting, may have
 		// signed for longer.
-		LongestRefresh: 90 * 24 * time.Hour,
+		LongestRefresh: config.MaxRefreshTTL,
 		LongestGrace:   clients.MaxRefreshGrace,
+		// What an ID token tells of is a session or a grant.
+		LongestHint: max(config.MaxSessionTTL, config.MaxGrantTTL),
 	}, now)
 }
 
