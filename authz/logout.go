@@ -58,14 +58,7 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 			return req, protocol.Refuse(protocol.InvalidRequest, "The address to return to is not one that is registered for the application.")
 		}
 		if state := query.Get("state"); state != "" {
-			u, err := url.Parse(to)
-			if err != nil {
-				return req, err
-			}
-			q := u.Query()
-			q.Set("state", state)
-			u.RawQuery = q.Encode()
-			to = u.String()
+			to = WithQuery(to, url.Values{"state": {state}})
 		}
 		req.Return = to
 	}

@@ -21,6 +21,25 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+const bearerChallenge = `Bearer realm="ingam"`
+
+// authorization returns the scheme of a request's Authorization header, in lower
+// case, and what follows it.
+func authorization(r *http.Request) (scheme, credentials string) {
+	scheme, credentials, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.ToLower(scheme), credentials
+}
+
+// bearerError asks for a bearer token instead of a client's credentials.
+type bearerError struct {
+	error
+	// absent is whether there was no token; then there is no error to name (RFC
+	// 6750 section 3).
+	absent bool
+}
+
+func (e bearerError) Unwrap() error { return e.error }
+
 // refuse writes an error as RFC 6749 section 5.2 has it.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol.From(err)
@@ -37,16 +56,23 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
 	var token bearerError
+	scheme, _ := authorization(r)
 	switch {
 	case errors.As(err, &token):
-		// RFC 6750 section 3: without a token there is no error to name.
-		challenge := `Bearer realm="ingam"`
-		if h.Get("WWW-Authenticate") == "" {
+		challenge := bearerChallenge
+		if !token.absent {
 			challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, e.Code, visible(e.Description))
 		}
 		h.Set("WWW-Authenticate", challenge)
-	case e.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "":
+	case e.Status != http.StatusUnauthorized:
+	case scheme == "basic":
+		// RFC 6749 section 5.2 has whoever came with it answered in kind. Nobody
+		// else is: a browser would ask the person in front of it for a password,
+		// over the page whose script called.
 		h.Set("WWW-Authenticate", `Basic realm="ingam", charset="UTF-8"`)
+	default:
+		// A 401 has a challenge (RFC 9110 section 15.5.2).
+		h.Set("WWW-Authenticate", bearerChallenge)
 	}
 	writeJSON(w, e.Status, struct {
 		Error       protocol.Code `json:"error"`
@@ -68,8 +94,14 @@ func visible(s string) string {
 	}, s)
 }
 
-// writeJSON writes an answer that is for its asker alone and must not be kept
-// (RFC 6749 section 5.1).
+// unkept says that an answer is for its asker alone and must not be kept (RFC
+// 6749 section 5.1 demands both).
+func unkept(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+}
+
+// writeJSON writes an answer that must not be kept.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -78,7 +110,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
+	unkept(h)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(status)
 	w.Write(b)

@@ -58,10 +58,7 @@ type pair struct {
 }
 
 // isJSON reports whether a request's body is said to be JSON.
-func isJSON(r *http.Request) bool {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && mediaType == "application/json"
-}
+func isJSON(r *http.Request) bool { return mediaTypeOf(r) == "application/json" }
 
 // read parses a JSON body: one object, of texts, with no member that is not among
 // names, or given twice, which parsers read differently.
@@ -176,7 +173,6 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 		err = f.unfinished(r, in.Session, err)
 	}
 	if errors.Is(err, accounts.ErrWrong) {
-		notBasic(w)
 		return errWrongPassword
 	}
 	if err != nil {
@@ -335,11 +331,11 @@ func (f firstParty) refresh(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if token == "" {
-		return unauthorized(w, protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
+		return unauthorized(protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
 	}
 	answer, err := f.authority.RefreshFor(r.Context(), r, held.form, token)
 	if err != nil {
-		return unauthorized(w, err)
+		return unauthorized(err)
 	}
 	f.answer(w, held.client, answer, "")
 	return nil
@@ -360,33 +356,15 @@ func (f firstParty) logout(w http.ResponseWriter, r *http.Request) error {
 	for _, name := range held.cookies {
 		f.setRefresh(w, name, "", -time.Second)
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	unkept(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// notBasic keeps a browser from asking for a password of its own (HTTP Basic) when
-// a script of an app is answered 401.
-func notBasic(w http.ResponseWriter) { w.Header().Set("WWW-Authenticate", `Bearer realm="ingam"`) }
-
-// quiet does so, too, when it is the client that is refused: one without a secret
-// was disabled, say. One that used Basic is answered in kind (RFC 6749 section 5.2).
-func quiet(h endpoint) endpoint {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := h(w, r)
-		var refused *protocol.Error
-		if errors.As(err, &refused) && refused.Code == protocol.InvalidClient && r.Header.Get("Authorization") == "" {
-			notBasic(w)
-		}
-		return err
-	}
-}
-
 // unauthorized has an app sign in again.
-func unauthorized(w http.ResponseWriter, err error) error {
+func unauthorized(err error) error {
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
-		notBasic(w)
 		e := *refused
 		e.Status = http.StatusUnauthorized
 		return &e

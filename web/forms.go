@@ -18,10 +18,23 @@ type forms struct{ maxBody int64 }
 // section 2, RFC 8693 section 2.1).
 var repeatable = map[string]bool{"resource": true, "audience": true}
 
+// isForm reports whether a request's body is said to be a form.
+func isForm(r *http.Request) bool { return mediaTypeOf(r) == "application/x-www-form-urlencoded" }
+
+// mediaTypeOf returns the type of a request's body in lower case; empty if it does
+// not say, or not well.
+func mediaTypeOf(r *http.Request) string {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return mediaType
+}
+
 // parse reads the body of a POST into r.PostForm and r.Form. Parameters come
 // in the body or not at all, urlencoded, each once (RFC 6749 section 3.2).
 func (f forms) parse(w http.ResponseWriter, r *http.Request) error {
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/x-www-form-urlencoded" {
+	if !isForm(r) {
 		return protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/x-www-form-urlencoded.")
 	}
 	if r.URL.RawQuery != "" {

@@ -52,7 +52,7 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	unkept(w.Header())
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

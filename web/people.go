@@ -141,17 +141,11 @@ func (p people) answer(w http.ResponseWriter, r *http.Request, req *authz.Author
 	if req.State != "" {
 		values.Set("state", req.State)
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	unkept(w.Header())
 	if !req.FormPost {
-		to := req.RedirectURI
-		if strings.Contains(to, "?") {
-			to += "&" + values.Encode()
-		} else {
-			to += "?" + values.Encode()
-		}
 		// 303: whatever brought the person here, a password does not go along
 		// (RFC 9700 section 4.12).
-		w.Header().Set("Location", to)
+		w.Header().Set("Location", authz.WithQuery(req.RedirectURI, values))
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
@@ -327,7 +321,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p.cookies.signedIn(w, in)
-	w.Header().Set("Cache-Control", "no-store")
+	unkept(w.Header())
 	w.Header().Set("Location", p.base+path)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
@@ -523,7 +517,7 @@ func (p people) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRe
 		p.showLogout(w, r, "", "", req)
 		return nil
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	unkept(w.Header())
 	w.Header().Set("Location", req.Return)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
@@ -668,36 +662,31 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 // userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
 // or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
 func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
-	scheme, token, is := strings.Cut(r.Header.Get("Authorization"), " ")
-	is = is && strings.EqualFold(scheme, "Bearer")
-	if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "" {
+	scheme, token := authorization(r)
+	if scheme != "bearer" {
+		token = ""
+	}
+	// A body of another type is not read: some clients send one with whatever they
+	// post.
+	if r.Method == http.MethodPost && isForm(r) {
 		if err := o.forms.parse(w, r); err != nil {
-			return bearer(err)
+			return bearerError{error: err}
 		}
-		if r.PostForm.Has("access_token") {
-			if is {
-				return bearer(protocol.Refuse(protocol.InvalidRequest, "The access token comes in two ways (RFC 6750 section 2)."))
+		if inForm := r.PostForm.Get("access_token"); inForm != "" {
+			if token != "" {
+				return bearerError{error: protocol.Refuse(protocol.InvalidRequest, "The access token comes in two ways (RFC 6750 section 2).")}
 			}
-			token, is = r.PostForm.Get("access_token"), true
+			token = inForm
 		}
 	}
-	if !is || token == "" {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="ingam"`)
-		e := protocol.Refuse(protocol.InvalidToken, "There is no access token.")
-		return bearer(e)
+	if token == "" {
+		return bearerError{protocol.Refuse(protocol.InvalidToken, "There is no access token."), true}
 	}
 	claims, client, err := o.authority.UserInfo(r.Context(), token)
 	recordOf(r).clientID = client
 	if err != nil {
-		return bearer(err)
+		return bearerError{error: err}
 	}
 	writeJSON(w, http.StatusOK, claims)
 	return nil
 }
-
-// bearerError asks for a bearer token instead of a client's credentials.
-type bearerError struct{ error }
-
-func (e bearerError) Unwrap() error { return e.error }
-
-func bearer(err error) error { return bearerError{err} }

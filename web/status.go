@@ -91,7 +91,8 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 			if is && r.Method == http.MethodGet && len(r.Header["Origin"]) == 0 {
 				if number := numberOf(text); number != 0 {
 					if token := s.lists.Signed(number); token != nil {
-						w.Header()["X-Content-Type-Options"] = nosniff
+						h := w.Header()
+						h["X-Content-Type-Options"], h["Vary"] = nosniff, varyOrigin
 						writeList(w, r, token)
 						s.observer.ListServed()
 						return
@@ -104,6 +105,10 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 }
 
 var nosniff = []string{"nosniff"}
+
+// varyOrigin keeps a cache on the way from giving a script the answer that was for
+// a server, which says nothing of scripts.
+var varyOrigin = []string{"Origin"}
 
 var statusListType = []string{"application/" + status.TokenType}
 
@@ -160,7 +165,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
+	unkept(h)
 	h.Set("X-Accel-Buffering", "no") // nginx would keep events to itself
 	control := http.NewResponseController(w)
 	// The server's own limits are for requests that end.
@@ -289,7 +294,7 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	if made := s.lists.Stream().Made(n); !made.IsZero() {
 		s.observer.CutAcknowledged(s.authority.Now().Sub(made))
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	unkept(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

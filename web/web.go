@@ -70,8 +70,10 @@ func New(p Parts) (http.Handler, error) {
 	// an origin gains nothing that it could not have from its own server.
 	open := cors.New(cors.Options{
 		AllowedOrigins: p.CORSOrigins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Authorization", "Content-Type"},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		// Whatever a library adds of its own, as tracing does: a header that means
+		// nothing here is no reason to turn a script away.
+		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", headerRequestID},
 		MaxAge:         600,
 	})
@@ -104,7 +106,7 @@ func New(p Parts) (http.Handler, error) {
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
 	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
-	signIn, form := first.cross(quiet(first.login)), guard.Handler(people.page(people.login))
+	signIn, form := first.cross(endpoint(first.login)), guard.Handler(people.page(people.login))
 	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
 			signIn.ServeHTTP(w, r)
@@ -115,7 +117,7 @@ func New(p Parts) (http.Handler, error) {
 	route(http.MethodPost, at+authz.PathChallenge, first.challenge)
 	for path, h := range map[string]endpoint{authz.PathLogin: nil, authz.PathTokenRefresh: first.refresh, authz.PathTokenLogout: first.logout} {
 		if h != nil {
-			mux.Handle("POST "+at+path, first.cross(quiet(h)))
+			mux.Handle("POST "+at+path, first.cross(h))
 		}
 		mux.Handle("OPTIONS "+at+path, first.cross(http.HandlerFunc(options)))
 	}

@@ -296,8 +296,23 @@ func wantRefused(t testing.TB, what string, a answer, status int, code string) {
 	if got := a.json(t); got["error"] != code || got["error_description"] == "" {
 		t.Errorf("%s: %s", what, a.body)
 	}
-	if challenge := a.header.Get("WWW-Authenticate"); (status == http.StatusUnauthorized) != strings.HasPrefix(challenge, "Basic ") {
-		t.Errorf("%s: %d with WWW-Authenticate %q", what, status, challenge)
+	wantChallenge(t, what, a)
+}
+
+// wantChallenge checks that a 401, and nothing else, asks for credentials: by
+// HTTP Basic, at which browsers ask people for a password, who came with it.
+func wantChallenge(t testing.TB, what string, a answer) {
+	t.Helper()
+	want := ""
+	switch {
+	case a.status != http.StatusUnauthorized:
+	case a.basic:
+		want = `Basic realm="ingam", charset="UTF-8"`
+	default:
+		want = `Bearer realm="ingam"`
+	}
+	if challenge := a.header.Values("WWW-Authenticate"); strings.Join(challenge, "; ") != want {
+		t.Errorf("%s: %d with WWW-Authenticate %q, not %q", what, a.status, challenge, want)
 	}
 }
 

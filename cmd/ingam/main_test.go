@@ -281,6 +281,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	// basic is whether the request came with HTTP Basic.
+	basic bool
 }
 
 func (a answer) json(t testing.TB) map[string]any {
@@ -332,7 +334,7 @@ func send(r *http.Request) (answer, error) {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(b)}, err
+	return answer{resp.StatusCode, resp.Header, string(b), strings.HasPrefix(strings.ToLower(r.Header.Get("Authorization")), "basic")}, err
 }
 
 // token gets an access token, which has to succeed.

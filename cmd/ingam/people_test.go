@@ -52,7 +52,7 @@ func (p *person) do(r *http.Request) screen {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	sc := screen{answer: answer{resp.StatusCode, resp.Header, string(b)}, p: p, at: r.URL, to: resp.Header.Get("Location")}
+	sc := screen{answer: answer{status: resp.StatusCode, header: resp.Header, body: string(b)}, p: p, at: r.URL, to: resp.Header.Get("Location")}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 		sc.read()
 	}

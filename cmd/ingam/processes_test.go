@@ -407,5 +407,5 @@ func (h halfRequest) finish() answer {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(b)}
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(b)}
 }
