@@ -4,7 +4,7 @@
 TAGS = netgo osusergo sqlite_omit_load_extension
 STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w -linkmode external -extldflags -static'
 
-.PHONY: demo build test databases bench lint vuln
+.PHONY: demo build test databases strangers bench lint vuln
 
 demo:
 	go run ./cmd/ingam serve --demo
@@ -18,6 +18,10 @@ test:
 # PostgreSQL and MariaDB for the tests, until Ctrl-C; prints what to export.
 databases:
 	@.ci/databases
+
+# Other people's applications sign a person in; installs them first. .ci/strangers/README.md
+strangers:
+	cd .ci/strangers && go test -count=1 -timeout 90m
 
 bench:
 	go test -p 1 -run '^$$' -bench . -benchtime 3s ./cmd/ingam ./authz/status ./verify

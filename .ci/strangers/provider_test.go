@@ -1,0 +1,159 @@
+package strangers
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The one person whom the provider knows.
+const (
+	personUsername = "minji"
+	personPassword = "correct horse battery staple"
+	personName     = "Kim Minji"
+	personEmail    = "minji@example.com"
+	personRole     = "admin"
+)
+
+// provider is a running Ingam, on a database of its own, with one person.
+type provider struct {
+	issuer string
+	// ca is a PEM file with the authority of the issuer's certificate; empty without TLS.
+	ca  string
+	tls *http.Transport
+	dir string
+	env []string
+	// refused is the error with which it last sent the person to the application.
+	refused string
+}
+
+// noteRefusal remembers an error response (RFC 6749 section 4.1.2.1).
+func (p *provider) noteRefusal(response url.Values) {
+	if response.Has("error") {
+		p.refused = response.Get("error") + ": " + response.Get("error_description")
+	}
+}
+
+// startProvider starts one at http://127.0.0.1. Applications are at localhost, so that
+// neither sees the other's cookies.
+func startProvider(t *testing.T) *provider {
+	t.Helper()
+	address := freeAddress(t)
+	p := &provider{issuer: "http://" + address, dir: t.TempDir()}
+	p.start(t, address)
+	return p
+}
+
+// startProviderTLS starts one at https://127.0.0.1, behind a proxy with a certificate
+// that only p.ca vouches for.
+func startProviderTLS(t *testing.T) *provider {
+	t.Helper()
+	address := freeAddress(t)
+	proxy := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: address})
+		r.Out.Host = r.In.Host
+		r.SetXForwarded()
+	}})
+	proxy.StartTLS()
+	t.Cleanup(proxy.Close)
+	p := &provider{issuer: proxy.URL, dir: t.TempDir(), tls: proxy.Client().Transport.(*http.Transport)}
+	p.ca = filepath.Join(p.dir, "ca.pem")
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
+	if err := os.WriteFile(p.ca, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t, address)
+	return p
+}
+
+// httpClient speaks to the provider as an application's server does.
+func (p *provider) httpClient() *http.Client {
+	if p.tls == nil {
+		return http.DefaultClient
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.tls.TLSClientConfig.RootCAs}}}
+}
+
+func (p *provider) start(t *testing.T, address string) {
+	t.Helper()
+	masterKey := filepath.Join(p.dir, "master.key")
+	p.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir,
+		"INGAM_ISSUER=" + p.issuer, "INGAM_LISTEN=" + address,
+		"INGAM_DATABASE=sqlite:" + filepath.Join(p.dir, "ingam.db"), "INGAM_MASTER_KEY_FILE=" + masterKey,
+	}
+	p.must(t, "", "master-key", "new", "--out", masterKey)
+	serve := exec.Command(ingam, "serve")
+	serve.Dir, serve.Env = p.dir, p.env
+	startProcess(t, serve, address)
+	p.must(t, personPassword+"\n", "user", "create", "--username", personUsername, "--email", personEmail,
+		"--role", personRole, "--claims", `{"name": "`+personName+`"}`, "--password-stdin")
+}
+
+// must runs a command of ingam that has to succeed, and returns what it prints.
+func (p *provider) must(t testing.TB, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(ingam, args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = p.dir, p.env, strings.NewReader(stdin)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("ingam %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out)
+}
+
+func (p *provider) createClient(t testing.TB, name, redirect string, further ...string) credentials {
+	t.Helper()
+	given := func(flag string) bool {
+		for _, f := range further {
+			if f == flag || strings.HasPrefix(f, flag+"=") {
+				return true
+			}
+		}
+		return false
+	}
+	args := []string{"client", "create", "--json", "--id", "stranger", "--name", name, "--redirect-uri", redirect}
+	for _, needed := range [][2]string{{"--grant", "authorization_code"}, {"--scope", "openid profile email"}, {"--auth", "client_secret_basic"}} {
+		if !given(needed[0]) {
+			args = append(args, needed[0], needed[1])
+		}
+	}
+	var created struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	out := p.must(t, "", append(args, further...)...)
+	if err := json.Unmarshal([]byte(out), &created); err != nil {
+		t.Fatalf("client create: %v in %s", err, out)
+	}
+	return credentials{created.ID, created.Secret}
+}
+
+// freeAddress returns a port of 127.0.0.1 that nothing listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// port is that of an address.
+func port(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
