@@ -15,7 +15,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -33,12 +32,15 @@ type AuthorizeRequest struct {
 	// Mode) instead of put in the redirect's query.
 	FormPost bool
 	State    string
-	Scopes   []string
+	// Scopes are what is asked for and can be had; LeftOut is how many cannot.
+	Scopes  []string
+	LeftOut int
 
-	audiences []string
-	nonce     string
-	challenge string
-	prompt    []string
+	audiences   []string
+	permissions []grants.Permission
+	nonce       string
+	challenge   string
+	prompt      []string
 	// maxAge is below zero if it was not given.
 	maxAge    time.Duration
 	LoginHint string
@@ -189,12 +191,28 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 	for _, name := range grants.TargetParameters {
 		targets[name] = query[name]
 	}
-	d, err := a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, targets, query.Get("scope"))
+	d, err := a.asks(ctx, client, targets, query.Get("scope"))
 	if err != nil {
 		return err
 	}
-	req.Scopes, req.audiences = d.Scopes, d.Audiences
+	req.decide(d)
 	return nil
+}
+
+// asks returns what a client asks for in somebody's name. What it may not have of
+// it is left out (OpenID Connect Core 1.0 section 3.1.2.1): a library's default
+// list of scopes does not fit every server, and the answer says what was granted.
+func (a *Authority) asks(ctx context.Context, client *clients.Client, targets map[string][]string, scope string) (grants.Decision, error) {
+	allowed, err := a.Rules.Registered(ctx, client)
+	if err != nil {
+		return grants.Decision{}, err
+	}
+	allowed.Lenient = true
+	return a.Rules.Decide(allowed, targets, scope)
+}
+
+func (req *AuthorizeRequest) decide(d grants.Decision) {
+	req.Scopes, req.audiences, req.permissions, req.LeftOut = d.Scopes, d.Audiences, d.Permissions, d.LeftOut
 }
 
 // checkChallenge refuses a request without PKCE (RFC 7636 section 4.3), or with
@@ -277,22 +295,8 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 }
 
 // Permissions are what the person is asked to allow: the server's own scopes,
-// and each other scope at each API. ("read" at one API says nothing of another.)
-func (req *AuthorizeRequest) Permissions() []string { return permissions(req.Scopes, req.audiences) }
-
-func permissions(scopes, audiences []string) []string {
-	var all []string
-	for _, scope := range scopes {
-		if apis.IsStandard(scope) {
-			all = append(all, scope)
-			continue
-		}
-		for _, audience := range audiences {
-			all = append(all, audience+" "+scope)
-		}
-	}
-	return all
-}
+// and each other scope at each API where it counts.
+func (req *AuthorizeRequest) Permissions() []string { return grants.Permissions(req.permissions) }
 
 // AfterLogin is the request as it goes on once the person has signed in for it:
 // what asked for that is done.
@@ -324,7 +328,7 @@ func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, sessio
 	}
 	return code, a.Store.SaveCode(ctx, sha256.Sum256([]byte(code)), grants.Code{
 		ClientID: req.Client.ID, RedirectURI: req.Query.Get("redirect_uri"), SessionID: session.ID,
-		Scopes: req.Scopes, Audiences: req.audiences, Nonce: req.nonce, Challenge: req.challenge,
+		Scopes: req.Scopes, Audiences: req.audiences, Permissions: req.permissions, Nonce: req.nonce, Challenge: req.challenge,
 		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ExpiresAt: now.Add(grants.CodeLife),
 	}, now)
 }

@@ -33,9 +33,14 @@ func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, e
 	}
 	for _, g := range live {
 		known := slices.ContainsFunc(connected, func(c Connection) bool { return c.ClientID == g.ClientID })
-		if g.Stands && !known {
-			connected = append(connected, Connection{ClientID: g.ClientID, Permissions: permissions(g.Scopes, g.Audiences)})
+		if !g.Stands || known {
+			continue
 		}
+		recorded, err := a.Rules.Recorded(ctx, g.Granted())
+		if err != nil {
+			return nil, err
+		}
+		connected = append(connected, Connection{ClientID: g.ClientID, Permissions: grants.Permissions(recorded)})
 	}
 	for i, c := range connected {
 		connected[i].Name = c.ClientID

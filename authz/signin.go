@@ -61,7 +61,7 @@ var errNoGrant = protocol.Refuse(protocol.InvalidGrant, "The refresh token is no
 // Asks returns what a first-party client asks for. It is settled before anyone is
 // signed in for it.
 func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope string) (grants.Decision, error) {
-	return a.Rules.Decide(ctx, grants.Allowance{Audiences: client.Audiences, Scopes: client.Scopes}, nil, scope)
+	return a.asks(ctx, client, nil, scope)
 }
 
 // TokensFor issues what a first-party client gets when it has signed someone in,
@@ -70,9 +70,9 @@ func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope stri
 func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Values, client *clients.Client, session accounts.Session, d grants.Decision) (TokenResponse, error) {
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
-	code, err := a.IssueCode(ctx, &AuthorizeRequest{
-		Client: client, Scopes: d.Scopes, audiences: d.Audiences, challenge: base64.RawURLEncoding.EncodeToString(sum[:]), own: true,
-	}, session)
+	asked := &AuthorizeRequest{Client: client, challenge: base64.RawURLEncoding.EncodeToString(sum[:]), own: true}
+	asked.decide(d)
+	code, err := a.IssueCode(ctx, asked, session)
 	if err != nil {
 		return TokenResponse{}, err
 	}

@@ -29,6 +29,8 @@ type userRow struct {
 	Disabled  bool   `gorm:"column:disabled;not null"`
 	Epoch     int64  `gorm:"column:epoch;not null"`
 	CreatedMS int64  `gorm:"column:created_ms;not null"`
+	// EmailVerified is NULL where nobody said.
+	EmailVerified *bool `gorm:"column:email_verified"`
 }
 
 func (userRow) TableName() string { return "users" }
@@ -44,7 +46,7 @@ func newUserRow(u accounts.User) (userRow, error) {
 	claims, err := json.Marshal(u.Claims)
 	return userRow{
 		ID: u.ID, Username: u.Username, Email: u.Email, Roles: roles, Claims: string(claims),
-		Password: u.Password, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt),
+		Password: u.Password, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt), EmailVerified: u.EmailVerified,
 	}, err
 }
 
@@ -62,7 +64,7 @@ func (r userRow) user() (accounts.User, error) {
 	}
 	return accounts.User{
 		ID: r.ID, Username: r.Username, Email: r.Email, Roles: roles, Claims: claims,
-		Password: r.Password, Disabled: r.Disabled, Epoch: changes.Number(r.Epoch), CreatedAt: at(r.CreatedMS),
+		Password: r.Password, Disabled: r.Disabled, EmailVerified: r.EmailVerified, Epoch: changes.Number(r.Epoch), CreatedAt: at(r.CreatedMS),
 	}, nil
 }
 

@@ -19,7 +19,7 @@ type codeRow struct {
 	RedirectURI string `gorm:"column:redirect_uri;not null"`
 	UserID      string `gorm:"column:user_id;not null"`
 	SessionID   string `gorm:"column:session_id;not null"`
-	// Scopes, Audiences and AMR are JSON lists.
+	// Scopes, Audiences, AMR and Permissions are JSON lists.
 	Scopes      string  `gorm:"column:scopes;not null"`
 	Audiences   string  `gorm:"column:audiences;not null"`
 	Nonce       string  `gorm:"column:nonce;not null"`
@@ -32,6 +32,7 @@ type codeRow struct {
 	ExpiresMS   int64   `gorm:"column:expires_ms;not null"`
 	UsedMS      *int64  `gorm:"column:used_ms"`
 	GrantID     *string `gorm:"column:grant_id"`
+	Permissions *string `gorm:"column:permissions"`
 }
 
 func (codeRow) TableName() string { return "codes" }
@@ -40,9 +41,10 @@ func (r codeRow) code() (grants.Code, error) {
 	scopes, err1 := unlist(r.Scopes)
 	audiences, err2 := unlist(r.Audiences)
 	methods, err3 := unlist(r.AMR)
+	permissions, err4 := unlistPermissions(r.Permissions)
 	c := grants.Code{
 		ClientID: r.ClientID, RedirectURI: r.RedirectURI, UserID: r.UserID, SessionID: r.SessionID,
-		Scopes: scopes, Audiences: audiences, Nonce: r.Nonce, Challenge: r.Challenge,
+		Scopes: scopes, Audiences: audiences, Permissions: permissions, Nonce: r.Nonce, Challenge: r.Challenge,
 		AuthenticatedAt: at(r.AuthMS), Methods: methods,
 		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		ExpiresAt: at(r.ExpiresMS), UsedAt: optionalAt(r.UsedMS),
@@ -50,7 +52,33 @@ func (r codeRow) code() (grants.Code, error) {
 	if r.GrantID != nil {
 		c.GrantID = *r.GrantID
 	}
-	return c, errors.Join(err1, err2, err3)
+	return c, errors.Join(err1, err2, err3, err4)
+}
+
+// listPermissions writes permissions as they are shown to be stored; nil, which is
+// none that were recorded, as NULL.
+func listPermissions(all []grants.Permission) (*string, error) {
+	if all == nil {
+		return nil, nil
+	}
+	texts := make([]string, len(all))
+	for i, p := range all {
+		texts[i] = p.String()
+	}
+	s, err := list(texts)
+	return &s, err
+}
+
+func unlistPermissions(s *string) ([]grants.Permission, error) {
+	if s == nil {
+		return nil, nil
+	}
+	texts, err := unlist(*s)
+	all := make([]grants.Permission, len(texts))
+	for i, text := range texts {
+		all[i] = grants.ParsePermission(text)
+	}
+	return all, err
 }
 
 type grantRow struct {
@@ -58,7 +86,7 @@ type grantRow struct {
 	ClientID  string `gorm:"column:client_id;not null"`
 	UserID    string `gorm:"column:user_id;not null"`
 	SessionID string `gorm:"column:session_id;not null"`
-	// Scopes, Audiences and AMR are JSON lists.
+	// Scopes, Audiences, AMR and Permissions are JSON lists.
 	Scopes         string `gorm:"column:scopes;not null"`
 	Audiences      string `gorm:"column:audiences;not null"`
 	AuthMS         int64  `gorm:"column:auth_ms;not null"`
@@ -81,6 +109,8 @@ type grantRow struct {
 	StatusIndex    *int64 `gorm:"column:status_index"`
 	FormerList     *int64 `gorm:"column:former_list"`
 	FormerIndex    *int64 `gorm:"column:former_index"`
+
+	Permissions *string `gorm:"column:permissions"`
 }
 
 func (grantRow) TableName() string { return "grants" }
@@ -89,8 +119,9 @@ func (r grantRow) grant() (grants.Grant, error) {
 	scopes, err1 := unlist(r.Scopes)
 	audiences, err2 := unlist(r.Audiences)
 	methods, err3 := unlist(r.AMR)
+	permissions, err4 := unlistPermissions(r.Permissions)
 	return grants.Grant{
-		ID: r.ID, ClientID: r.ClientID, UserID: r.UserID, SessionID: r.SessionID, Scopes: scopes, Audiences: audiences,
+		ID: r.ID, ClientID: r.ClientID, UserID: r.UserID, SessionID: r.SessionID, Scopes: scopes, Audiences: audiences, Permissions: permissions,
 		AuthenticatedAt: at(r.AuthMS), Methods: methods, Offline: r.Offline,
 		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		CreatedAt: at(r.CreatedMS), ExpiresAt: at(r.ExpiresMS),
@@ -99,7 +130,7 @@ func (r grantRow) grant() (grants.Grant, error) {
 		},
 		RevokedAt: optionalAt(r.RevokedMS),
 		Status:    refOf(r.StatusList, r.StatusIndex), Former: refOf(r.FormerList, r.FormerIndex),
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 // ownersStand is what is asked about a code or a grant g beside its own
@@ -121,18 +152,19 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now 
 	scopes, err1 := list(c.Scopes)
 	audiences, err2 := list(c.Audiences)
 	methods, err3 := list(c.Methods)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	permissions, err4 := listPermissions(c.Permissions)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return fault(op, err)
 	}
 	var inserted *gorm.DB
 	err := again(ctx, func() error {
 		inserted = s.writing(ctx).Exec(`
-			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, nonce, challenge,
+			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, permissions, nonce, challenge,
 			                   auth_ms, amr, user_epoch, client_epoch, server_epoch, expires_ms)
-			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
+			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
 			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1 JOIN clients AS c ON c.id = ?
 			 WHERE l.id = ? AND c.disabled = FALSE AND `+sessionStands,
-			hash[:], c.RedirectURI, scopes, audiences, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, ms(c.ExpiresAt),
+			hash[:], c.RedirectURI, scopes, audiences, permissions, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, ms(c.ExpiresAt),
 			c.ClientID, c.SessionID, ms(now), ms(now))
 		return inserted.Error
 	})
@@ -163,7 +195,8 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 	scopes, err1 := list(g.Scopes)
 	audiences, err2 := list(g.Audiences)
 	methods, err3 := list(g.Methods)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	permissions, err4 := listPermissions(g.Permissions)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return fault(op, err)
 	}
 	statusList, statusIndex := refColumns(g.Status)
@@ -179,12 +212,12 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 			return used.Error
 		}
 		return tx.Exec(`
-			INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, auth_ms, amr, offline,
+			INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, offline,
 			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
 			                    generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why,
 			                    status_list, status_index)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+s.dialect.now+`, ?, ?, ?, ?, '', ?, ?)`,
-			g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, ms(g.AuthenticatedAt), methods, g.Offline,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+s.dialect.now+`, ?, ?, ?, ?, '', ?, ?)`,
+			g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, permissions, ms(g.AuthenticatedAt), methods, g.Offline,
 			int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch), ms(g.CreatedAt), ms(g.ExpiresAt),
 			g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version,
 			statusList, statusIndex).Error

@@ -115,7 +115,7 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 		SELECT l.id AS l_id, l.user_id AS l_user_id, l.auth_ms AS l_auth_ms, l.amr AS l_amr,
 		       l.user_epoch AS l_user_epoch, l.server_epoch AS l_server_epoch, l.created_ms AS l_created_ms, l.seen_ms AS l_seen_ms,
 		       l.idle_ms AS l_idle_ms, l.expires_ms AS l_expires_ms, l.address AS l_address, l.user_agent AS l_user_agent, l.client_id AS l_client_id,
-		       u.id AS u_id, u.username AS u_username, u.email AS u_email, u.roles AS u_roles, u.claims AS u_claims,
+		       u.id AS u_id, u.username AS u_username, u.email AS u_email, u.roles AS u_roles, u.claims AS u_claims, u.email_verified AS u_email_verified,
 		       u.disabled AS u_disabled, u.epoch AS u_epoch, u.created_ms AS u_created_ms
 		  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
 		 WHERE l.secret_hash = ? AND `+sessionStands, secret[:], ms(now), ms(now)).Scan(&rows).Error

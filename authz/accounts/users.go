@@ -33,7 +33,10 @@ type User struct {
 	// Username is normalised: see NormalizeUsername.
 	Username string
 	Email    string
-	Roles    []string
+	// EmailVerified is whether the address is known to be the user's; nil where
+	// nobody said.
+	EmailVerified *bool
+	Roles         []string
 	// Claims are further claims about the user, such as name and locale
 	// (OpenID Connect Core section 5.1), by their names.
 	Claims map[string]any

@@ -58,6 +58,37 @@ func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) 
 	return a, nil
 }
 
+// Several returns the APIs with these audiences, in their order. What is missing
+// is left out.
+func (c *Catalog) Several(ctx context.Context, audiences []string) ([]API, error) {
+	found := make([]API, 0, len(audiences))
+	if len(audiences) == 0 {
+		return found, nil
+	}
+	var all map[string]API
+	if c.fresh != nil && c.fresh() {
+		all = *c.held.Load()
+	}
+	for stored := all == nil; ; stored = true {
+		if stored {
+			var err error
+			if all, err = c.load(ctx); err != nil {
+				return nil, err
+			}
+		}
+		found = found[:0]
+		for _, audience := range audiences {
+			if a, ok := all[audience]; ok {
+				found = append(found, a)
+			}
+		}
+		// As with one: a no is never a stale one.
+		if stored || len(found) == len(audiences) {
+			return found, nil
+		}
+	}
+}
+
 func (c *Catalog) load(ctx context.Context) (map[string]API, error) {
 	list, err := c.store.APIs(ctx)
 	if err != nil {

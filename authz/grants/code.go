@@ -95,7 +95,11 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	if !h.Now().Before(code.ExpiresAt) {
 		return errCode("expired")
 	}
-	d, err := h.Rules.Decide(ctx, Allowance{code.Audiences, code.Scopes, true}, session.Targets, "")
+	left, err := h.Rules.Left(ctx, client.Client, code.Granted())
+	if err != nil {
+		return err
+	}
+	d, err := h.Rules.Decide(left, session.Targets, "")
 	if err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 	own := strings.HasPrefix(r.GetRequestForm().Get("code"), OwnCode)
 	g := Grant{
 		ID: rand.Text(), ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
-		Scopes: code.Scopes, Audiences: code.Audiences, AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
+		Scopes: code.Scopes, Audiences: code.Audiences, Permissions: code.Permissions, AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
 		// The session of an app that signs people in is that sign-in and nothing
 		// else: they end together.
 		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess) && !own,

@@ -6,7 +6,7 @@
 //
 //	POST /oauth2/token → fosite → authenticate the client (package clients)
 //	                            → checks: grant type → client may use it
-//	                            → the grant: what is allowed → Rules.Decide → what this token is for
+//	                            → the grant: Rules.Registered or Rules.Left → Rules.Decide → what this token is for
 //	                            → tokens.Issuer signs → Store commits once
 //
 // A Grant is what one user allowed one client in one sign-in, and the family of

@@ -20,6 +20,9 @@ type Grant struct {
 	ID                          string
 	ClientID, UserID, SessionID string
 	Scopes, Audiences           []string
+	// Permissions are the scopes, each with the API that offered it when it was
+	// allowed; nil in grants of versions before that was recorded.
+	Permissions []Permission
 	// AuthenticatedAt and Methods are those of the login session.
 	AuthenticatedAt time.Time
 	Methods         []string
@@ -70,6 +73,7 @@ type Code struct {
 	RedirectURI            string
 	UserID, SessionID      string
 	Scopes, Audiences      []string
+	Permissions            []Permission // as those of a Grant
 	Nonce                  string
 	Challenge              string // S256 (RFC 7636)
 	AuthenticatedAt        time.Time

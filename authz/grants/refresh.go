@@ -62,7 +62,11 @@ func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.
 		return err
 	}
 	// Less than was granted may be asked for, never more (section 6).
-	d, err := h.Rules.Decide(ctx, Allowance{g.Audiences, g.Scopes, true}, session.Targets, session.Scope)
+	left, err := h.Rules.Left(ctx, client.Client, g.Granted())
+	if err != nil {
+		return err
+	}
+	d, err := h.Rules.Decide(left, session.Targets, session.Scope)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ type Error struct {
 	// Description is for the developer who reads it (error_description). It
 	// never echoes a secret or a token.
 	Description string
+	// Logged, if not empty, is what the log says instead, where the description
+	// repeats a part of the request: people paste secrets into the wrong field.
+	Logged string
 	// Status is the HTTP status.
 	Status int
 	// RetryAfter, if not zero, is when to try again.
@@ -55,10 +58,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Cause != nil {
-		return fmt.Sprintf("%s: %s: %v", e.Code, e.Description, e.Cause)
+	said := e.Description
+	if e.Logged != "" {
+		said = e.Logged
 	}
-	return fmt.Sprintf("%s: %s", e.Code, e.Description)
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, said, e.Cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, said)
 }
 
 func (e *Error) Unwrap() error { return e.Cause }

@@ -226,7 +226,7 @@ func TestAuthorizationRequestsThatAreNotInOrder(t *testing.T) {
 		"no response type": {a.request("response_type", ""), "invalid_request"}, "token": {a.request("response_type", "token"), "unsupported_response_type"},
 		"hybrid": {a.request("response_type", "code id_token"), "unsupported_response_type"}, "no PKCE": {a.request("code_challenge", ""), "invalid_request"},
 		"plain": {a.request("code_challenge_method", "plain"), "invalid_request"}, "plain by default": {a.request("code_challenge_method", ""), "invalid_request"},
-		"a short challenge": {a.request("code_challenge", "abc"), "invalid_request"}, "an unknown scope": {a.request("scope", "openid admin"), "invalid_scope"},
+		"a short challenge": {a.request("code_challenge", "abc"), "invalid_request"}, "unknown scopes alone": {a.request("scope", "admin groups"), "invalid_scope"},
 		"an unknown resource": {a.request("resource", "https://other.test"), "invalid_target"}, "a request object": {a.request("request", "e30.e30."), "request_not_supported"},
 		"a request by reference": {a.request("request_uri", "https://app.test/r"), "request_uri_not_supported"}, "a registration": {a.request("registration", "{}"), "registration_not_supported"},
 		"the fragment": {a.request("response_mode", "fragment"), "invalid_request"}, "a parameter twice": {a.request() + "&scope=read", "invalid_request"},
@@ -240,7 +240,7 @@ func TestAuthorizationRequestsThatAreNotInOrder(t *testing.T) {
 	for what, request := range map[string]string{
 		"no state": a.request("state", ""), "another port of a loopback": a.request("redirect_uri", "http://127.0.0.1:45678/cb"),
 		"a query of its own": a.request("redirect_uri", "https://app.test/q?a=1"), "an app's scheme": a.request("redirect_uri", "com.example.app:/cb"),
-		"unknown parameters": a.request("utm_source", "x", "display", "page", "acr_values", "9", "claims", "{}"),
+		"unknown scopes": a.request("scope", "openid groups read admin"), "unknown parameters": a.request("utm_source", "x", "display", "page", "acr_values", "9", "claims", "{}"),
 	} {
 		sc := p.get(request)
 		if r := sc.response(); r.Get("code") == "" || r.Get("iss") != d.issuer || what == "no state" && r.Has("state") || what == "a query of its own" && r.Get("a") != "1" {

@@ -53,7 +53,8 @@ func (d *databaseTest) code(session, client, code string) grants.Code {
 	d.Helper()
 	c := grants.Code{
 		ClientID: client, RedirectURI: "https://app.test/cb", SessionID: session, Scopes: []string{"openid", "read"}, Audiences: []string{"x"},
-		Nonce: "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"pwd"}, ExpiresAt: noon.Add(time.Minute),
+		Permissions: []grants.Permission{{Scope: "openid"}, {Audience: "x", Scope: "read"}},
+		Nonce:       "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"pwd"}, ExpiresAt: noon.Add(time.Minute),
 	}
 	d.must(d.s.SaveCode(d.ctx, hash(code), c, noon))
 	return c
@@ -65,7 +66,7 @@ func (d *databaseTest) grantOf(code, id string) grants.Grant {
 	c, err := d.other.Code(d.ctx, hash(code))
 	d.must(err)
 	return grants.Grant{
-		ID: id, ClientID: c.ClientID, UserID: c.UserID, SessionID: c.SessionID, Scopes: c.Scopes, Audiences: c.Audiences,
+		ID: id, ClientID: c.ClientID, UserID: c.UserID, SessionID: c.SessionID, Scopes: c.Scopes, Audiences: c.Audiences, Permissions: c.Permissions,
 		AuthenticatedAt: c.AuthenticatedAt, Methods: c.Methods, UserEpoch: c.UserEpoch, ClientEpoch: c.ClientEpoch, ServerEpoch: c.ServerEpoch,
 		CreatedAt: noon, ExpiresAt: noon.Add(30 * 24 * time.Hour),
 		Refresh: grants.Refresh{Generation: 1, IssuedAt: noon, ExpiresAt: noon.Add(7 * 24 * time.Hour), KeyID: "k", Version: 1},
@@ -118,6 +119,19 @@ var peopleTests = []test{
 		list, err := d.s.Users(d.ctx)
 		d.must(err)
 		d.equal(list, []accounts.User{u})
+	}},
+	{"an address is verified, not verified, or nobody knows", func(d *databaseTest) {
+		yes, no := true, false
+		for i, verified := range []*bool{nil, &yes, &no} {
+			id := fmt.Sprint("u", i)
+			d.must(d.s.CreateUser(d.ctx, accounts.User{ID: id, Username: id, EmailVerified: verified}, event(audit.UserCreated, id)))
+			d.session(id, "session of "+id)
+			u, err := d.other.User(d.ctx, id)
+			d.must(err)
+			_, signedIn, err := d.other.SessionBySecret(d.ctx, hash("session of "+id), noon)
+			d.must(err)
+			d.equal([]*bool{u.EmailVerified, signedIn.EmailVerified}, []*bool{verified, verified})
+		}
 	}},
 	{"user names are compared byte by byte, and one of two at once is stored", func(d *databaseTest) {
 		for i, name := range alike {
@@ -342,6 +356,27 @@ var grantTests = []test{
 		d.equal(got, want)
 		if _, err := d.s.Code(d.ctx, hash("y")); !errors.Is(err, grants.ErrNotFound) {
 			d.Fatal(err)
+		}
+	}},
+	{"a code and its grant hold the permissions, or that none were recorded", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		for i, want := range [][]grants.Permission{nil, {}, {{Scope: "openid"}}, {{Audience: "https://a.test/x", Scope: "read"}, {Audience: "b", Scope: "read"}}} {
+			x, id := fmt.Sprint("x", i), fmt.Sprint("g", i)
+			d.must(d.s.SaveCode(d.ctx, hash(x), grants.Code{ClientID: "c", SessionID: "s", Permissions: want, ExpiresAt: noon.Add(time.Minute)}, noon))
+			d.must(d.s.RedeemCode(d.ctx, hash(x), noon, d.grantOf(x, id)))
+			c, err := d.other.Code(d.ctx, hash(x))
+			d.must(err)
+			g, err := d.other.Grant(d.ctx, id)
+			d.must(err)
+			list, err := d.other.Grants(d.ctx, grants.Query{ClientID: "c"}, noon)
+			d.must(err)
+			at := slices.IndexFunc(list, func(g grants.Standing) bool { return g.ID == id })
+			for _, got := range [][]grants.Permission{c.Permissions, g.Permissions, list[at].Permissions} {
+				d.equal(got, want)
+				d.equal(got == nil, want == nil)
+			}
 		}
 	}},
 	{"of many redemptions at once one succeeds", func(d *databaseTest) {

@@ -1,0 +1,223 @@
+package grants_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+const issuer = "https://id.test"
+
+// rulesWith returns the rules where these APIs are, each written as its name and
+// its scopes; its audience is the name.
+func rulesWith(t *testing.T, offers ...string) *grants.Rules {
+	t.Helper()
+	store := storagetest.New(t, storagetest.Engines()[0])
+	catalog := apis.NewCatalog(store, time.Now, nil)
+	for _, offer := range offers {
+		name, scopes, _ := strings.Cut(offer, ": ")
+		if _, err := catalog.Create(t.Context(), apis.API{Audience: name, Name: name, Scopes: strings.Fields(scopes)}, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &grants.Rules{APIs: catalog, Issuer: issuer, AccessTTL: time.Minute}
+}
+
+// decided is a decision as these tests write it: "audiences: permissions", or the
+// error's code.
+func decided(t *testing.T, d grants.Decision, err error) string {
+	t.Helper()
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return string(refused.Code)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scopes []string
+	for _, p := range d.Permissions {
+		if len(scopes) == 0 || scopes[len(scopes)-1] != p.Scope {
+			scopes = append(scopes, p.Scope)
+		}
+	}
+	if diff := cmp.Diff(d.Scopes, scopes); diff != "" {
+		t.Errorf("the scopes are not those of the permissions: %s", diff)
+	}
+	return strings.Join(d.Audiences, " ") + ": " + strings.Join(grants.Permissions(d.Permissions), ", ")
+}
+
+func registered(scopes string, audiences ...string) *clients.Client {
+	return &clients.Client{ID: "app", Scopes: strings.Fields(scopes), Audiences: audiences}
+}
+
+func TestScopesChooseTheAPIsThatOfferThem(t *testing.T) {
+	t.Parallel()
+	rules := rulesWith(t, "a: read a", "b: read write b", "c: write c", "other: secret")
+	three := registered("openid read a write b c", "a", "b", "c")
+	for _, c := range []struct {
+		client          *clients.Client
+		scope, resource string
+		lenient, strict string
+	}{
+		{three, "", "", "a: openid, a read, a a", ""},
+		{three, "openid", "", "a: openid", ""},
+		{three, "a", "", "a: a a", ""},
+		{three, "c", "", "c: c c", ""},
+		{three, "openid c a", "", "a c: openid, c c, a a", ""},
+		{three, "read", "", "a: a read", ""},                            // of several the first
+		{three, "write", "", "b: b write", ""},                          // which is not the client's first here
+		{three, "read b", "", "b: b read, b b", ""},                     // no further API for what a chosen one offers
+		{three, "write a", "", "a b: b write, a a", ""},                 // unless none of them does
+		{three, "write b c", "", "b c: b write, c write, b b, c c", ""}, // and at each that does
+		{three, "read", "b", "b: b read", ""},
+		{three, "read", "a b", "a b: a read, b read", ""},
+		{three, "", "c", "c: openid, c write, c c", ""},
+		{three, "read", "c", "invalid_scope", ""},
+		{three, "openid read", "c", "c: openid", "invalid_scope"},
+		{three, "read", "other", "invalid_target", ""},
+		{three, "read", "d", "invalid_target", ""},
+		{three, "read", issuer, "invalid_target", ""},
+		// What is not understood, and what is not the client's.
+		{three, "read groups", "", "a: a read", "invalid_scope"},
+		{three, "groups read phone roles", "", "a: a read", "invalid_scope"},
+		{three, "openid profile", "", "a: openid", "invalid_scope"},
+		{three, "read secret", "", "a: a read", "invalid_scope"},
+		{three, "READ a", "", "a: a a", "invalid_scope"},
+		{three, "groups", "", "invalid_scope", ""},
+		{three, "secret profile", "", "invalid_scope", ""},
+		{three, `re"ad a`, "", "invalid_scope", ""},
+		// A client without an API.
+		{registered("openid email"), "openid groups", "", issuer + ": openid", "invalid_scope"},
+		{registered("openid old"), "", "", issuer + ": openid, " + issuer + " old", ""},
+		{registered(""), "", "", issuer + ": ", ""},
+		{registered("", "a"), "", "", "a: ", ""},
+		// An API that no longer offers what the client has.
+		{registered("gone", "a"), "gone", "", "invalid_scope", ""},
+		{registered("gone read", "a"), "", "", "a: a read", ""},
+	} {
+		for _, lenient := range []bool{true, false} {
+			want := c.lenient
+			if !lenient && c.strict != "" {
+				want = c.strict
+			}
+			allowed, err := rules.Registered(t.Context(), c.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			allowed.Lenient = lenient
+			d, err := rules.Decide(allowed, map[string][]string{"resource": strings.Fields(c.resource)}, c.scope)
+			if got := decided(t, d, err); got != want {
+				t.Errorf("scope %q, resource %q, lenient %t: %q, want %q", c.scope, c.resource, lenient, got, want)
+			}
+			if n := len(strings.Fields(c.scope)) - len(d.Scopes); err == nil && c.scope != "" && d.LeftOut != n {
+				t.Errorf("scope %q: %d left out, want %d", c.scope, d.LeftOut, n)
+			}
+		}
+	}
+}
+
+func TestWhatIsRefusedIsNamedToTheClientAndNotInTheLog(t *testing.T) {
+	t.Parallel()
+	rules := rulesWith(t, "a: read", "b: write")
+	allowed, err := rules.Registered(t.Context(), registered("read write", "a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scope, resource := range map[string]string{"read pasted": "", "read write": "a", strings.Repeat("x", 1000): ""} {
+		_, err := rules.Decide(allowed, map[string][]string{"audience": strings.Fields(resource)}, scope)
+		var refused *protocol.Error
+		if !errors.As(err, &refused) {
+			t.Fatalf("%q: %v", scope, err)
+		}
+		last := scope[strings.LastIndex(scope, " ")+1:]
+		if !strings.Contains(refused.Description, "'"+last[:min(len(last), 100)]+"'") || len(refused.Description) > 200 {
+			t.Errorf("%q is told: %s", scope, refused.Description)
+		}
+		if number := fmt.Sprintf("number %d ", len(strings.Fields(scope))); strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), number) {
+			t.Errorf("%q is logged: %v", scope, err)
+		}
+	}
+}
+
+func TestWhatIsLeftOfAGrant(t *testing.T) {
+	t.Parallel()
+	// b has come to offer read, which was allowed at a.
+	rules := rulesWith(t, "a: read a", "b: read write", "c: c")
+	recorded := func(audiences string, permissions ...string) grants.Granted {
+		g := grants.Granted{Audiences: strings.Fields(audiences), Permissions: []grants.Permission{}}
+		for _, text := range permissions {
+			p := grants.ParsePermission(text)
+			g.Scopes, g.Permissions = append(g.Scopes, p.Scope), append(g.Permissions, p)
+		}
+		return g
+	}
+	old := func(audiences, scopes string) grants.Granted {
+		return grants.Granted{Audiences: strings.Fields(audiences), Scopes: strings.Fields(scopes)}
+	}
+	one, both := recorded("a", "openid", "a read", "a a"), recorded("a b", "openid", "a read", "b write")
+	all := registered("openid read a write c", "a", "b", "c")
+	for what, c := range map[string]struct {
+		client          *clients.Client
+		granted         grants.Granted
+		scope, resource string
+		want            string
+	}{
+		"all of it":                 {all, one, "", "", "a: openid, a read, a a"},
+		"a part of it":              {all, one, "read", "", "a: a read"},
+		"more than it":              {all, one, "write", "", "invalid_scope"},
+		"an API that is not in it":  {all, one, "", "b", "invalid_target"},
+		"a scope less":              {registered("openid a", "a"), one, "", "", "a: openid, a a"},
+		"that scope":                {registered("openid a", "a"), one, "read", "", "invalid_scope"},
+		"a scope that the API lost": {all, recorded("a", "a read", "a gone"), "", "", "a: a read"},
+		"an API less":               {registered("openid read a", "b"), one, "", "", issuer + ": openid"},
+		"that API":                  {registered("openid read a", "b"), one, "", "a", "invalid_target"},
+		"no scope":                  {registered("write", "a", "b"), one, "", "", "invalid_grant"},
+		"no API":                    {registered("read a", "b"), one, "", "", "invalid_grant"},
+		"another order":             {registered("a read openid", "c", "b", "a"), one, "", "", "a: openid, a read, a a"},
+		"an API without a scope":    {registered("openid read", "a"), recorded("a"), "", "", "a: "},
+		"no API and no scope":       {registered("openid read", "b"), recorded("a"), "", "", "invalid_grant"},
+		"no API, as ever":           {registered("openid"), recorded(issuer, "openid"), "", "", issuer + ": openid"},
+		"an API since":              {all, recorded(issuer, "openid"), "", "", issuer + ": openid"},
+		"a scope of no API":         {registered("openid own"), recorded(issuer, "openid", issuer+" own"), "", "", issuer + ": openid, " + issuer + " own"},
+
+		// A scope that an API came to offer does not count there: not where it is
+		// asked alone, and not beside the one that it was allowed at.
+		"what came later":            {all, both, "read", "b", "invalid_scope"},
+		"all but what came later":    {all, both, "", "b", "b: openid, b write"},
+		"where it was allowed":       {all, both, "", "a", "a: openid, a read"},
+		"both, which is not clear":   {all, both, "", "", "a b: openid, b write"},
+		"what is not clear, by name": {all, both, "read", "", "invalid_scope"},
+		"what is clear, by name":     {all, both, "write", "", "a b: b write"},
+		"allowed at both":            {all, recorded("a b", "a read", "b read"), "", "", "a b: a read, b read"},
+		"both named":                 {all, recorded("a b", "a read", "b read"), "read", "a b", "a b: a read, b read"},
+
+		// Of versions that did not record it.
+		"an old one":                  {all, old("a b", "openid read write"), "", "", "a b: openid, a read, b read, b write"},
+		"an old one, for one of two":  {all, old("a b", "openid read write"), "", "a", "a: openid, a read"},
+		"an old one, a scope less":    {registered("openid write", "a", "b"), old("a b", "openid read write"), "", "", "a b: openid, b write"},
+		"an old one, for no API":      {registered("openid own"), old(issuer, "openid own"), "", "", issuer + ": openid, " + issuer + " own"},
+		"an old one, the API deleted": {registered("openid gone"), old("gone", "openid gone"), "", "", issuer + ": openid"},
+		"an old one, nothing left":    {registered("x", "c"), old("a", "openid read"), "", "", "invalid_grant"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			left, err := rules.Left(t.Context(), c.client, c.granted)
+			var d grants.Decision
+			if err == nil {
+				d, err = rules.Decide(left, map[string][]string{"resource": strings.Fields(c.resource)}, c.scope)
+			}
+			if got := decided(t, d, err); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
