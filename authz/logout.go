@@ -12,55 +12,79 @@ import (
 )
 
 // LogoutRequest is a request to sign out (OpenID Connect RP-Initiated Logout
-// 1.0) that was found in order.
+// 1.0). What it says of who asks, and where to return to, counts only as far as it
+// can be checked: whoever wants to sign out can.
 type LogoutRequest struct {
 	// Client is who sends the person here, or nil.
 	Client *clients.Client
 	// Return is where to send them afterwards; empty if nowhere.
 	Return string
+	// NoReturn is why an address that was asked for is not in Return: ErrNobodyAsks
+	// or ErrNotItsAddress; nil if it is, or none was.
+	NoReturn error
 	// SessionID is the login session that the client means; may be empty.
 	SessionID string
+	Locale    string
 }
 
-// ParseLogout reads a logout request. An address to return to counts only if it
-// is registered for a client that the request names: otherwise this server
-// would be a redirector.
+var (
+	// ErrNobodyAsks: no application that is known vouches for the address.
+	ErrNobodyAsks = errors.New("post_logout_redirect_uri is not followed: no id_token_hint that can be checked and no known client_id says whose it is")
+	// ErrNotItsAddress: the application that asks has not registered it.
+	ErrNotItsAddress = errors.New("post_logout_redirect_uri is not followed: it is not registered for the client")
+)
+
+// ParseLogout reads a logout request. An id_token_hint that cannot be checked is
+// as if it were absent, and so is a client that is not known, or disabled. An
+// address to return to counts only if it is registered for the client that the
+// request names: otherwise this server would be a redirector.
 func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRequest, error) {
-	var req LogoutRequest
 	for _, values := range query {
 		if len(values) > 1 {
-			return req, protocol.Refuse(protocol.InvalidRequest, "A parameter is given more than once.")
+			return LogoutRequest{}, protocol.Refuse(protocol.InvalidRequest, "A parameter is given more than once.")
 		}
 	}
-	id := query.Get("client_id")
-	if hint := query.Get("id_token_hint"); hint != "" {
-		token, err := a.Issuer.ReadHint(ctx, hint)
-		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
-			return req, err
+	req := LogoutRequest{Locale: query.Get("ui_locales")}
+	id, to, session := query.Get("client_id"), query.Get("post_logout_redirect_uri"), ""
+	if text := query.Get("id_token_hint"); text != "" {
+		switch hint, err := a.Issuer.ReadHint(ctx, text); {
+		case errors.Is(err, tokens.ErrInvalid):
+		case err != nil:
+			return LogoutRequest{}, err
+		case id != "" && id != hint.ClientID:
+			// One application would act in the name of another.
+			return LogoutRequest{}, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is an ID token of another application than client_id names.")
+		default:
+			id, session = hint.ClientID, hint.SessionID
 		}
-		if err != nil || id != "" && id != token.ClientID {
-			return req, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server for this application.")
-		}
-		id, req.SessionID = token.ClientID, token.SessionID
 	}
-	if id != "" {
-		client, err := a.Directory.Client(ctx, id)
-		if errors.Is(err, clients.ErrNotFound) || err == nil && client.Disabled {
-			return req, protocol.Refuse(protocol.InvalidRequest, "The application that sent you here is not known.")
-		}
-		if err != nil {
-			return req, err
-		}
-		req.Client = client
+	client, err := a.Directory.Client(ctx, id)
+	if err == nil && (client.Disabled || !returnsTo(client, to)) {
+		// A no is never a stale one.
+		client, err = a.Directory.Stored(ctx, client.ID)
 	}
-	if to := query.Get("post_logout_redirect_uri"); to != "" {
-		if req.Client == nil || !slices.Contains(req.Client.PostLogoutRedirectURIs, to) {
-			return req, protocol.Refuse(protocol.InvalidRequest, "The address to return to is not one that is registered for the application.")
-		}
-		if state := query.Get("state"); state != "" {
-			to = WithQuery(to, url.Values{"state": {state}})
-		}
+	switch {
+	case err == nil && !client.Disabled:
+		req.Client, req.SessionID = client, session
+	case err != nil && !errors.Is(err, clients.ErrNotFound):
+		return LogoutRequest{}, err
+	}
+	switch {
+	case to == "":
+	case req.Client == nil:
+		req.NoReturn = ErrNobodyAsks
+	case !returnsTo(req.Client, to):
+		req.NoReturn = ErrNotItsAddress
+	case query.Get("state") == "":
 		req.Return = to
+	default:
+		req.Return = WithQuery(to, url.Values{"state": {query.Get("state")}})
 	}
 	return req, nil
+}
+
+// returnsTo reports whether a client may have people sent to an address after
+// they signed out; to none, every client may.
+func returnsTo(client *clients.Client, to string) bool {
+	return to == "" || slices.Contains(client.PostLogoutRedirectURIs, to)
 }

@@ -438,7 +438,7 @@ func (p people) repost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.showPost(w, r, r.PostForm.Get("ui_locales"), p.base+authz.PathLogout, r.PostForm, targetsOf(req))
+	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, r.PostForm, targetsOf(req))
 	return nil
 }
 
@@ -450,14 +450,27 @@ func targetsOf(req authz.LogoutRequest) []string {
 	return []string{originOf(req.Return)}
 }
 
+// showLogout asks whoever is signed in whether to sign out; without a username it
+// says that it is done.
 func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
+	data := struct{ Username, Request, NoReturn string }{Username: username, Request: request}
+	switch req.NoReturn {
+	case authz.ErrNobodyAsks:
+		data.NoReturn = "nobody asks"
+	case authz.ErrNotItsAddress:
+		data.NoReturn = "not its address"
+	}
+	if req.NoReturn != nil {
+		recordOf(r).errorCode, recordOf(r).err = string(protocol.InvalidRequest), req.NoReturn
+	}
+	if req.Client != nil {
+		recordOf(r).clientID = req.Client.ID
+	}
 	title := "sign out"
 	if username == "" {
 		title = "signed out"
 	}
-	p.show(w, r, r.URL.Query().Get("ui_locales"), pages.Page{
-		Name: "logout", Title: title, FormTargets: targetsOf(req), Data: struct{ Username, Request string }{username, request},
-	})
+	p.show(w, r, req.Locale, pages.Page{Name: "logout", Title: title, FormTargets: targetsOf(req), Data: data})
 }
 
 // logout is POST /logout: from the page, or from a client (section 2 demands

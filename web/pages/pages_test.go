@@ -72,7 +72,7 @@ func TestWhatIsShownIsNeverMarkup(t *testing.T) {
 			Client, Host, Username, Request, Session, Switch string
 			Scopes                                           []string
 		}{evil, evil, evil, evil, evil, evil, []string{evil}},
-		"logout": struct{ Username, Request string }{evil, evil},
+		"logout": struct{ Username, Request, NoReturn string }{evil, evil, "nobody asks"},
 		"error":  struct{ Advice, Description string }{"error request", evil},
 		"post": struct {
 			Action string
