@@ -23,6 +23,8 @@ const (
 	personName     = "Kim Minji"
 	personEmail    = "minji@example.com"
 	personRole     = "admin"
+	// Some applications keep the name in two parts.
+	personClaims = `{"name": "Kim Minji", "given_name": "Minji", "family_name": "Kim"}`
 )
 
 // provider is a running Ingam, on a database of its own, with one person.
@@ -97,7 +99,7 @@ func (p *provider) start(t *testing.T, address string) {
 	serve.Dir, serve.Env = p.dir, p.env
 	startProcess(t, serve, address)
 	p.must(t, personPassword+"\n", "user", "create", "--username", personUsername, "--email", personEmail,
-		"--role", personRole, "--claims", `{"name": "`+personName+`"}`, "--password-stdin")
+		"--role", personRole, "--claims", personClaims, "--password-stdin")
 }
 
 // must runs a command of ingam that has to succeed, and returns what it prints.
