@@ -125,7 +125,7 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 	switch query.Get("response_mode") {
 	case "", "query":
 	case "form_post":
-		if !strings.HasPrefix(req.RedirectURI, "http") {
+		if !strings.HasPrefix(req.RedirectURI, "http://") && !strings.HasPrefix(req.RedirectURI, "https://") {
 			return refuse(protocol.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri.")
 		}
 		req.FormPost = true
@@ -277,7 +277,11 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 		}
 		return StepLogin, nil
 	}
-	consent := slices.Contains(req.prompt, "consent")
+	// Whoever claimed the scheme of such an address could begin a sign-in here, and
+	// have the code for nothing: neither the operator's leave nor what was allowed
+	// before speaks for the program that asks.
+	always := clients.MustAsk(req.RedirectURI)
+	consent := always || slices.Contains(req.prompt, "consent")
 	if !consent && !req.Client.FirstParty {
 		covered, err := a.Consents.Covers(ctx, session.UserID, req.Client.ID, req.Permissions())
 		if err != nil {
@@ -286,7 +290,10 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 		consent = !covered
 	}
 	if consent {
-		if silent {
+		switch {
+		case silent && always:
+			return fail(protocol.ConsentRequired, "The user is always asked, because any program can claim the scheme of the redirect_uri (RFC 8252 section 8.6).")
+		case silent:
 			return fail(protocol.ConsentRequired, "The user has not allowed this yet.")
 		}
 		return StepConsent, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"slices"
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
@@ -45,7 +44,7 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 		}
 	}
 	req := LogoutRequest{Locale: query.Get("ui_locales")}
-	id, to, session := query.Get("client_id"), query.Get("post_logout_redirect_uri"), ""
+	id, asked, session := query.Get("client_id"), query.Get("post_logout_redirect_uri"), ""
 	if text := query.Get("id_token_hint"); text != "" {
 		switch hint, err := a.Issuer.ReadHint(ctx, text); {
 		case errors.Is(err, tokens.ErrInvalid):
@@ -59,7 +58,7 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 		}
 	}
 	client, err := a.Directory.Client(ctx, id)
-	if err == nil && (client.Disabled || !returnsTo(client, to)) {
+	if err == nil && (client.Disabled || !returnsTo(client, asked)) {
 		// A no is never a stale one.
 		client, err = a.Directory.Stored(ctx, client.ID)
 	}
@@ -70,21 +69,23 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 		return LogoutRequest{}, err
 	}
 	switch {
-	case to == "":
+	case asked == "":
 	case req.Client == nil:
 		req.NoReturn = ErrNobodyAsks
-	case !returnsTo(req.Client, to):
+	case !returnsTo(req.Client, asked):
 		req.NoReturn = ErrNotItsAddress
-	case query.Get("state") == "":
-		req.Return = to
 	default:
-		req.Return = WithQuery(to, url.Values{"state": {query.Get("state")}})
+		req.Return, _ = req.Client.AfterLogout(asked)
+		if state := query.Get("state"); state != "" {
+			req.Return = WithQuery(req.Return, url.Values{"state": {state}})
+		}
 	}
 	return req, nil
 }
 
 // returnsTo reports whether a client may have people sent to an address after
 // they signed out; to none, every client may.
-func returnsTo(client *clients.Client, to string) bool {
-	return to == "" || slices.Contains(client.PostLogoutRedirectURIs, to)
+func returnsTo(client *clients.Client, asked string) bool {
+	_, ok := client.AfterLogout(asked)
+	return ok || asked == ""
 }

@@ -55,6 +55,15 @@ func TestDefaultsAreInEffectWhenNothingIsSet(t *testing.T) {
 	}
 }
 
+func TestAnIssuerOnThisMachineMayBeHTTP(t *testing.T) {
+	t.Parallel()
+	for _, issuer := range []string{"http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost:8080", "http://id.localhost:8080"} {
+		if c := mustLoad(t, "", []string{"INGAM_ISSUER=" + issuer}); c.Issuer.String() != issuer {
+			t.Errorf("%s is %s", issuer, c.Issuer)
+		}
+	}
+}
+
 func TestFlagsWinOverVariablesOverTheFileOverDefaults(t *testing.T) {
 	t.Parallel()
 	file := "tokens:\n  access_ttl: 2m\nlisten: 127.0.0.1:1\nlog:\n  format: text\n"
@@ -108,6 +117,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		"issuer with dots":          {environ: []string{"INGAM_ISSUER=https://id.example.com/a/../b"}, want: []string{"another way"}},
 		"issuer in the clear":       {environ: []string{"INGAM_ISSUER=http://id.example.com"}, want: []string{"is http"}},
 		"loopback look-alike":       {environ: []string{"INGAM_ISSUER=http://127.0.0.1.example.com"}, want: []string{"is http"}},
+		"localhost look-alike":      {environ: []string{"INGAM_ISSUER=http://evillocalhost"}, want: []string{"is http"}},
 		"listen without port":       {environ: []string{"INGAM_LISTEN=localhost"}, want: []string{"is not host:port"}},
 		"listen with wild port":     {environ: []string{"INGAM_LISTEN=localhost:99999"}, want: []string{"has no port"}},
 		"database of no kind":       {environ: []string{"INGAM_DATABASE=oracle://u:geheim@h/d"}, want: []string{"INGAM_DATABASE: it is none of"}},

@@ -152,7 +152,7 @@ func portable(u *url.URL) bool {
 // loopback reports whether only this machine reaches the URL.
 func (u URL) loopback() bool {
 	host := u.parsed.Hostname()
-	if host == "localhost" {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

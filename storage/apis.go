@@ -96,7 +96,16 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 		return answer(op, a.Audience, refuse(fmt.Errorf("%w: it contains bytes that are not text", apis.ErrInvalid)))
 	}
 	return s.change(ctx, op, changes.API, a.Audience, ev, func(tx *gorm.DB, _ changes.Number) error {
-		err := tx.Create(&row).Error
+		// Changes stand in a line, so of two spellings at once one comes first.
+		var taken []string
+		err := tx.Model(&apiRow{}).Where("audience IN ?", apis.Spellings(a.Audience)).Pluck("audience", &taken).Error
+		if err != nil {
+			return err
+		}
+		if len(taken) > 0 && taken[0] != a.Audience {
+			return refuse(fmt.Errorf("%w: %s is another spelling of %s (RFC 3986 section 6.2.3)", apis.ErrExists, a.Audience, taken[0]))
+		}
+		err = tx.Create(&row).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return refuse(apis.ErrExists)
 		}

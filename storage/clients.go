@@ -34,6 +34,7 @@ type clientOptions struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	RefreshGraceMS         *int64   `json:"refresh_grace_ms,omitempty"`
 	NoRefreshIDToken       bool     `json:"no_refresh_id_token,omitempty"`
+	InsecureRedirects      bool     `json:"insecure_redirects,omitempty"`
 
 	Hold    clients.Hold `json:"hold,omitempty"`
 	Origins []string     `json:"origins,omitempty"`
@@ -66,7 +67,10 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	grants, err1 := list(c.Grants)
 	uris, err2 := list(c.RedirectURIs)
 	scopes, err3 := list(c.Scopes)
-	options := clientOptions{PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, Hold: c.Hold, Origins: c.Origins}
+	options := clientOptions{
+		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, InsecureRedirects: c.InsecureRedirects,
+		Hold: c.Hold, Origins: c.Origins,
+	}
 	if c.RefreshGrace != nil {
 		grace := c.RefreshGrace.Milliseconds()
 		options.RefreshGraceMS = &grace
@@ -99,7 +103,8 @@ func (r clientRow) client() (clients.Client, error) {
 	}
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
-		Hold: options.Hold, Origins: options.Origins,
+		InsecureRedirects: options.InsecureRedirects,
+		Hold:              options.Hold, Origins: options.Origins,
 
 		ID:           r.ID,
 		Name:         r.Name,

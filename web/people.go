@@ -349,9 +349,10 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	if err != nil {
 		return err
 	}
+	// What is no host of the web is the app's own affair: the scheme says whose.
 	host := u.Host
-	if host == "" {
-		host = u.Scheme
+	if u.Scheme != "https" && u.Scheme != "http" {
+		host = u.Scheme + ":"
 	}
 	another := maps.Clone(req.Query)
 	another.Set("prompt", "select_account")

@@ -23,8 +23,8 @@ var (
 type API struct {
 	// ID is made at creation and never changes.
 	ID string
-	// Audience is what tokens for this API carry in `aud`, compared byte by
-	// byte.
+	// Audience is what tokens for this API carry in `aud`. Who checks one compares
+	// it byte by byte; who asks for one may use either of its Spellings.
 	Audience string
 	// Name is what people are shown.
 	Name string
@@ -43,7 +43,8 @@ type API struct {
 type Store interface {
 	// APIs returns all of them, ordered by audience.
 	APIs(ctx context.Context) ([]API, error)
-	// CreateAPI stores a new API. Returns ErrExists if the audience is taken.
+	// CreateAPI stores a new API. Returns ErrExists if the audience is taken, in
+	// any of its Spellings.
 	CreateAPI(ctx context.Context, a API, ev audit.Event) error
 	// DeleteAPI removes it. Returns ErrNotFound, or ErrInUse if a client
 	// names the audience at commit.

@@ -37,12 +37,13 @@ func NewCatalog(store Store, now func() time.Time, fresh func() bool) *Catalog {
 	return &Catalog{store: store, now: now, fresh: fresh}
 }
 
-// ByAudience returns the API with that audience, or ErrNotFound.
+// ByAudience returns the API with that audience, in whichever of its Spellings, or
+// ErrNotFound.
 func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) {
 	if c.fresh != nil && c.fresh() {
 		// Loaded at the first poll, before which nothing is fresh.
 		held := c.held.Load()
-		if a, ok := (*held)[audience]; ok {
+		if a, ok := spelt(*held, audience); ok {
 			return a, nil
 		}
 		// It may have been created a moment ago: a no is never a stale one.
@@ -51,7 +52,7 @@ func (c *Catalog) ByAudience(ctx context.Context, audience string) (API, error) 
 	if err != nil {
 		return API{}, err
 	}
-	a, ok := all[audience]
+	a, ok := spelt(all, audience)
 	if !ok {
 		return API{}, ErrNotFound
 	}
@@ -87,6 +88,15 @@ func (c *Catalog) Several(ctx context.Context, audiences []string) ([]API, error
 			return found, nil
 		}
 	}
+}
+
+func spelt(all map[string]API, audience string) (API, bool) {
+	for _, spelling := range Spellings(audience) {
+		if a, ok := all[spelling]; ok {
+			return a, true
+		}
+	}
+	return API{}, false
 }
 
 func (c *Catalog) load(ctx context.Context) (map[string]API, error) {

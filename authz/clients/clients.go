@@ -63,16 +63,20 @@ type Client struct {
 	Name string
 	// Grants are the grant types that the client may use.
 	Grants []string
-	// RedirectURIs are compared exactly (RFC 9700 section 2.1).
+	// RedirectURIs are compared exactly (RFC 9700 section 2.1), but for the port of
+	// a loopback address.
 	RedirectURIs []string
+	// InsecureRedirects is whether it may be answered over the network without TLS.
+	InsecureRedirects bool
 	// Scopes are what the client may ask for.
 	Scopes []string
 	// Audiences are the APIs that the client may ask for; the first is what a
 	// request that names none gets.
 	Audiences []string
 	Auth      AuthMethod
-	// PostLogoutRedirectURIs are where it may be returned to after sign-out,
-	// compared exactly (OpenID Connect RP-Initiated Logout 1.0 section 3).
+	// PostLogoutRedirectURIs are where it may return people to after sign-out
+	// (OpenID Connect RP-Initiated Logout 1.0 section 3); if there are none, to its
+	// RedirectURIs.
 	PostLogoutRedirectURIs []string
 	// RefreshGrace is for how long a refresh token may be used again after its
 	// successor was made, with the same answer; nil means the server's default.

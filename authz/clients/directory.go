@@ -128,7 +128,8 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	if err := c.validate(); err != nil {
 		return Client{}, "", err
 	}
-	if err := d.checkScopes(ctx, c); err != nil {
+	c.Audiences = slices.Clone(c.Audiences)
+	if err := d.checkAPIs(ctx, &c); err != nil {
 		return Client{}, "", err
 	}
 	c.CreatedAt = d.now()
@@ -154,6 +155,8 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 			"auth":          string(c.Auth),
 			"first_party":   fmt.Sprint(c.FirstParty),
 
+			"insecure_redirects": fmt.Sprint(c.InsecureRedirects),
+
 			"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),
 			"hold":                      string(c.Hold),
 			"origins":                   strings.Join(c.Origins, " "),
@@ -166,15 +169,15 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	return c, secret, err
 }
 
-// checkScopes refuses a scope that none of the client's APIs offers: it would
-// be refused at every token request, which is the wrong time to learn of a
-// misspelling.
-func (d *Directory) checkScopes(ctx context.Context, c Client) error {
+// checkAPIs writes the audiences of a client as their APIs do, and refuses a scope
+// that none of these offers: it would be refused at every token request, which is
+// the wrong time to learn of a misspelling.
+func (d *Directory) checkAPIs(ctx context.Context, c *Client) error {
 	if len(c.Audiences) == 0 {
 		return nil
 	}
 	var offered []string
-	for _, audience := range c.Audiences {
+	for i, audience := range c.Audiences {
 		api, err := d.apis.ByAudience(ctx, audience)
 		if errors.Is(err, apis.ErrNotFound) {
 			return fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience)
@@ -182,6 +185,7 @@ func (d *Directory) checkScopes(ctx context.Context, c Client) error {
 		if err != nil {
 			return err
 		}
+		c.Audiences[i] = api.Audience
 		offered = append(offered, api.Scopes...)
 	}
 	for _, scope := range c.Scopes {

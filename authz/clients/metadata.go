@@ -2,8 +2,6 @@ package clients
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +50,7 @@ func (c Client) validate() error {
 		}
 	}
 	for i, a := range c.Audiences {
-		if slices.Contains(c.Audiences[:i], a) {
+		if _, twice := apis.Registered(c.Audiences[:i], a); twice {
 			return invalid("audience %q is given twice", a)
 		}
 	}
@@ -70,16 +68,19 @@ func (c Client) validate() error {
 	if err := c.validHold(has(SignIn)); err != nil {
 		return invalid("%w", err)
 	}
-	for _, u := range c.PostLogoutRedirectURIs {
-		if err := validRedirectURI(u); err != nil {
+	for i, u := range c.PostLogoutRedirectURIs {
+		if err := c.validAddress(u); err != nil {
 			return invalid("%w", err)
+		}
+		if other, twice := apis.Registered(c.PostLogoutRedirectURIs[:i], u); twice {
+			return invalid("post-logout redirect URI %q is given twice: it is the same address as %q (RFC 3986 section 6.2.3)", u, other)
 		}
 	}
 	if c.RefreshGrace != nil && (*c.RefreshGrace < 0 || *c.RefreshGrace > MaxRefreshGrace) {
 		return invalid("the refresh grace %s is not from 0s to %s", *c.RefreshGrace, MaxRefreshGrace)
 	}
 	for i, u := range c.RedirectURIs {
-		if err := validRedirectURI(u); err != nil {
+		if err := c.validAddress(u); err != nil {
 			return invalid("%w", err)
 		}
 		if slices.Contains(c.RedirectURIs[:i], u) {
@@ -131,101 +132,4 @@ func validID(id string) error {
 		}
 	}
 	return nil
-}
-
-// validRedirectURI refuses what would hand codes to somebody else, or run as
-// script (RFC 9700 section 4.1, RFC 8252 sections 7 and 8.4). At a request the
-// registered string is compared exactly, so what matters is settled here.
-func validRedirectURI(s string) error {
-	u, err := url.Parse(s)
-	if err != nil {
-		return fmt.Errorf("redirect URI %q cannot be parsed", s)
-	}
-	for _, r := range s {
-		if r <= ' ' || r > '~' {
-			return fmt.Errorf("redirect URI %q holds a character that a URI cannot hold", s)
-		}
-	}
-	switch {
-	case len(s) > 2000:
-		return fmt.Errorf("a redirect URI has at most 2000 characters")
-	case !u.IsAbs():
-		return fmt.Errorf("redirect URI %q is not absolute", s)
-	case strings.Contains(s, "#"):
-		return fmt.Errorf("redirect URI %q has a fragment (RFC 6749 section 3.1.2)", s)
-	case u.User != nil:
-		return fmt.Errorf("redirect URI %q has user information", s)
-	case strings.Contains(s, "*"):
-		return fmt.Errorf("redirect URI %q has a wildcard; redirect URIs are compared exactly", s)
-	case strings.Contains(s, "\\"):
-		return fmt.Errorf("redirect URI %q has a backslash, which browsers read as a slash", s)
-	}
-	for segment := range strings.SplitSeq(u.Path, "/") {
-		if segment == "." || segment == ".." { // Path is decoded: %2e counts
-			return fmt.Errorf("redirect URI %q has a dot segment, which browsers resolve", s)
-		}
-	}
-	// What else a host may hold by the letter of RFC 3986 is of no use, and
-	// would end up in headers.
-	if _, err := netip.ParseAddr(u.Hostname()); err != nil && strings.ContainsFunc(u.Hostname(), notInHost) || strings.Contains(u.Hostname(), "%") {
-		return fmt.Errorf("redirect URI %q has a host that is neither a name nor an address", s)
-	}
-	switch u.Scheme {
-	case "https":
-		if u.Hostname() == "" {
-			return fmt.Errorf("redirect URI %q has no host", s)
-		}
-	case "http":
-		// Codes would cross the network in the clear.
-		if !loopback(u.Hostname()) {
-			return fmt.Errorf("redirect URI %q is http; only a loopback address may be (RFC 8252 section 7.3)", s)
-		}
-	default:
-		// A private-use scheme names its owner's domain, so that two apps do
-		// not claim the same; this also keeps out javascript:, data: and the
-		// like (RFC 8252 section 7.1).
-		if !strings.Contains(u.Scheme, ".") {
-			return fmt.Errorf("redirect URI %q: a scheme of an app's own is its domain name reversed, such as com.example.app (RFC 8252 section 7.1)", s)
-		}
-	}
-	return nil
-}
-
-func notInHost(c rune) bool {
-	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-')
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
-}
-
-// Redirects reports whether the client may be answered at a redirect URI: it is
-// registered, byte for byte, or differs from a registered loopback address in
-// nothing but the port, which an app on a desktop cannot choose (RFC 8252
-// section 7.3).
-func (c *Client) Redirects(uri string) bool {
-	if slices.Contains(c.RedirectURIs, uri) {
-		return true
-	}
-	return slices.ContainsFunc(c.RedirectURIs, func(registered string) bool {
-		r, err1 := url.Parse(registered)
-		u, err2 := url.Parse(uri)
-		if err1 != nil || err2 != nil || r.Scheme != "http" || !loopback(r.Hostname()) {
-			return false
-		}
-		// Compared as they are written, with the port cut out, so that nothing
-		// else is normalised away.
-		return withoutPort(registered, r) == withoutPort(uri, u)
-	})
-}
-
-func withoutPort(text string, u *url.URL) string {
-	if u.Port() == "" {
-		return text
-	}
-	return strings.Replace(text, "//"+u.Host, "//"+strings.TrimSuffix(u.Host, ":"+u.Port()), 1)
 }

@@ -301,20 +301,23 @@ var TargetParameters = []string{"resource", "audience"}
 // named returns the APIs that a request names.
 func (a Allowance) named(parameters map[string][]string) ([]apis.API, error) {
 	var named []apis.API
+	audiences := make([]string, len(a.targets))
+	for i, api := range a.targets {
+		audiences[i] = api.Audience
+	}
 	for _, key := range TargetParameters {
-		for _, audience := range parameters[key] {
-			if audience == "" {
+		for _, asked := range parameters[key] {
+			if asked == "" {
 				return nil, protocol.Refuse(protocol.InvalidTarget, "The parameter %s is empty.", key)
 			}
-			is := func(api apis.API) bool { return api.Audience == audience }
-			i := slices.IndexFunc(a.targets, is)
-			if i < 0 {
+			audience, ok := apis.Registered(audiences, asked)
+			if !ok {
 				// One answer whether there is no such API or it is none of the client's:
 				// which APIs exist is not for every client to find out.
 				return nil, protocol.Refuse(protocol.InvalidTarget, "The client may not ask for this resource.")
 			}
-			if !slices.ContainsFunc(named, is) {
-				named = append(named, a.targets[i])
+			if !slices.ContainsFunc(named, func(api apis.API) bool { return api.Audience == audience }) {
+				named = append(named, a.targets[slices.Index(audiences, audience)])
 			}
 		}
 	}

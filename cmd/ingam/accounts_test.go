@@ -531,7 +531,7 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 		"an address":           {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://app.test/bye"}, "state": {"s"}}, "https://app.test/bye?state=s"},
 		"an address elsewhere": {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://evil.test"}}, ""},
 		"nobody's address":     {url.Values{"post_logout_redirect_uri": {"https://app.test/bye"}}, ""},
-		"a redirect URI":       {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {callback}}, ""},
+		"a redirect URI":       {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {callback}}, ""}, // it registered others
 		"a hint of another":    {url.Values{"client_id": {"other"}, "id_token_hint": {set.ID}}, "refused"},
 		"a forged hint":        {url.Values{"id_token_hint": {tamper(set.ID)}}, ""},
 	} {

@@ -36,6 +36,7 @@ type clientJSON struct {
 	Audiences              []string     `json:"audiences"`
 	Auth                   string       `json:"token_endpoint_auth_method"`
 	PostLogoutRedirectURIs []string     `json:"post_logout_redirect_uris"`
+	InsecureRedirects      bool         `json:"insecure_redirects,omitempty"`
 	RefreshGrace           *string      `json:"refresh_grace"`
 	RefreshIDToken         bool         `json:"refresh_id_token"`
 	FirstParty             bool         `json:"first_party"`
@@ -68,7 +69,7 @@ func newClientJSON(c clients.Client) clientJSON {
 	return clientJSON{
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
 		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
-		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
+		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
 		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
 	}
 }
@@ -86,8 +87,9 @@ type clientFlags struct {
 func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&r.given.Name, "name", "", "what people are shown")
 	f.StringSliceVar(&r.given.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
-	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly (repeatable)")
-	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may be returned to after sign-out (repeatable)")
+	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly but for the port of a loopback address (repeatable)")
+	f.BoolVar(&r.given.InsecureRedirects, "insecure-redirects", false, "accept addresses that are http and not loopback, for a network that nobody else is on: everyone on the way can read codes and change pages")
+	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may return people to after sign-out (repeatable; default: its redirect URIs)")
 	f.DurationVar(&r.grace, "refresh-grace", 0, "for how long it may repeat a refresh, 0s for not at all (default: the server's tokens.refresh_grace)")
 	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
 	f.StringVar(&r.scope, "scope", "", "the scopes that it may ask for, separated by spaces")
@@ -114,6 +116,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		"name":                     func() { c.Name = r.given.Name },
 		"grant":                    func() { c.Grants = r.given.Grants },
 		"redirect-uri":             func() { c.RedirectURIs = r.given.RedirectURIs },
+		"insecure-redirects":       func() { c.InsecureRedirects = r.given.InsecureRedirects },
 		"post-logout-redirect-uri": func() { c.PostLogoutRedirectURIs = r.given.PostLogoutRedirectURIs },
 		"refresh-grace":            func() { c.RefreshGrace = &r.grace },
 		"no-refresh-id-token":      func() { c.NoRefreshIDToken = r.given.NoRefreshIDToken },
@@ -164,6 +167,7 @@ func clientCreate(t *terminal) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				t.warn(created)
 				if given != "" {
 					secret = "" // whoever brought it along knows it
 				}
@@ -185,6 +189,13 @@ func clientCreate(t *terminal) *cobra.Command {
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	flags.bind(f)
 	return cmd
+}
+
+// warn says what whoever registered a client should know of.
+func (t *terminal) warn(c clients.Client) {
+	for _, warning := range c.Warnings() {
+		fmt.Fprintf(t.stderr, "warning: %s\n", warning)
+	}
 }
 
 func (t *terminal) showSecret(secret string) {
@@ -287,6 +298,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"state", stateText(*c)},
 					{"grant types", strings.Join(c.Grants, " ")},
 					{"redirect URIs", strings.Join(c.RedirectURIs, " ")},
+					{"after sign-out", strings.Join(c.PostLogoutRedirectURIs, " ")},
 					{"scope", strings.Join(c.Scopes, " ")},
 					{"audiences", strings.Join(c.Audiences, " ")},
 					{"authentication", string(c.Auth)},

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -55,6 +56,21 @@ var apiTests = []test{
 		d.refuses(apis.ErrExists, func() error {
 			return d.other.CreateAPI(d.ctx, apis.API{ID: "new", Audience: "aud"}, event(audit.APICreated, "aud"))
 		})
+	}},
+	{"an audience is taken in both spellings of an empty path", func(d *databaseTest) {
+		for i, c := range [][2]string{{"https://a.example", "https://a.example/"}, {"https://b.example/?x=1", "https://b.example?x=1"}} {
+			d.api(c[0])
+			d.refuses(apis.ErrExists, func() error {
+				return d.other.CreateAPI(d.ctx, apis.API{ID: fmt.Sprint("new", i), Audience: c[1]}, event(audit.APICreated, c[1]))
+			})
+		}
+		d.api("https://b.example")
+	}},
+	{"of several that take an audience in two spellings at once one gets it", func(d *databaseTest) {
+		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
+			audience := apis.Spellings("https://api.example")[i%2]
+			return s.CreateAPI(d.ctx, apis.API{ID: fmt.Sprint(i), Audience: audience}, event(audit.APICreated, audience))
+		}), apis.ErrExists)
 	}},
 	{"of several that take an audience at once one gets it", func(d *databaseTest) {
 		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {

@@ -24,7 +24,7 @@ var clientTests = []test{
 			RedirectURIs: []string{"https://app.example/cb?a=1&b=%20", "http://127.0.0.1/cb"},
 			Scopes:       []string{"write", "read"},
 			Audiences:    []string{"aud-3", "aud-1", "aud-2"},
-			Auth:         clients.SecretPost, FirstParty: true, Disabled: true,
+			Auth:         clients.SecretPost, FirstParty: true, InsecureRedirects: true, Disabled: true,
 			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true,
 			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},
 			Epoch: 99, // not the client's to choose
