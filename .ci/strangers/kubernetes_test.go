@@ -1,17 +1,12 @@
 package strangers
 
 import (
-	"context"
-	"crypto/rand"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
-	gooidc "github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/oauth2"
 	"k8s.io/apiserver/pkg/apis/apiserver"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/plugin/pkg/authenticator/token/oidc"
@@ -22,10 +17,8 @@ import (
 // asks nobody but the ID token.
 func TestKubernetes(t *testing.T) {
 	s := meetTLS(t, "Kubernetes API server", moduleVersion(t, "k8s.io/apiserver"))
-	app, mux := serve(t)
-	c := s.client(app)
-	ctx := gooidc.ClientContext(t.Context(), s.httpClient())
-	idToken := kubectl(ctx, s, app, mux, c)
+	cli := newPlainClient(s)
+	idToken, _ := cli.tokens("profile", "email").Extra("id_token").(string)
 
 	ca, err := os.ReadFile(s.ca)
 	if err != nil {
@@ -40,7 +33,7 @@ func TestKubernetes(t *testing.T) {
 	}{
 		{"--oidc-username-claim at its default, sub", apiserver.ClaimMappings{
 			Username: apiserver.PrefixedClaimOrExpression{Claim: "sub", Prefix: &withIssuer},
-		}, func(r *authenticator.Response) bool { return strings.HasPrefix(r.User.GetName(), withIssuer) }},
+		}, func(r *authenticator.Response) bool { return r.User.GetName() == withIssuer+s.personID }},
 		{"--oidc-username-claim=email", apiserver.ClaimMappings{
 			Username: apiserver.PrefixedClaimOrExpression{Claim: "email", Prefix: &none},
 		}, func(r *authenticator.Response) bool { return r.User.GetName() == personEmail }},
@@ -52,7 +45,7 @@ func TestKubernetes(t *testing.T) {
 		}},
 	} {
 		config := apiserver.JWTAuthenticator{
-			Issuer:        apiserver.Issuer{URL: s.issuer, CertificateAuthority: string(ca), Audiences: []string{c.ID}},
+			Issuer:        apiserver.Issuer{URL: s.issuer, CertificateAuthority: string(ca), Audiences: []string{cli.ID}},
 			ClaimMappings: way.mappings,
 		}
 		if !strings.HasPrefix(way.name, "--") {
@@ -84,34 +77,3 @@ func TestKubernetes(t *testing.T) {
 type bundle []byte
 
 func (b bundle) CurrentCABundleContent() []byte { return b }
-
-// kubectl signs the person in as its plugins do, and returns the ID token.
-func kubectl(ctx context.Context, s *stranger, app string, mux *http.ServeMux, c credentials) (idToken string) {
-	s.Helper()
-	relying, err := gooidc.NewProvider(ctx, s.issuer)
-	if err != nil {
-		s.Fatal(err)
-	}
-	config := oauth2.Config{
-		ClientID: c.ID, ClientSecret: c.Secret, Endpoint: relying.Endpoint(), RedirectURL: app,
-		Scopes: []string{gooidc.ScopeOpenID, "profile", "email"},
-	}
-	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("state") != state {
-			http.Error(w, "another state", http.StatusBadRequest)
-			return
-		}
-		token, err := config.Exchange(ctx, r.FormValue("code"), oauth2.VerifierOption(verifier))
-		if refuse(w, err) {
-			return
-		}
-		idToken, _ = token.Extra("id_token").(string)
-		fmt.Fprintln(w, "You can close this window.")
-	})
-	pg := s.person().open(config.AuthCodeURL(state, gooidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)))
-	if idToken == "" {
-		s.Fatalf("no ID token: %s %s", s.refused, pg.body)
-	}
-	return idToken
-}
