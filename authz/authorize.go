@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
@@ -60,13 +59,30 @@ type AuthorizeError struct {
 func (e *AuthorizeError) Error() string { return e.Refused.Error() }
 func (e *AuthorizeError) Unwrap() error { return e.Refused }
 
+// formPost is the response_mode of OAuth 2.0 Form Post Response Mode.
+const formPost = "form_post"
+
+// takesForms reports whether a browser can post a form to an address.
+func takesForms(address string) bool {
+	return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
+}
+
 var challengeSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// ParseAuthorize reads an authorization request. What cannot be answered at a
-// redirect URI, because that is not known to be the client's, is a
-// *protocol.Error, to be shown to the person; the rest an *AuthorizeError.
-func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*AuthorizeRequest, error) {
-	refuse := func(code protocol.Code, format string, args ...any) *protocol.Error {
+// ErrMalformed is what a fault of parameters wraps if some of them could not even
+// be read: nobody knows what they said.
+var ErrMalformed = errors.New("malformed parameters")
+
+// ParseAuthorize reads an authorization request. fault is what was found wrong
+// when its parameters were read, and refuses it as a whole; query is then only as
+// much of it as could be read. What cannot be answered at a redirect URI, because
+// that is not known to be the client's, is a *protocol.Error, to be shown to the
+// person; the rest an *AuthorizeError.
+func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault error) (*AuthorizeRequest, error) {
+	refuse := func(code protocol.Code, format string, args ...any) error {
+		if fault != nil {
+			return fault // of which this may only be a consequence
+		}
 		return protocol.Refuse(code, format, args...)
 	}
 	// First who asks and where to answer. An answer at an address that is not
@@ -90,7 +106,7 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	}
 	req := &AuthorizeRequest{Query: query, Client: client, RedirectURI: query.Get("redirect_uri"), maxAge: -1}
 	switch {
-	case req.RedirectURI == "" && len(client.RedirectURIs) == 1 && query.Get("redirect_uri") == "" && !query.Has("redirect_uri"):
+	case !query.Has("redirect_uri") && len(client.RedirectURIs) == 1 && !errors.Is(fault, ErrMalformed):
 		req.RedirectURI = client.RedirectURIs[0]
 	case !client.Redirects(req.RedirectURI):
 		return nil, refuse(protocol.InvalidRequest, "The redirect_uri is not one that is registered for the application.")
@@ -99,7 +115,11 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 	if len(query["state"]) == 1 {
 		req.State = query.Get("state")
 	}
-	err = a.readParameters(ctx, req)
+	// And how: a refusal goes the way that the answer would have gone.
+	req.FormPost = len(query["response_mode"]) == 1 && query.Get("response_mode") == formPost && takesForms(req.RedirectURI)
+	if err = fault; err == nil {
+		err = a.readParameters(ctx, req)
+	}
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
 		return nil, &AuthorizeError{req, refused}
@@ -114,23 +134,10 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values) (*Auth
 // sent. A refusal is a *protocol.Error.
 func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) error {
 	query, client, refuse := req.Query, req.Client, protocol.Refuse
-	for name, values := range query {
-		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) || strings.ContainsRune(v, 0) }) {
-			return refuse(protocol.InvalidRequest, "A parameter is not text.")
+	for _, values := range query {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
+			return refuse(protocol.InvalidRequest, "A parameter holds a NUL.") // which not every database stores
 		}
-		if len(values) > 1 && !slices.Contains(grants.TargetParameters, name) {
-			return refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name)
-		}
-	}
-	switch query.Get("response_mode") {
-	case "", "query":
-	case "form_post":
-		if !strings.HasPrefix(req.RedirectURI, "http://") && !strings.HasPrefix(req.RedirectURI, "https://") {
-			return refuse(protocol.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri.")
-		}
-		req.FormPost = true
-	default:
-		return refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post.")
 	}
 	responseType := query.Get("response_type")
 	if req.own && responseType == "" {
@@ -138,7 +145,11 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 		// but clients leave it out, and only one thing could be meant.
 		responseType = "code"
 	}
-	switch {
+	switch mode := query.Get("response_mode"); {
+	case mode == formPost && !takesForms(req.RedirectURI):
+		return refuse(protocol.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri.")
+	case mode != "" && mode != "query" && mode != formPost:
+		return refuse(protocol.InvalidRequest, "The response_mode is not supported; there are query and form_post.")
 	case query.Has("request"):
 		return refuse(protocol.RequestNotSupported, "Request objects are not supported.")
 	case query.Has("request_uri"):

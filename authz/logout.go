@@ -38,11 +38,6 @@ var (
 // address to return to counts only if it is registered for the client that the
 // request names: otherwise this server would be a redirector.
 func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRequest, error) {
-	for _, values := range query {
-		if len(values) > 1 {
-			return LogoutRequest{}, protocol.Refuse(protocol.InvalidRequest, "A parameter is given more than once.")
-		}
-	}
 	req := LogoutRequest{Locale: query.Get("ui_locales")}
 	id, asked, session := query.Get("client_id"), query.Get("post_logout_redirect_uri"), ""
 	if text := query.Get("id_token_hint"); text != "" {

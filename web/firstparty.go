@@ -86,7 +86,7 @@ func (f firstParty) read(w http.ResponseWriter, r *http.Request, names ...string
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return malformed(err)
 	}
-	texts := map[string]string{}
+	texts, given := map[string]string{}, map[string]bool{}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
@@ -96,13 +96,16 @@ func (f firstParty) read(w http.ResponseWriter, r *http.Request, names ...string
 		text, isText := value.(string)
 		// What the decoder puts for what is no UTF-8: two passwords would be one.
 		isText = isText && !strings.ContainsRune(text, utf8.RuneError)
-		if _, twice := texts[name.(string)]; err != nil || !isText || twice {
+		if err != nil || !isText || given[name.(string)] {
 			return malformed(err)
 		}
+		given[name.(string)] = true
 		if !slices.Contains(names, name.(string)) {
 			return nil, protocol.Refuse(protocol.InvalidRequest, "The body has a member that is not known here; there are %s.", strings.Join(names, ", "))
 		}
-		texts[name.(string)] = text
+		if text != "" { // else it counts as one that is not there, as in a form
+			texts[name.(string)] = text
+		}
 	}
 	if _, err := d.Token(); err != nil {
 		return malformed(err)

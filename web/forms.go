@@ -3,20 +3,21 @@ package web
 import (
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"unicode/utf8"
 
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
 // forms parses request bodies.
 type forms struct{ maxBody int64 }
-
-// repeatable are the parameters that may be given more than once (RFC 8707
-// section 2, RFC 8693 section 2.1).
-var repeatable = map[string]bool{"resource": true, "audience": true}
 
 // isForm reports whether a request's body is said to be a form.
 func isForm(r *http.Request) bool { return mediaTypeOf(r) == "application/x-www-form-urlencoded" }
@@ -31,42 +32,84 @@ func mediaTypeOf(r *http.Request) string {
 	return mediaType
 }
 
-// parse reads the body of a POST into r.PostForm and r.Form. Parameters come
-// in the body or not at all, urlencoded, each once (RFC 6749 section 3.2).
+// parse reads the body of a POST into r.PostForm and r.Form.
 func (f forms) parse(w http.ResponseWriter, r *http.Request) error {
+	text, err := f.read(w, r)
+	if err != nil {
+		return err
+	}
+	form, err := parameters(text)
+	if err != nil {
+		return err
+	}
+	r.PostForm, r.Form = form, form
+	return nil
+}
+
+// read returns the body of a POST. Parameters come in the body or not at all,
+// urlencoded (RFC 6749 section 3.2).
+func (f forms) read(w http.ResponseWriter, r *http.Request) (string, error) {
 	if !isForm(r) {
-		return protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/x-www-form-urlencoded.")
+		return "", protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/x-www-form-urlencoded.")
 	}
 	if r.URL.RawQuery != "" {
 		// A secret or a token in a URL ends up in logs and histories. It is
 		// refused, so that nobody gets used to it, and not logged here.
-		return protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL (RFC 6749 section 2.3.1).")
+		return "", protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL (RFC 6749 section 2.3.1).")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, f.maxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		e := protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", tooLarge.Limit)
 		e.Status = http.StatusRequestEntityTooLarge
-		return e
+		return "", e
 	}
 	if err != nil {
-		return protocol.Refuse(protocol.InvalidRequest, "The body ended early.")
+		return "", protocol.Refuse(protocol.InvalidRequest, "The body ended early.")
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return protocol.Refuse(protocol.InvalidRequest, "The body is not well-formed application/x-www-form-urlencoded.")
-	}
-	for key, values := range form {
-		if len(values) > 1 && !repeatable[key] {
-			// Which of the two counts is what a request smuggler lives on.
-			return protocol.Refuse(protocol.InvalidRequest, "A parameter is given more than once.")
-		}
-		for _, v := range values {
-			if !utf8.ValidString(v) {
-				return protocol.Refuse(protocol.InvalidRequest, "A parameter is not UTF-8.")
-			}
-		}
-	}
-	r.PostForm, r.Form = form, form
-	return nil
+	return string(body), nil
 }
+
+// parameters reads a query or a form: well-formed, in UTF-8, and each parameter
+// once, but those of which RFC 8707 section 2 and RFC 8693 section 2.1 allow
+// several. One without a value is left out: it counts as one that was not sent
+// (RFC 6749 sections 3.1 and 3.2). What is wrong comes as an error beside all that
+// could be read, which is good for nothing but finding out whom to tell.
+func parameters(text string) (url.Values, error) {
+	var fault error
+	wrong := func(cause error, format string, args ...any) {
+		if fault == nil {
+			e := protocol.Refuse(protocol.InvalidRequest, format, args...)
+			e.Cause = cause
+			fault = e
+		}
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		// What does not parse is missing below; its names and values could be
+		// anything, and are not repeated in the log.
+		wrong(authz.ErrMalformed, "The parameters are not well-formed application/x-www-form-urlencoded: a ';' or a '%%' in them is to be encoded.")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		all := values[name]
+		if slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) }) {
+			wrong(nil, "A parameter is not UTF-8.")
+		}
+		if len(all) > 1 && !slices.Contains(grants.TargetParameters, name) {
+			// Which of the two counts is what a request smuggler lives on.
+			if known.MatchString(name) {
+				wrong(nil, "The parameter %s is given more than once.", name)
+			}
+			wrong(nil, "A parameter is given more than once.")
+			continue
+		}
+		if values[name] = slices.DeleteFunc(all, func(v string) bool { return v == "" }); len(values[name]) == 0 {
+			delete(values, name)
+		}
+	}
+	return values, fault
+}
+
+// known is what the names of parameters look like. Others are not repeated to
+// anyone: they may be anything, of any length.
+var known = regexp.MustCompile(`^[a-z_]{1,40}$`)

@@ -202,14 +202,14 @@ func (p people) session(r *http.Request) (*accounts.Session, accounts.User, erro
 
 // authorize is RFC 6749 section 3.1.
 func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	text := r.URL.RawQuery
 	if r.Method == http.MethodPost { // OpenID Connect Core 1.0 section 3.1.2.1
-		if err := p.forms.parse(w, r); err != nil {
+		var err error
+		if text, err = p.forms.read(w, r); err != nil {
 			return err
 		}
-		query = r.PostForm
 	}
-	req, err := p.authority.ParseAuthorize(r.Context(), query)
+	req, err := p.asked(r, text)
 	if err != nil {
 		return err
 	}
@@ -232,6 +232,12 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
 }
 
 const authorizePath = authz.PathAuthorize
+
+// asked reads an authorization request, as it comes in or as pages carry it.
+func (p people) asked(r *http.Request, text string) (*authz.AuthorizeRequest, error) {
+	values, fault := parameters(text)
+	return p.authority.ParseAuthorize(r.Context(), values, fault)
+}
 
 // finish sends the person back with a code.
 func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session) error {
@@ -265,14 +271,10 @@ func (p people) destination(r *http.Request, then string) (path string, req *aut
 	if !is {
 		return authz.PathAccount, nil, nil
 	}
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return "", nil, protocol.Refuse(protocol.InvalidRequest, "The request is not well-formed.")
-	}
-	if req, err = p.authority.ParseAuthorize(r.Context(), values); err != nil {
+	if req, err = p.asked(r, query); err != nil {
 		return "", nil, err
 	}
-	return authorizePath + "?" + values.Encode(), req, nil
+	return authorizePath + "?" + req.Query.Encode(), req, nil
 }
 
 // loginPage is GET /login: for one's own account.
@@ -372,11 +374,7 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	if err := p.forms.parse(w, r); err != nil {
 		return err
 	}
-	query, err := url.ParseQuery(r.PostForm.Get("request"))
-	if err != nil {
-		return protocol.Refuse(protocol.InvalidRequest, "The request is not well-formed.")
-	}
-	req, err := p.authority.ParseAuthorize(r.Context(), query)
+	req, err := p.asked(r, r.PostForm.Get("request"))
 	if err != nil {
 		return err
 	}
@@ -397,7 +395,7 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case step == authz.StepLogin:
 		// The sign-in has become too old for max_age while the page was shown.
-		w.Header().Set("Location", p.base+authorizePath+"?"+query.Encode())
+		w.Header().Set("Location", p.base+authorizePath+"?"+req.Query.Encode())
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
 	case r.PostForm.Get("decision") != "allow":
@@ -412,7 +410,10 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 // logoutPage is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
 // It asks: anyone can lead a browser here.
 func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := parameters(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
 	req, err := p.authority.ParseLogout(r.Context(), query)
 	if err != nil {
 		return err
@@ -491,8 +492,8 @@ func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.PostForm.Has("request") {
 		var err error
-		if query, err = url.ParseQuery(r.PostForm.Get("request")); err != nil {
-			return protocol.Refuse(protocol.InvalidRequest, "The request is not well-formed.")
+		if query, err = parameters(r.PostForm.Get("request")); err != nil {
+			return err
 		}
 	}
 	req, err := p.authority.ParseLogout(r.Context(), query)

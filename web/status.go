@@ -145,7 +145,11 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	if !s.lists.Vouched() {
 		return errBehind
 	}
-	listener, err := s.authority.Listen(ctx, r, r.URL.Query().Get("verifier"))
+	query, err := parameters(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	listener, err := s.authority.Listen(ctx, r, query.Get("verifier"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
 		return err

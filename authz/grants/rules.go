@@ -307,9 +307,6 @@ func (a Allowance) named(parameters map[string][]string) ([]apis.API, error) {
 	}
 	for _, key := range TargetParameters {
 		for _, asked := range parameters[key] {
-			if asked == "" {
-				return nil, protocol.Refuse(protocol.InvalidTarget, "The parameter %s is empty.", key)
-			}
 			audience, ok := apis.Registered(audiences, asked)
 			if !ok {
 				// One answer whether there is no such API or it is none of the client's:

@@ -192,3 +192,263 @@ func TestUserInfoReadsNoBodyButAForm(t *testing.T) {
 		}
 	}
 }
+
+// TestAParameterWithoutAValueIsAbsent: RFC 6749 sections 3.1 and 3.2, and so in
+// the JSON of first-party apps.
+func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
+	secret := d.client("app")
+	d.signInApp("mobile")
+	backend := d.backend()
+	a := d.webClient("web")
+	other := d.webClient("other", "--redirect-uri", "https://app.test/other")
+	d.user("minji")
+	me, grant := []string{"Authorization", basic("app", secret)}, "grant_type=client_credentials"
+	p := s.person()
+	set := a.tokens(s, p, "minji")
+	code := func() url.Values {
+		t.Helper()
+		response := p.get(a.request()).response()
+		return url.Values{"grant_type": {"authorization_code"}, "code": {response.Get("code")}, "redirect_uri": {callback}, "code_verifier": {a.verifier}, "client_id": {"web"}}
+	}
+	with := func(form url.Values, name, value string) string {
+		form.Set(name, value)
+		return form.Encode()
+	}
+	object := func(m string) answer { return s.postJSON("/login", m) }
+	const in = `"id":"minji","pw":"` + goodPassword + `"`
+	for what, got := range map[string]answer{
+		"a secret beside Basic":     s.raw("/oauth2/token", grant+"&client_secret=", me...),
+		"a client id beside Basic":  s.raw("/oauth2/token", "client_id=&"+grant, me...),
+		"a target":                  s.raw("/oauth2/token", grant+"&resource=&audience=&scope=&x=", me...),
+		"one target of two":         s.raw("/oauth2/token", grant+"&resource=&resource=https://api.test", me...),
+		"no sign of a value":        s.raw("/oauth2/token", grant+"&resource&client_secret", me...),
+		"a public client's secret":  s.raw("/oauth2/token", with(code(), "client_secret", "")),
+		"an assertion":              s.raw("/oauth2/token", with(code(), "client_assertion", "")+"&client_assertion_type="),
+		"the scope of a refresh":    a.refresh(s, set.Refresh, "scope", "", "resource", "", "client_secret", ""),
+		"a hint at introspection":   s.raw("/oauth2/introspect", "token=x&token_type_hint=&client_id=&client_secret=", me...),
+		"a hint at revocation":      s.raw("/oauth2/revoke", "token=x&token_type_hint=&client_secret=", me...),
+		"a token beside its header": s.raw("/userinfo", "access_token=", "Authorization", "Bearer "+set.Access),
+		"members":                   object(`{` + in + `,"client_id":"mobile","username":"","password":"","scope":"","deviceToken":"","address":""}`),
+		"a member beside Basic":     s.postJSON("/login", `{`+in+`,"client_id":""}`, "Authorization", backend),
+		"a challenge":               s.raw("/oauth2/authorize-challenge", url.Values{"client_id": {"mobile"}, "username": {"minji"}, "password": {goodPassword}, "code_challenge": {a.challenge()}, "code_challenge_method": {"S256"}, "redirect_uri": {""}, "scope": {""}, "request": {""}, "client_secret": {""}}.Encode()),
+	} {
+		if got.status != http.StatusOK {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+	// What is needed and has no value is missing.
+	missing := map[string]answer{
+		"grant_type":    s.raw("/oauth2/token", "grant_type=", me...),
+		"code":          s.raw("/oauth2/token", with(code(), "code", "")),
+		"code_verifier": s.raw("/oauth2/token", with(code(), "code_verifier", "")),
+		"refresh_token": a.refresh(s, ""),
+		"token":         s.raw("/oauth2/introspect", "token=", me...),
+		"token ":        s.raw("/oauth2/revoke", "token=", me...),
+	}
+	for name, got := range missing {
+		wantRefused(t, "no "+name, got, http.StatusBadRequest, "invalid_request")
+		if !strings.Contains(got.body, strings.TrimSpace(name)+" is missing") {
+			t.Errorf("no %s: %s", name, got.body)
+		}
+	}
+	wantRefused(t, "no client", s.raw("/oauth2/token", grant+"&client_id="), http.StatusUnauthorized, "invalid_client")
+	// Which of two counts nobody can know, with a value or without.
+	for what, got := range map[string]answer{
+		"two secrets":           s.raw("/oauth2/token", with(code(), "client_secret", "")+"&client_secret="),
+		"a secret and none":     s.raw("/oauth2/token", with(code(), "client_secret", "")+"&client_secret=x"),
+		"a scope and none":      s.raw("/oauth2/token", grant+"&scope=&scope=read", me...),
+		"a name and none":       s.raw("/oauth2/introspect", "token=x&client_id=&client_id=app", me...),
+		"a client and none":     object(`{` + in + `,"client_id":"","client_id":"mobile"}`),
+		"a verifier and none":   s.ask(http.MethodGet, "/oauth2/status/events?verifier=&verifier=x", me...),
+		"an acknowledged twice": s.raw("/oauth2/status/events/ack", "id=&id=1&listener=x", me...),
+	} {
+		wantRefused(t, what, got, http.StatusBadRequest, "invalid_request")
+	}
+
+	empty := []string{"request", "request_uri", "registration", "resource", "audience", "response_mode", "prompt", "max_age", "id_token_hint", "login_hint", "ui_locales", "claims", "acr_values"}
+	more := ""
+	for _, name := range empty {
+		more += "&" + name + "="
+	}
+	wantCode := func(what string, sc screen) {
+		t.Helper()
+		if response := sc.response(); response.Get("code") == "" || response.Get("state") != "s" {
+			t.Errorf("%s: %d %s", what, sc.status, sc.to)
+		}
+	}
+	wantCode("by GET", p.get(a.request()+more))
+	wantCode("by POST", p.post(s.url+"/oauth2/authorize", mustQuery(t, a.request()+more)).follow())
+	// The pages carry the request as it came.
+	q := s.person()
+	sc := q.get(other.request()+more).submit("username", "minji", "password", goodPassword).follow()
+	wantCode("through the pages", sc.submit("decision", "allow"))
+	request, err := url.Parse(a.request("redirect_uri", "") + "&redirect_uri=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode("of one address none", p.get(request.String()))
+	if sc := p.get(other.request("redirect_uri", "") + "&redirect_uri="); sc.status != http.StatusBadRequest || sc.to != "" {
+		t.Errorf("of two addresses none: %d %s", sc.status, sc.to)
+	}
+	if sc := p.get(a.request("redirect_uri", "") + "&redirect_uri=&redirect_uri=" + url.QueryEscape(callback)); sc.status != http.StatusBadRequest || sc.to != "" {
+		t.Errorf("an address and none: %d %s", sc.status, sc.to)
+	}
+	if response := p.get(a.request("state", "") + "&state=").response(); response.Get("code") == "" || response.Has("state") {
+		t.Errorf("no state: %v", response)
+	}
+	for what, request := range map[string]string{
+		"response_type is missing": a.request("response_type", "") + "&response_type=",
+		"scope is given more":      a.request() + "&scope=", "state is given more": a.request("state", "") + "&state=&state=x", "prompt is given more": a.request() + "&prompt=&prompt=none",
+	} {
+		if response := p.get(request).response(); response.Get("error") != "invalid_request" || !strings.Contains(response.Get("error_description"), what) || strings.HasPrefix(what, "state") == response.Has("state") {
+			t.Errorf("%s: %v", what, response)
+		}
+	}
+	if sc := p.get("/logout?id_token_hint=&client_id=&post_logout_redirect_uri=&state=&ui_locales="); sc.status != http.StatusOK || !strings.Contains(sc.body, `value="stay"`) {
+		t.Errorf("to sign out: %d %s", sc.status, sc.body)
+	} else if sc = sc.submit("decision", "out"); sc.status != http.StatusOK || p.get("/account").status != http.StatusSeeOther {
+		t.Errorf("signed out: %d %s", sc.status, sc.body)
+	}
+	if sc := p.get("/logout?state=&state=x"); sc.status != http.StatusBadRequest {
+		t.Errorf("to sign out twice: %d", sc.status)
+	}
+}
+
+func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("web", "--post-logout-redirect-uri", "https://app.test/bye")
+	several := d.webClient("several", "--redirect-uri", "https://app.test/other")
+	d.user("minji")
+	p := s.person()
+	p.signIn("minji", a.request())
+	before := d.state()
+	broken := []string{"a;b", "100%", "x=%zz", "%=1", "scope=read;write", "nonce=%f", "x=%ff", "x=%00", "%zz=1"}
+	for _, part := range broken {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			send := func(query string) screen {
+				t.Helper()
+				path, query, _ := strings.Cut(query, "?")
+				if method == http.MethodGet {
+					return p.get(path + "?" + query)
+				}
+				return p.postText(s.url+path, query)
+			}
+			// In front and behind: what parses does not depend on where it stands.
+			for _, query := range []string{strings.Replace(a.request(), "?", "?"+part+"&", 1), a.request() + "&" + part} {
+				sc := send(query)
+				if r := sc.response(); !strings.HasPrefix(sc.to, callback+"?") || r.Get("error") != "invalid_request" || r.Get("state") != "s" || r.Get("iss") != d.issuer || r.Get("code") != "" {
+					t.Errorf("%s with %s: %d %s", method, part, sc.status, sc.to)
+				}
+				if sc := send(query + "&response_mode=form_post"); sc.status != http.StatusOK || sc.post != callback || sc.form.Get("error") != "invalid_request" || sc.form.Get("state") != "s" || sc.form.Has("code") {
+					t.Errorf("%s by form_post with %s: %d %s", method, part, sc.status, sc.body)
+				}
+			}
+		}
+	}
+	for what, request := range map[string]string{
+		"an address that does not parse":      a.request("redirect_uri", "") + "&redirect_uri=https://app.test/%zz",
+		"an address with a semicolon":         a.request("redirect_uri", "") + "&redirect_uri=https://app.test/cb;x",
+		"no address, as it seems":             a.request("redirect_uri", "") + "&a;b",
+		"a client that does not parse":        a.request("client_id", "") + "&client_id=web%",
+		"a client with a semicolon":           a.request("client_id", "") + "&client_id=web;",
+		"a client that is no text":            a.request("client_id", "") + "&client_id=%ff",
+		"a client with a NUL":                 a.request("client_id", "") + "&client_id=web%00",
+		"an address that is not registered":   a.request("redirect_uri", "https://evil.test/") + "&a;b",
+		"a stranger":                          a.request("client_id", "nobody") + "&a;b",
+		"several addresses, and none is said": several.request("redirect_uri", "") + "&a;b",
+	} {
+		if sc := p.get(request); sc.to != "" || sc.status < 400 || sc.status > 499 || !strings.Contains(sc.body, sc.header.Get("X-Request-Id")) || strings.Contains(sc.body, "evil.test") {
+			t.Errorf("%s: %d to %q\n%s", what, sc.status, sc.to, sc.body)
+		}
+	}
+	if r := p.get(a.request("state", "") + "&state=x;y").response(); r.Get("error") != "invalid_request" || r.Has("state") {
+		t.Errorf("a state that does not parse: %v", r)
+	}
+	// A refusal goes the way that the answer would have gone.
+	for what, request := range map[string]string{
+		"a parameter twice": a.request() + "&scope=read", "no response type": a.request("response_type", ""), "an unknown prompt": a.request("prompt", "dance"),
+		"a request object": a.request("request", "e30.e30."), "nobody is signed in": a.request("prompt", "none", "max_age", "0"),
+	} {
+		sc := p.get(request + "&response_mode=form_post")
+		if sc.status != http.StatusOK || sc.post != callback || sc.form.Get("error") == "" || sc.form.Get("state") != "s" || sc.form.Get("iss") != d.issuer {
+			t.Errorf("%s: %d %s %s", what, sc.status, sc.to, sc.body)
+		}
+	}
+	for what, request := range map[string]string{
+		"two modes": a.request() + "&response_mode=form_post&response_mode=query", "an unknown mode": a.request("response_mode", "fragment"), "two equal modes": a.request() + "&response_mode=form_post&response_mode=form_post",
+	} {
+		if r := p.get(request).response(); r.Get("error") != "invalid_request" || r.Get("state") != "s" {
+			t.Errorf("%s: %v", what, r)
+		}
+	}
+	for _, query := range []string{"a;b", "post_logout_redirect_uri=https://app.test/bye;x&client_id=web", "client_id=web&100%", "ui_locales=%ff"} {
+		if sc := p.get("/logout?" + query); sc.status != http.StatusBadRequest || sc.to != "" {
+			t.Errorf("to sign out with %s: %d %s", query, sc.status, sc.to)
+		}
+		if sc := p.postText(s.url+"/logout", query); sc.status != http.StatusBadRequest || sc.to != "" {
+			t.Errorf("to sign out by POST with %s: %d %s", query, sc.status, sc.to)
+		}
+		if sc := p.post(s.url+"/logout", url.Values{"request": {query}, "decision": {"out"}}); sc.status != http.StatusBadRequest || sc.to != "" {
+			t.Errorf("to sign out from the page with %s: %d %s", query, sc.status, sc.to)
+		}
+	}
+	// What a page carries is read like what came in.
+	for _, part := range broken {
+		request := strings.TrimPrefix(a.request(), "/oauth2/authorize?") + "&" + part
+		if r := p.post(s.url+"/consent", url.Values{"request": {request}, "decision": {"allow"}}).response(); r.Get("error") != "invalid_request" {
+			t.Errorf("consent with %s: %v", part, r)
+		}
+		if r := p.post(s.url+"/login", url.Values{"then": {"/oauth2/authorize?" + request}, "username": {"minji"}, "password": {goodPassword}}).response(); r.Get("error") != "invalid_request" {
+			t.Errorf("sign-in with %s: %v", part, r)
+		}
+	}
+	wantRefused(t, "the stream", s.ask(http.MethodGet, "/oauth2/status/events?verifier=a;b"), http.StatusBadRequest, "invalid_request")
+	if after := d.state(); after != before || p.get("/account").status != http.StatusOK {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+	if log := s.log.String(); strings.Contains(log, "%zz") || strings.Contains(log, "a;b") {
+		t.Error("the log holds a query")
+	}
+}
+
+func TestAnswersKeepTheQueryOfAnAddress(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	own := []string{"?b=2&a=1", "?flag", "?p=x;y", "?q=%7E+%20", "?a=1&a=2&", "?"}
+	var args []string
+	for _, query := range own {
+		args = append(args, "--redirect-uri", callback+query, "--post-logout-redirect-uri", "https://app.test/bye"+query)
+	}
+	a := d.webClient("web", args...)
+	d.user("minji")
+	for _, query := range own {
+		p := s.person()
+		p.signIn("minji", a.request())
+		next := "&"
+		if query == "?" || strings.HasSuffix(query, "&") {
+			next = ""
+		}
+		if sc := p.get(a.request("redirect_uri", callback+query)); !strings.HasPrefix(sc.to, callback+query+next+"code=") || !strings.HasSuffix(sc.to, "&state=s") {
+			t.Errorf("a code at %s: %s", query, sc.to)
+		}
+		if sc := p.get(a.request("redirect_uri", callback+query, "prompt", "dance")); !strings.HasPrefix(sc.to, callback+query+next+"error=invalid_request&") || !strings.HasSuffix(sc.to, "&state=s") {
+			t.Errorf("a refusal at %s: %s", query, sc.to)
+		}
+		if sc := p.get(a.request("redirect_uri", callback+query, "response_mode", "form_post")); sc.post != callback+query {
+			t.Errorf("a form at %s: %s", query, sc.post)
+		}
+		to := "/logout?" + url.Values{"client_id": {"web"}, "post_logout_redirect_uri": {"https://app.test/bye" + query}}.Encode()
+		if sc := p.get(to).submit("decision", "out"); sc.to != "https://app.test/bye"+query {
+			t.Errorf("signed out to %s: %s", query, sc.to)
+		}
+		if sc := p.get(to + "&state=a+%26"); sc.to != "https://app.test/bye"+query+next+"state=a+%26" {
+			t.Errorf("signed out to %s with a state: %s", query, sc.to)
+		}
+	}
+}

@@ -126,7 +126,13 @@ func (sc screen) submit(fields ...string) screen {
 
 func (p *person) post(target string, form url.Values) screen {
 	p.t.Helper()
-	r, err := http.NewRequest(http.MethodPost, target, strings.NewReader(form.Encode()))
+	return p.postText(target, form.Encode())
+}
+
+// postText posts a form as it is.
+func (p *person) postText(target, form string) screen {
+	p.t.Helper()
+	r, err := http.NewRequest(http.MethodPost, target, strings.NewReader(form))
 	if err != nil {
 		p.t.Fatal(err)
 	}
