@@ -133,6 +133,48 @@ func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event)
 	})
 }
 
+// UpdateUser implements accounts.UserStore. A user with bytes that not every
+// engine can store is accounts.ErrInvalid.
+func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.User) (*audit.Event, error)) error {
+	const op = "update user"
+	if !isText(id) {
+		return answer(op, "", refuse(accounts.ErrNotFound))
+	}
+	return s.edit(ctx, op, changes.User, id, func(tx *gorm.DB, _ changes.Number) (audit.Event, error) {
+		var rows []userRow
+		if err := tx.Where("id = ?", id).Limit(1).Find(&rows).Error; err != nil {
+			return audit.Event{}, err
+		}
+		if len(rows) == 0 {
+			return audit.Event{}, refuse(accounts.ErrNotFound)
+		}
+		u, err := rows[0].user()
+		if err != nil {
+			return audit.Event{}, err
+		}
+		ev, err := edit(&u)
+		if err != nil {
+			return audit.Event{}, refuse(err)
+		}
+		if ev == nil {
+			return audit.Event{}, errUnchanged
+		}
+		row, err := newUserRow(u)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if !isText(row.Username) || !isText(row.Email) {
+			return audit.Event{}, refuse(fmt.Errorf("%w: it contains bytes that are not text", accounts.ErrInvalid))
+		}
+		err = tx.Exec("UPDATE users SET username = ?, email = ?, roles = ?, claims = ? WHERE id = ?",
+			row.Username, row.Email, row.Roles, row.Claims, id).Error
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			err = refuse(accounts.ErrExists)
+		}
+		return *ev, err
+	})
+}
+
 // SetUserDisabled implements accounts.UserStore.
 func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error {
 	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {

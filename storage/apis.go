@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -69,16 +70,20 @@ func (r apiRow) api() (apis.API, error) {
 
 // APIs implements apis.Store.
 func (s *Store) APIs(ctx context.Context) ([]apis.API, error) {
-	const op = "list APIs"
+	list, err := readAPIs(s.reading(ctx))
+	return list, fault("list APIs", err)
+}
+
+func readAPIs(tx *gorm.DB) ([]apis.API, error) {
 	var rows []apiRow
-	if err := s.reading(ctx).Order("audience").Find(&rows).Error; err != nil {
-		return nil, fault(op, err)
+	if err := tx.Order("audience").Find(&rows).Error; err != nil {
+		return nil, err
 	}
 	list := make([]apis.API, len(rows))
 	for i, r := range rows {
 		var err error
 		if list[i], err = r.api(); err != nil {
-			return nil, fault(op, err)
+			return nil, err
 		}
 	}
 	return list, nil
@@ -113,6 +118,52 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 	})
 }
 
+// UpdateAPI implements apis.Store. An API with bytes that not every engine can
+// store is apis.ErrInvalid.
+func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.API) (*audit.Event, error)) error {
+	const op = "update API"
+	if !isText(audience) {
+		return answer(op, audience, refuse(apis.ErrNotFound))
+	}
+	return s.edit(ctx, op, changes.API, audience, func(tx *gorm.DB, _ changes.Number) (audit.Event, error) {
+		var rows []apiRow
+		if err := tx.Where("audience = ?", audience).Limit(1).Find(&rows).Error; err != nil {
+			return audit.Event{}, err
+		}
+		if len(rows) == 0 {
+			return audit.Event{}, refuse(apis.ErrNotFound)
+		}
+		a, err := rows[0].api()
+		if err != nil {
+			return audit.Event{}, err
+		}
+		former, err := newAPIRow(a)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		ev, err := edit(&a)
+		if err != nil {
+			return audit.Event{}, refuse(err)
+		}
+		if ev == nil {
+			return audit.Event{}, errUnchanged
+		}
+		if !isText(a.Name) {
+			return audit.Event{}, refuse(fmt.Errorf("%w: it contains bytes that are not text", apis.ErrInvalid))
+		}
+		row, err := newAPIRow(a)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		options, err := mergeObjects(rows[0].Options, former.Options, row.Options)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		return *ev, tx.Exec("UPDATE apis SET name = ?, scopes = ?, access_ttl_ms = ?, options = ? WHERE audience = ?",
+			row.Name, row.Scopes, row.AccessTTLMS, options, audience).Error
+	})
+}
+
 // DeleteAPI implements apis.Store.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, ev audit.Event) error {
 	const op = "delete API"
@@ -143,5 +194,9 @@ func deleteAPI(tx *gorm.DB, audience string) error {
 	if n == 0 {
 		return refuse(apis.ErrNotFound)
 	}
-	return refuse(apis.ErrInUse)
+	var named []string
+	if err := tx.Model(&audienceRow{}).Where("audience = ?", audience).Order("client_id").Pluck("client_id", &named).Error; err != nil {
+		return err
+	}
+	return refuse(fmt.Errorf("%w: %s", apis.ErrInUse, strings.Join(named, ", ")))
 }

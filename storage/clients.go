@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -228,21 +230,8 @@ func createClient(tx *gorm.DB, row clientRow, c clients.Client, n changes.Number
 	if err != nil {
 		return err
 	}
-	for i, audience := range c.Audiences {
-		// Taken from the API's own row: nothing is inserted if there is none.
-		if !isText(audience) {
-			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
-		}
-		inserted := tx.Exec(`
-			INSERT INTO client_audiences (client_id, position, audience)
-			SELECT ?, ?, audience FROM apis WHERE audience = ?`,
-			c.ID, int64(i), audience)
-		if errors.Is(inserted.Error, gorm.ErrForeignKeyViolated) || inserted.Error == nil && inserted.RowsAffected == 0 {
-			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
-		}
-		if inserted.Error != nil {
-			return inserted.Error
-		}
+	if err := addAudiences(tx, c.ID, c.Audiences); err != nil {
+		return err
 	}
 	for _, secret := range c.Secrets {
 		row := newSecretRow(c.ID, secret, n)
@@ -251,6 +240,90 @@ func createClient(tx *gorm.DB, row clientRow, c clients.Client, n changes.Number
 		}
 	}
 	return nil
+}
+
+func addAudiences(tx *gorm.DB, client string, audiences []string) error {
+	for i, audience := range audiences {
+		// Taken from the API's own row: nothing is inserted if there is none.
+		if !isText(audience) {
+			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
+		}
+		inserted := tx.Exec(`
+			INSERT INTO client_audiences (client_id, position, audience)
+			SELECT ?, ?, audience FROM apis WHERE audience = ?`,
+			client, int64(i), audience)
+		if errors.Is(inserted.Error, gorm.ErrForeignKeyViolated) || inserted.Error == nil && inserted.RowsAffected == 0 {
+			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
+		}
+		if inserted.Error != nil {
+			return inserted.Error
+		}
+	}
+	return nil
+}
+
+// UpdateClient implements clients.Store. A client with bytes that not every engine
+// can store is clients.ErrInvalid.
+func (s *Store) UpdateClient(ctx context.Context, id string, edit func(*clients.Client, []apis.API) (*audit.Event, error)) error {
+	const op = "update client"
+	if !isText(id) {
+		return answer(op, id, refuse(clients.ErrNotFound))
+	}
+	return s.edit(ctx, op, changes.Client, id, func(tx *gorm.DB, _ changes.Number) (audit.Event, error) {
+		found, err := readClients(tx, &id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if len(found) == 0 {
+			return audit.Event{}, refuse(clients.ErrNotFound)
+		}
+		c, audiences := found[0], slices.Clone(found[0].Audiences)
+		former, err := newClientRow(c)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		offered, err := readAPIs(tx)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		ev, err := edit(&c, offered)
+		if err != nil {
+			return audit.Event{}, refuse(err)
+		}
+		if ev == nil {
+			return audit.Event{}, errUnchanged
+		}
+		if !isText(c.Name) {
+			return audit.Event{}, refuse(fmt.Errorf("%w: it contains bytes that are not text", clients.ErrInvalid))
+		}
+		if err := updateClientRow(tx, id, former, c); err != nil || slices.Equal(audiences, c.Audiences) {
+			return *ev, err
+		}
+		if err := tx.Where("client_id = ?", id).Delete(&audienceRow{}).Error; err != nil {
+			return audit.Event{}, err
+		}
+		return *ev, addAudiences(tx, id, c.Audiences)
+	})
+}
+
+func updateClientRow(tx *gorm.DB, id string, former clientRow, c clients.Client) error {
+	row, err := newClientRow(c)
+	if err != nil {
+		return err
+	}
+	var stored []clientRow
+	if err := tx.Select("options").Where("id = ?", id).Find(&stored).Error; err != nil {
+		return err
+	}
+	if len(stored) != 1 {
+		return errors.New("the client that was read is not there")
+	}
+	options, err := mergeObjects(stored[0].Options, former.Options, row.Options)
+	if err != nil {
+		return err
+	}
+	return tx.Exec("UPDATE clients SET name = ?, grants = ?, redirect_uris = ?, scopes = ?, first_party = ?, options = ? WHERE id = ?",
+		row.Name, row.Grants, row.RedirectURIs, row.Scopes, row.FirstParty, options, id).Error
 }
 
 // SetClientDisabled implements clients.Store.

@@ -27,6 +27,14 @@ var errUnchanged = errors.New("nothing to change")
 func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subject string, ev audit.Event,
 	work func(tx *gorm.DB, n changes.Number) error,
 ) error {
+	return s.edit(ctx, op, kind, subject, func(tx *gorm.DB, n changes.Number) (audit.Event, error) { return ev, work(tx, n) })
+}
+
+// edit is change for work that finds out itself what there is to record: it reads
+// a record, whose other editors wait until it is written, or come before.
+func (s *Store) edit(ctx context.Context, op string, kind changes.Kind, subject string,
+	work func(tx *gorm.DB, n changes.Number) (audit.Event, error),
+) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		// First, before any other lock: this is what puts changes in a line.
 		n, err := s.dialect.takeNumber(tx, step(kind))
@@ -36,7 +44,8 @@ func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subjec
 		if n == 0 {
 			return errors.New("the change sequence has no row")
 		}
-		if err := work(tx, changes.Number(n)); err != nil {
+		ev, err := work(tx, changes.Number(n))
+		if err != nil {
 			return err
 		}
 		c := changeRow{Number: n, Kind: string(kind), Subject: subject, AtMS: ms(ev.At)}
@@ -173,6 +182,31 @@ func object(v any) (*string, error) {
 		return nil, err
 	}
 	return &s, err
+}
+
+// mergeObjects returns the optional fields of a record that is changed: those that
+// it gets, beside those stored that were none of its former ones because this
+// binary does not know them. A newer one shares the database, and may have been told
+// to be stricter.
+func mergeObjects(stored, former, next *string) (*string, error) {
+	var have, known, merged map[string]json.RawMessage
+	if err := errors.Join(unobject(stored, &have), unobject(former, &known), unobject(next, &merged)); err != nil {
+		return nil, err
+	}
+	for name, value := range have {
+		if _, ok := known[name]; !ok {
+			if merged == nil {
+				merged = map[string]json.RawMessage{}
+			}
+			if _, ok := merged[name]; !ok {
+				merged[name] = value
+			}
+		}
+	}
+	if len(merged) == 0 {
+		return nil, nil
+	}
+	return object(merged)
 }
 
 func unobject(s *string, v any) error {

@@ -1,7 +1,7 @@
 // Package accounts owns people: who they are, how they prove it, in which
 // browsers they are signed in, and what they allowed which client.
 //
-//	user create|disable|… → Directory → Store: user + change + audit event, one commit
+//	user create|update|disable|… → Directory → Store: user + change + audit event, one commit
 //	POST /login → SignIn.Do → guess counted → one argon2id → taken back if right → Store: login session + event, one commit
 //	cookie → Sessions.Find → one statement: session, user and epochs at one moment
 //	consent → Consents → Store

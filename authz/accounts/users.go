@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/mail"
+	"reflect"
 	"strings"
 	"time"
 
@@ -59,6 +61,13 @@ type UserStore interface {
 	// CreateUser stores a new user, whose epoch is the number of this change.
 	// Returns ErrExists if the name is taken.
 	CreateUser(ctx context.Context, u User, ev audit.Event) error
+	// UpdateUser lets edit change a user as it is when no other editor can come
+	// in between, and stores name, address, roles and claims with the event that
+	// edit returns; if it returns none, nothing is stored. edit may be called
+	// again, if the first transaction had to give way, and must not ask the
+	// database. Returns ErrNotFound, ErrExists if the name is taken, or what edit
+	// returned.
+	UpdateUser(ctx context.Context, id string, edit func(*User) (*audit.Event, error)) error
 	// SetUserDisabled returns ErrNotFound if there is no such user, and changes
 	// nothing (no event either) if it already is as asked.
 	SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error
@@ -121,15 +130,63 @@ func (d *Directory) Create(ctx context.Context, u User, password string, by audi
 		return User{}, err
 	}
 	u.ID, u.CreatedAt = rand.Text(), d.now()
-	// What is in the claims is the user's own business.
 	err = d.store.CreateUser(ctx, u, audit.Event{
 		At: u.CreatedAt, Actor: by, Action: audit.UserCreated, Subject: u.ID,
-		Details: map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " ")},
+		Details: u.details(),
 	})
 	if err != nil {
 		return User{}, err
 	}
 	return d.store.User(ctx, u.ID)
+}
+
+// Update lets edit change a user, and says whether it did: several editors at once
+// come one after the other, so edit works on what it is given, perhaps twice. Nothing
+// ends by it, and `sub` stays: apps see the same person under a new name. Returns
+// ErrNotFound, ErrExists, ErrInvalid, or what edit returned.
+func (d *Directory) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
+	err = d.store.UpdateUser(ctx, id, func(stored *User) (*audit.Event, error) {
+		was, claims := *stored, maps.Clone(stored.Claims)
+		before := was.details()
+		if err := edit(stored); err != nil {
+			return nil, err
+		}
+		if stored.Username != was.Username {
+			var err error
+			if stored.Username, err = NormalizeUsername(stored.Username); err != nil {
+				return nil, err
+			}
+		}
+		u = *stored
+		if u.ID != was.ID || u.Password != was.Password || u.Disabled != was.Disabled || u.Epoch != was.Epoch {
+			return nil, fmt.Errorf("%w: an update leaves the id, the password and the state of a user alone", ErrInvalid)
+		}
+		var also []string
+		if u.Email != was.Email {
+			also = append(also, "email")
+		}
+		if !maps.EqualFunc(u.Claims, claims, func(a, b any) bool { return reflect.DeepEqual(a, b) }) {
+			also = append(also, "claims")
+		}
+		details := audit.Changed(before, u.details(), also...)
+		if changed = details != nil; !changed {
+			return nil, nil
+		}
+		if err := u.validate(); err != nil {
+			return nil, err
+		}
+		return &audit.Event{At: d.now(), Actor: by, Action: audit.UserUpdated, Subject: id, Reason: reason, Details: details}, nil
+	})
+	if err != nil {
+		return User{}, false, err
+	}
+	return u, changed, nil
+}
+
+// details are what the audit records of a user. Addresses, and what is in the
+// claims, are the user's own business.
+func (u User) details() map[string]string {
+	return map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " ")}
 }
 
 // reserved are the claims that say something of the token or come from other

@@ -13,8 +13,8 @@ var (
 	ErrNotFound = errors.New("no such API")
 	// ErrExists: the audience is taken.
 	ErrExists = errors.New("an API with this audience exists")
-	// ErrInUse: a client still names the audience.
-	ErrInUse = errors.New("the API is still named by a client")
+	// ErrInUse: clients still name the audience; the error says which.
+	ErrInUse = errors.New("the API is still named by clients")
 	// ErrInvalid: a field of the API is not acceptable; the error says which.
 	ErrInvalid = errors.New("invalid API")
 )
@@ -46,7 +46,13 @@ type Store interface {
 	// CreateAPI stores a new API. Returns ErrExists if the audience is taken, in
 	// any of its Spellings.
 	CreateAPI(ctx context.Context, a API, ev audit.Event) error
-	// DeleteAPI removes it. Returns ErrNotFound, or ErrInUse if a client
-	// names the audience at commit.
+	// UpdateAPI lets edit change the API with that audience as it is when no
+	// other editor can come in between, and stores its name, scopes, life and
+	// options with the event that edit returns; if it returns none, nothing is
+	// stored. edit may be called again, if the first transaction had to give way,
+	// and must not ask the database. Returns ErrNotFound, or what edit returned.
+	UpdateAPI(ctx context.Context, audience string, edit func(*API) (*audit.Event, error)) error
+	// DeleteAPI removes it. Returns ErrNotFound, or ErrInUse if clients
+	// name the audience at commit.
 	DeleteAPI(ctx context.Context, audience string, ev audit.Event) error
 }

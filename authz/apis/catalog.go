@@ -137,7 +137,7 @@ func (c *Catalog) Create(ctx context.Context, a API, by audit.Actor) (API, error
 	a.CreatedAt = c.now()
 	err := c.store.CreateAPI(ctx, a, audit.Event{
 		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience,
-		Details: map[string]string{"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String()},
+		Details: a.details(),
 	})
 	if err != nil {
 		return API{}, err
@@ -145,11 +145,57 @@ func (c *Catalog) Create(ctx context.Context, a API, by audit.Actor) (API, error
 	return a, nil
 }
 
-// Delete removes an API that no client names any more. Returns ErrNotFound or
+// Update lets edit change the API with that audience, in whichever of its
+// Spellings, and says whether it did:
+// several editors at once come one after the other, so edit works on what it is
+// given, perhaps twice. What was issued stays; servers give and show scopes by what
+// the API offers now. Returns ErrNotFound, ErrInvalid, or what edit returned.
+func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) error, reason string, by audit.Actor) (a API, changed bool, err error) {
+	of, err := c.ByAudience(ctx, audience)
+	if err != nil {
+		return API{}, false, err
+	}
+	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *API) (*audit.Event, error) {
+		was := *stored
+		before := was.details()
+		if err := edit(stored); err != nil {
+			return nil, err
+		}
+		a = *stored
+		if a.ID != was.ID || a.Audience != was.Audience {
+			return nil, fmt.Errorf("%w: an update leaves the audience of an API alone", ErrInvalid)
+		}
+		details := audit.Changed(before, a.details())
+		if changed = details != nil; !changed {
+			return nil, nil
+		}
+		if err := a.validate(); err != nil {
+			return nil, err
+		}
+		return &audit.Event{At: c.now(), Actor: by, Action: audit.APIUpdated, Subject: of.Audience, Reason: reason, Details: details}, nil
+	})
+	if err != nil {
+		return API{}, false, err
+	}
+	return a, changed, nil
+}
+
+// details are what the audit records of an API: all that can be changed.
+func (a API) details() map[string]string {
+	return map[string]string{
+		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles),
+	}
+}
+
+// Delete removes an API that no client names any more, by whichever of its Spellings. Returns ErrNotFound or
 // ErrInUse.
 func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) error {
-	return c.store.DeleteAPI(ctx, audience, audit.Event{
-		At: c.now(), Actor: by, Action: audit.APIDeleted, Subject: audience,
+	of, err := c.ByAudience(ctx, audience)
+	if err != nil {
+		return err
+	}
+	return c.store.DeleteAPI(ctx, of.Audience, audit.Event{
+		At: c.now(), Actor: by, Action: audit.APIDeleted, Subject: of.Audience,
 	})
 }
 

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,14 +23,17 @@ type Action string
 // which imports nothing of ours.
 const (
 	APICreated          Action = "api.create"
+	APIUpdated          Action = "api.update"
 	APIDeleted          Action = "api.delete"
 	ClientCreated       Action = "client.create"
+	ClientUpdated       Action = "client.update"
 	ClientDisabled      Action = "client.disable"
 	ClientEnabled       Action = "client.enable"
 	ClientDeleted       Action = "client.delete"
 	ClientSecretAdded   Action = "client.secret.add"
 	ClientSecretRemoved Action = "client.secret.remove"
 	UserCreated         Action = "user.create"
+	UserUpdated         Action = "user.update"
 	UserDisabled        Action = "user.disable"
 	UserEnabled         Action = "user.enable"
 	UserDeleted         Action = "user.delete"
@@ -67,6 +72,26 @@ type Event struct {
 	// Details are further facts, such as the fields a client was created
 	// with. Never a secret.
 	Details map[string]string
+}
+
+// Changed returns the details of an update: what changed, as it is now under the
+// name that it has in the details of the creation, and as it was under former_ and
+// that name. was and is are all details that a creation has; also names what else
+// changed, whose values are not recorded. It returns nil if nothing changed.
+func Changed(was, is map[string]string, also ...string) map[string]string {
+	names, details := slices.Clone(also), map[string]string{}
+	for name := range is {
+		if is[name] != was[name] {
+			names = append(names, name)
+			details[name], details["former_"+name] = is[name], was[name]
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	details["changed"] = strings.Join(names, " ")
+	return details
 }
 
 // Query selects events. Zero fields do not restrict.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 )
@@ -118,6 +119,13 @@ type Store interface {
 	// owner comes back to life. Returns ErrExists if the id is taken, and
 	// ErrUnknownAudience, naming it, if an API is missing at commit.
 	CreateClient(ctx context.Context, c Client, ev audit.Event) error
+	// UpdateClient lets edit change a client as it is when no other editor can
+	// come in between, given all APIs as they are then, and stores what it is
+	// registered for with the event that edit returns; if it returns none, nothing
+	// is stored. Id, authentication, secrets, state and epoch stay. edit may be
+	// called again, if the first transaction had to give way, and must not ask the
+	// database. Returns ErrNotFound, ErrUnknownAudience, or what edit returned.
+	UpdateClient(ctx context.Context, id string, edit func(*Client, []apis.API) (*audit.Event, error)) error
 	// SetClientDisabled returns ErrNotFound if there is no such client, and
 	// changes nothing (no event either) if it already is as asked.
 	SetClientDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,21 +114,12 @@ func (d *Directory) List(ctx context.Context) ([]Client, error) { return d.store
 // generated one; either way it is returned once and never again. Returns
 // ErrInvalid, ErrExists or ErrUnknownAudience.
 func (d *Directory) Create(ctx context.Context, c Client, secret string, by audit.Actor) (Client, string, error) {
-	if slices.Contains(c.Grants, SignIn) {
-		// Whoever asks for passwords belongs to whoever keeps them.
-		c.FirstParty = true
-		switch {
-		case c.Hold == "" && len(c.Origins) > 0:
-			c.Hold = HoldCookie
-		case c.Hold == "":
-			c.Hold = HoldMemory
-		}
-	}
-	if err := c.validate(); err != nil {
+	offered, err := d.apis.List(ctx)
+	if err != nil {
 		return Client{}, "", err
 	}
-	c.Audiences = slices.Clone(c.Audiences)
-	if err := d.checkAPIs(ctx, &c); err != nil {
+	c.complete(offered)
+	if err := c.check(offered, nil); err != nil {
 		return Client{}, "", err
 	}
 	c.CreatedAt = d.now()
@@ -144,23 +134,9 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	case secret != "":
 		return Client{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
 	}
-	err := d.store.CreateClient(ctx, c, audit.Event{
+	err = d.store.CreateClient(ctx, c, audit.Event{
 		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID,
-		Details: map[string]string{
-			"name":          c.Name,
-			"grants":        strings.Join(c.Grants, " "),
-			"redirect_uris": strings.Join(c.RedirectURIs, " "),
-			"scope":         strings.Join(c.Scopes, " "),
-			"audiences":     strings.Join(c.Audiences, " "),
-			"auth":          string(c.Auth),
-			"first_party":   fmt.Sprint(c.FirstParty),
-
-			"insecure_redirects": fmt.Sprint(c.InsecureRedirects),
-
-			"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),
-			"hold":                      string(c.Hold),
-			"origins":                   strings.Join(c.Origins, " "),
-		},
+		Details: c.details(),
 	})
 	if err != nil {
 		return Client{}, "", err
@@ -169,31 +145,129 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	return c, secret, err
 }
 
-// checkAPIs writes the audiences of a client as their APIs do, and refuses a scope
-// that none of these offers: it would be refused at every token request, which is
-// the wrong time to learn of a misspelling.
-func (d *Directory) checkAPIs(ctx context.Context, c *Client) error {
-	if len(c.Audiences) == 0 {
-		return nil
+// Update lets edit change what a client is registered for, and says whether it did:
+// several editors at once come one after the other, so edit works on what it is
+// given, perhaps twice. What was issued stays; servers give and show scopes and APIs
+// by what the client is registered for now, and what is taken away and given again
+// is back in grants that had it. Returns ErrNotFound, ErrInvalid, ErrUnknownAudience,
+// or what edit returned.
+func (d *Directory) Update(ctx context.Context, id string, edit func(*Client) error, reason string, by audit.Actor) (c Client, changed bool, err error) {
+	err = d.store.UpdateClient(ctx, id, func(stored *Client, offered []apis.API) (*audit.Event, error) {
+		was := *stored
+		before, lost := was.details(), was.Unoffered(offered)
+		if err := edit(stored); err != nil {
+			return nil, err
+		}
+		if slices.Contains(was.Grants, SignIn) && !slices.Contains(stored.Grants, SignIn) {
+			// They go with the grant that they belong to, unless they were asked for.
+			if stored.Hold == was.Hold {
+				stored.Hold = ""
+			}
+			if slices.Equal(stored.Origins, was.Origins) {
+				stored.Origins = nil
+			}
+		}
+		stored.complete(offered)
+		c = *stored
+		if c.ID != was.ID || c.Auth != was.Auth || c.Disabled != was.Disabled || c.Epoch != was.Epoch || len(c.Secrets) != len(was.Secrets) {
+			return nil, fmt.Errorf("%w: an update leaves the id, the authentication, the secrets and the state of a client alone", ErrInvalid)
+		}
+		details := audit.Changed(before, c.details())
+		if changed = details != nil; !changed {
+			return nil, nil
+		}
+		if err := c.check(offered, lost); err != nil {
+			return nil, err
+		}
+		return &audit.Event{At: d.now(), Actor: by, Action: audit.ClientUpdated, Subject: id, Reason: reason, Details: details}, nil
+	})
+	if err != nil {
+		return Client{}, false, err
+	}
+	return c, changed, nil
+}
+
+// complete fills in what follows from the rest of a registration, and writes the
+// audiences of the client as their APIs do.
+func (c *Client) complete(all []apis.API) {
+	c.Audiences = slices.Clone(c.Audiences)
+	for i, audience := range c.Audiences {
+		if at := slices.IndexFunc(all, func(a apis.API) bool { return slices.Contains(apis.Spellings(audience), a.Audience) }); at >= 0 {
+			c.Audiences[i] = all[at].Audience
+		}
+	}
+	if !slices.Contains(c.Grants, SignIn) {
+		return
+	}
+	// Whoever asks for passwords belongs to whoever keeps them.
+	c.FirstParty = true
+	switch {
+	case c.Hold == "" && len(c.Origins) > 0:
+		c.Hold = HoldCookie
+	case c.Hold == "":
+		c.Hold = HoldMemory
+	}
+}
+
+// details are what the audit records of a client: all that it is registered for.
+func (c Client) details() map[string]string {
+	grace := ""
+	if c.RefreshGrace != nil {
+		grace = c.RefreshGrace.String()
+	}
+	return map[string]string{
+		"name":          c.Name,
+		"grants":        strings.Join(c.Grants, " "),
+		"redirect_uris": strings.Join(c.RedirectURIs, " "),
+		"scope":         strings.Join(c.Scopes, " "),
+		"audiences":     strings.Join(c.Audiences, " "),
+		"auth":          string(c.Auth),
+		"first_party":   fmt.Sprint(c.FirstParty),
+
+		"insecure_redirects":        fmt.Sprint(c.InsecureRedirects),
+		"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),
+		"refresh_grace":             grace,
+		"refresh_id_token":          fmt.Sprint(!c.NoRefreshIDToken),
+		"hold":                      string(c.Hold),
+		"origins":                   strings.Join(c.Origins, " "),
+	}
+}
+
+// check refuses a registration that could not work, given all APIs that there are.
+// A scope in lost that none of the client's APIs offers is left alone: an API took
+// it back, and what else is changed has nothing to do with it.
+func (c Client) check(all []apis.API, lost []string) error {
+	if err := c.validate(); err != nil {
+		return err
 	}
 	var offered []string
-	for i, audience := range c.Audiences {
-		api, err := d.apis.ByAudience(ctx, audience)
-		if errors.Is(err, apis.ErrNotFound) {
+	for _, audience := range c.Audiences {
+		i := slices.IndexFunc(all, func(a apis.API) bool { return a.Audience == audience })
+		if i < 0 {
 			return fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience)
 		}
-		if err != nil {
-			return err
-		}
-		c.Audiences[i] = api.Audience
-		offered = append(offered, api.Scopes...)
+		offered = append(offered, all[i].Scopes...)
 	}
-	for _, scope := range c.Scopes {
-		if !slices.Contains(offered, scope) && !apis.IsStandard(scope) {
+	// It would be refused at every token request, which is the wrong time to learn
+	// of a misspelling.
+	for _, scope := range c.Unoffered(all) {
+		if !slices.Contains(lost, scope) {
 			return fmt.Errorf("%w: scope %q is offered by none of the client's APIs, which offer %q", ErrInvalid, scope, strings.Join(offered, " "))
 		}
 	}
 	return nil
+}
+
+// Unoffered are the client's scopes that none of its APIs offers.
+func (c Client) Unoffered(all []apis.API) []string {
+	if len(c.Audiences) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.Scopes), func(scope string) bool {
+		return apis.IsStandard(scope) || slices.ContainsFunc(all, func(a apis.API) bool {
+			return slices.Contains(c.Audiences, a.Audience) && slices.Contains(a.Scopes, scope)
+		})
+	})
 }
 
 // Disable refuses the client everything until it is enabled again; what was

@@ -2,7 +2,7 @@
 // registered for, how they prove who they are, and the copy of each that a
 // server process keeps in memory.
 //
-//	client create|disable|… → Directory → Store: client + change + audit event, one commit
+//	client create|update|disable|… → Directory → Store: client + change + audit event, one commit
 //	request → Authenticator → Directory.Client → memory while fresh, else Store
 //
 // A copy in memory is dropped when the change sequence names the client, and

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/apis"
 )
 
 func apiCommand(t *terminal) *cobra.Command {
-	return group("api", "The APIs that tokens are made for", apiCreate(t), apiList(t), apiDelete(t))
+	return group("api", "The APIs that tokens are made for", apiCreate(t), apiList(t), apiShow(t), apiUpdate(t), apiDelete(t))
 }
 
 type apiJSON struct {
@@ -33,10 +36,49 @@ func newAPIJSON(a apis.API) apiJSON {
 	return j
 }
 
+// apiFlags are what an API is registered with, its audience aside.
+type apiFlags struct {
+	name, scope string
+	scopes      listEdit
+	ttl         durationFlag
+	roles       bool
+}
+
+func (a *apiFlags) bind(f *pflag.FlagSet) {
+	f.StringVar(&a.name, "name", "", "what people are shown")
+	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces")
+	f.Var(&a.ttl, "access-ttl", `life of an access token for it, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
+	f.BoolVar(&a.roles, "roles", false, "access tokens for it carry the user's roles")
+}
+
+// apply changes what was given.
+func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
+	if f.Changed("name") {
+		api.Name = a.name
+	}
+	if f.Changed("roles") {
+		api.Roles = a.roles
+	}
+	if f.Changed("access-ttl") {
+		api.AccessTTL = 0
+		if a.ttl.of != nil {
+			if api.AccessTTL = *a.ttl.of; api.AccessTTL == 0 {
+				return fmt.Errorf("%w: --access-ttl is zero", apis.ErrInvalid)
+			}
+		}
+	}
+	if f.Changed("scope") {
+		if api.Scopes, err = apis.ParseScope(a.scope); err != nil {
+			return err
+		}
+	}
+	return a.scopes.apply(f, &api.Scopes)
+}
+
 func apiCreate(t *terminal) *cobra.Command {
 	var (
 		a      apis.API
-		scope  string
+		flags  apiFlags
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -47,11 +89,7 @@ func apiCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "audience", "name", "scope"); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("access-ttl") && a.AccessTTL == 0 {
-				return fmt.Errorf("%w: --access-ttl is zero", apis.ErrInvalid)
-			}
-			var err error
-			if a.Scopes, err = apis.ParseScope(scope); err != nil {
+			if err := flags.apply(cmd.Flags(), &a); err != nil {
 				return err
 			}
 			return t.withConcerns(cmd, func(c *concerns) error {
@@ -69,10 +107,7 @@ func apiCreate(t *terminal) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&a.Audience, "audience", "", "what tokens for this API carry in aud, usually its URL")
-	f.StringVar(&a.Name, "name", "", "what people are shown")
-	f.StringVar(&scope, "scope", "", "the scopes it offers, separated by spaces")
-	f.DurationVar(&a.AccessTTL, "access-ttl", 0, "life of an access token for it, from 1m to 24h (default: the server's tokens.access_ttl)")
-	f.BoolVar(&a.Roles, "roles", false, "access tokens for it carry the user's roles")
+	flags.bind(f)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -107,12 +142,120 @@ func apiList(t *terminal) *cobra.Command {
 	return cmd
 }
 
+func apiShow(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "show AUDIENCE", Short: "Show an API", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				a, err := c.apis.ByAudience(cmd.Context(), args[0])
+				if err != nil {
+					return fmt.Errorf("API %s: %w", args[0], err)
+				}
+				if asJSON {
+					return t.printJSON(newAPIJSON(a))
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				for _, row := range [][2]string{
+					{"audience", a.Audience},
+					{"id", a.ID},
+					{"name", a.Name},
+					{"scope", strings.Join(a.Scopes, " ")},
+					{"access TTL", ttlText(a.AccessTTL)},
+					{"roles", fmt.Sprint(a.Roles)},
+					{"created", text(a.CreatedAt)},
+				} {
+					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func apiUpdate(t *terminal) *cobra.Command {
+	var (
+		flags  apiFlags
+		reason string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "update AUDIENCE",
+		Short: "Change an API; what was issued stays",
+		Long: `Change an API. What is not given stays as it is, and nothing ends: a scope that is
+taken away is in no token from the next refresh on, and introspection does not show
+it; given back, it is in the grants again that had it.`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := somethingGiven(cmd); err != nil {
+				return err
+			}
+			return t.withConcerns(cmd, func(c *concerns) error {
+				var offered []string
+				a, changed, err := c.apis.Update(cmd.Context(), args[0], func(a *apis.API) error {
+					offered = a.Scopes
+					return flags.apply(cmd.Flags(), a)
+				}, reason, c.actor)
+				if err != nil {
+					return err
+				}
+				if changed {
+					if err := c.warnUnoffered(cmd, a, offered); err != nil {
+						return err
+					}
+					c.settle(cmd.Context())
+				}
+				if asJSON {
+					return t.printJSON(newAPIJSON(a))
+				}
+				t.updated(changed, "API", a.Audience)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	flags.bind(f)
+	flags.scopes.split = apis.ParseScope
+	flags.scopes.bind(f, "scope")
+	fix(f, "audience", "an API's audience cannot be changed: clients and tokens name it")
+	f.StringVar(&reason, "reason", "", "why, for the audit log")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// warnUnoffered says which clients name scopes that an API offered and no API of
+// theirs offers now.
+func (c *concerns) warnUnoffered(cmd *cobra.Command, a apis.API, before []string) error {
+	all, err := c.apis.List(cmd.Context())
+	if err != nil {
+		return err
+	}
+	named, err := c.clients.List(cmd.Context())
+	if err != nil {
+		return err
+	}
+	for _, client := range named {
+		lost := slices.DeleteFunc(client.Unoffered(all), func(scope string) bool { return !slices.Contains(before, scope) })
+		if slices.Contains(client.Audiences, a.Audience) && len(lost) > 0 {
+			fmt.Fprintf(c.t.stderr, "client %s still names the scope %s, which no API of it offers now: it gets no more tokens for it\n",
+				client.ID, strings.Join(lost, " "))
+		}
+	}
+	return nil
+}
+
 func apiDelete(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete AUDIENCE", Short: "Remove an API that no client names", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withConcerns(cmd, func(c *concerns) error {
-				if err := c.apis.Delete(cmd.Context(), args[0], c.actor); err != nil {
+				err := c.apis.Delete(cmd.Context(), args[0], c.actor)
+				if errors.Is(err, apis.ErrInUse) {
+					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s", err, args[0])
+				}
+				if err != nil {
 					return fmt.Errorf("API %s: %w", args[0], err)
 				}
 				fmt.Fprintf(t.stdout, "deleted API %s\n", args[0])

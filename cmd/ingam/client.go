@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,7 +18,7 @@ import (
 
 func clientCommand(t *terminal) *cobra.Command {
 	return group("client", "The applications that ask for tokens",
-		clientCreate(t), clientList(t), clientShow(t),
+		clientCreate(t), clientList(t), clientShow(t), clientUpdate(t),
 		clientChange(t, "disable", "Refuse a client everything until it is enabled", "disabled", (*clients.Directory).Disable),
 		clientChange(t, "enable", "Take a disable back", "enabled", (*clients.Directory).Enable),
 		clientChange(t, "delete", "Remove a client; what was issued to it no longer stands", "deleted", (*clients.Directory).Delete),
@@ -80,7 +79,35 @@ type clientFlags struct {
 	given clients.Client
 	scope string
 	hold  string
-	grace time.Duration
+	grace durationFlag
+	edits clientEdits
+}
+
+// clientEdits are what only an update has.
+type clientEdits struct {
+	grants, redirectURIs, postLogoutRedirectURIs, scopes, audiences, origins listEdit
+}
+
+func (e *clientEdits) bind(f *pflag.FlagSet) {
+	e.scopes.split = apis.ParseScope
+	e.grants.split = func(s string) ([]string, error) { return strings.Split(s, ","), nil }
+	e.grants.bind(f, "grant")
+	e.redirectURIs.bind(f, "redirect-uri")
+	e.postLogoutRedirectURIs.bind(f, "post-logout-redirect-uri")
+	e.scopes.bind(f, "scope")
+	e.audiences.bind(f, "audience")
+	e.origins.bind(f, "origin")
+}
+
+func (e *clientEdits) apply(f *pflag.FlagSet, c *clients.Client) error {
+	return errors.Join(
+		e.grants.apply(f, &c.Grants),
+		e.redirectURIs.apply(f, &c.RedirectURIs),
+		e.postLogoutRedirectURIs.apply(f, &c.PostLogoutRedirectURIs),
+		e.scopes.apply(f, &c.Scopes),
+		e.audiences.apply(f, &c.Audiences),
+		e.origins.apply(f, &c.Origins),
+	)
 }
 
 // bind adds the flags to those of a command.
@@ -90,7 +117,7 @@ func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly but for the port of a loopback address (repeatable)")
 	f.BoolVar(&r.given.InsecureRedirects, "insecure-redirects", false, "accept addresses that are http and not loopback, for a network that nobody else is on: everyone on the way can read codes and change pages")
 	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may return people to after sign-out (repeatable; default: its redirect URIs)")
-	f.DurationVar(&r.grace, "refresh-grace", 0, "for how long it may repeat a refresh, 0s for not at all (default: the server's tokens.refresh_grace)")
+	f.Var(&r.grace, "refresh-grace", `for how long it may repeat a refresh, 0s for not at all, or "default" (the server's tokens.refresh_grace)`)
 	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
 	f.StringVar(&r.scope, "scope", "", "the scopes that it may ask for, separated by spaces")
 	f.StringArrayVar(&r.given.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
@@ -118,7 +145,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		"redirect-uri":             func() { c.RedirectURIs = r.given.RedirectURIs },
 		"insecure-redirects":       func() { c.InsecureRedirects = r.given.InsecureRedirects },
 		"post-logout-redirect-uri": func() { c.PostLogoutRedirectURIs = r.given.PostLogoutRedirectURIs },
-		"refresh-grace":            func() { c.RefreshGrace = &r.grace },
+		"refresh-grace":            func() { c.RefreshGrace = r.grace.of },
 		"no-refresh-id-token":      func() { c.NoRefreshIDToken = r.given.NoRefreshIDToken },
 		"scope":                    func() { c.Scopes = scopes },
 		"audience":                 func() { c.Audiences = r.given.Audiences },
@@ -129,6 +156,15 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		if f.Changed(flag) {
 			write()
 		}
+	}
+	return r.edits.apply(f, c)
+}
+
+// onSite checks a client's origins, where the server's settings are known: a command
+// may run without them.
+func (c *concerns) onSite(of clients.Client) error {
+	if issuer := c.cfg.Issuer.String(); issuer != "" {
+		return of.OnSite(issuer)
 	}
 	return nil
 }
@@ -157,11 +193,8 @@ func clientCreate(t *terminal) *cobra.Command {
 				return err
 			}
 			return t.withConcerns(cmd, func(con *concerns) error {
-				// A command may run without the server's settings.
-				if issuer := con.cfg.Issuer.String(); issuer != "" {
-					if err := c.OnSite(issuer); err != nil {
-						return err
-					}
+				if err := con.onSite(c); err != nil {
+					return err
 				}
 				created, secret, err := con.clients.Create(cmd.Context(), c, given, con.actor)
 				if err != nil {
@@ -196,6 +229,57 @@ func (t *terminal) warn(c clients.Client) {
 	for _, warning := range c.Warnings() {
 		fmt.Fprintf(t.stderr, "warning: %s\n", warning)
 	}
+}
+
+func clientUpdate(t *terminal) *cobra.Command {
+	var (
+		flags  clientFlags
+		reason string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "update ID",
+		Short: "Change a client; what was issued to it stays",
+		Long: `Change a client. What is not given stays as it is, and nothing ends: secrets, grants
+and refresh tokens stay. A scope or an API that is taken away is in no token from the
+next refresh on, and introspection does not show it; given back, it is in the grants
+again that had it.`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := somethingGiven(cmd); err != nil {
+				return err
+			}
+			return t.withConcerns(cmd, func(con *concerns) error {
+				c, changed, err := con.clients.Update(cmd.Context(), args[0], func(c *clients.Client) error {
+					if err := flags.apply(cmd.Flags(), c); err != nil {
+						return err
+					}
+					return con.onSite(*c)
+				}, reason, con.actor)
+				if err != nil {
+					return err
+				}
+				if changed {
+					t.warn(c)
+					con.settle(cmd.Context())
+				}
+				if asJSON {
+					return t.printJSON(newClientJSON(c))
+				}
+				t.updated(changed, "client", c.ID)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	flags.bind(f)
+	flags.edits.bind(f)
+	fix(f, "id", "a client's id cannot be changed: grants and tokens name it")
+	fix(f, "auth", "whether a client has a secret cannot be changed; register another one")
+	fix(f, "secret-file", "secrets are changed by: ingam client secret add ID, and ingam client secret remove ID")
+	f.StringVar(&reason, "reason", "", "why, for the audit log")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }
 
 func (t *terminal) showSecret(secret string) {

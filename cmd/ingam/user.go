@@ -3,14 +3,16 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
@@ -18,7 +20,7 @@ import (
 
 func userCommand(t *terminal) *cobra.Command {
 	return group("user", "The people who sign in",
-		userCreate(t), userList(t), userShow(t), userSetPassword(t),
+		userCreate(t), userList(t), userShow(t), userUpdate(t), userSetPassword(t),
 		userChange(t, "disable", "Refuse a user everything until enabled", "disabled", (*accounts.Directory).Disable),
 		userChange(t, "enable", "Take a disable back", "enabled", (*accounts.Directory).Enable),
 		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted", (*accounts.Directory).Delete),
@@ -57,10 +59,68 @@ func readPassword(r io.Reader) (string, error) {
 	return line, nil
 }
 
+// userFlags are what a user is registered with, the password aside.
+type userFlags struct {
+	username, email   string
+	roles             []string
+	roleEdits         listEdit
+	claims, addClaims claimsFlag
+	removeClaims      []string
+}
+
+func (u *userFlags) bind(f *pflag.FlagSet) {
+	f.StringVar(&u.username, "username", "", "what they sign in with")
+	f.StringVar(&u.email, "email", "", "their e-mail address")
+	f.StringArrayVar(&u.roles, "role", nil, "a role, for APIs that ask for roles (repeatable)")
+	f.Var(&u.claims, "claims", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
+}
+
+// bindEdits adds what only an update has.
+func (u *userFlags) bindEdits(f *pflag.FlagSet) {
+	u.roleEdits.bind(f, "role")
+	f.Lookup("claims").Usage += "; replaces all"
+	f.Var(&u.addClaims, "add-claims", "a JSON object of claims to add to these; what has the same name is replaced")
+	f.StringArrayVar(&u.removeClaims, "remove-claim", nil, "the name of a claim to take from these (repeatable)")
+}
+
+// apply changes what was given.
+func (u *userFlags) apply(f *pflag.FlagSet, user *accounts.User) error {
+	if f.Changed("username") {
+		user.Username = u.username
+	}
+	if f.Changed("email") {
+		user.Email = u.email
+	}
+	if f.Changed("claims") {
+		if u.addClaims != nil || u.removeClaims != nil {
+			return errors.New("--claims replaces all; it does not go with --add-claims and --remove-claim")
+		}
+		user.Claims = u.claims
+	}
+	for _, name := range u.removeClaims {
+		if _, ok := user.Claims[name]; !ok {
+			return fmt.Errorf("--remove-claim: there is no %q; there is: %s", name, strings.Join(slices.Sorted(maps.Keys(user.Claims)), " "))
+		}
+		delete(user.Claims, name)
+	}
+	if len(u.addClaims) > 0 {
+		all := maps.Clone(user.Claims)
+		if all == nil {
+			all = map[string]any{}
+		}
+		maps.Copy(all, u.addClaims)
+		user.Claims = all
+	}
+	if f.Changed("role") {
+		user.Roles = u.roles
+	}
+	return u.roleEdits.apply(f, &user.Roles)
+}
+
 func userCreate(t *terminal) *cobra.Command {
 	var (
 		u                 accounts.User
-		claims            string
+		flags             userFlags
 		fromStdin, asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -69,10 +129,8 @@ func userCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "username", "password-stdin"); err != nil {
 				return err
 			}
-			if claims != "" {
-				if err := json.Unmarshal([]byte(claims), &u.Claims); err != nil {
-					return usage(cmd, "--claims is not a JSON object")
-				}
+			if err := flags.apply(cmd.Flags(), &u); err != nil {
+				return err
 			}
 			password, err := readPassword(t.stdin)
 			if err != nil {
@@ -92,11 +150,51 @@ func userCreate(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&u.Username, "username", "", "what they sign in with")
-	f.StringVar(&u.Email, "email", "", "their e-mail address")
+	flags.bind(f)
 	f.BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
-	f.StringArrayVar(&u.Roles, "role", nil, "a role, for APIs that ask for roles (repeatable)")
-	f.StringVar(&claims, "claims", "", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func userUpdate(t *terminal) *cobra.Command {
+	var (
+		flags  userFlags
+		reason string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "update USER",
+		Short: "Change a user; they stay signed in, and the same person to apps",
+		Long: `Change a user. What is not given stays as it is, and nothing ends: sessions, grants
+and the id (sub), by which apps know the person, stay.`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := somethingGiven(cmd); err != nil {
+				return err
+			}
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+				u, err := findUser(cmd.Context(), users, args[0])
+				if err != nil {
+					return err
+				}
+				u, changed, err := users.Update(cmd.Context(), u.ID, func(u *accounts.User) error { return flags.apply(cmd.Flags(), u) }, reason, c.actor)
+				if err != nil {
+					return fmt.Errorf("user %s: %w", args[0], err)
+				}
+				if asJSON {
+					return t.printJSON(newUserJSON(u))
+				}
+				t.updated(changed, "user", u.Username)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	flags.bind(f)
+	flags.bindEdits(f)
+	fix(f, "id", "a user's id cannot be changed: it is the sub by which apps know them")
+	fix(f, "password-stdin", "a password is changed by: ingam user set-password USER --password-stdin")
+	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

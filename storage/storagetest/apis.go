@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ingam/ingam/authz/apis"
@@ -101,12 +102,20 @@ var apiTests = []test{
 		d.api("first")
 		d.api("second")
 		c := clients.Client{ID: "c", Audiences: []string{"second", "first"}}
-		d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, "c")))
+		for _, id := range []string{"d", "c"} {
+			c.ID = id
+			d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, id)))
+		}
 		for _, audience := range c.Audiences {
 			d.refuses(apis.ErrInUse, func() error {
-				return d.other.DeleteAPI(d.ctx, audience, event(audit.APIDeleted, audience))
+				err := d.other.DeleteAPI(d.ctx, audience, event(audit.APIDeleted, audience))
+				if s := fmt.Sprint(err); !strings.HasSuffix(s, ": c, d") {
+					d.Errorf("it does not name the clients: %s", s)
+				}
+				return err
 			})
 		}
+		d.must(d.s.DeleteClient(d.ctx, "d", event(audit.ClientDeleted, "d")))
 		d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
 		d.must(d.s.DeleteAPI(d.ctx, "first", event(audit.APIDeleted, "first")))
 	}},

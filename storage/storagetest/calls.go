@@ -19,9 +19,13 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 	calls := Reads(ctx, s)
 	ev := event("test", "")
 	for name, call := range map[string]func() error{
-		"CreateAPI":          func() error { return s.CreateAPI(ctx, apis.API{ID: "i", Audience: "x"}, ev) },
-		"DeleteAPI":          func() error { return s.DeleteAPI(ctx, "x", ev) },
-		"CreateClient":       func() error { return s.CreateClient(ctx, clients.Client{ID: "x"}, ev) },
+		"CreateAPI":    func() error { return s.CreateAPI(ctx, apis.API{ID: "i", Audience: "x"}, ev) },
+		"UpdateAPI":    func() error { return s.UpdateAPI(ctx, "x", func(*apis.API) (*audit.Event, error) { return &ev, nil }) },
+		"DeleteAPI":    func() error { return s.DeleteAPI(ctx, "x", ev) },
+		"CreateClient": func() error { return s.CreateClient(ctx, clients.Client{ID: "x"}, ev) },
+		"UpdateClient": func() error {
+			return s.UpdateClient(ctx, "a", func(*clients.Client, []apis.API) (*audit.Event, error) { return &ev, nil })
+		},
 		"SetClientDisabled":  func() error { return s.SetClientDisabled(ctx, "a", true, ev) },
 		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", ev) },
 		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
@@ -32,7 +36,10 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"ChangeKeys": func() error {
 			return s.ChangeKeys(ctx, keys.Change{At: noon, Insert: []keys.Record{newKey("x", keys.Tokens, 1)}})
 		},
-		"CreateUser":      func() error { return s.CreateUser(ctx, accounts.User{ID: "x", Username: "x"}, ev) },
+		"CreateUser": func() error { return s.CreateUser(ctx, accounts.User{ID: "x", Username: "x"}, ev) },
+		"UpdateUser": func() error {
+			return s.UpdateUser(ctx, "x", func(*accounts.User) (*audit.Event, error) { return &ev, nil })
+		},
 		"SetUserDisabled": func() error { return s.SetUserDisabled(ctx, "x", true, ev) },
 		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", ev) },
 		"CutUser":         func() error { return s.CutUser(ctx, "x", ev) },

@@ -1,0 +1,40 @@
+package clients
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+// An update is told from none by what the audit records: a field that it left out
+// could not be changed alone.
+func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
+	t.Parallel()
+	fixed := []string{"ID", "Disabled", "Epoch", "Secrets", "CreatedAt"}
+	for i := range reflect.TypeFor[Client]().NumField() {
+		name := reflect.TypeFor[Client]().Field(i).Name
+		if slices.Contains(fixed, name) {
+			continue
+		}
+		var c Client
+		f := reflect.ValueOf(&c).Elem().Field(i)
+		switch v := f.Addr().Interface().(type) {
+		case *[]string:
+			*v = []string{"a", "b"}
+		case **time.Duration:
+			*v = new(time.Duration)
+		case *bool:
+			*v = true
+		default:
+			if f.Kind() != reflect.String {
+				t.Fatalf("%s is of the type %s, which this test does not know", name, f.Type())
+			}
+			f.SetString("a")
+		}
+		if maps.Equal(c.details(), Client{}.details()) {
+			t.Errorf("%s is in no audit event", name)
+		}
+	}
+}
