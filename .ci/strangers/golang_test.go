@@ -145,3 +145,25 @@ func TestGoOIDC(t *testing.T) {
 	})
 	s.knows(s.person().open(config.AuthCodeURL("state")).body)
 }
+
+// TestOAuth2Proxy is the real proxy before an upstream that shows the headers it gets.
+func TestOAuth2Proxy(t *testing.T) {
+	const version = "7.15.6"
+	s := meet(t, "oauth2-proxy", version)
+	upstream, mux := serve(t)
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(r.Header) })
+	address := freeAddress(t)
+	app := "http://localhost:" + port(address)
+	callback := app + "/oauth2/callback"
+	c := s.client(callback)
+
+	proxy := exec.Command(goBinary(s, "github.com/oauth2-proxy/oauth2-proxy/v7@v"+version),
+		"--provider=oidc", "--oidc-issuer-url="+s.issuer, "--client-id="+c.ID, "--client-secret="+c.Secret,
+		"--redirect-url="+callback, "--email-domain=*", "--cookie-secret=0123456789abcdef", "--cookie-secure=false",
+		"--http-address="+address, "--upstream="+upstream)
+	proxy.Dir = t.TempDir()
+	startProcess(s, proxy, address)
+	pg := s.person().open(app + "/oauth2/start")
+	// It has no place for a name but this one.
+	s.knowsOf(pg.body, fact{"preferred_username", `"X-Forwarded-Preferred-Username":["` + personUsername}, fact{"e-mail", personEmail})
+}

@@ -115,13 +115,26 @@ func (s *stranger) client(redirect string, further ...string) credentials {
 // knows ends well: text is what the application's session says of the person.
 func (s *stranger) knows(text string) {
 	s.Helper()
-	if !strings.Contains(text, personName) || !strings.Contains(text, personEmail) {
-		if s.refused != "" {
-			s.Fatalf("sent to the application with %s\nwhich says: %s", s.refused, text)
+	s.knowsOf(text, fact{"name", personName}, fact{"e-mail", personEmail})
+}
+
+// fact is something that a session can know of the person.
+type fact struct{ what, value string }
+
+// knowsOf is knows for an application whose sessions hold other things.
+func (s *stranger) knowsOf(text string, facts ...fact) {
+	s.Helper()
+	var known []string
+	for _, f := range facts {
+		if !strings.Contains(text, f.value) {
+			if s.refused != "" {
+				s.Fatalf("sent to the application with %s\nwhich says: %s", s.refused, text)
+			}
+			s.Fatalf("the session does not know the %s: %s", f.what, text)
 		}
-		s.Fatalf("the session knows nobody: %s", text)
+		known = append(known, f.what)
 	}
-	s.row.knew = "name, e-mail"
+	s.row.knew = strings.Join(known, ", ")
 }
 
 // person is the one user of the provider, with a browser of their own.

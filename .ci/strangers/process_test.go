@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -105,8 +107,7 @@ func need(t testing.TB, tools ...string) {
 // Commands run without a shell, in that folder.
 func install(t testing.TB, from string, commands ...[]string) string {
 	t.Helper()
-	hash := sha256.New()
-	files := os.DirFS(from)
+	key := sha256.New()
 	err := filepath.WalkDir(from, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -116,7 +117,7 @@ func install(t testing.TB, from string, commands ...[]string) string {
 			return err
 		}
 		sum := sha256.Sum256(b)
-		hash.Write(append([]byte(path+"\x00"), sum[:]...))
+		key.Write(append([]byte(path+"\x00"), sum[:]...))
 		return nil
 	})
 	if err != nil {
@@ -124,13 +125,31 @@ func install(t testing.TB, from string, commands ...[]string) string {
 	}
 	for _, command := range commands {
 		for _, arg := range command {
-			hash.Write([]byte(arg + "\x00"))
+			key.Write([]byte(arg + "\x00"))
 		}
 	}
-	dir := filepath.Join(cacheDir(t), from, hex.EncodeToString(hash.Sum(nil)[:8]))
+	return cached(t, filepath.Join(from, hex.EncodeToString(key.Sum(nil)[:8])), func(dir string) error {
+		if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+			return err
+		}
+		for _, command := range commands {
+			cmd := exec.Command(command[0], command[1:]...)
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("%v: %w\n%s", command, err, out)
+			}
+		}
+		return nil
+	})
+}
+
+// cached returns the folder of that name in the cache, which fill fills the first time.
+func cached(t testing.TB, name string, fill func(dir string) error) (dir string) {
+	t.Helper()
+	dir = filepath.Join(cacheDir(t), name)
 	unlock := lock(t, dir)
 	defer unlock()
-	done := filepath.Join(dir, ".installed")
+	done := dir + ".installed"
 	if _, err := os.Stat(done); err == nil {
 		return dir
 	}
@@ -138,20 +157,35 @@ func install(t testing.TB, from string, commands ...[]string) string {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(dir, files); err != nil {
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range commands {
-		cmd := exec.Command(command[0], command[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v in %s: %v\n%s", command, dir, err, out)
-		}
+	if err := fill(dir); err != nil {
+		t.Fatalf("install %s: %v", dir, err)
 	}
 	if err := os.WriteFile(done, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// goBinary builds a command of a Go module at a version, "example.com/cmd/x@v1.2.3",
+// with the dependencies that the module itself pins.
+func goBinary(t testing.TB, command string) (path string) {
+	t.Helper()
+	dir := cached(t, filepath.Join("go", strings.ReplaceAll(command, "/", "-")), func(dir string) error {
+		cmd := exec.Command("go", "install", command)
+		cmd.Env = append(os.Environ(), "GOBIN="+dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		return nil
+	})
+	built, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(built) != 1 {
+		t.Fatalf("%s holds %v, not one binary: %v", dir, built, err)
+	}
+	return built[0]
 }
 
 // venv installs python/NAME/requirements.txt into a virtual environment, beside a copy

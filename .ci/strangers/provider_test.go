@@ -35,6 +35,8 @@ type provider struct {
 	tls *http.Transport
 	dir string
 	env []string
+	// personID is the sub of the person.
+	personID string
 	// refused is the error with which it last sent the person to the application.
 	refused string
 }
@@ -98,8 +100,15 @@ func (p *provider) start(t *testing.T, address string) {
 	serve := exec.Command(ingam, "serve")
 	serve.Dir, serve.Env = p.dir, p.env
 	startProcess(t, serve, address)
-	p.must(t, personPassword+"\n", "user", "create", "--username", personUsername, "--email", personEmail,
-		"--role", personRole, "--claims", personClaims, "--password-stdin")
+	var user struct {
+		ID string `json:"id"`
+	}
+	out := p.must(t, personPassword+"\n", "user", "create", "--username", personUsername, "--email", personEmail,
+		"--role", personRole, "--claims", personClaims, "--password-stdin", "--json")
+	if err := json.Unmarshal([]byte(out), &user); err != nil {
+		t.Fatalf("user create: %v in %s", err, out)
+	}
+	p.personID = user.ID
 }
 
 // must runs a command of ingam that has to succeed, and returns what it prints.
@@ -111,7 +120,7 @@ func (p *provider) must(t testing.TB, stdin string, args ...string) string {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("ingam %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+		t.Fatalf("ingam %s: %v: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out)
 }

@@ -1,0 +1,122 @@
+//go:build !quick
+
+package strangers
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var springBoots = []string{"3.5.16", "4.0.7"}
+
+// springApp builds an application of the folder spring, once for each version of
+// Spring Boot, and starts it on properties.
+func springApp(s *stranger, name, address string, properties map[string]string) {
+	s.Helper()
+	need(s, "java", "mvn")
+	dir := install(s, filepath.Join("spring", name), []string{"mvn", "--quiet", "--batch-mode", "-Dboot=" + s.row.version, "package"})
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(properties)) {
+		b.WriteString(key + "=" + properties[key] + "\n")
+	}
+	b.WriteString("server.address=127.0.0.1\nserver.port=" + port(address) + "\n")
+	work := s.TempDir()
+	if err := os.WriteFile(filepath.Join(work, "application.properties"), []byte(b.String()), 0o600); err != nil {
+		s.Fatal(err)
+	}
+	java := exec.Command("java", "-XX:TieredStopAtLevel=1", "-jar", filepath.Join(dir, "target", "app.jar"))
+	java.Dir = work
+	startProcess(s, java, address)
+}
+
+// TestSpringClient is told the issuer, a client and three scopes.
+func TestSpringClient(t *testing.T) {
+	for _, boot := range springBoots {
+		t.Run(boot, func(t *testing.T) {
+			s := meet(t, "Spring Boot, client", boot)
+			address := freeAddress(t)
+			app := "http://localhost:" + port(address)
+			c := s.client(app + "/login/oauth2/code/ingam")
+			springApp(s, "client", address, map[string]string{
+				"spring.security.oauth2.client.provider.ingam.issuer-uri":        s.issuer,
+				"spring.security.oauth2.client.registration.ingam.client-id":     c.ID,
+				"spring.security.oauth2.client.registration.ingam.client-secret": c.Secret,
+				"spring.security.oauth2.client.registration.ingam.scope":         "openid,profile,email",
+			})
+			s.knows(s.person().open(app + "/").body)
+		})
+	}
+}
+
+const apiAudience = "https://api.example.com"
+
+// TestSpringResourceServer is told the issuer and nothing else: its decoder takes
+// tokens of the type JWT alone, so the API is registered for that.
+func TestSpringResourceServer(t *testing.T) {
+	for _, boot := range springBoots {
+		t.Run(boot, func(t *testing.T) {
+			s := meet(t, "Spring Boot, resource server", boot)
+			springAPI(s, map[string]string{}, "--token-typ=JWT")
+		})
+	}
+}
+
+// TestSpringResourceServerRFC9068 has a decoder for access tokens as they are, which
+// takes no ID token.
+func TestSpringResourceServerRFC9068(t *testing.T) {
+	for _, boot := range springBoots {
+		t.Run(boot, func(t *testing.T) {
+			s := meet(t, "Spring Boot, resource server with a decoder for at+jwt", boot)
+			springAPI(s, map[string]string{"rfc9068.audience": apiAudience})
+		})
+	}
+}
+
+func springAPI(s *stranger, properties map[string]string, apiFlags ...string) {
+	s.Helper()
+	for _, flag := range apiFlags {
+		s.row.flags = append(s.row.flags, "api create "+flag)
+	}
+	s.must(s, "", append([]string{"api", "create", "--audience", apiAudience, "--name", "Orders", "--scope", "read"}, apiFlags...)...)
+	c := newPlainClient(s, "--scope=openid read", "--audience="+apiAudience)
+	tokens := c.tokens("read")
+
+	address := freeAddress(s)
+	properties["spring.security.oauth2.resourceserver.jwt.issuer-uri"] = s.issuer
+	springApp(s, "resource", address, properties)
+	call := func(token string) (int, string) {
+		r, err := http.NewRequest(http.MethodGet, "http://"+address+"/", nil)
+		if err != nil {
+			s.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			s.Fatal(err)
+		}
+		return resp.StatusCode, resp.Header.Get("WWW-Authenticate") + string(body)
+	}
+	status, said := call(tokens.AccessToken)
+	if status != http.StatusOK {
+		s.Fatalf("the token is refused: %d %s", status, said)
+	}
+	if len(apiFlags) == 0 {
+		idToken, _ := tokens.Extra("id_token").(string)
+		if status, said := call(idToken); status != http.StatusUnauthorized {
+			s.Fatalf("an ID token opens the API: %d %s", status, said)
+		}
+	}
+	s.knowsOf(said, fact{"sub", s.personID}, fact{"scope", "SCOPE_read"})
+}
