@@ -22,11 +22,11 @@ const startTime = 3 * time.Minute
 
 // startProcess starts an application and waits until it listens on address. It ends
 // with the test, together with the processes that it started; if the test failed, what
-// it wrote is shown.
-func startProcess(t testing.TB, cmd *exec.Cmd, address string) {
+// it wrote, and is returned, is shown.
+func startProcess(t testing.TB, cmd *exec.Cmd, address string) *tail {
 	t.Helper()
-	var out tail
-	cmd.Stdout, cmd.Stderr = &out, &out
+	out := new(tail)
+	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// A grandchild that outlives its group must not hold the test.
 	cmd.WaitDelay = time.Second
@@ -53,7 +53,7 @@ func startProcess(t testing.TB, cmd *exec.Cmd, address string) {
 	for deadline := time.Now().Add(startTime); ; time.Sleep(50 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
-			return
+			return out
 		}
 		select {
 		case <-ended:
@@ -72,7 +72,7 @@ type tail struct {
 	b  []byte
 }
 
-const tailSize = 16 << 10
+const tailSize = 64 << 10
 
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()

@@ -35,6 +35,8 @@ type provider struct {
 	tls *http.Transport
 	dir string
 	env []string
+	// log is what the server writes.
+	log *tail
 	// personID is the sub of the person.
 	personID string
 	// refused is the error with which it last sent the person to the application.
@@ -88,7 +90,8 @@ func (p *provider) httpClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.tls.TLSClientConfig.RootCAs}}}
 }
 
-func (p *provider) start(t *testing.T, address string) {
+// start starts the server, with settings beyond where it is, and makes the person.
+func (p *provider) start(t *testing.T, address string, settings ...string) {
 	t.Helper()
 	masterKey := filepath.Join(p.dir, "master.key")
 	p.env = []string{
@@ -96,10 +99,11 @@ func (p *provider) start(t *testing.T, address string) {
 		"INGAM_ISSUER=" + p.issuer, "INGAM_LISTEN=" + address,
 		"INGAM_DATABASE=sqlite:" + filepath.Join(p.dir, "ingam.db"), "INGAM_MASTER_KEY_FILE=" + masterKey,
 	}
+	p.env = append(p.env, settings...)
 	p.must(t, "", "master-key", "new", "--out", masterKey)
 	serve := exec.Command(ingam, "serve")
 	serve.Dir, serve.Env = p.dir, p.env
-	startProcess(t, serve, address)
+	p.log = startProcess(t, serve, address)
 	var user struct {
 		ID string `json:"id"`
 	}
