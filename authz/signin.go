@@ -33,7 +33,7 @@ func (a *Authority) FirstParty(ctx context.Context, r *http.Request, form url.Va
 // FirstPartyOf is FirstParty for what only a refresh token says: a public client
 // needs to say nothing else.
 func (a *Authority) FirstPartyOf(ctx context.Context, r *http.Request, form url.Values, refresh string) (*clients.Client, error) {
-	if form.Get("client_id") == "" && r.Header.Get("Authorization") == "" {
+	if form.Get("client_id") == "" && len(clients.Authorization(r)) == 0 {
 		client, err := a.HolderOf(ctx, refresh)
 		if err != nil {
 			return nil, err

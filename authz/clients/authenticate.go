@@ -28,11 +28,9 @@ func NewAuthenticator(d *Directory, limit int, window time.Duration, now func() 
 	return &Authenticator{directory: d, failures: newFailures(limit, window, now)}
 }
 
-// credentials are what a request offers to prove who it comes from.
-type credentials struct {
-	id, secret string
-	method     AuthMethod
-}
+// credentials are what a request offers to prove who it comes from. Without a
+// secret it only says so, which is all that a public client can do.
+type credentials struct{ id, secret string }
 
 // Authenticate returns the client that a request comes from, or a
 // *protocol.Error. form is the request's body. The address in r.RemoteAddr is
@@ -50,8 +48,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		// costs no SQL.)
 		c, err = a.directory.Stored(ctx, offered.id)
 	}
-	// One answer for unknown, disabled, wrong secret and wrong method: which
-	// client ids exist is nobody's business. The reason is logged.
+	// One answer for unknown, disabled, wrong secret and none: which client ids
+	// exist is nobody's business. The reason is logged.
 	reason := ""
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -67,7 +65,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	// is never refused: otherwise whoever shares the client's address (a NAT,
 	// a careless proxy) could lock it out by failing in its name. What the
 	// count then bounds is the noise; guessing 256 bits needs no bound.
-	refused := protocol.Refuse(protocol.InvalidClient, "Client authentication failed: unknown client, wrong secret or wrong authentication method.")
+	refused := protocol.Refuse(protocol.InvalidClient, "Client authentication failed: unknown client, wrong or missing secret, or a secret of a client that has none.")
 	refused.Cause = errors.New(reason)
 	if c != nil {
 		refused.ClientID = c.ID
@@ -83,8 +81,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 // refuses says why the client is not who offers these credentials, or nothing.
 func (c *Client) refuses(offered credentials) string {
 	switch {
-	case c.Auth != offered.method:
-		return "the client is registered for " + string(c.Auth) + " and used " + string(offered.method)
+	case c.Auth == None && offered.secret != "":
+		return "the client has no secret and showed one"
+	case c.Auth != None && offered.secret == "":
+		return "the client has a secret and showed none"
 	case c.Auth != None && !c.hasSecret(offered.secret):
 		return "wrong secret"
 	case c.Disabled:
@@ -103,23 +103,34 @@ func (c *Client) hasSecret(secret string) bool {
 	return match == 1
 }
 
+// Authorization returns what of a request's Authorization header is meant for
+// client authentication. A Bearer token is not: apps have something put it on all
+// that they send. It is overlooked, and authorizes nothing here.
+func Authorization(r *http.Request) []string {
+	values := r.Header.Values("Authorization")
+	if len(values) == 1 {
+		if scheme, _, _ := strings.Cut(values[0], " "); strings.EqualFold(scheme, "Bearer") {
+			return nil
+		}
+	}
+	return values
+}
+
+// credentialsOf reads the secret from the header or from the body, whichever the
+// client's library uses (RFC 6749 section 2.3.1). Both at once are refused: of two
+// that differ, who looks at one and who looks at the other would see two clients.
 func credentialsOf(r *http.Request, form url.Values) (credentials, error) {
-	headers := r.Header.Values("Authorization")
-	bodyID, hasBodyID := first(form, "client_id")
-	bodySecret, hasBodySecret := first(form, "client_secret")
+	headers := Authorization(r)
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "Client assertions are not supported.")
 	}
-	if len(headers) == 0 {
-		switch {
-		case !hasBodyID || bodyID == "":
-			return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client did not authenticate.")
-		case hasBodySecret:
-			return credentials{bodyID, bodySecret, SecretPost}, nil
-		}
-		return credentials{bodyID, "", None}, nil
-	}
-	if len(headers) > 1 || hasBodySecret {
+	body := credentials{form.Get("client_id"), form.Get("client_secret")}
+	switch {
+	case len(headers) == 0 && body.id == "":
+		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client did not authenticate.")
+	case len(headers) == 0:
+		return body, nil
+	case len(headers) > 1 || body.secret != "":
 		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client used more than one way of authentication (RFC 6749 section 2.3).")
 	}
 	user, password, ok := r.BasicAuth()
@@ -133,20 +144,12 @@ func credentialsOf(r *http.Request, form url.Values) (credentials, error) {
 	if err1 != nil || err2 != nil {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The HTTP Basic credentials are not form-encoded (RFC 6749 section 2.3.1).")
 	}
-	if hasBodyID && bodyID != id {
+	if body.id != "" && body.id != id {
 		// Otherwise one client could act in the name of another wherever the
 		// body is read later.
 		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client_id in the body is not the one in the Authorization header.")
 	}
-	return credentials{id, secret, SecretBasic}, nil
-}
-
-func first(form url.Values, key string) (string, bool) {
-	v, ok := form[key]
-	if !ok || len(v) == 0 {
-		return "", false
-	}
-	return v[0], true
+	return credentials{id, secret}, nil
 }
 
 // AddressOf returns what failures are counted by: an IPv4 address, or the /64

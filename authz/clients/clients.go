@@ -32,11 +32,12 @@ var (
 // use and, during a rotation, its successor.
 const MaxSecrets = 2
 
-// AuthMethod is how a client authenticates at the token endpoint
-// (`token_endpoint_auth_method`, RFC 7591 section 2).
+// AuthMethod is how a client said, when it was registered, that it authenticates
+// (`token_endpoint_auth_method`, RFC 7591 section 2). What counts is whether it has
+// a secret: where it puts one is up to its library.
 type AuthMethod string
 
-// The methods there are.
+// The methods there are. The two with a secret are one to this server.
 const (
 	SecretBasic AuthMethod = "client_secret_basic"
 	SecretPost  AuthMethod = "client_secret_post"

@@ -107,8 +107,6 @@ func (c Client) validHold(signsIn bool) error {
 	case c.Hold == HoldCookie && len(c.Grants) > 1:
 		// There, refresh tokens come in bodies.
 		return fmt.Errorf("with a cookie the only grant is %s: at the token endpoint scripts would get what the cookie keeps from them", SignIn)
-	case c.Auth == SecretPost:
-		return fmt.Errorf("a client with the grant %s authenticates with %s, or %s: what it posts is JSON, which has no place for a secret", SignIn, SecretBasic, None)
 	}
 	for _, origin := range c.Origins {
 		if err := validOrigin(origin); err != nil {

@@ -55,7 +55,6 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 		"cookie with a secret":            browser(func(c *Client) { c.Auth = SecretBasic }),
 		"cookie without an origin":        browser(func(c *Client) { c.Origins = nil }),
 		"origin without a cookie":         browser(func(c *Client) { c.Hold = HoldMemory }),
-		"a secret in JSON":                browser(func(c *Client) { c.Hold, c.Origins, c.Auth = HoldMemory, nil, SecretPost }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

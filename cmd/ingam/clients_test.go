@@ -133,3 +133,166 @@ func TestTheAudienceIsWhatIsRegisteredHoweverItIsSpelt(t *testing.T) {
 		t.Errorf("asked for in two spellings: %v", got)
 	}
 }
+
+func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
+	d.user("minji")
+	for _, registered := range []string{"client_secret_basic", "client_secret_post"} {
+		id := strings.TrimPrefix(registered, "client_secret_")
+		secret := d.client(id, "--auth", registered)
+		var own clientJSON
+		d.mustJSON(&own, "client", "create", "--id", id+"-own", "--name", "Own", "--grant", "first_party", "--scope", "read", "--audience", "https://api.test", "--auth", registered)
+		if own.Auth != registered {
+			t.Errorf("%s is shown as %s", registered, own.Auth)
+		}
+		// way adds the credentials to a request: ask does, in the header or the body.
+		type way func(id, secret string, form url.Values) (url.Values, []string)
+		ways := map[string]way{
+			"in the header": func(id, secret string, form url.Values) (url.Values, []string) {
+				return form, []string{"Authorization", basic(id, secret)}
+			},
+			"in the header, named in the body": func(id, secret string, form url.Values) (url.Values, []string) {
+				form.Set("client_id", id)
+				return form, []string{"Authorization", basic(id, secret)}
+			},
+			"in the body": func(id, secret string, form url.Values) (url.Values, []string) {
+				form.Set("client_id", id)
+				form.Set("client_secret", secret)
+				return form, nil
+			},
+			"in the body, beside a Bearer token": func(id, secret string, form url.Values) (url.Values, []string) {
+				form.Set("client_id", id)
+				form.Set("client_secret", secret)
+				return form, []string{"Authorization", "bearer x"}
+			},
+		}
+		for how, add := range ways {
+			what := registered + ", " + how
+			ask := func(path, id, secret string, fields ...string) answer {
+				form := url.Values{}
+				for i := 0; i+1 < len(fields); i += 2 {
+					form.Set(fields[i], fields[i+1])
+				}
+				form, header := add(id, secret, form)
+				return s.raw(path, form.Encode(), header...)
+			}
+			token := ask("/oauth2/token", id, secret, "grant_type", "client_credentials").tokens(t).Access
+			if got := ask("/oauth2/introspect", id, secret, "token", token); got.status != http.StatusOK || got.json(t)["active"] != true {
+				t.Errorf("%s: introspection: %d %s", what, got.status, got.body)
+			}
+			// Who may ask is told that there is no such listener.
+			if got := ask("/oauth2/status/events/ack", id, secret, "listener", "x", "id", "1"); got.status != http.StatusNotFound {
+				t.Errorf("%s: acknowledgement: %d %s", what, got.status, got.body)
+			}
+			if got := ask("/oauth2/revoke", id, secret, "token", token); got.status != http.StatusOK || s.active(id, secret, token) {
+				t.Errorf("%s: revocation: %d %s", what, got.status, got.body)
+			}
+			code := ask("/oauth2/authorize-challenge", own.ID, own.ClientSecret, "scope", "read", "username", "minji", "password", goodPassword,
+				"code_challenge", app{verifier: strings.Repeat("v", 43)}.challenge(), "code_challenge_method", "S256")
+			if code.status != http.StatusOK {
+				t.Errorf("%s: challenge: %d %s", what, code.status, code.body)
+				continue
+			}
+			redeem := []string{"grant_type", "authorization_code", "code", code.json(t)["authorization_code"].(string), "code_verifier", strings.Repeat("v", 43)}
+			for _, wrong := range []string{"", "wrong", secret} {
+				wantRefused(t, what+": a code with the secret "+wrong, ask("/oauth2/token", own.ID, wrong, redeem...), 401, "invalid_client")
+				wantRefused(t, what+": introspection with the secret "+wrong, ask("/oauth2/introspect", own.ID, wrong, "token", token), 401, "invalid_client")
+				wantRefused(t, what+": revocation with the secret "+wrong, ask("/oauth2/revoke", own.ID, wrong, "token", token), 401, "invalid_client")
+			}
+			set := ask("/oauth2/token", own.ID, own.ClientSecret, redeem...).tokens(t)
+			// A used code is judged after the client is known: this is nobody's replay.
+			wantRefused(t, what+": a used code with a wrong secret", ask("/oauth2/token", own.ID, "wrong", redeem...), 401, "invalid_client")
+			set = ask("/oauth2/token", own.ID, own.ClientSecret, "grant_type", "refresh_token", "refresh_token", set.Refresh).tokens(t)
+			if set.Refresh == "" {
+				t.Errorf("%s: no refresh token", what)
+			}
+		}
+		// JSON has no place for a secret; the header has.
+		header := []string{"Content-Type", "application/json", "Authorization", basic(own.ID, own.ClientSecret)}
+		login := s.raw("/login", `{"username": "minji", "password": "`+goodPassword+`"}`, header...)
+		if login.status != http.StatusOK {
+			t.Fatalf("%s: login: %d %s", registered, login.status, login.body)
+		}
+		refresh := s.raw("/token/refresh", `{"refreshToken": "`+login.json(t)["refreshToken"].(string)+`"}`, header...)
+		if refresh.status != http.StatusOK {
+			t.Errorf("%s: refresh: %d %s", registered, refresh.status, refresh.body)
+		}
+		header[3] = basic(own.ID, "")
+		wantRefused(t, registered+": login without the secret", s.raw("/login", `{"username": "minji", "password": "`+goodPassword+`"}`, header...), 401, "invalid_client")
+	}
+	document := s.get("/.well-known/openid-configuration").json(t)
+	for member, want := range map[string][]any{
+		"token_endpoint_auth_methods_supported":         {"client_secret_basic", "client_secret_post", "none"},
+		"revocation_endpoint_auth_methods_supported":    {"client_secret_basic", "client_secret_post", "none"},
+		"introspection_endpoint_auth_methods_supported": {"client_secret_basic", "client_secret_post"},
+	} {
+		if got, _ := document[member].([]any); !slices.Equal(got, want) {
+			t.Errorf("%s: %v", member, got)
+		}
+	}
+}
+
+func TestAClientWithoutASecretNamesItselfInEitherWay(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=2", "INGAM_THROTTLE_WINDOW=1h")
+	a := d.webClient("app")
+	secret := d.client("machine")
+	d.must("client", "create", "--id", "own", "--name", "Own", "--grant", "first_party", "--scope", "read", "--audience", "https://api.test", "--auth", "none")
+	d.user("minji")
+	p := s.person()
+	ways := map[string]struct {
+		body   string
+		fields []string
+	}{
+		"in the header, as Go's oauth2 tries first": {"", []string{"Authorization", basic("app", "")}},
+		"in both":                   {"&client_id=app", []string{"Authorization", basic("app", "")}},
+		"in the body":               {"&client_id=app", nil},
+		"with an empty secret":      {"&client_id=app&client_secret=", nil},
+		"beside a Bearer token":     {"&client_id=app", []string{"Authorization", "Bearer abc"}},
+		"empty in the body":         {"&client_id=&client_secret=", []string{"Authorization", basic("app", "")}},
+		"beside Bearer and nothing": {"&client_id=app", []string{"Authorization", "bearer"}},
+	}
+	for how, c := range ways {
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {p.signIn("minji", a.request()).Get("code")}, "redirect_uri": {callback}, "code_verifier": {a.verifier}}
+		set := s.raw("/oauth2/token", form.Encode()+c.body, c.fields...).tokens(t)
+		set = s.raw("/oauth2/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {set.Refresh}}.Encode()+c.body, c.fields...).tokens(t)
+		if got := s.raw("/oauth2/introspect", "token="+set.Access+c.body, c.fields...); got.status != http.StatusUnauthorized {
+			t.Errorf("%s: introspection: %d %s", how, got.status, got.body)
+		}
+		if got := s.raw("/oauth2/revoke", "token="+set.Refresh+c.body, c.fields...); got.status != http.StatusOK || s.active("machine", secret, set.Access) {
+			t.Errorf("%s: revocation: %d %s", how, got.status, got.body)
+		}
+	}
+	for how, fields := range map[string][]string{
+		"in JSON":                  {"", ""},
+		"in the header":            {"Authorization", basic("own", "")},
+		"in JSON, beside a Bearer": {"Authorization", "Bearer abc"},
+	} {
+		named, header := `"client_id": "own", `, append([]string{"Content-Type", "application/json"}, fields...)
+		if how == "in the header" {
+			named = ""
+		}
+		login := s.raw("/login", `{`+named+`"username": "minji", "password": "`+goodPassword+`"}`, header...)
+		if login.status != http.StatusOK {
+			t.Fatalf("%s: login: %d %s", how, login.status, login.body)
+		}
+		token := login.json(t)["refreshToken"].(string)
+		if got := s.raw("/token/refresh", `{"refreshToken": "`+token+`"}`, header...); got.status != http.StatusOK {
+			t.Errorf("%s: refresh: %d %s", how, got.status, got.body)
+		}
+	}
+	// None of this was a failed attempt; these are.
+	for i, want := range []int{401, 401, 429} {
+		if got := s.raw("/oauth2/token", "grant_type=refresh_token&refresh_token=x", "Authorization", basic("app", "guess")); got.status != want {
+			t.Errorf("failure %d: %d %s", i+1, got.status, got.body)
+		}
+	}
+	for i, want := range []int{401, 401, 429} {
+		if got := s.raw("/oauth2/token", "grant_type=client_credentials", "Authorization", basic("machine", "")); got.status != want {
+			t.Errorf("a client with a secret that shows none, %d: %d %s", i+1, got.status, got.body)
+		}
+	}
+}
