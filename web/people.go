@@ -96,11 +96,8 @@ func (p people) text(r *http.Request, uiLocales string) pages.Text {
 	return pages.TextFor(uiLocales, r.Header.Get("Accept-Language"))
 }
 
-func (p people) show(w http.ResponseWriter, r *http.Request, uiLocales string, page pages.Page) {
-	if page.Status == 0 {
-		page.Status = http.StatusOK
-	}
-	pages.Write(w, p.text(r, uiLocales), p.base, w.Header().Get(headerRequestID), page)
+func (p people) show(w http.ResponseWriter, r *http.Request, uiLocales string, status int, content pages.Content) {
+	pages.Write(w, p.text(r, uiLocales), p.base, w.Header().Get(headerRequestID), status, content)
 }
 
 // fail tells the client of a refusal if it may be told, and otherwise the
@@ -118,7 +115,7 @@ func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol.From(err)
 	rec := recordOf(r)
 	rec.errorCode, rec.err = string(e.Code), err
-	advice, status := "error request", e.Status
+	advice, status := pages.TextName("error request"), e.Status
 	switch {
 	case errors.Is(err, accounts.ErrNoSession), errors.Is(err, grants.ErrNotFound):
 		advice, status, e.Description = "error session", http.StatusForbidden, "The login session has ended."
@@ -130,7 +127,7 @@ func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
 	}
-	p.show(w, r, "", pages.Page{Name: "error", Title: "error", Status: status, Data: struct{ Advice, Description string }{advice, e.Description}})
+	p.show(w, r, "", status, pages.Error{Advice: advice, Description: e.Description})
 }
 
 // answer sends the person back to the client with an authorization response,
@@ -149,39 +146,18 @@ func (p people) answer(w http.ResponseWriter, r *http.Request, req *authz.Author
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	p.showPost(w, r, req.Locale, req.RedirectURI, values, []string{originOf(req.RedirectURI)})
+	p.showPost(w, r, req.Locale, req.RedirectURI, values)
 }
 
 // showPost has the browser send a form, by itself if it runs scripts.
-func (p people) showPost(w http.ResponseWriter, r *http.Request, uiLocales, action string, values url.Values, targets []string) {
-	type field struct{ Name, Value string }
-	data := struct {
-		Action string
-		Fields []field
-	}{Action: action}
+func (p people) showPost(w http.ResponseWriter, r *http.Request, uiLocales, action string, values url.Values) {
+	page := pages.Post{Action: action}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		data.Fields = append(data.Fields, field{name, values.Get(name)})
+		for _, value := range values[name] {
+			page.Fields = append(page.Fields, pages.Field{Name: name, Value: value})
+		}
 	}
-	p.show(w, r, uiLocales, pages.Page{Name: "post", Title: "passing on", Data: data, FormTargets: targets, Script: true})
-}
-
-const originCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-+[]"
-
-// originOf is a redirect URI as a source of a Content-Security-Policy.
-func originOf(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil {
-		return ""
-	}
-	// What registration lets through is fit for a header; still nothing else
-	// goes into one.
-	if strings.ContainsFunc(u.Scheme+u.Host, func(c rune) bool { return !strings.ContainsRune(originCharacters, c) }) {
-		return ""
-	}
-	if u.Scheme == "https" || u.Scheme == "http" {
-		return u.Scheme + "://" + u.Host
-	}
-	return u.Scheme + ":"
+	p.show(w, r, uiLocales, http.StatusOK, page)
 }
 
 // session returns the login session of the browser; nil if there is none.
@@ -224,7 +200,7 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch step {
 	case authz.StepLogin:
-		return p.showLogin(w, r, req, loginForm{Then: authorizePath + "?" + req.AfterLogin().Encode(), Username: req.LoginHint}, http.StatusOK)
+		return p.showLogin(w, r, req, pages.Login{Then: authorizePath + "?" + req.AfterLogin().Encode(), Username: req.LoginHint}, http.StatusOK)
 	case authz.StepConsent:
 		return p.showConsent(w, r, req, *session, user)
 	}
@@ -249,17 +225,12 @@ func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.Author
 	return nil
 }
 
-type loginForm struct {
-	Client, Then, Username, Problem string
-}
-
-func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, form loginForm, status int) error {
+func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, page pages.Login, status int) error {
 	locale := ""
-	var targets []string
 	if req != nil {
-		form.Client, locale, targets = req.Client.Name, req.Locale, []string{originOf(req.RedirectURI)}
+		page.Client, locale = req.Client.Name, req.Locale
 	}
-	p.show(w, r, locale, pages.Page{Name: "login", Title: "sign in", Status: status, Data: form, FormTargets: targets})
+	p.show(w, r, locale, status, page)
 	return nil
 }
 
@@ -279,7 +250,7 @@ func (p people) destination(r *http.Request, then string) (path string, req *aut
 
 // loginPage is GET /login: for one's own account.
 func (p people) loginPage(w http.ResponseWriter, r *http.Request) error {
-	return p.showLogin(w, r, nil, loginForm{}, http.StatusOK)
+	return p.showLogin(w, r, nil, pages.Login{}, http.StatusOK)
 }
 
 // login is POST /login.
@@ -287,7 +258,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	if err := p.forms.parse(w, r); err != nil {
 		return err
 	}
-	form := loginForm{Then: r.PostForm.Get("then"), Username: r.PostForm.Get("username")}
+	form := pages.Login{Then: r.PostForm.Get("then"), Username: r.PostForm.Get("username")}
 	path, req, err := p.destination(r, form.Then)
 	if err != nil {
 		return err
@@ -336,7 +307,7 @@ func scopeTexts(text pages.Text, scopes []string) []string {
 		audience, scope, at := strings.Cut(permission, " ")
 		switch {
 		case apis.IsStandard(permission):
-			texts = append(texts, text.T("scope "+permission))
+			texts = append(texts, text.T(pages.TextName("scope "+permission)))
 		case at:
 			texts = append(texts, text.T("scope other")+" “"+scope+"” ("+audience+")")
 		default:
@@ -358,12 +329,9 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	}
 	another := maps.Clone(req.Query)
 	another.Set("prompt", "select_account")
-	p.show(w, r, req.Locale, pages.Page{
-		Name: "consent", Title: "consent", FormTargets: []string{originOf(req.RedirectURI)},
-		Data: struct {
-			Client, Host, Username, Request, Session, Switch string
-			Scopes                                           []string
-		}{req.Client.Name, host, user.Username, req.Query.Encode(), session.ID, p.base + authorizePath + "?" + another.Encode(), scopeTexts(p.text(r, req.Locale), req.Permissions())},
+	p.show(w, r, req.Locale, http.StatusOK, pages.Consent{
+		Client: req.Client.Name, Host: host, Username: user.Username, Request: req.Query.Encode(), Session: session.ID,
+		Switch: p.base + authorizePath + "?" + another.Encode(), Scopes: scopeTexts(p.text(r, req.Locale), req.Permissions()),
 	})
 	return nil
 }
@@ -440,27 +408,19 @@ func (p people) repost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, r.PostForm, targetsOf(req))
+	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, r.PostForm)
 	return nil
-}
-
-// targetsOf is where a form of the logout pages may lead.
-func targetsOf(req authz.LogoutRequest) []string {
-	if req.Return == "" {
-		return nil
-	}
-	return []string{originOf(req.Return)}
 }
 
 // showLogout asks whoever is signed in whether to sign out; without a username it
 // says that it is done.
 func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
-	data := struct{ Username, Request, NoReturn string }{Username: username, Request: request}
+	page := pages.Logout{Username: username, Request: request}
 	switch req.NoReturn {
 	case authz.ErrNobodyAsks:
-		data.NoReturn = "nobody asks"
+		page.NoReturn = "nobody asks"
 	case authz.ErrNotItsAddress:
-		data.NoReturn = "not its address"
+		page.NoReturn = "not its address"
 	}
 	if req.NoReturn != nil {
 		recordOf(r).errorCode, recordOf(r).err = string(protocol.InvalidRequest), req.NoReturn
@@ -468,11 +428,7 @@ func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, req
 	if req.Client != nil {
 		recordOf(r).clientID = req.Client.ID
 	}
-	title := "sign out"
-	if username == "" {
-		title = "signed out"
-	}
-	p.show(w, r, req.Locale, pages.Page{Name: "logout", Title: title, FormTargets: targetsOf(req), Data: data})
+	p.show(w, r, req.Locale, http.StatusOK, page)
 }
 
 // logout is POST /logout: from the page, or from a client (section 2 demands
@@ -564,7 +520,7 @@ func (p people) account(w http.ResponseWriter, r *http.Request, session accounts
 	return p.showAccount(w, r, session, user, "", http.StatusOK)
 }
 
-func (p people) showAccount(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, notice string, status int) error {
+func (p people) showAccount(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, notice pages.TextName, status int) error {
 	ctx := r.Context()
 	sessions, err := p.sessions.Of(ctx, user.ID)
 	if err != nil {
@@ -574,21 +530,8 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 	if err != nil {
 		return err
 	}
-	type browser struct {
-		ID, Browser, Since, Address string
-		Here                        bool
-	}
-	type app struct {
-		ID, Name string
-		Scopes   []string
-	}
-	var data struct {
-		Username, Email, Notice string
-		Sessions                []browser
-		Apps                    []app
-	}
+	page := pages.Account{Username: user.Username, Email: user.Email, Notice: notice}
 	text := p.text(r, "")
-	data.Username, data.Email, data.Notice = user.Username, user.Email, notice
 	for _, s := range sessions {
 		name := browserOf(s.UserAgent)
 		for _, c := range connected {
@@ -596,12 +539,14 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 				name = c.Name + " · " + name
 			}
 		}
-		data.Sessions = append(data.Sessions, browser{s.ID, name, s.CreatedAt.Format("2006-01-02 15:04 MST"), s.Address, s.ID == session.ID})
+		page.Sessions = append(page.Sessions, pages.Session{
+			ID: s.ID, Browser: name, Since: s.CreatedAt.Format("2006-01-02 15:04 MST"), Address: s.Address, Here: s.ID == session.ID,
+		})
 	}
 	for _, c := range connected {
-		data.Apps = append(data.Apps, app{c.ClientID, c.Name, scopeTexts(text, c.Permissions)})
+		page.Apps = append(page.Apps, pages.App{ID: c.ClientID, Name: c.Name, Scopes: scopeTexts(text, c.Permissions)})
 	}
-	p.show(w, r, "", pages.Page{Name: "account", Title: "account", Status: status, Data: data})
+	p.show(w, r, "", status, page)
 	return nil
 }
 
@@ -662,7 +607,7 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 		// Changed all the same; the person signs in with it.
 		recordOf(r).err = err
 		p.cookies.set(w, p.cookies.session, "", -time.Second)
-		return p.showLogin(w, r, nil, loginForm{Username: user.Username}, http.StatusOK)
+		return p.showLogin(w, r, nil, pages.Login{Username: user.Username}, http.StatusOK)
 	case err != nil:
 		return err
 	}

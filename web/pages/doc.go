@@ -2,7 +2,8 @@
 // and errors. It owns templates, style and texts, in English and Korean; what is
 // to be shown is decided by package web.
 //
-//	web handler → Write(Page) → template + texts of one language → HTML, with a Content-Security-Policy of its own
+//	web handler → Write(Content) → template + texts of one language → HTML, with a Content-Security-Policy of its own
 //
-// Pages need no script and load nothing.
+// Pages need no script and load nothing. Nothing that they show is markup, whoever
+// wrote it: that keeps foreign forms out of those whose own forms may lead anywhere.
 package pages

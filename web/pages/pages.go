@@ -44,35 +44,21 @@ var (
 	submitSource = hashSource(submit)
 )
 
-// Page is what is shown.
-type Page struct {
-	// Name is the template's.
-	Name string
-	// Title is the name of its text.
-	Title  string
-	Status int
-	Data   any
-	// FormTargets are origins beside this one to which a form of the page, or a
-	// redirect that answers it, may lead: Chromium holds both to form-action.
-	FormTargets []string
-	// Script is whether the page submits its form by itself.
-	Script bool
-}
-
 // view is what a template sees.
 type view struct {
 	Text
 	Title     string
 	Base      string
 	RequestID string
-	Data      any
+	Data      Content
 }
 
 // Write shows a page in the language that the person prefers. base is the path
 // of the issuer.
-func Write(w http.ResponseWriter, text Text, base, requestID string, p Page) {
+func Write(w http.ResponseWriter, text Text, base, requestID string, status int, c Content) {
 	var body bytes.Buffer
-	err := templates.ExecuteTemplate(&body, p.Name+".html", view{text, text.T(p.Title), base, requestID, p.Data})
+	f := c.form()
+	err := templates.ExecuteTemplate(&body, f.template+".html", view{text, text.T(f.title), base, requestID, c})
 	if err != nil {
 		panic(err) // recovered, logged and answered by web
 	}
@@ -84,14 +70,23 @@ func Write(w http.ResponseWriter, text Text, base, requestID string, p Page) {
 	h.Set("Referrer-Policy", "same-origin")
 	// It shows who is signed in.
 	h.Set("Cache-Control", "no-store")
-	script := ""
-	if p.Script {
-		script = "; script-src " + submitSource
-	}
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+styleSource+script+
-		"; form-action 'self' "+strings.Join(p.FormTargets, " ")+"; frame-ancestors 'none'; base-uri 'none'")
-	w.WriteHeader(p.Status)
+	h.Set("Content-Security-Policy", policyOf(f))
+	w.WriteHeader(status)
 	w.Write(body.Bytes())
+}
+
+// policyOf is the Content-Security-Policy of the pages of a template.
+func policyOf(f form) string {
+	policy := "default-src 'none'; style-src " + styleSource + "; frame-ancestors 'none'; base-uri 'none'"
+	if f.script {
+		policy += "; script-src " + submitSource
+	}
+	if !f.leads {
+		// Elsewhere no list of addresses can be right. What it would guard against,
+		// a form that somebody smuggled into the page, is kept out by the templates.
+		policy += "; form-action 'self'"
+	}
+	return policy
 }
 
 // languages are those that pages are in; the first is the default.
@@ -127,10 +122,10 @@ type Text struct {
 }
 
 // T returns the text with that name.
-func (t Text) T(name string) string {
-	text, ok := t.texts[name]
+func (t Text) T(name TextName) string {
+	text, ok := t.texts[string(name)]
 	if !ok {
-		panic("there is no text " + name)
+		panic("there is no text " + string(name))
 	}
 	return text
 }

@@ -4,11 +4,15 @@ import (
 	"io/fs"
 	"maps"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/html"
 )
 
 func TestBothLanguagesHaveTheTextsThatAreUsedAndNoOthers(t *testing.T) {
@@ -39,11 +43,13 @@ func TestBothLanguagesHaveTheTextsThatAreUsedAndNoOthers(t *testing.T) {
 			t.Errorf("a page uses %q, which is not there", m[1])
 		}
 	}
-	handlers, err := os.ReadFile("../people.go")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"content.go", "../people.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source += string(b)
 	}
-	source += string(handlers)
 	for _, name := range names {
 		if !strings.Contains(source, `"`+name+`"`) && !strings.HasPrefix(name, "scope ") {
 			t.Errorf("nothing uses %q", name)
@@ -63,30 +69,153 @@ func TestTheLanguageIsTheClientsOrThePersonsChoice(t *testing.T) {
 	}
 }
 
+// all has a page of each template.
+var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}}
+
+// evil is what people and applications could write into any field.
+var evil = []string{
+	`"><script>alert(1)</script><img src=x onerror=alert(1)>`,
+	`'><svg onload=alert(1)><form action=https://evil.test>`,
+	` onfocus=alert(1) autofocus x=`,
+	`</title></style></script><script>alert(1)</script>`,
+	`javascript:alert(1)`, `JaVaScRiPt\t:alert(1)//`, `data:text/html,<script>alert(1)</script>`, `//evil.test/`,
+	`<!--`, `-->`, `{{.}}`, "\x00<b>", "\xff<b>", `&lt;b&gt;<b>`, "a\r\nSet-Cookie: a=b", "`${alert(1)}`",
+}
+
+// filled returns a page with a text in each of its fields, found by reflection, so
+// that a field that is new is filled, too. on is what its booleans are.
+func filled(t *testing.T, c Content, text string, on bool) Content {
+	t.Helper()
+	v := reflect.New(reflect.TypeOf(c)).Elem()
+	var fill func(name string, v reflect.Value)
+	fill = func(name string, v reflect.Value) {
+		if v.Type().PkgPath() == "html/template" {
+			t.Fatalf("%s is trusted to be no markup", name)
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				fill(name+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+			for i := range v.Len() {
+				fill(name, v.Index(i))
+			}
+		case reflect.String:
+			if v.Type() == reflect.TypeFor[TextName]() {
+				v.SetString("wrong") // which only this server chooses
+			} else {
+				v.SetString(text)
+			}
+		case reflect.Bool:
+			v.SetBool(on)
+		default:
+			t.Fatalf("how is %s filled, which is a %s?", name, v.Type())
+		}
+	}
+	fill(reflect.TypeOf(c).Name(), v)
+	return v.Interface().(Content)
+}
+
+// shape is what a page is made of, without its texts: elements with the names of
+// their attributes, and whatever a browser would run. Where its links and forms go
+// comes apart.
+func shape(t *testing.T, body string) (parts, links []string) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range doc.Descendants() {
+		switch {
+		case n.Type == html.CommentNode:
+			parts = append(parts, "<!--")
+		case n.Type == html.TextNode && (n.Parent.Data == "script" || n.Parent.Data == "style"):
+			parts = append(parts, n.Data)
+		case n.Type == html.ElementNode:
+			part := n.Data
+			for _, a := range n.Attr {
+				part += " " + a.Key
+				switch a.Key {
+				case "href", "src", "action", "formaction", "srcset", "data", "xlink:href":
+					links = append(links, a.Val)
+				case "style", "id", "class", "name", "type", "method", "for", "target":
+					if n.Data != "input" || a.Key != "name" { // which a form that is passed on brings along
+						part += "=" + a.Val
+					}
+				}
+			}
+			parts = append(parts, part)
+		}
+	}
+	return parts, links
+}
+
 func TestWhatIsShownIsNeverMarkup(t *testing.T) {
 	t.Parallel()
-	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>`
-	for name, data := range map[string]any{
-		"login": struct{ Client, Then, Username, Problem string }{evil, evil, evil, "wrong"},
-		"consent": struct {
-			Client, Host, Username, Request, Session, Switch string
-			Scopes                                           []string
-		}{evil, evil, evil, evil, evil, evil, []string{evil}},
-		"logout": struct{ Username, Request, NoReturn string }{evil, evil, "nobody asks"},
-		"error":  struct{ Advice, Description string }{"error request", evil},
-		"post": struct {
-			Action string
-			Fields []struct{ Name, Value string }
-		}{"javascript:alert(1)", []struct{ Name, Value string }{{evil, evil}}},
-	} {
+	templates, err := fs.Glob(files, "*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []string
+	for _, c := range all {
+		known = append(known, c.form().template+".html")
+	}
+	slices.Sort(known)
+	if left := slices.DeleteFunc(templates, func(name string) bool { return name == "frame.html" }); !slices.Equal(left, known) {
+		t.Fatalf("there are the templates %q, and tried are %q", left, known)
+	}
+	write := func(c Content, text string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		Write(w, TextFor("", ""), "", evil, Page{Name: name, Title: "sign in", Status: 200, Data: data, Script: name == "post"})
-		body := w.Body.String()
-		if strings.Contains(body, "<script>alert") || strings.Contains(body, "<img") || strings.Contains(body, `action="javascript:`) {
-			t.Errorf("%s:\n%s", name, body)
+		Write(w, TextFor("", ""), "/"+text, text, 200, c)
+		return w
+	}
+	for _, c := range all {
+		for _, on := range []bool{true, false} {
+			name := c.form().template
+			plain, plainLinks := shape(t, write(filled(t, c, "harmless", on), "harmless").Body.String())
+			for _, text := range evil {
+				page := filled(t, c, text, on)
+				w := write(page, text)
+				got, links := shape(t, w.Body.String())
+				if !slices.Equal(got, plain) {
+					t.Errorf("%s with %q has another shape:\n%s", name, text, w.Body)
+				}
+				if len(links) != len(plainLinks) {
+					t.Errorf("%s with %q leads to %q", name, text, links)
+				}
+				for _, link := range links {
+					if u, err := url.Parse(link); err != nil || u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http" {
+						t.Errorf("%s with %q leads to %q", name, text, link)
+					}
+				}
+				if policy, want := w.Header().Get("Content-Security-Policy"), policyOf(page.form()); policy != want {
+					t.Errorf("%s with %q: the policy is %q, not %q", name, text, policy, want)
+				}
+				for field, values := range w.Header() {
+					if strings.ContainsAny(strings.Join(values, ""), "\r\n") || strings.Contains(strings.Join(values, ""), "alert") {
+						t.Errorf("%s with %q: %s is %q", name, text, field, values)
+					}
+				}
+			}
 		}
-		policy := w.Header().Get("Content-Security-Policy")
-		if strings.Contains(policy, "unsafe") || !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "script-src") != (name == "post") {
+	}
+}
+
+// TestOnlyFormsThatStayAreHeldToTheirPlace: to form-action browsers hold every
+// later hop, too, so it goes where an application may send the person on.
+func TestOnlyFormsThatStayAreHeldToTheirPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range all {
+		name := c.form().template
+		leads := slices.Contains([]string{"login", "consent", "logout", "post"}, name)
+		policy := policyOf(c.form())
+		if leads == strings.Contains(policy, "form-action") || leads == strings.Contains(policy, "form-action 'self'") {
+			t.Errorf("%s: %s", name, policy)
+		}
+		if !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.Contains(policy, "frame-ancestors 'none'") || !strings.Contains(policy, "base-uri 'none'") ||
+			strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") || strings.Contains(policy, "script-src") != (name == "post") {
 			t.Errorf("%s: %s", name, policy)
 		}
 	}
