@@ -4,6 +4,7 @@ package strangers
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -52,17 +53,40 @@ func (s *stranger) await(address string) {
 	}
 }
 
-// python runs python/NAME/app.py.
-func (s *stranger) python(name, address string, c credentials) {
+// python runs python/NAME/app.py, and returns the folder that it runs in.
+func (s *stranger) python(name, address string, c credentials, env ...string) (dir string) {
 	s.Helper()
-	dir, python := venv(s, name)
-	s.run(exec.Command(python, filepath.Join(dir, "app.py")), address, c)
+	installed, python := venv(s, name)
+	cmd := exec.Command(python, filepath.Join(installed, "app.py"))
+	cmd.Dir = s.TempDir()
+	s.run(cmd, address, c, env...)
+	return cmd.Dir
 }
 
 // node runs node/NAME/app.js.
 func (s *stranger) node(name, address string, c credentials) {
 	s.Helper()
 	s.run(exec.Command("node", filepath.Join(npm(s, name), "app.js")), address, c)
+}
+
+// read gets an address of an API with a bearer token.
+func (s *stranger) read(address, token string) string {
+	s.Helper()
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(body)
 }
 
 // pythonVersion is the version of a package that python/NAME/requirements.txt pins.

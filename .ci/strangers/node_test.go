@@ -43,3 +43,17 @@ func TestExpressOpenIDConnect(t *testing.T) {
 	s.node("express-openid-connect", address, s.client(app+"/callback"))
 	s.knows(s.person().open(app + "/").text())
 }
+
+func TestOIDCClientTS(t *testing.T) {
+	s := meet(t, "oidc-client-ts", nodeVersion(t, "oidc-client-ts", "oidc-client-ts"))
+	address, app := s.place()
+	s.node("oidc-client-ts", address, s.client(app+"/callback", "--auth=none"))
+	s.knows(s.person().open(app + "/").text())
+}
+
+func TestFastifyOAuth2(t *testing.T) {
+	s := meet(t, "@fastify/oauth2", nodeVersion(t, "fastify-oauth2", "@fastify/oauth2"))
+	address, app := s.place()
+	s.node("fastify-oauth2", address, s.client(app+"/callback"))
+	s.knows(s.person().open(app + "/login").text())
+}

@@ -23,8 +23,8 @@ const (
 	personName     = "Kim Minji"
 	personEmail    = "minji@example.com"
 	personRole     = "admin"
-	// Some applications keep the name in two parts.
-	personClaims = `{"name": "Kim Minji", "given_name": "Minji", "family_name": "Kim"}`
+	// Some applications keep the name in two parts, and some let in a group alone.
+	personClaims = `{"name": "Kim Minji", "given_name": "Minji", "family_name": "Kim", "groups": ["mlflow"]}`
 )
 
 // provider is a running Ingam, on a database of its own, with one person.

@@ -3,9 +3,15 @@
 package strangers
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 )
 
@@ -70,4 +76,96 @@ func TestHTTPXOAuth(t *testing.T) {
 	address, app := s.place()
 	s.python("httpx-oauth", address, s.client(app+"/callback", "--pkce=optional"))
 	s.knows(s.person().open(app + "/login").text())
+}
+
+// TestStreamlit reads the session from the cookie that Streamlit keeps it in: its pages
+// are made by a web socket.
+func TestStreamlit(t *testing.T) {
+	s := meet(t, "Streamlit", pythonVersion(t, "streamlit", "streamlit"))
+	address, app := s.place()
+	dir := s.python("streamlit", address, s.client(app+"/oauth2callback"))
+	token, err := os.ReadFile(filepath.Join(dir, "provider_token"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	p := s.person()
+	p.open(app + "/auth/login?provider=" + string(token))
+	at, _ := url.Parse(app)
+	for _, c := range p.jar.Cookies(secure(at)) {
+		if c.Name != "_streamlit_user" {
+			continue
+		}
+		installed, python := venv(s, "streamlit")
+		read := exec.Command(python, filepath.Join(installed, "session.py"), c.Value)
+		read.Dir = dir
+		session, err := read.Output()
+		if err != nil {
+			s.Fatalf("%v does not read its own cookie", err)
+		}
+		s.knows(string(session))
+		return
+	}
+	s.Fatal("no session")
+}
+
+func TestPanel(t *testing.T) {
+	s := meet(t, "Panel", pythonVersion(t, "panel", "panel"))
+	address, app := s.place()
+	s.python("panel", address, s.client(app, "--pkce=optional"))
+	s.knows(s.person().open(app + "/page").text())
+}
+
+// TestPgAdmin signs in by the form that a script makes of the login page. pgAdmin keeps
+// no name.
+func TestPgAdmin(t *testing.T) {
+	s := meet(t, "pgAdmin", pythonVersion(t, "pgadmin", "pgadmin4"))
+	address, app := s.place()
+	s.python("pgadmin", address, s.client(app+"/oauth2/authorize"))
+	p := s.person()
+	login := p.open(app + "/login")
+	csrf := regexp.MustCompile(`"csrfToken": "([^"]+)"`).FindStringSubmatch(login.body)
+	if csrf == nil {
+		s.Fatalf("no form: %s", login.text())
+	}
+	p.send(login.at, form{http.MethodPost, login.at.JoinPath("../authenticate/login"), url.Values{}, nil}, "oauth2_button", "ingam", "csrf_token", csrf[1])
+	s.knowsOf(p.open(app+"/user_management/current_user").body, fact{"e-mail", personEmail})
+}
+
+// TestSynapse takes the way of a Matrix client: the token that single sign-on ends with
+// is exchanged for a session.
+func TestSynapse(t *testing.T) {
+	s := meetTLS(t, "Synapse", pythonVersion(t, "synapse", "matrix-synapse"))
+	address, app := s.place()
+	s.python("synapse", address, s.client(app+"/_synapse/client/oidc/callback"), "SSL_CERT_FILE="+s.ca)
+	done := s.person().open(app + "/_matrix/client/v3/login/sso/redirect?redirectUrl=" + url.QueryEscape(app+"/"))
+	token := regexp.MustCompile(`loginToken=([\w.-]+)`).FindStringSubmatch(done.body)
+	if token == nil {
+		s.Fatalf("no login token: %s", done.text())
+	}
+	var session struct {
+		User  string `json:"user_id"`
+		Token string `json:"access_token"`
+	}
+	login, err := json.Marshal(map[string]string{"type": "m.login.token", "token": token[1]})
+	if err != nil {
+		s.Fatal(err)
+	}
+	resp, err := http.Post(app+"/_matrix/client/v3/login", "application/json", bytes.NewReader(login))
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&session); err != nil {
+		s.Fatal(err)
+	}
+	s.knows(s.read(app+"/_matrix/client/v3/profile/"+session.User, session.Token) + s.read(app+"/_matrix/client/v3/account/3pid", session.Token))
+}
+
+func TestMLflow(t *testing.T) {
+	s := meet(t, "mlflow-oidc-auth", pythonVersion(t, "mlflow-oidc-auth", "mlflow-oidc-auth"))
+	address, app := s.place()
+	s.python("mlflow-oidc-auth", address, s.client(app+"/callback"))
+	p := s.person()
+	p.open(app + "/login")
+	s.knows(p.open(app + "/api/2.0/mlflow/users/current").text())
 }
