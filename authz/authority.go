@@ -25,6 +25,7 @@ type Parts struct {
 	Consents  *accounts.Consents
 	Cuts      *revocation.Cuts
 	Listeners status.Store
+	Notes     Notes
 }
 
 // Authority is the authorization server without its HTTP.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -23,7 +22,7 @@ import (
 // AuthorizeRequest is an authorization request (RFC 6749 section 4.1.1, OpenID
 // Connect Core 1.0 section 3.1.2.1) that was found in order.
 type AuthorizeRequest struct {
-	// Query is the request as it came; it can be parsed again.
+	// Query is the request as the client made it; it can be parsed again.
 	Query       url.Values
 	Client      *clients.Client
 	RedirectURI string
@@ -43,8 +42,10 @@ type AuthorizeRequest struct {
 	// maxAge is below zero if it was not given.
 	maxAge    time.Duration
 	LoginHint string
-	// hinted is the `sub` of id_token_hint.
+	// hinted is the `sub` of id_token_hint; empty if that cannot be checked.
 	hinted string
+	// done is what was done for the request, sealed; empty if nothing.
+	done   string
 	Locale string
 	// own is whether the client signs the person in by itself.
 	own bool
@@ -93,6 +94,7 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 			return nil, refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name)
 		}
 	}
+	query, sealed := takeDone(query)
 	client, err := a.Directory.Client(ctx, query.Get("client_id"))
 	if err == nil && (client.Disabled || query.Has("redirect_uri") && !client.Redirects(query.Get("redirect_uri"))) {
 		// A no is never a stale one.
@@ -104,7 +106,7 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 	if err != nil {
 		return nil, err
 	}
-	req := &AuthorizeRequest{Query: query, Client: client, RedirectURI: query.Get("redirect_uri"), maxAge: -1}
+	req := &AuthorizeRequest{Query: query, Client: client, RedirectURI: query.Get("redirect_uri"), maxAge: -1, done: sealed}
 	switch {
 	case !query.Has("redirect_uri") && len(client.RedirectURIs) == 1 && !errors.Is(fault, ErrMalformed):
 		req.RedirectURI = client.RedirectURIs[0]
@@ -192,9 +194,6 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
 			return err
 		}
-		if err != nil {
-			return refuse(protocol.InvalidRequest, "The id_token_hint is not an ID token of this server.")
-		}
 		req.hinted = id.Subject
 	}
 
@@ -272,21 +271,30 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 	fail := func(code protocol.Code, why string) (Step, error) {
 		return 0, &AuthorizeError{req, protocol.Refuse(code, "%s", why)}
 	}
-	// max_age=0 asks for the same as prompt=login.
-	again := slices.Contains(req.prompt, "login") || slices.Contains(req.prompt, "select_account") ||
-		session != nil && req.maxAge >= 0 && a.Now().Sub(session.AuthenticatedAt) > req.maxAge || req.maxAge == 0
+	// What is asked of a sign-in is done by the one that was made for this request.
+	// prompt=none asks for no other than the one that is there.
+	signedIn := !silent && a.signedInFor(req, session)
+	again := !signedIn && session != nil && req.signInAgain(a.Now().Sub(session.AuthenticatedAt))
 	if session == nil || again {
 		if silent {
 			return fail(protocol.LoginRequired, "Nobody is signed in, or not recently enough.")
 		}
 		return StepLogin, nil
 	}
-	if req.hinted != "" && req.hinted != session.UserID {
-		// Whom the client means is not who is there (section 3.1.2.1).
-		if silent {
+	if req.Query.Get("id_token_hint") != "" && req.hinted != session.UserID {
+		// Whom the client means is not who is there (section 3.1.2.1), or there is
+		// no telling: the person is asked once. Who then signs in is not passed off
+		// as somebody else, whose session the client wants to renew.
+		switch {
+		case silent && req.hinted == "":
+			return fail(protocol.LoginRequired, "The id_token_hint cannot be checked.")
+		case silent:
 			return fail(protocol.LoginRequired, "Someone else is signed in.")
+		case !signedIn:
+			return StepLogin, nil
+		case req.hinted != "":
+			return fail(protocol.LoginRequired, "Someone else signed in than the id_token_hint names.")
 		}
-		return StepLogin, nil
 	}
 	// Whoever claimed the scheme of such an address could begin a sign-in here, and
 	// have the code for nothing: neither the operator's leave nor what was allowed
@@ -316,19 +324,11 @@ func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *ac
 // and each other scope at each API where it counts.
 func (req *AuthorizeRequest) Permissions() []string { return grants.Permissions(req.permissions) }
 
-// AfterLogin is the request as it goes on once the person has signed in for it:
-// what asked for that is done.
-func (req *AuthorizeRequest) AfterLogin() url.Values {
-	query := maps.Clone(req.Query)
-	prompt := slices.DeleteFunc(slices.Clone(req.prompt), func(p string) bool { return p == "login" || p == "select_account" })
-	query.Del("prompt")
-	if len(prompt) > 0 {
-		query.Set("prompt", strings.Join(prompt, " "))
-	}
-	if req.maxAge == 0 {
-		query.Del("max_age")
-	}
-	return query
+// signInAgain reports whether a request asks whoever is signed in to sign in again,
+// age after they last did. max_age=0 asks for the same as prompt=login.
+func (req *AuthorizeRequest) signInAgain(age time.Duration) bool {
+	return slices.Contains(req.prompt, "login") || slices.Contains(req.prompt, "select_account") ||
+		req.maxAge == 0 || req.maxAge > 0 && age > req.maxAge
 }
 
 // Allow remembers that the user of a session allowed what a request asks for.

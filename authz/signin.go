@@ -105,7 +105,7 @@ func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, for
 		return nil, protocol.Refuse(protocol.LoginRequired, "Nobody is signed in here without being asked.")
 	case slices.Contains(req.prompt, "consent"):
 		return nil, protocol.Refuse(protocol.ConsentRequired, "Nobody is asked for consent here; the authorization endpoint does.")
-	case req.hinted != "":
+	case form.Get("id_token_hint") != "":
 		// Who signs in is known only afterwards; and to look the name up before
 		// would tell strangers whose it is.
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is not supported here; compare the sub of the ID token that is issued.")

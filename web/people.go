@@ -200,14 +200,15 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch step {
 	case authz.StepLogin:
-		return p.showLogin(w, r, req, pages.Login{Then: authorizePath + "?" + req.AfterLogin().Encode(), Username: req.LoginHint}, http.StatusOK)
+		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query), Username: req.LoginHint}, http.StatusOK)
 	case authz.StepConsent:
 		return p.showConsent(w, r, req, *session, user)
 	}
 	return p.finish(w, r, req, *session)
 }
 
-const authorizePath = authz.PathAuthorize
+// authorizeAt is where an authorization request goes on, at this server.
+func authorizeAt(query url.Values) string { return authz.PathAuthorize + "?" + query.Encode() }
 
 // asked reads an authorization request, as it comes in or as pages carry it.
 func (p people) asked(r *http.Request, text string) (*authz.AuthorizeRequest, error) {
@@ -235,17 +236,14 @@ func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.Aut
 }
 
 // destination is where a person goes after signing in: to an authorization
-// request, or to their account. Nothing else: whoever could choose would have a
-// redirector with a sign-in page in front of it.
-func (p people) destination(r *http.Request, then string) (path string, req *authz.AuthorizeRequest, err error) {
-	query, is := strings.CutPrefix(then, authorizePath+"?")
+// request, or, without one, to their account. Nothing else: whoever could choose
+// would have a redirector with a sign-in page in front of it.
+func (p people) destination(r *http.Request, then string) (*authz.AuthorizeRequest, error) {
+	query, is := strings.CutPrefix(then, authz.PathAuthorize+"?")
 	if !is {
-		return authz.PathAccount, nil, nil
+		return nil, nil
 	}
-	if req, err = p.asked(r, query); err != nil {
-		return "", nil, err
-	}
-	return authorizePath + "?" + req.Query.Encode(), req, nil
+	return p.asked(r, query)
 }
 
 // loginPage is GET /login: for one's own account.
@@ -259,7 +257,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := pages.Login{Then: r.PostForm.Get("then"), Username: r.PostForm.Get("username")}
-	path, req, err := p.destination(r, form.Then)
+	req, err := p.destination(r, form.Then)
 	if err != nil {
 		return err
 	}
@@ -294,6 +292,14 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p.cookies.signedIn(w, in)
+	path := authz.PathAccount
+	if req != nil {
+		query, err := p.authority.SignedInFor(req, in.Session)
+		if err != nil {
+			return err
+		}
+		path = authorizeAt(query)
+	}
 	unkept(w.Header())
 	w.Header().Set("Location", p.base+path)
 	w.WriteHeader(http.StatusSeeOther)
@@ -327,11 +333,9 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	if u.Scheme != "https" && u.Scheme != "http" {
 		host = u.Scheme + ":"
 	}
-	another := maps.Clone(req.Query)
-	another.Set("prompt", "select_account")
 	p.show(w, r, req.Locale, http.StatusOK, pages.Consent{
-		Client: req.Client.Name, Host: host, Username: user.Username, Request: req.Query.Encode(), Session: session.ID,
-		Switch: p.base + authorizePath + "?" + another.Encode(), Scopes: scopeTexts(p.text(r, req.Locale), req.Permissions()),
+		Client: req.Client.Name, Host: host, Username: user.Username, Request: req.Onward().Encode(), Session: session.ID,
+		Scopes: scopeTexts(p.text(r, req.Locale), req.Permissions()),
 	})
 	return nil
 }
@@ -347,6 +351,10 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	recordOf(r).clientID = req.Client.ID
+	if r.PostForm.Get("decision") == "switch" {
+		// To sign in as somebody else; all that was asked is asked of them.
+		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query)}, http.StatusOK)
+	}
 	session, _, err := p.session(r)
 	if err != nil {
 		return err
@@ -356,18 +364,19 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 		// who saw the page.
 		return accounts.ErrNoSession
 	}
+	if r.PostForm.Get("decision") != "allow" {
+		return authz.Denied(req)
+	}
 	step, err := p.authority.Next(r.Context(), req, session)
 	if err != nil {
 		return err
 	}
-	switch {
-	case step == authz.StepLogin:
-		// The sign-in has become too old for max_age while the page was shown.
-		w.Header().Set("Location", p.base+authorizePath+"?"+req.Query.Encode())
+	if step == authz.StepLogin {
+		// The sign-in has become too old while the page was shown, or another
+		// one was made meanwhile.
+		w.Header().Set("Location", p.base+authorizeAt(req.Query))
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
-	case r.PostForm.Get("decision") != "allow":
-		return authz.Denied(req)
 	}
 	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
 		return err

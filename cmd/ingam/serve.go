@@ -147,6 +147,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Consents:  accounts.NewConsents(store, t.now),
 		Cuts:      revocation.NewCuts(store, t.now),
 		Listeners: store,
+		Notes:     keys.NewNotes(master, "authorization request", authz.NoteLife, t.now),
 	})
 	health := &health{Store: store}
 	handler, err := web.New(web.Parts{

@@ -41,9 +41,7 @@ type Consent struct {
 	Username string
 	// Request and Session come back with the answer.
 	Request, Session string
-	// Switch is the address at which to sign in as someone else.
-	Switch string
-	Scopes []string
+	Scopes           []string
 }
 
 func (Consent) form() form { return form{template: "consent", title: "consent", leads: true} }
