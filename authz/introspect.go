@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
@@ -58,8 +59,12 @@ func (a *Authority) Introspect(ctx context.Context, r *http.Request) (Introspect
 	if access.ClientID != caller.ID && !intendedFor(access, caller) {
 		return Introspection{Caller: caller.ID}, nil
 	}
-	stands, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
+	stands, standing, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
 	if err != nil || !stands {
+		return Introspection{Caller: caller.ID}, err
+	}
+	left, err := a.cut(ctx, &access, caller, grants.ParsePermissions(standing.Permissions))
+	if err != nil || !left || access.ClientID != caller.ID && !intendedFor(access, caller) {
 		return Introspection{Caller: caller.ID}, err
 	}
 	return Introspection{
@@ -77,6 +82,24 @@ func intendedFor(access tokens.Access, caller *clients.Client) bool {
 	return slices.ContainsFunc(access.Audience, func(audience string) bool {
 		return audience == caller.ID || slices.Contains(caller.Audiences, audience)
 	})
+}
+
+// cut takes from a token what its client may have no longer, or an API has stopped
+// to offer, since it was issued. It reports whether anything is left.
+func (a *Authority) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []grants.Permission) (bool, error) {
+	client, err := caller, error(nil)
+	if access.ClientID != caller.ID {
+		client, err = a.Directory.Client(ctx, access.ClientID)
+	}
+	if errors.Is(err, clients.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	of := grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded}
+	access.Audience, access.Scopes, err = a.Rules.LeftOf(ctx, client, of)
+	return len(access.Audience) > 0 && (len(access.Scopes) > 0 || len(of.Scopes) == 0), err
 }
 
 func questionAbout(access tokens.Access) revocation.Question {

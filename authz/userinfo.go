@@ -29,7 +29,7 @@ func (a *Authority) UserInfo(ctx context.Context, token string) (claims map[stri
 	if access.GrantID == "" || !slices.Contains(access.Scopes, apis.OpenID) {
 		return nil, client, protocol.Refuse(protocol.InsufficientScope, "The access token is not for the scope openid.")
 	}
-	stands, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
+	stands, _, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
 	if err != nil {
 		return nil, client, err
 	}

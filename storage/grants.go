@@ -61,11 +61,7 @@ func listPermissions(all []grants.Permission) (*string, error) {
 	if all == nil {
 		return nil, nil
 	}
-	texts := make([]string, len(all))
-	for i, p := range all {
-		texts[i] = p.String()
-	}
-	s, err := list(texts)
+	s, err := list(grants.Permissions(all))
 	return &s, err
 }
 
@@ -74,11 +70,7 @@ func unlistPermissions(s *string) ([]grants.Permission, error) {
 		return nil, nil
 	}
 	texts, err := unlist(*s)
-	all := make([]grants.Permission, len(texts))
-	for i, text := range texts {
-		all[i] = grants.ParsePermission(text)
-	}
-	return all, err
+	return grants.ParsePermissions(append([]string{}, texts...)), err
 }
 
 type grantRow struct {

@@ -131,9 +131,9 @@ func standingSQL(jti, kid, client, again string) string {
 		  FROM server WHERE id = 1`, jti, kid, client, again)
 }
 
-// grantStanding is what standingSQL asks beside the rest where there is a
-// grant.
-const grantStanding = `, EXISTS (SELECT 1 FROM grants AS g WHERE g.id = %s AND ` + grantStands + `)`
+// grantStanding is what standingSQL asks beside the rest where there is a grant:
+// what it records, which is NULL unless it stands.
+const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = %s AND ` + grantStands + `)`
 
 // Standing implements revocation.Store. It is asked at every introspection, so
 // it goes to the pool past gorm's statement building.
@@ -152,13 +152,14 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 		st       revocation.Standing
 		disabled sql.NullBool
 		epoch    sql.NullInt64
+		recorded sql.NullString
 	)
 	client := askable(q.ClientID)
 	statement, args := s.dialect.standing, []any{askable(q.JTI), askable(q.KeyID), client, client}
 	found := []any{&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number}
 	if q.GrantID != "" {
 		statement = s.dialect.standingOfGrant
-		args, found = append(args, askable(q.GrantID)), append(found, &st.GrantStands)
+		args, found = append(args, askable(q.GrantID)), append(found, &recorded)
 	}
 	err := s.readPool.QueryRowContext(ctx, statement, args...).Scan(found...)
 	if err != nil {
@@ -166,7 +167,11 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 	}
 	st.ClientFound = disabled.Valid && epoch.Valid
 	st.ClientDisabled, st.ClientEpoch = disabled.Bool, changes.Number(epoch.Int64)
-	return st, nil
+	if st.GrantStands = recorded.Valid; recorded.String != "" {
+		st.Permissions, err = unlist(recorded.String)
+		st.Permissions = append([]string{}, st.Permissions...) // none is not nil
+	}
+	return st, fault(op, err)
 }
 
 // askable replaces what no record can be called by what none is called.

@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,18 @@ func (p Permission) String() string {
 }
 
 func (p Permission) own() bool { return p.Audience == "" }
+
+// ParsePermissions reads what Permissions wrote.
+func ParsePermissions(texts []string) []Permission {
+	if texts == nil {
+		return nil
+	}
+	all := make([]Permission, len(texts))
+	for i, text := range texts {
+		all[i] = ParsePermission(text)
+	}
+	return all
+}
 
 // Permissions are written as consents remember them and pages show them.
 func Permissions(all []Permission) []string {
@@ -79,6 +92,9 @@ type Allowance struct {
 // Rules say what of an allowance a request gets.
 type Rules struct {
 	APIs *apis.Catalog
+	// Clients are asked where the copy of a client in memory lacks what it was
+	// allowed; nil is for those who hold no copies.
+	Clients *clients.Directory
 	// Issuer is the audience of a token that is for no API.
 	Issuer string
 	// AccessTTL is the life of an access token for an API that sets none.
@@ -92,6 +108,10 @@ func (c *Rules) Registered(ctx context.Context, client *clients.Client) (Allowan
 	if err != nil {
 		return Allowance{}, err
 	}
+	return c.registered(client, targets), nil
+}
+
+func (c *Rules) registered(client *clients.Client, targets []apis.API) Allowance {
 	allowed := Allowance{targets: targets, Permissions: make([]Permission, 0, len(client.Scopes))}
 	if len(targets) == 0 {
 		allowed.targets = []apis.API{{Audience: c.Issuer}}
@@ -107,7 +127,7 @@ func (c *Rules) Registered(ctx context.Context, client *clients.Client) (Allowan
 			allowed.Permissions = append(allowed.Permissions, offering(targets, scope)...)
 		}
 	}
-	return allowed, nil
+	return allowed
 }
 
 // offering returns the scope at each of the APIs that offer it.
@@ -155,6 +175,10 @@ func (c *Rules) Left(ctx context.Context, client *clients.Client, g Granted) (Al
 		return Allowance{}, err
 	}
 	now, err := c.Registered(ctx, client)
+	if err == nil && c.Clients != nil && now.lacks(recorded, g.Audiences, c.Issuer) {
+		// A no is never a stale one: it may have been given a moment ago.
+		now, err = c.stored(ctx, client)
+	}
 	if err != nil {
 		return Allowance{}, err
 	}
@@ -181,6 +205,63 @@ func (c *Rules) Left(ctx context.Context, client *clients.Client, g Granted) (Al
 		left.targets = []apis.API{{Audience: c.Issuer}}
 	}
 	return left, nil
+}
+
+// LeftOf returns what is left of an access token of a client: of the audiences and
+// scopes that it was issued for, with the permissions that its grant recorded, if it
+// has one. Nothing is nil.
+func (c *Rules) LeftOf(ctx context.Context, client *clients.Client, token Granted) (audiences, scopes []string, err error) {
+	left, err := c.Left(ctx, client, token)
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, api := range left.targets {
+		if slices.Contains(token.Audiences, api.Audience) {
+			audiences = append(audiences, api.Audience)
+		}
+	}
+	for _, scope := range token.Scopes {
+		if counts, clear := left.at(left.targets, scope); len(counts) > 0 && clear {
+			scopes = append(scopes, scope)
+		}
+	}
+	return audiences, scopes, nil
+}
+
+// lacks reports whether something that was allowed is not there now.
+func (a Allowance) lacks(recorded []Permission, audiences []string, issuer string) bool {
+	return slices.ContainsFunc(recorded, func(p Permission) bool { return !slices.Contains(a.Permissions, p) }) ||
+		slices.ContainsFunc(audiences, func(audience string) bool {
+			return audience != issuer && !slices.ContainsFunc(a.targets, func(api apis.API) bool { return api.Audience == audience })
+		})
+}
+
+// stored is Registered by what the database has at this moment.
+func (c *Rules) stored(ctx context.Context, client *clients.Client) (Allowance, error) {
+	now, err := c.Clients.Stored(ctx, client.ID)
+	if errors.Is(err, clients.ErrNotFound) {
+		now, err = client, nil // which ends more than this can tell
+	}
+	if err != nil {
+		return Allowance{}, err
+	}
+	all, err := c.APIs.List(ctx)
+	if err != nil {
+		return Allowance{}, err
+	}
+	var targets []apis.API
+	for _, audience := range now.Audiences {
+		for _, api := range all {
+			if api.Audience == audience {
+				targets = append(targets, api)
+			}
+		}
+	}
+	return c.registered(now, targets), nil
 }
 
 // Decision is what a token will be for.

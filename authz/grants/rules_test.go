@@ -3,6 +3,7 @@ package grants_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,122 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestWhatIsLeftOfAToken(t *testing.T) {
+	t.Parallel()
+	// b has come to offer read, which was allowed at a; gone was offered once.
+	rules := rulesWith(t, "a: read a", "b: read write")
+	all := registered("openid read a write gone", "a", "b")
+	for what, c := range map[string]struct {
+		client            *clients.Client
+		audiences, scopes string
+		// recorded are the permissions of its grant, separated by commas; a token of
+		// a client's own has none.
+		recorded string
+		want     string
+	}{
+		"all of it":                        {all, "a", "openid read a", "openid,a read,a a", "a: openid read a"},
+		"a part of its grant":              {all, "a", "read", "openid,a read,b write", "a: read"},
+		"a scope that the client lost":     {registered("openid a", "a", "b"), "a", "openid read a", "openid,a read,a a", "a: openid a"},
+		"a scope that the API lost":        {all, "a", "read gone", "a read,a gone", "a: read"},
+		"an API that the client lost":      {registered("openid read a write", "b"), "a b", "openid a write", "openid,a a,b write", "b: openid write"},
+		"its only API":                     {registered("openid read a", "b"), "a", "openid a", "openid,a a", ": openid"},
+		"all of its scopes":                {registered("write", "a", "b"), "a b", "read a", "a read,a a", ": "},
+		"what another API offers now":      {all, "a b", "read write", "a read,b write", "a b: write"},
+		"a token without a scope":          {all, "a", "", "", "a: "},
+		"for no API":                       {registered("openid"), issuer, "openid", "openid", issuer + ": openid"},
+		"for no API, one since":            {all, issuer, "openid", "openid", issuer + ": openid"},
+		"a client's own":                   {all, "a", "read a", "", "a: read a"},
+		"a client's own, a scope less":     {registered("a", "a"), "a", "read a", "", "a: a"},
+		"a client's own, no scope":         {registered("write", "a", "b"), "a", "read a", "", ": "},
+		"a client's own, an API less":      {registered("read write", "b"), "a b", "read write", "", "b: read write"},
+		"a client's own, no API":           {registered("read", "b"), "a", "read", "", ": "},
+		"a client's own, without a scope":  {registered("", "a"), "a", "", "", "a: "},
+		"a client's own, of no API at all": {registered("own"), issuer, "own", "", issuer + ": own"},
+		"a client's own, of no API, lost":  {registered("other"), issuer, "own", "", ": "},
+	} {
+		t.Run(what, func(t *testing.T) {
+			of := grants.Granted{Audiences: strings.Fields(c.audiences), Scopes: strings.Fields(c.scopes)}
+			if c.recorded != "" {
+				of.Permissions = grants.ParsePermissions(strings.Split(c.recorded, ","))
+			}
+			audiences, scopes, err := rules.LeftOf(t.Context(), c.client, of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(audiences, " ") + ": " + strings.Join(scopes, " "); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testing.T) {
+	t.Parallel()
+	store := storagetest.New(t, storagetest.Engines()[0])
+	ctx, always := t.Context(), func() bool { return true }
+	operators := apis.NewCatalog(store, time.Now, nil)
+	create := func(audience string, scopes ...string) {
+		t.Helper()
+		if _, err := operators.Create(ctx, apis.API{Audience: audience, Name: audience, Scopes: scopes}, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create("a", "read")
+	writing := clients.NewDirectory(store, operators, time.Now, nil)
+	_, _, err := writing.Create(ctx, clients.Client{
+		ID: "app", Name: "App", Grants: []string{clients.ClientCredentials}, Auth: clients.SecretBasic, Audiences: []string{"a"}, Scopes: []string{"read"},
+	}, "", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The server's copies are made, and never told of a change.
+	catalog := apis.NewCatalog(store, time.Now, always)
+	if err := catalog.Follow(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	directory := clients.NewDirectory(store, catalog, time.Now, always)
+	copied, err := directory.Client(ctx, "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := &grants.Rules{APIs: catalog, Clients: directory, Issuer: issuer, AccessTTL: time.Minute}
+
+	create("b", "write")
+	if _, _, err := operators.Update(ctx, "a", func(a *apis.API) error { a.Scopes = append(a.Scopes, "more"); return nil }, "", "test"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = writing.Update(ctx, "app", func(c *clients.Client) error {
+		c.Audiences, c.Scopes = []string{"a", "b"}, []string{"read", "more", "write"}
+		return nil
+	}, "", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for recorded, want := range map[string]string{
+		"a read":                "a: read",
+		"a read,a more":         "a: read more",
+		"b write":               "b: write",
+		"a read,b write":        "a b: read write",
+		"a read,a never":        "a: read",
+		"b never":               ": ",
+		"a read,a more,b write": "a b: read more write",
+	} {
+		of := grants.Granted{Permissions: grants.ParsePermissions(strings.Split(recorded, ","))}
+		for _, p := range of.Permissions {
+			of.Scopes = append(of.Scopes, p.Scope)
+			if !slices.Contains(of.Audiences, p.Audience) {
+				of.Audiences = append(of.Audiences, p.Audience)
+			}
+		}
+		audiences, scopes, err := rules.LeftOf(ctx, copied, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(audiences, " ") + ": " + strings.Join(scopes, " "); got != want {
+			t.Errorf("%s: %q, want %q", recorded, got, want)
+		}
 	}
 }

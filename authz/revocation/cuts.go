@@ -57,15 +57,15 @@ func (c *Cuts) WouldEnd(ctx context.Context, kind changes.Kind, subject string) 
 }
 
 // Stands reports whether a token that was made under epoch, and has not
-// expired, still stands.
-func (c *Cuts) Stands(ctx context.Context, q Question, epoch changes.Number) (bool, error) {
+// expired, still stands, and what the database said.
+func (c *Cuts) Stands(ctx context.Context, q Question, epoch changes.Number) (bool, Standing, error) {
 	s, err := c.store.Standing(ctx, q)
 	if err != nil {
-		return false, err
+		return false, Standing{}, err
 	}
 	// A number that was not given out yet is of changes that were lost, because
 	// the database was restored: the next cuts would not reach that high.
 	return !s.TokenCut && s.KeyStands && (q.GrantID == "" || s.GrantStands) &&
 		s.ClientFound && !s.ClientDisabled &&
-		epoch >= s.ClientEpoch && epoch >= s.ServerEpoch && epoch <= s.Number, nil
+		epoch >= s.ClientEpoch && epoch >= s.ServerEpoch && epoch <= s.Number, s, nil
 }

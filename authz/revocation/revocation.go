@@ -37,6 +37,9 @@ type Standing struct {
 	// GrantStands is false when the grant, its user or its login session was
 	// cut, or is not there; it says nothing where there is no GrantID.
 	GrantStands bool
+	// Permissions are what the grant records, as grants.Permission writes them;
+	// nil where it records none.
+	Permissions []string
 	// KeyStands is false when the key was withdrawn or is not there.
 	KeyStands bool
 }

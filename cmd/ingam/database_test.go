@@ -55,7 +55,7 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
 		d.must("migrate", "up")
-		secret := d.client("app")
+		secret, web := d.client("app"), d.webClient("web")
 		s, asked := d.startHere("INGAM_CHANGES_STALENESS=1m") // nothing changes meanwhile
 		want := func(what string, n int, begins ...string) {
 			t.Helper()
@@ -87,7 +87,14 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 		d.user("minji")
 		p := s.person()
 		p.get("/login").submit("username", "minji", "password", goodPassword)
+		theirs := web.tokens(s, p, "minji").Access
 		asked.Take()
+		for range n {
+			if !s.active("app", secret, theirs) {
+				t.Fatal("the token is not active")
+			}
+		}
+		want("an introspection of what a user allowed another client", n, "SELECT")
 		for range n {
 			p.get("/logout") // which shows whose session it is
 		}

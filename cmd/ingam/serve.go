@@ -136,7 +136,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	sessions := accounts.NewSessions(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), t.now)
 	authority := authz.New(authz.Parts{
 		Parts: grants.Parts{
-			Rules: &grants.Rules{APIs: catalog, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
+			Rules: &grants.Rules{APIs: catalog, Clients: directory, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
 			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), ring, t.now), Store: store, Users: users,
 			Lists: lists, Indices: status.NewTaker(store, lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
 			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},

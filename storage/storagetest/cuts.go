@@ -6,6 +6,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
@@ -145,6 +146,26 @@ var standingTests = []test{
 		w = want
 		w.ClientDisabled, w.Number = true, want.Number+1
 		d.equal(d.standing(good), w)
+	}},
+	{"what a grant records comes with whether it stands", func(d *databaseTest) {
+		d.user("u")
+		d.session("u", "s")
+		d.client("c")
+		for id, want := range map[string][]grants.Permission{
+			"nothing was recorded": nil,
+			"nothing was allowed":  {},
+			"something was":        {{Scope: "openid"}, {Audience: "https://a.example/?b=\"c'", Scope: "read"}},
+		} {
+			d.must(d.s.SaveCode(d.ctx, hash(id), grants.Code{ClientID: "c", SessionID: "s", Permissions: want, ExpiresAt: noon.Add(time.Minute)}, noon))
+			d.must(d.s.RedeemCode(d.ctx, hash(id), noon, d.grantOf(id, id)))
+			st := d.standing(revocation.Question{ClientID: "c", GrantID: id})
+			d.equal(st.GrantStands, true)
+			d.equal(grants.ParsePermissions(st.Permissions) == nil, want == nil)
+			d.equal(grants.ParsePermissions(st.Permissions), want)
+			d.must(d.s.RevokeGrant(d.ctx, id, event(audit.GrantCut, id)))
+			st = d.standing(revocation.Question{ClientID: "c", GrantID: id})
+			d.equal([]any{st.GrantStands, len(st.Permissions)}, []any{false, 0})
+		}
 	}},
 	{"a retired key whose private half is destroyed still stands, a deleted one does not", func(d *databaseTest) {
 		d.must(d.s.ChangeKeys(d.ctx, keys.Change{At: noon, KID: "k", Insert: []keys.Record{newKey("k", keys.Tokens, 1)}}))
