@@ -2,7 +2,8 @@
 // comes in, asks package authz, and writes what comes out.
 //
 //	route (below the issuer's path)                     handler        who calls
-//	GET, POST /oauth2/authorize                         people.authorize   browsers, sent by apps
+//	GET  /                                              people.home        whoever opens the address
+//	GET, POST /oauth2/authorize                         people.authorize…  browsers, sent by apps
 //	GET, POST /login, POST /consent, GET, POST /logout  people             people
 //	GET  /account, POST /account/…                      people             people
 //	POST /login with JSON, /token/refresh, /token/logout firstParty        first-party apps
@@ -16,11 +17,17 @@
 //	GET  /.well-known/oauth-authorization-server[/path] document           everyone
 //	GET  /oauth2/status, /oauth2/status/{list}          statuses           resource servers
 //	GET  /oauth2/status/events, POST …/events/ack       statuses           resource servers that listen
+//	GET  /favicon.svg, /favicon.ico                     document           browsers
 //	GET  /health/live                                   live               whoever restarts the process
 //	GET  /health/ready                                  ready              whoever sends it traffic
+//	everything else                                     nothing            people and programs that went astray
+//
+// Parameters are read by one function, wherever they come in: each once, those
+// without a value left out, what does not parse refused as a whole.
 //
 // A handler returns an error; endpoint, the one adapter, turns it into what
 // the client may know (protocol.From) and into the request's record, which is
 // logged once, when the request is over. Records never hold a query, a body,
-// or a header that could carry a credential.
+// or a header that could carry a credential. Handlers of pages have an adapter of
+// their own, people.page, which shows it to the person or sends it to the client.
 package web

@@ -100,6 +100,63 @@ func (p people) show(w http.ResponseWriter, r *http.Request, uiLocales string, s
 	pages.Write(w, p.text(r, uiLocales), p.base, w.Header().Get(headerRequestID), status, content)
 }
 
+// turnedAway is a request that no page or endpoint was asked about. A program may
+// have sent it as well as a person.
+type turnedAway struct {
+	error
+	// advice is what a person is told.
+	advice pages.TextName
+}
+
+func (e turnedAway) Unwrap() error { return e.error }
+
+// ours wraps what only the pages of this server may send: a page of another site
+// must not act in the name of whoever is signed in.
+func (p people) ours(h page) page {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := p.guard.Check(r); err != nil {
+			return errForeign(err)
+		}
+		return h(w, r)
+	}
+}
+
+func errForeign(cause error) error {
+	e := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
+	e.Status, e.Cause = http.StatusForbidden, cause
+	return turnedAway{e, "error foreign"}
+}
+
+// nothing answers what no route is for: an address without a page, or a method
+// that it does not have (RFC 9110 section 15.5.6).
+func nothing(routes *http.ServeMux) page {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
+			if _, pattern := routes.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != everything {
+				allowed = append(allowed, method)
+			}
+		}
+		e := protocol.Refuse(protocol.InvalidRequest, "There is nothing at this address.")
+		e.Status = http.StatusNotFound
+		if len(allowed) > 0 {
+			e = protocol.Refuse(protocol.InvalidRequest, "This address is not for the method of the request.")
+			e.Status = http.StatusMethodNotAllowed
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+		}
+		return turnedAway{e, "error nothing"}
+	}
+}
+
+// everything is the route of what no other is for.
+const everything = "/"
+
+// home is GET /.
+func (p people) home(w http.ResponseWriter, r *http.Request) error {
+	p.show(w, r, "", http.StatusOK, pages.Home{})
+	return nil
+}
+
 // fail tells the client of a refusal if it may be told, and otherwise the
 // person.
 func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -112,11 +169,18 @@ func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
 		})
 		return
 	}
+	var away turnedAway
+	if errors.As(err, &away) && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		refuse(w, r, err)
+		return
+	}
 	e := protocol.From(err)
 	rec := recordOf(r)
 	rec.errorCode, rec.err = string(e.Code), err
 	advice, status := pages.TextName("error request"), e.Status
 	switch {
+	case away.advice != "":
+		advice = away.advice
 	case errors.Is(err, accounts.ErrNoSession), errors.Is(err, grants.ErrNotFound):
 		advice, status, e.Description = "error session", http.StatusForbidden, "The login session has ended."
 	case status >= http.StatusInternalServerError:
@@ -176,16 +240,70 @@ func (p people) session(r *http.Request) (*accounts.Session, accounts.User, erro
 	return &s, u, nil
 }
 
-// authorize is RFC 6749 section 3.1.
-func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
-	text := r.URL.RawQuery
-	if r.Method == http.MethodPost { // OpenID Connect Core 1.0 section 3.1.2.1
-		var err error
-		if text, err = p.forms.read(w, r); err != nil {
-			return err
-		}
+// authorizeByPost is OpenID Connect Core 1.0 section 3.1.2.1. To the form of
+// another site browsers do not add the session's cookie, so they are asked to come
+// once more, in a way to which they do.
+func (p people) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
+	text, err := p.forms.read(w, r)
+	if err != nil {
+		return err
 	}
-	req, err := p.asked(r, text)
+	values, fault := parameters(text)
+	again := values.Has(reposted)
+	values.Del(reposted)
+	if fault != nil || again || p.guard.Check(r) == nil {
+		return p.authorize(w, r, values, fault)
+	}
+	req, err := p.authority.ParseAuthorize(r.Context(), values, nil)
+	if err != nil {
+		return err
+	}
+	if inFrame(r) && p.tooLong(req) {
+		// Where no page of this server is shown, it is answered as it stands.
+		return p.authorize(w, r, values, nil)
+	}
+	p.comeAgain(w, r, req)
+	return nil
+}
+
+func inFrame(r *http.Request) bool {
+	return slices.Contains([]string{"iframe", "frame", "fencedframe", "embed", "object"}, r.Header.Get("Sec-Fetch-Dest"))
+}
+
+// longestAddress is how long an address may be, in bytes from its path on, that
+// this server sends a browser to: what is on the way to it, such as nginx by
+// default, takes 8192 for the whole line.
+const longestAddress = 8000
+
+func (p people) addressOf(req *authz.AuthorizeRequest) string {
+	return p.base + authorizePath + "?" + req.Query.Encode()
+}
+
+func (p people) tooLong(req *authz.AuthorizeRequest) bool {
+	return len(p.addressOf(req)) > longestAddress
+}
+
+// comeAgain has a browser send an authorization request from here: by its address
+// or, where that is too long, by a form that it posts.
+func (p people) comeAgain(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest) {
+	if p.tooLong(req) {
+		p.showPost(w, r, req.Locale, p.base+authorizePath, once(req.Query))
+		return
+	}
+	unkept(w.Header())
+	w.Header().Set("Location", p.addressOf(req))
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// authorizeByGet is RFC 6749 section 3.1.
+func (p people) authorizeByGet(w http.ResponseWriter, r *http.Request) error {
+	values, fault := parameters(r.URL.RawQuery)
+	return p.authorize(w, r, values, fault)
+}
+
+// authorize answers an authorization request.
+func (p people) authorize(w http.ResponseWriter, r *http.Request, query url.Values, fault error) error {
+	req, err := p.authority.ParseAuthorize(r.Context(), query, fault)
 	if err != nil {
 		return err
 	}
@@ -210,7 +328,7 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request) error {
 // authorizeAt is where an authorization request goes on, at this server.
 func authorizeAt(query url.Values) string { return authz.PathAuthorize + "?" + query.Encode() }
 
-// asked reads an authorization request, as it comes in or as pages carry it.
+// asked reads an authorization request that a page carries.
 func (p people) asked(r *http.Request, text string) (*authz.AuthorizeRequest, error) {
 	values, fault := parameters(text)
 	return p.authority.ParseAuthorize(r.Context(), values, fault)
@@ -417,8 +535,18 @@ func (p people) repost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, r.PostForm)
+	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, once(r.PostForm))
 	return nil
+}
+
+// reposted marks a form that this server has a browser send from here: whatever
+// the browser says of where it came from then, it is not asked to once more.
+const reposted = "ingam_reposted"
+
+func once(form url.Values) url.Values {
+	form = maps.Clone(form)
+	form.Set(reposted, "1")
+	return form
 }
 
 // showLogout asks whoever is signed in whether to sign out; without a username it
@@ -448,10 +576,8 @@ func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	query := r.PostForm
 	if err := p.guard.Check(r); err != nil {
-		if r.PostForm.Has("decision") {
-			refused := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
-			refused.Status, refused.Cause = http.StatusForbidden, err
-			return refused
+		if r.PostForm.Has("decision") || r.PostForm.Has(reposted) {
+			return errForeign(err)
 		}
 		return p.repost(w, r)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/web/pages"
 )
 
 // Parts is what the handlers stand on.
@@ -63,7 +64,7 @@ func New(p Parts) (http.Handler, error) {
 	// logout endpoint clients may post.)
 	guard := http.NewCrossOriginProtection()
 	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at}
-	document := document{metadata, "application/json"}
+	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
 	// Scripts of any origin may call these: nothing here acts on a cookie, so
@@ -99,14 +100,16 @@ func New(p Parts) (http.Handler, error) {
 	routeOpen(http.MethodPost, at+authz.PathUserInfo, oauth.userInfo)
 
 	show := func(path string, h page) { mux.Handle("GET "+at+path, people.page(h)) }
-	act := func(path string, h page) { mux.Handle("POST "+at+path, guard.Handler(people.page(h))) }
-	show(authz.PathAuthorize, people.authorize)
-	mux.Handle("POST "+at+authz.PathAuthorize, people.page(people.authorize))
+	act := func(path string, h page) { mux.Handle("POST "+at+path, people.page(people.ours(h))) }
+	show("/{$}", people.home)
+	mux.Handle(everything, people.page(nothing(mux)))
+	show(authz.PathAuthorize, people.authorizeByGet)
+	mux.Handle("POST "+at+authz.PathAuthorize, people.page(people.authorizeByPost))
 	show(authz.PathLogin, people.loginPage)
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
 	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
-	signIn, form := first.cross(endpoint(first.login)), guard.Handler(people.page(people.login))
+	signIn, form := first.cross(endpoint(first.login)), people.page(people.ours(people.login))
 	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
 			signIn.ServeHTTP(w, r)
@@ -129,10 +132,15 @@ func New(p Parts) (http.Handler, error) {
 	act(authz.PathAccount+"/apps", people.owner(people.disconnect))
 	act(authz.PathAccount+"/password", people.owner(people.changePassword))
 
+	seal := document{pages.Seal, "image/svg+xml"}
+	route(http.MethodGet, at+"/favicon.svg", seal.get)
+	// Beside what is no page browsers look for it here.
+	route(http.MethodGet, "/favicon.ico", seal.get)
+
 	routeOpen(http.MethodGet, at+authz.PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
-	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", document.get)
+	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", discovery.get)
 	// RFC 8414 section 3.1 puts the well-known part before the issuer's path.
-	routeOpen(http.MethodGet, "/.well-known/oauth-authorization-server"+at, document.get)
+	routeOpen(http.MethodGet, "/.well-known/oauth-authorization-server"+at, discovery.get)
 	statuses := statuses{p.Authority, p.Lists, p.Listening, p.Observer, forms, p.RequestTimeout}
 	routeOpen(http.MethodGet, at+authz.PathStatusLists, statuses.aggregate)
 	routeOpen(http.MethodGet, at+authz.PathStatusList, statuses.list)

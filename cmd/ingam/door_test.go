@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What browsers and libraries do at the door, at each endpoint that it concerns.
@@ -450,5 +451,238 @@ func TestAnswersKeepTheQueryOfAnAddress(t *testing.T) {
 		if sc := p.get(to + "&state=a+%26"); sc.to != "https://app.test/bye"+query+next+"state=a+%26" {
 			t.Errorf("signed out to %s with a state: %s", query, sc.to)
 		}
+	}
+}
+
+// TestAForeignFormFindsTheSession: to the form of another site browsers add no
+// cookie that is SameSite=Lax, so they have to ask once more.
+func TestAForeignFormFindsTheSession(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", "/auth"} {
+		t.Run("issuer with the path "+path, func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t, "")
+			s := d.startBelow(path)
+			a := d.webClient("app")
+			d.user("minji")
+			p := s.person()
+			p.signIn("minji", path+a.request())
+			ask := func(changed ...string) url.Values { return mustQuery(t, a.request(changed...)) }
+			at := path + "/oauth2/authorize"
+			wantCode := func(what string, sc screen) {
+				t.Helper()
+				if r := sc.response(); !strings.HasPrefix(sc.to, callback+"?") || r.Get("code") == "" || r.Get("state") != "s" {
+					t.Errorf("%s: %d to %q", what, sc.status, sc.to)
+				}
+			}
+			wantError := func(what, code string, sc screen) {
+				t.Helper()
+				if r := sc.response(); !strings.HasPrefix(sc.to, callback+"?") || r.Get("error") != code || r.Get("state") != "s" {
+					t.Errorf("%s: %d to %q", what, sc.status, sc.to)
+				}
+			}
+			// By the same request as GET, wherever it is asked from.
+			for what, fields := range map[string][]string{
+				"from another site": nil, "from a frame": {"Sec-Fetch-Dest", "iframe"}, "from the same site": {"Sec-Fetch-Site", "same-site"},
+				"without fetch metadata": {"Sec-Fetch-Site", "", "Origin", "https://app.test"}, "by a page without an origin": {"Sec-Fetch-Site", "", "Origin", "null"},
+			} {
+				for _, prompt := range []string{"", "none"} {
+					sc := p.foreignPost(at, ask("prompt", prompt), fields...)
+					if sc.status != http.StatusSeeOther || !strings.HasPrefix(sc.to, at+"?") {
+						t.Fatalf("%s: %d to %q %s", what, sc.status, sc.to, sc.body)
+					}
+					if asked := mustQuery(t, sc.to); asked.Encode() != ask("prompt", prompt).Encode() {
+						t.Errorf("%s: asked is %v", what, asked)
+					}
+					wantCode(what+" with prompt="+prompt, sc.follow())
+				}
+			}
+			if sc := s.person().foreignPost(at, ask("prompt", "none")).follow(); sc.response().Get("error") != "login_required" {
+				t.Errorf("of nobody: %d to %q", sc.status, sc.to)
+			}
+			// Two targets are two.
+			both := ask()
+			both["resource"] = []string{"https://api.test", "https://api.test/"}
+			if sc := p.foreignPost(at, both); len(mustQuery(t, sc.to)["resource"]) != 2 {
+				t.Errorf("of two targets: %s", sc.to)
+			}
+
+			// Where the address would be too long, by a form from here, once.
+			long := func(bytes int) url.Values {
+				form := ask("prompt", "none")
+				form["resource"] = []string{"https://api.test", "https://api.test/"}
+				form.Set("login_hint", strings.Repeat("x", bytes-len(at+"?"+form.Encode())-len("&login_hint=")))
+				return form
+			}
+			if sc := p.foreignPost(at, long(8000)); sc.status != http.StatusSeeOther || len(sc.to) != 8000 {
+				t.Errorf("an address of 8000 bytes: %d with %d", sc.status, len(sc.to))
+			}
+			sc := p.foreignPost(at, long(8001))
+			if sc.status != http.StatusOK || sc.post != at || strings.Count(sc.body, `name="resource"`) != 2 || !strings.Contains(sc.body, "<script>") {
+				t.Fatalf("an address of 8001 bytes: %d %q %s", sc.status, sc.post, sc.body)
+			}
+			wantCode("reposted", sc.submit())
+			// A browser that says of this form, too, that it is another site's.
+			again := *sc.form
+			wantError("reposted in vain", "login_required", p.foreignPost(at, again))
+			again.Set("prompt", "login")
+			if sc := p.foreignPost(at, again); sc.status != http.StatusOK || !strings.Contains(sc.body, `name="password"`) || strings.Contains(sc.body, "ingam_reposted") {
+				t.Errorf("reposted in vain: %d %s", sc.status, sc.body)
+			}
+			for _, dest := range []string{"iframe", "frame", "fencedframe", "embed", "object"} {
+				wantError("too long in a frame", "login_required", p.foreignPost(at, long(8001), "Sec-Fetch-Dest", dest))
+			}
+			// From here it is answered at once.
+			wantCode("from this origin", p.post(s.url+at, ask()))
+			wantCode("from this origin, as long as it is", p.post(s.url+at, long(20_000)))
+			// What is wrong is said at once, to whom it may be.
+			wantError("a bad request", "invalid_request", p.foreignPost(at, ask("prompt", "dance")))
+			twice := ask()
+			twice["scope"] = []string{"openid", "read"}
+			wantError("a parameter twice", "invalid_request", p.foreignPost(at, twice))
+			for what, form := range map[string]url.Values{"a stranger": ask("client_id", "nobody"), "an unknown address": ask("redirect_uri", "https://evil.test/")} {
+				if sc := p.foreignPost(at, form); sc.to != "" || sc.status < 400 || sc.status > 499 {
+					t.Errorf("%s: %d to %q", what, sc.status, sc.to)
+				}
+			}
+		})
+	}
+}
+
+// TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain, whatever a browser says of it;
+// and nobody is signed out by what another site sends.
+func TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
+	d.user("minji")
+	p := s.person()
+	hint := a.tokens(s, p, "minji").ID
+	form := url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {"https://app.test/bye"}, "state": {"s"}}
+	sc := p.foreignPost("/logout", form)
+	if sc.status != http.StatusOK || sc.post != "/logout" || len(sc.header.Values("Set-Cookie")) != 0 {
+		t.Fatalf("%d %s %v", sc.status, sc.post, sc.header)
+	}
+	again := p.foreignPost("/logout", *sc.form)
+	if again.status != http.StatusForbidden || len(again.header.Values("Set-Cookie")) != 0 || p.get("/account").status != http.StatusOK {
+		t.Errorf("sent a third time: %d %v", again.status, again.header)
+	}
+	if sc = sc.submit(); sc.to != "https://app.test/bye?state=s" || p.get("/account").status != http.StatusSeeOther {
+		t.Errorf("%d to %q", sc.status, sc.to)
+	}
+}
+
+// TestWhoeverReadsPagesGetsOne wherever no handler of a page is asked.
+func TestWhoeverReadsPagesGetsOne(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", "/auth"} {
+		t.Run("issuer with the path "+path, func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t, "")
+			s := d.startBelow(path)
+			d.user("minji")
+			p := s.person()
+			if sc := p.get(path+"/login").submit("username", "minji", "password", goodPassword); sc.status != http.StatusSeeOther {
+				t.Fatal(sc.status)
+			}
+			const html = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+			send := func(method, at, accept, language string) screen {
+				t.Helper()
+				r, err := http.NewRequest(method, s.url+at, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, value := range map[string]string{"Accept": accept, "Accept-Language": language} {
+					if value != "" {
+						r.Header.Set(name, value)
+					}
+				}
+				if method == http.MethodPost {
+					r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+					r.Header.Set("Sec-Fetch-Site", "cross-site")
+				}
+				return p.do(r)
+			}
+			logged := func(sc screen, want string) {
+				t.Helper()
+				id := `"request_id":"` + sc.header.Get("X-Request-Id") + `"`
+				eventually(t, "the log says "+want, time.Minute, func() bool {
+					for line := range strings.Lines(s.log.String()) {
+						if strings.Contains(line, id) {
+							if !strings.Contains(line, want) {
+								t.Errorf("the log does not say %q: %s", want, line)
+							}
+							return true
+						}
+					}
+					return false
+				})
+			}
+			for _, c := range []struct {
+				method, at string
+				status     int
+				en, ko     string
+				cause      string
+			}{
+				{"GET", "/nothing", 404, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "nothing at this address"},
+				{"GET", "/account/nothing", 404, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "nothing at this address"},
+				{"POST", "/nothing", 404, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "nothing at this address"},
+				{"GET", "/oauth2/token", 405, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "not for the method"},
+				{"DELETE", "/account", 405, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "not for the method"},
+				{"POST", "/account/password", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
+				{"POST", "/account/sessions", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
+				{"POST", "/account/apps", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
+				{"POST", "/consent", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
+				{"POST", "/login", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
+			} {
+				for language, text := range map[string]string{"en": c.en, "ko": c.ko, "": c.en, "ko-KR,ko;q=0.9": c.ko} {
+					sc := send(c.method, path+c.at, html, language)
+					if sc.status != c.status || sc.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(sc.body, text) || !strings.Contains(sc.body, sc.header.Get("X-Request-Id")) {
+						t.Errorf("%s %s in %q: %d %s", c.method, c.at, language, sc.status, sc.body)
+					}
+					if (sc.status == http.StatusMethodNotAllowed) != (sc.header.Get("Allow") != "") {
+						t.Errorf("%s %s: Allow is %q", c.method, c.at, sc.header.Get("Allow"))
+					}
+					logged(sc, c.cause)
+				}
+				for _, accept := range []string{"", "*/*", "application/json"} {
+					sc := send(c.method, path+c.at, accept, "")
+					wantRefused(t, c.method+" "+c.at+" by a program", sc.answer, c.status, "invalid_request")
+					logged(sc, c.cause)
+				}
+			}
+			for at, allow := range map[string]string{
+				"/oauth2/token": "OPTIONS, POST", "/account": "GET, HEAD", "/oauth2/authorize": "GET, HEAD, POST", "/userinfo": "GET, HEAD, OPTIONS, POST", "/oauth2/introspect": "POST",
+			} {
+				if sc := send("DELETE", path+at, "", ""); sc.header.Get("Allow") != allow {
+					t.Errorf("%s allows %q", at, sc.header.Get("Allow"))
+				}
+			}
+			if p.get(path+"/account").status != http.StatusOK {
+				t.Error("something was done")
+			}
+			// What this is, to whoever opens the address, signed in or not.
+			for _, who := range []*person{p, s.person()} {
+				sc := who.get(path + "/")
+				if sc.status != http.StatusOK || !strings.Contains(sc.body, `<a href="`+path+`/account">Your account</a>`) || !strings.Contains(sc.body, "signs people in") || len(sc.header.Values("Set-Cookie")) != 0 {
+					t.Errorf("%d %s", sc.status, sc.body)
+				}
+			}
+			if path != "" {
+				if sc := p.get(path).follow(); sc.status != http.StatusOK || !strings.Contains(sc.body, "/account") {
+					t.Errorf("without a slash: %d %s", sc.status, sc.body)
+				}
+				if sc := send("GET", "/", html, ""); sc.status != http.StatusNotFound || !strings.Contains(sc.body, `href="/auth/favicon.svg"`) {
+					t.Errorf("above the issuer: %d %s", sc.status, sc.body)
+				}
+			}
+			for _, at := range []string{path + "/favicon.svg", "/favicon.ico"} {
+				a := s.get(at)
+				if a.status != http.StatusOK || a.header.Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(a.body, "<svg ") || !strings.HasPrefix(a.header.Get("Cache-Control"), "public, max-age=") {
+					t.Errorf("%s: %d %v", at, a.status, a.header)
+				}
+			}
+		})
 	}
 }

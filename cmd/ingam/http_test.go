@@ -184,7 +184,7 @@ func TestEveryAnswerTellsBrowsersToKeepOut(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/", 404}, {"GET", "/oauth2/token", 405}, {"DELETE", "/oauth2/token", 405}, {"POST", "/.well-known/jwks.json", 405},
+		{"GET", "/", 200}, {"GET", "/nothing", 404}, {"GET", "/favicon.ico", 200}, {"GET", "/oauth2/token", 405}, {"DELETE", "/oauth2/token", 405}, {"POST", "/.well-known/jwks.json", 405},
 		{"GET", "/oauth2/authorize", 400}, {"GET", "/.well-known/jwks.json", 200}, {"GET", "/health/live", 200}, {"GET", "/health/ready", 200},
 		{"POST", "/oauth2/token", 400}, {"GET", "/oauth2/../oauth2/token", 307}, {"TRACE", "/oauth2/token", 405},
 	} {

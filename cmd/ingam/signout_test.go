@@ -188,7 +188,8 @@ func wantNotice(t *testing.T, sc screen, says string) {
 }
 
 // foreignPost is a form of another site's: browsers add no cookie of ours to it.
-func (p *person) foreignPost(path string, form url.Values) screen {
+// With header fields in pairs.
+func (p *person) foreignPost(path string, form url.Values, fields ...string) screen {
 	p.t.Helper()
 	bare := *p
 	bare.client = &http.Client{CheckRedirect: p.client.CheckRedirect}
@@ -198,6 +199,9 @@ func (p *person) foreignPost(path string, form url.Values) screen {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	for i := 0; i+1 < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
 	sc := bare.do(r)
 	sc.p = p
 	return sc

@@ -97,6 +97,11 @@ type App struct {
 
 func (Account) form() form { return form{template: "account", title: "account"} }
 
+// Home says what this is, to whoever opens the address of the server.
+type Home struct{}
+
+func (Home) form() form { return form{template: "home", title: "home"} }
+
 // Error says what went wrong.
 type Error struct {
 	// Advice is for the person, Description for whom they ask.

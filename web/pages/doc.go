@@ -4,6 +4,6 @@
 //
 //	web handler → Write(Content) → template + texts of one language → HTML, with a Content-Security-Policy of its own
 //
-// Pages need no script and load nothing. Nothing that they show is markup, whoever
+// Pages need no script and load nothing but the picture in a browser's tab. Nothing that they show is markup, whoever
 // wrote it: that keeps foreign forms out of those whose own forms may lead anywhere.
 package pages

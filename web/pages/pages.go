@@ -15,6 +15,11 @@ import (
 //go:embed *.html style.css
 var files embed.FS
 
+// Seal is the picture by which browsers show whose page it is: 인, drawn in SVG.
+//
+//go:embed seal.svg
+var Seal []byte
+
 // style is in each page, so that a page is one request and works from a cache.
 var style = must(files.ReadFile("style.css"))
 
@@ -25,6 +30,7 @@ const submit = "document.forms[0].submit()"
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"style":  func() template.CSS { return template.CSS(style) },
 	"submit": func() template.JS { return submit },
+	"seal":   func() template.HTML { return template.HTML(Seal) },
 }).ParseFS(files, "*.html"))
 
 func must[T any](v T, err error) T {
@@ -77,7 +83,7 @@ func Write(w http.ResponseWriter, text Text, base, requestID string, status int,
 
 // policyOf is the Content-Security-Policy of the pages of a template.
 func policyOf(f form) string {
-	policy := "default-src 'none'; style-src " + styleSource + "; frame-ancestors 'none'; base-uri 'none'"
+	policy := "default-src 'none'; style-src " + styleSource + "; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 	if f.script {
 		policy += "; script-src " + submitSource
 	}

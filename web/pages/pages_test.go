@@ -70,7 +70,7 @@ func TestTheLanguageIsTheClientsOrThePersonsChoice(t *testing.T) {
 }
 
 // all has a page of each template.
-var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}}
+var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}, Home{}}
 
 // evil is what people and applications could write into any field.
 var evil = []string{
