@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -206,6 +207,13 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 		return err
 	}
 	req.decide(d)
+	lacks := client.Unprotected(req.challenge, req.nonce, slices.Contains(req.Scopes, apis.OpenID))
+	if req.own && req.challenge == "" {
+		lacks = "The parameter code_challenge is missing: a client that signs people in by itself must use PKCE (RFC 7636)."
+	}
+	if lacks != "" {
+		return refuse(protocol.InvalidRequest, "%s", lacks)
+	}
 	return nil
 }
 
@@ -225,15 +233,19 @@ func (req *AuthorizeRequest) decide(d grants.Decision) {
 	req.Scopes, req.audiences, req.permissions, req.LeftOut = d.Scopes, d.Audiences, d.Permissions, d.LeftOut
 }
 
-// checkChallenge refuses a request without PKCE (RFC 7636 section 4.3), or with
-// another method than S256.
+// checkChallenge refuses a code_challenge (RFC 7636 section 4.3) with another method
+// than S256: with plain, whoever reads the request has the verifier. A method alone
+// is what is left when a challenge was lost on its way.
 func checkChallenge(query url.Values) *protocol.Error {
+	challenge, method := query.Get("code_challenge"), query.Get("code_challenge_method")
 	switch {
-	case query.Get("code_challenge") == "":
-		return protocol.Refuse(protocol.InvalidRequest, "The parameter code_challenge is missing: every client must use PKCE (RFC 9700 section 2.1.1).")
-	case query.Get("code_challenge_method") != "S256":
+	case challenge == "" && method == "":
+		return nil // what is granted says whether it may be missing
+	case challenge == "":
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter code_challenge is missing, and there is a code_challenge_method.")
+	case method != "S256":
 		return protocol.Refuse(protocol.InvalidRequest, "The code_challenge_method must be S256 (RFC 7636 section 4.2).")
-	case !challengeSyntax.MatchString(query.Get("code_challenge")):
+	case !challengeSyntax.MatchString(challenge):
 		return protocol.Refuse(protocol.InvalidRequest, "The code_challenge is not a SHA-256 in base64url.")
 	}
 	return nil

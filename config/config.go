@@ -50,6 +50,10 @@ type Config struct {
 		VerifierCache Duration `key:"verifier_cache" default:"10m" doc:"for how long common verifiers keep it whatever they are told"`
 	} `key:"keys"`
 
+	Clients struct {
+		PKCE PKCE `key:"pkce" default:"nonce" doc:"what new clients with a secret must send at sign-in, unless client create --pkce says otherwise: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither)"`
+	} `key:"clients"`
+
 	Sessions struct {
 		IdleTTL Duration `key:"idle_ttl" default:"12h" doc:"how long a browser stays signed in unseen"`
 		TTL     Duration `key:"ttl" default:"7d" doc:"how long a browser stays signed in at most; up to 90d"`
@@ -89,6 +93,9 @@ type Prefixes []netip.Prefix
 
 // Origins is a list of web origins, or "*".
 type Origins []string
+
+// PKCE is a rule for clients: required, nonce or optional.
+type PKCE string
 
 // Format is a format of the log: json or text.
 type Format string

@@ -107,6 +107,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		"boolean":                   {environ: []string{"INGAM_ALLOW_INSECURE_ISSUER=perhaps"}, want: []string{"INGAM_ALLOW_INSECURE_ISSUER:"}},
 		"level":                     {environ: []string{"INGAM_LOG_LEVEL=loud"}, want: []string{`INGAM_LOG_LEVEL: "loud" is not a level`}},
 		"format":                    {environ: []string{"INGAM_LOG_FORMAT=xml"}, want: []string{`INGAM_LOG_FORMAT: "xml" is not a format`}},
+		"rule for PKCE":             {environ: []string{"INGAM_CLIENTS_PKCE=never"}, want: []string{`INGAM_CLIENTS_PKCE: "never" is not a rule for PKCE; there are required, nonce and optional`}},
 		"misspelt variable":         {environ: []string{"INGAM_ISUER=https://a.example"}, want: []string{"INGAM_ISUER: there is no such setting; did you mean INGAM_ISSUER?"}},
 		"issuer without scheme":     {environ: []string{"INGAM_ISSUER=id.example.com"}, want: []string{"INGAM_ISSUER: it is not an http or https URL"}},
 		"issuer with slash":         {environ: []string{"INGAM_ISSUER=https://id.example.com/"}, want: []string{"leave it out: https://id.example.com"}},

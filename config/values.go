@@ -329,6 +329,18 @@ func (f *Format) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%s is not a format; there are json and text", quoted(string(b)))
 }
 
+// MarshalText writes its name.
+func (p PKCE) MarshalText() ([]byte, error) { return []byte(p), nil }
+
+// UnmarshalText reads required, nonce or optional.
+func (p *PKCE) UnmarshalText(b []byte) error {
+	switch *p = PKCE(b); *p {
+	case "required", "nonce", "optional":
+		return nil
+	}
+	return fmt.Errorf("%s is not a rule for PKCE; there are required, nonce and optional", quoted(string(b)))
+}
+
 func split(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type clientOptions struct {
 	RefreshGraceMS         *int64   `json:"refresh_grace_ms,omitempty"`
 	NoRefreshIDToken       bool     `json:"no_refresh_id_token,omitempty"`
 	InsecureRedirects      bool     `json:"insecure_redirects,omitempty"`
+	// PKCE is absent where it is required, as it was of all before there was a choice.
+	PKCE clients.PKCE `json:"pkce,omitempty"`
 
 	Hold    clients.Hold `json:"hold,omitempty"`
 	Origins []string     `json:"origins,omitempty"`
@@ -73,6 +76,9 @@ func newClientRow(c clients.Client) (clientRow, error) {
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, InsecureRedirects: c.InsecureRedirects,
 		Hold: c.Hold, Origins: c.Origins,
 	}
+	if c.PKCE != clients.PKCERequired {
+		options.PKCE = c.PKCE
+	}
 	if c.RefreshGrace != nil {
 		grace := c.RefreshGrace.Milliseconds()
 		options.RefreshGraceMS = &grace
@@ -105,8 +111,8 @@ func (r clientRow) client() (clients.Client, error) {
 	}
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
-		InsecureRedirects: options.InsecureRedirects,
-		Hold:              options.Hold, Origins: options.Origins,
+		InsecureRedirects: options.InsecureRedirects, PKCE: cmp.Or(options.PKCE, clients.PKCERequired),
+		Hold: options.Hold, Origins: options.Origins,
 
 		ID:           r.ID,
 		Name:         r.Name,

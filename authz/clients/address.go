@@ -54,7 +54,7 @@ func (c Client) validAddress(s string) error {
 	switch {
 	case isWeb(u.Scheme) && u.Hostname() == "":
 		return fmt.Errorf("redirect URI %q has no host", s)
-	case u.Scheme == "http" && !loopback(u.Hostname()) && !c.InsecureRedirects:
+	case inTheClear(s) && !c.InsecureRedirects:
 		return fmt.Errorf("redirect URI %q is http, and not a loopback address: everyone on the way could read codes and change pages; use https (or --insecure-redirects, on a network that nobody else is on)", s)
 	case isWeb(u.Scheme):
 		return nil
@@ -116,8 +116,8 @@ func (c Client) Warnings() []string {
 		warning := ""
 		if scheme := claimed(address); scheme != "" {
 			warning = fmt.Sprintf("any program on a device can claim the scheme %s: and be sent what is meant for this client; people are always asked for consent (RFC 8252 section 8.6)", scheme)
-		} else if u, err := url.Parse(address); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-			warning = fmt.Sprintf("%s is not encrypted: everyone on the way can read codes and change pages", u.Scheme+"://"+u.Host)
+		} else if inTheClear(address) {
+			warning = fmt.Sprintf("%s is not encrypted: everyone on the way can read codes and change pages", address)
 		}
 		if warning != "" && !slices.Contains(warnings, warning) {
 			warnings = append(warnings, warning)

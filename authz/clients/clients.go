@@ -76,6 +76,8 @@ type Client struct {
 	// request that names none gets.
 	Audiences []string
 	Auth      AuthMethod
+	// PKCE is what it must send with an authorization request.
+	PKCE PKCE
 	// PostLogoutRedirectURIs are where it may return people to after sign-out
 	// (OpenID Connect RP-Initiated Logout 1.0 section 3); if there are none, to its
 	// RedirectURIs.

@@ -32,6 +32,7 @@ type Directory struct {
 	store Store
 	apis  *apis.Catalog
 	now   func() time.Time
+	pkce  PKCE
 	// fresh says whether copies in memory may be used; nil means never.
 	fresh  func() bool
 	copies *otter.Cache[string, *Client]
@@ -44,10 +45,11 @@ type Directory struct {
 }
 
 // NewDirectory returns the clients in store. fresh says whether the copies
-// that Follow drops in time may be used; a command passes nil.
-func NewDirectory(store Store, catalog *apis.Catalog, now func() time.Time, fresh func() bool) *Directory {
+// that Follow drops in time may be used; a command passes nil. pkce is the rule of
+// new clients that say nothing else, and have a choice.
+func NewDirectory(store Store, catalog *apis.Catalog, now func() time.Time, fresh func() bool, pkce PKCE) *Directory {
 	return &Directory{
-		store: store, apis: catalog, now: now, fresh: fresh,
+		store: store, apis: catalog, now: now, fresh: fresh, pkce: pkce,
 		copies: otter.Must(&otter.Options[string, *Client]{MaximumSize: held}),
 	}
 }
@@ -119,6 +121,13 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 		return Client{}, "", err
 	}
 	c.complete(offered)
+	switch {
+	case c.PKCE != "":
+	case c.mustUsePKCE() != "":
+		c.PKCE = PKCERequired
+	default:
+		c.PKCE = d.pkce
+	}
 	if err := c.check(offered, nil); err != nil {
 		return Client{}, "", err
 	}
@@ -190,10 +199,14 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*Client) er
 // complete fills in what follows from the rest of a registration, and writes the
 // audiences of the client as their APIs do.
 func (c *Client) complete(all []apis.API) {
+	known := make([]string, len(all))
+	for i, api := range all {
+		known[i] = api.Audience
+	}
 	c.Audiences = slices.Clone(c.Audiences)
 	for i, audience := range c.Audiences {
-		if at := slices.IndexFunc(all, func(a apis.API) bool { return slices.Contains(apis.Spellings(audience), a.Audience) }); at >= 0 {
-			c.Audiences[i] = all[at].Audience
+		if registered, ok := apis.Registered(known, audience); ok {
+			c.Audiences[i] = registered
 		}
 	}
 	if !slices.Contains(c.Grants, SignIn) {
@@ -223,6 +236,7 @@ func (c Client) details() map[string]string {
 		"audiences":     strings.Join(c.Audiences, " "),
 		"auth":          string(c.Auth),
 		"first_party":   fmt.Sprint(c.FirstParty),
+		"pkce":          string(c.PKCE),
 
 		"insecure_redirects":        fmt.Sprint(c.InsecureRedirects),
 		"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),

@@ -65,6 +65,12 @@ func (c Client) validate() error {
 	case !has(AuthorizationCode) && len(c.RedirectURIs) > 0:
 		return invalid("redirect URIs are of no use without the grant authorization_code")
 	}
+	switch who := c.mustUsePKCE(); {
+	case !slices.Contains(pkceRules, c.PKCE):
+		return invalid("unknown rule for PKCE %q; there are %s, %s and %s", c.PKCE, PKCERequired, PKCENonce, PKCEOptional)
+	case who != "" && c.PKCE != PKCERequired:
+		return invalid("PKCE is %s, and %s must use it: codes can be read on their way to it (RFC 9700 section 2.1.1); register it with --pkce %s", c.PKCE, who, PKCERequired)
+	}
 	if err := c.validHold(has(SignIn)); err != nil {
 		return invalid("%w", err)
 	}

@@ -8,11 +8,11 @@ import (
 
 func TestRegistrationsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	good := Client{ID: "app", Name: "App", Grants: []string{ClientCredentials}, Auth: SecretBasic}
+	good := Client{ID: "app", Name: "App", Grants: []string{ClientCredentials}, Auth: SecretBasic, PKCE: PKCENonce}
 	if err := good.validate(); err != nil {
 		t.Fatal(err)
 	}
-	app := Client{ID: "app", Name: "App", Grants: []string{SignIn}, Auth: None, Hold: HoldCookie, Origins: []string{"https://app.example.com"}}
+	app := Client{ID: "app", Name: "App", Grants: []string{SignIn}, Auth: None, PKCE: PKCERequired, Hold: HoldCookie, Origins: []string{"https://app.example.com"}}
 	if err := app.validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +36,17 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 		"grant twice":                    func(c *Client) { c.Grants = []string{ClientCredentials, ClientCredentials} },
 		"audience twice":                 func(c *Client) { c.Audiences = []string{"a", "a"} },
 		"unknown authentication":         func(c *Client) { c.Auth = "tls" },
-		"public with client_credentials": func(c *Client) { c.Auth = None },
-		"code without redirect URI":      func(c *Client) { c.Grants = []string{AuthorizationCode} },
-		"refresh without code":           func(c *Client) { c.Grants = []string{RefreshToken} },
-		"redirect URI without code":      func(c *Client) { c.RedirectURIs = []string{"https://a.example/"} },
+		"public with client_credentials": func(c *Client) { c.Auth, c.PKCE = None, PKCERequired },
+		"no rule for PKCE":               func(c *Client) { c.PKCE = "" },
+		"an unknown rule for PKCE":       func(c *Client) { c.PKCE = "plain" },
+		"public with a nonce":            browser(func(c *Client) { c.PKCE = PKCENonce }),
+		"public without anything":        browser(func(c *Client) { c.PKCE = PKCEOptional }),
+		"a nonce without TLS": func(c *Client) {
+			c.Grants, c.RedirectURIs, c.InsecureRedirects = []string{AuthorizationCode}, []string{"https://a.example/cb", "http://a.example/cb"}, true
+		},
+		"code without redirect URI": func(c *Client) { c.Grants = []string{AuthorizationCode} },
+		"refresh without code":      func(c *Client) { c.Grants = []string{RefreshToken} },
+		"redirect URI without code": func(c *Client) { c.RedirectURIs = []string{"https://a.example/"} },
 		"redirect URI twice": func(c *Client) {
 			c.Grants, c.RedirectURIs = []string{AuthorizationCode}, []string{"https://a.example/", "https://a.example/"}
 		},

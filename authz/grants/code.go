@@ -27,8 +27,7 @@ const CodeLife = time.Minute
 // It is part of what is hashed, so that nobody can make one kind of the other.
 const OwnCode = "own-"
 
-// authorizationCode is RFC 6749 section 4.1.3 with PKCE (RFC 7636), which
-// everyone must use.
+// authorizationCode is RFC 6749 section 4.1.3 with PKCE (RFC 7636).
 //
 //	code → the row, used or not → client, redirect URI, verifier match?
 //	     no  → invalid_grant, and nothing changes: it may be a thief who asks
@@ -55,10 +54,9 @@ func errCode(why string) error {
 
 func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fosite.AccessRequester) error {
 	client, session, form := r.GetClient().(*Client), r.GetSession().(*Session), r.GetRequestForm()
-	for _, name := range []string{"code", "code_verifier"} {
-		if form.Get(name) == "" {
-			return protocol.Refuse(protocol.InvalidRequest, "The parameter %s is missing.", name)
-		}
+	redirect, verifier := form.Get("redirect_uri"), form.Get("code_verifier")
+	if form.Get("code") == "" {
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter code is missing.")
 	}
 	hash := sha256.Sum256([]byte(form.Get("code")))
 	code, err := h.Store.Code(ctx, hash)
@@ -73,12 +71,19 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	switch {
 	case code.ClientID != client.ID:
 		return errCode("another client's code")
-	case code.RedirectURI != "" && form.Get("redirect_uri") == "":
-		// Section 4.1.3: it was in the authorization request.
+	case code.Challenge == "" && verifier != "":
+		// The client sent a challenge, and somebody took it out on its way, to have
+		// the code redeemed without what they do not know (RFC 9700 section 4.8.2).
+		return errCode("code_verifier without a code_challenge")
+	case code.Challenge != "" && verifier == "":
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter code_verifier is missing.")
+	case code.Challenge == "" && code.RedirectURI != "" && redirect == "":
+		// Section 4.1.3: it was in the authorization request. It keeps codes apart
+		// that were asked for in different places; with PKCE the verifier does.
 		return protocol.Refuse(protocol.InvalidRequest, "The parameter redirect_uri is missing.")
-	case code.RedirectURI != form.Get("redirect_uri") && !(code.RedirectURI == "" && client.Redirects(form.Get("redirect_uri"))):
+	case redirect != "" && redirect != code.RedirectURI && !(code.RedirectURI == "" && client.Redirects(redirect)):
 		return errCode("another redirect_uri")
-	case !verifies(code.Challenge, form.Get("code_verifier")):
+	case code.Challenge != "" && !verifies(code.Challenge, verifier):
 		return errCode("wrong code_verifier")
 	}
 	if !code.UsedAt.IsZero() {
@@ -102,6 +107,10 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	d, err := h.Rules.Decide(left, session.Targets, "")
 	if err != nil {
 		return err
+	}
+	// By what holds for the client now, and what is left of what was granted.
+	if lacks := client.Unprotected(code.Challenge, code.Nonce, wantsID(d.Scopes)); lacks != "" {
+		return errCode(lacks)
 	}
 	session.decision, session.codeHash, session.code = d, hash, code
 	return nil

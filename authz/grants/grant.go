@@ -75,7 +75,7 @@ type Code struct {
 	Scopes, Audiences      []string
 	Permissions            []Permission // as those of a Grant
 	Nonce                  string
-	Challenge              string // S256 (RFC 7636)
+	Challenge              string // S256 (RFC 7636); may be empty
 	AuthenticatedAt        time.Time
 	Methods                []string
 	UserEpoch, ClientEpoch changes.Number

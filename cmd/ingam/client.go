@@ -36,6 +36,7 @@ type clientJSON struct {
 	Auth                   string       `json:"token_endpoint_auth_method"`
 	PostLogoutRedirectURIs []string     `json:"post_logout_redirect_uris"`
 	InsecureRedirects      bool         `json:"insecure_redirects,omitempty"`
+	PKCE                   string       `json:"pkce"`
 	RefreshGrace           *string      `json:"refresh_grace"`
 	RefreshIDToken         bool         `json:"refresh_id_token"`
 	FirstParty             bool         `json:"first_party"`
@@ -68,7 +69,7 @@ func newClientJSON(c clients.Client) clientJSON {
 	return clientJSON{
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
 		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
-		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
+		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, PKCE: string(c.PKCE), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
 		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
 	}
 }
@@ -79,6 +80,7 @@ type clientFlags struct {
 	given clients.Client
 	scope string
 	hold  string
+	pkce  string
 	grace durationFlag
 	edits clientEdits
 }
@@ -117,6 +119,7 @@ func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly but for the port of a loopback address (repeatable)")
 	f.BoolVar(&r.given.InsecureRedirects, "insecure-redirects", false, "accept addresses that are http and not loopback, for a network that nobody else is on: everyone on the way can read codes and change pages")
 	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may return people to after sign-out (repeatable; default: its redirect URIs)")
+	f.StringVar(&r.pkce, "pkce", "", "what binds a code to the sign-in that it is for: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither: for clients with a secret that can do nothing else) (default: without a secret required, otherwise the server's clients.pkce)")
 	f.Var(&r.grace, "refresh-grace", `for how long it may repeat a refresh, 0s for not at all, or "default" (the server's tokens.refresh_grace)`)
 	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
 	f.StringVar(&r.scope, "scope", "", "the scopes that it may ask for, separated by spaces")
@@ -145,6 +148,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		"redirect-uri":             func() { c.RedirectURIs = r.given.RedirectURIs },
 		"insecure-redirects":       func() { c.InsecureRedirects = r.given.InsecureRedirects },
 		"post-logout-redirect-uri": func() { c.PostLogoutRedirectURIs = r.given.PostLogoutRedirectURIs },
+		"pkce":                     func() { c.PKCE = clients.PKCE(r.pkce) },
 		"refresh-grace":            func() { c.RefreshGrace = r.grace.of },
 		"no-refresh-id-token":      func() { c.NoRefreshIDToken = r.given.NoRefreshIDToken },
 		"scope":                    func() { c.Scopes = scopes },
@@ -324,9 +328,9 @@ func clientList(t *terminal) *cobra.Command {
 					return t.printJSON(out)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "CLIENT ID\tNAME\tGRANT TYPES\tAUTH\tSTATE")
+				fmt.Fprintln(w, "CLIENT ID\tNAME\tGRANT TYPES\tAUTH\tPKCE\tSTATE")
 				for _, c := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.ID, c.Name, strings.Join(c.Grants, " "), c.Auth, stateText(c))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, c.Name, strings.Join(c.Grants, " "), c.Auth, c.PKCE, stateText(c))
 				}
 				return w.Flush()
 			})
@@ -386,6 +390,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"scope", strings.Join(c.Scopes, " ")},
 					{"audiences", strings.Join(c.Audiences, " ")},
 					{"authentication", string(c.Auth)},
+					{"PKCE", string(c.PKCE)},
 					{"consent", consentText(*c)},
 					{"refresh tokens", holdText(*c)},
 					{"created", text(c.CreatedAt)},

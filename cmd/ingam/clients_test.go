@@ -296,3 +296,144 @@ func TestAClientWithoutASecretNamesItselfInEitherWay(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatMustBindACode(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	d.user("minji")
+	p := s.person()
+	public := d.webClient("public")
+	confidential := func(id string, more ...string) app {
+		return d.webClient(id, append(more, "--auth", "client_secret_basic", "--skip-consent")...)
+	}
+	apps := map[string]app{
+		"required": confidential("required", "--pkce", "required"), "nonce": confidential("nonce"), "optional": confidential("optional", "--pkce", "optional"),
+	}
+	for rule := range apps {
+		var shown clientJSON
+		if d.mustJSON(&shown, "client", "show", rule); shown.PKCE != rule {
+			t.Errorf("%s is registered with %s", rule, shown.PKCE)
+		}
+		if text := d.must("client", "show", rule); !strings.Contains(strings.Join(strings.Fields(text), " "), "PKCE "+rule) {
+			t.Errorf("%s is shown as\n%s", rule, text)
+		}
+	}
+	var shown clientJSON
+	if d.mustJSON(&shown, "client", "show", "public"); shown.PKCE != "required" {
+		t.Errorf("a public client is registered with %s", shown.PKCE)
+	}
+	for _, args := range [][]string{
+		{"--auth", "none", "--pkce", "nonce"}, {"--auth", "none", "--pkce", "optional"}, {"--auth", "client_secret_basic", "--pkce", "plain"},
+		{"--auth", "client_secret_basic", "--pkce", "optional", "--insecure-redirects", "--redirect-uri", "http://nas.test/cb"},
+	} {
+		e := d.command("", nil, append([]string{"client", "create", "--id", "x", "--name", "X", "--grant", "authorization_code", "--redirect-uri", callback}, args...)...)
+		if e.status != 1 || !strings.Contains(e.stderr, "PKCE") || !strings.Contains(e.stderr, "required") {
+			t.Errorf("%q: %d %s", args, e.status, e.stderr)
+		}
+	}
+	p.signIn("minji", public.request())
+
+	// What a request can have: a challenge, a nonce, an ID token to find it in.
+	nothing, nonce := []string{"code_challenge", "", "code_challenge_method", "", "nonce", ""}, []string{"code_challenge", "", "code_challenge_method", ""}
+	noID := append([]string{"scope", "read"}, nonce...)
+	challenge := []string{"nonce", ""}
+	for rule, c := range map[string]struct{ allowed, refused [][]string }{
+		"required": {[][]string{challenge}, [][]string{nonce, noID, nothing}},
+		"nonce":    {[][]string{challenge, nonce}, [][]string{noID, nothing}},
+		"optional": {[][]string{challenge, nonce, noID, nothing}, nil},
+	} {
+		a := apps[rule]
+		for _, changed := range c.allowed {
+			bound := !slices.Contains(changed, "code_challenge")
+			verifier := ""
+			if bound {
+				verifier = a.verifier
+			}
+			code := p.get(a.request(changed...)).response().Get("code")
+			before := d.state()
+			if bound {
+				wantRefused(t, rule+": no verifier", a.redeem(s, code, "code_verifier", ""), 400, "invalid_request")
+				wantRefused(t, rule+": a wrong verifier", a.redeem(s, code, "code_verifier", strings.Repeat("x", 43)), 400, "invalid_grant")
+			} else {
+				// Somebody took the challenge out of the request.
+				wantRefused(t, rule+": a verifier without a challenge", a.redeem(s, code), 400, "invalid_grant")
+				wantRefused(t, rule+": no redirect_uri without a challenge", a.redeem(s, code, "code_verifier", "", "redirect_uri", ""), 400, "invalid_request")
+			}
+			wantRefused(t, rule+": another redirect_uri", a.redeem(s, code, "code_verifier", verifier, "redirect_uri", callback+"/"), 400, "invalid_grant")
+			other := apps["optional"]
+			if rule == "optional" {
+				other = apps["nonce"]
+			}
+			other.verifier = a.verifier
+			wantRefused(t, rule+": another client", other.redeem(s, code, "code_verifier", verifier), 400, "invalid_grant")
+			if after := d.state(); after != before {
+				t.Errorf("something changed:\n%s\n%s", before, after)
+			}
+			set := a.redeem(s, code, "code_verifier", verifier).tokens(t)
+			if slices.Contains(changed, "scope") {
+				continue
+			}
+			if got := part(t, set.ID, 1)["nonce"]; slices.Contains(changed, "nonce") != (got == nil) {
+				t.Errorf("%s with %q: the ID token's nonce is %v", rule, changed, got)
+			}
+		}
+		for _, changed := range c.refused {
+			sc := p.get(a.request(changed...))
+			r := sc.response()
+			if r.Get("error") != "invalid_request" || !strings.Contains(r.Get("error_description"), "--pkce "+rule) ||
+				!strings.Contains(r.Get("error_description"), "ingam client update "+rule+" --pkce optional") || r.Get("code") != "" || r.Get("state") != "s" {
+				t.Errorf("%s with %q: %v", rule, changed, r)
+			}
+		}
+		for what, changed := range map[string][]string{
+			"plain": {"code_challenge_method", "plain"}, "plain by default": {"code_challenge_method", ""}, "a method alone": {"code_challenge", ""}, "a short challenge": {"code_challenge", "x"},
+		} {
+			if r := p.get(a.request(changed...)).response(); r.Get("error") != "invalid_request" {
+				t.Errorf("%s, %s: %v", rule, what, r)
+			}
+		}
+	}
+	if log := s.log.String(); !strings.Contains(log, "ingam client update nonce --pkce optional") || !strings.Contains(log, "code_verifier without a code_challenge") {
+		t.Error("the log does not say what holds and what to set")
+	}
+	if r := p.get(public.request(nonce...)).response(); r.Get("error") != "invalid_request" || !strings.Contains(r.Get("error_description"), "without a secret must use PKCE") {
+		t.Errorf("a public client with a nonce: %v", r)
+	}
+
+	// What comes to hold, holds for what is under way.
+	a := apps["optional"]
+	code := p.get(a.request(nothing...)).response().Get("code")
+	d.must("client", "update", "optional", "--pkce", "nonce")
+	wantRefused(t, "a code from before", a.redeem(s, code, "code_verifier", ""), 400, "invalid_grant")
+	if r := p.get(a.request(nothing...)).response(); r.Get("error") != "invalid_request" {
+		t.Errorf("after the update: %v", r)
+	}
+	// Whoever signs people in by itself always uses it.
+	var own clientJSON
+	d.mustJSON(&own, "client", "create", "--id", "own", "--name", "Own", "--grant", "first_party", "--scope", "read", "--audience", "https://api.test", "--auth", "client_secret_basic", "--pkce", "optional")
+	got := s.post("/oauth2/authorize-challenge", own.ID, own.ClientSecret, url.Values{"scope": {"read"}, "username": {"minji"}, "password": {goodPassword}})
+	wantRefused(t, "a challenge endpoint without a challenge", got, 400, "invalid_request")
+}
+
+func TestNewClientsTakeTheServersRuleForPKCE(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.must("migrate", "up")
+	d.settings = append(d.settings, "INGAM_CLIENTS_PKCE=optional")
+	for id, c := range map[string]struct {
+		args []string
+		pkce string
+	}{
+		"machine": {[]string{"--grant", "client_credentials", "--auth", "client_secret_post"}, "optional"},
+		"web":     {[]string{"--grant", "authorization_code", "--redirect-uri", callback, "--auth", "client_secret_basic"}, "optional"},
+		"strict":  {[]string{"--grant", "authorization_code", "--redirect-uri", callback, "--auth", "client_secret_basic", "--pkce", "required"}, "required"},
+		"native":  {[]string{"--grant", "authorization_code", "--redirect-uri", callback, "--auth", "none"}, "required"},
+		"nas":     {[]string{"--grant", "authorization_code", "--redirect-uri", "http://nas.test/cb", "--auth", "client_secret_basic", "--insecure-redirects"}, "required"},
+	} {
+		var made clientJSON
+		if d.mustJSON(&made, append([]string{"client", "create", "--id", id, "--name", "N"}, c.args...)...); made.PKCE != c.pkce {
+			t.Errorf("%s: %s, not %s", id, made.PKCE, c.pkce)
+		}
+	}
+}

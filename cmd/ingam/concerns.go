@@ -70,7 +70,7 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	return do(&concerns{
 		cfg: cfg, store: store, actor: operator(),
 		apis:    catalog,
-		clients: clients.NewDirectory(store, catalog, t.now, nil),
+		clients: clients.NewDirectory(store, catalog, t.now, nil, clients.PKCE(cfg.Clients.PKCE)),
 		cuts:    revocation.NewCuts(store, t.now),
 		t:       t,
 	})

@@ -85,7 +85,7 @@ type demoThings struct{ secret, password string }
 // missing. The database does not know secrets, so they are kept beside it.
 func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, issuer string) (made demoThings, err error) {
 	catalog := apis.NewCatalog(store, t.now, nil)
-	directory := clients.NewDirectory(store, catalog, t.now, nil)
+	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
 	if made.secret, err = prepareDemoClient(ctx, t, store); err != nil {
 		return made, err
 	}
@@ -137,7 +137,7 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 
 func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store) (secret string, err error) {
 	catalog := apis.NewCatalog(store, t.now, nil)
-	directory := clients.NewDirectory(store, catalog, t.now, nil)
+	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
 	_, err = catalog.Create(ctx, apis.API{Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"}}, demoActor)
 	if err != nil && !errors.Is(err, apis.ErrExists) {
 		return "", err

@@ -51,7 +51,7 @@ func TestACodeIsRedeemedOnceByItsClientWithAllThatBelongsToIt(t *testing.T) {
 			"the challenge":           {a.redeem(s, code, "code_verifier", a.challenge()), 400, "invalid_grant"},
 			"no verifier":             {a.redeem(s, code, "code_verifier", ""), 400, "invalid_request"},
 			"another redirect_uri":    {a.redeem(s, code, "redirect_uri", callback+"/"), 400, "invalid_grant"},
-			"no redirect_uri":         {a.redeem(s, code, "redirect_uri", ""), 400, "invalid_request"},
+			"no redirect_uri either":  {a.redeem(s, code, "redirect_uri", "", "code_verifier", ""), 400, "invalid_request"},
 			"no code":                 {a.redeem(s, ""), 400, "invalid_request"},
 			"rubbish":                 {a.redeem(s, "rubbish"), 400, "invalid_grant"},
 			"another resource":        {a.redeem(s, code, "resource", "https://other.test"), 400, "invalid_target"},
@@ -73,6 +73,8 @@ func TestACodeIsRedeemedOnceByItsClientWithAllThatBelongsToIt(t *testing.T) {
 		wantRefused(t, "used, by its client", a.redeem(s, code), 400, "invalid_grant")
 		wantRevoked(t, d, "app", true, "after a replay")
 		wantRefused(t, "a refresh after that", a.refresh(s, set.Refresh), 400, "invalid_grant")
+		// What the verifier protects needs no redirect_uri.
+		a.redeem(s, p.signIn("minji", a.request()).Get("code"), "redirect_uri", "").tokens(t)
 		// What was left out, a client having one, may be left out again; and
 		// given, if it is that one.
 		for _, again := range []string{"", callback} {

@@ -102,7 +102,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	var watcher *changes.Watcher
 	fresh := func() bool { return watcher.Fresh() }
 	catalog := apis.NewCatalog(store, t.now, fresh)
-	directory := clients.NewDirectory(store, catalog, t.now, fresh)
+	directory := clients.NewDirectory(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
 	epoch := revocation.NewEpoch(store, fresh)
 	listening := web.NewListening()
 	// The lists have a watcher of their own: a cut of very much takes longer to

@@ -25,14 +25,14 @@ var clientTests = []test{
 			Scopes:       []string{"write", "read"},
 			Audiences:    []string{"aud-3", "aud-1", "aud-2"},
 			Auth:         clients.SecretPost, FirstParty: true, InsecureRedirects: true, Disabled: true,
-			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true,
+			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true, PKCE: clients.PKCENonce,
 			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},
 			Epoch: 99, // not the client's to choose
 			// The younger comes first; the older comes back first.
 			Secrets:   []clients.Secret{secret("s1", noon.Add(time.Hour)), secret("s2", noon)},
 			CreatedAt: noon.In(time.FixedZone("elsewhere", 3600)),
 		}
-		plain := clients.Client{ID: "a", Auth: clients.None}
+		plain := clients.Client{ID: "a", Auth: clients.None, PKCE: clients.PKCERequired}
 		for _, c := range []*clients.Client{&full, &plain} {
 			ev := event(audit.ClientCreated, c.ID)
 			d.changes(changes.Client, c.ID, ev, func() error { return d.s.CreateClient(d.ctx, *c, ev) })

@@ -105,6 +105,16 @@ func (d *databaseTest) stands(id string, want bool) {
 }
 
 var peopleTests = []test{
+	{"a code without a nonce, a challenge and an address comes back so", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		c := grants.Code{ClientID: "c", SessionID: "s", Scopes: []string{"read"}, Audiences: []string{"x"}, AuthenticatedAt: noon, ExpiresAt: noon.Add(time.Minute)}
+		d.must(d.s.SaveCode(d.ctx, hash("bare"), c, noon))
+		got, err := d.other.Code(d.ctx, hash("bare"))
+		d.must(err)
+		d.equal([]string{got.Nonce, got.Challenge, got.RedirectURI}, []string{"", "", ""})
+	}},
 	{"a user comes back as it went in", func(d *databaseTest) {
 		u := d.user("u")
 		for _, read := range []func() (accounts.User, error){
