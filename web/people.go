@@ -276,7 +276,7 @@ func inFrame(r *http.Request) bool {
 const longestAddress = 8000
 
 func (p people) addressOf(req *authz.AuthorizeRequest) string {
-	return p.base + authorizePath + "?" + req.Query.Encode()
+	return p.base + authorizeAt(req.Query)
 }
 
 func (p people) tooLong(req *authz.AuthorizeRequest) bool {
@@ -287,7 +287,7 @@ func (p people) tooLong(req *authz.AuthorizeRequest) bool {
 // or, where that is too long, by a form that it posts.
 func (p people) comeAgain(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest) {
 	if p.tooLong(req) {
-		p.showPost(w, r, req.Locale, p.base+authorizePath, once(req.Query))
+		p.showPost(w, r, req.Locale, p.base+authz.PathAuthorize, once(req.Query))
 		return
 	}
 	unkept(w.Header())

@@ -284,7 +284,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 		}
 	}
 	create("a", "read")
-	writing := clients.NewDirectory(store, operators, time.Now, nil)
+	writing := clients.NewDirectory(store, operators, time.Now, nil, clients.PKCERequired)
 	_, _, err := writing.Create(ctx, clients.Client{
 		ID: "app", Name: "App", Grants: []string{clients.ClientCredentials}, Auth: clients.SecretBasic, Audiences: []string{"a"}, Scopes: []string{"read"},
 	}, "", "test")
@@ -296,7 +296,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	if err := catalog.Follow(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
-	directory := clients.NewDirectory(store, catalog, time.Now, always)
+	directory := clients.NewDirectory(store, catalog, time.Now, always, clients.PKCERequired)
 	copied, err := directory.Client(ctx, "app")
 	if err != nil {
 		t.Fatal(err)

@@ -160,10 +160,11 @@ var updateTests = []test{
 			{
 				Name: "n", Grants: []string{"h", "g"}, RedirectURIs: []string{"v", "u"}, Scopes: []string{"t", "s"}, Audiences: []string{"aud-2", "aud-3", "aud-1"},
 				PostLogoutRedirectURIs: []string{"p"}, RefreshGrace: &grace, NoRefreshIDToken: true, FirstParty: true, Hold: clients.HoldCookie, Origins: []string{"o"},
+				InsecureRedirects: true, PKCE: clients.PKCEOptional,
 			},
-			{Audiences: []string{"aud-3"}},
-			{},
-			{Name: "n", Audiences: []string{"aud-1"}},
+			{Audiences: []string{"aud-3"}, PKCE: clients.PKCENonce},
+			{PKCE: clients.PKCERequired},
+			{Name: "n", Audiences: []string{"aud-1"}, PKCE: clients.PKCERequired},
 		} {
 			d.must(d.s.UpdateClient(d.ctx, "a", func(c *clients.Client, all []apis.API) (*audit.Event, error) {
 				d.equal(len(all), 3)
