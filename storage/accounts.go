@@ -166,8 +166,8 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 		if !isText(row.Username) || !isText(row.Email) {
 			return audit.Event{}, refuse(fmt.Errorf("%w: it contains bytes that are not text", accounts.ErrInvalid))
 		}
-		err = tx.Exec("UPDATE users SET username = ?, email = ?, roles = ?, claims = ? WHERE id = ?",
-			row.Username, row.Email, row.Roles, row.Claims, id).Error
+		err = tx.Exec("UPDATE users SET username = ?, email = ?, email_verified = ?, roles = ?, claims = ? WHERE id = ?",
+			row.Username, row.Email, row.EmailVerified, row.Roles, row.Claims, id).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			err = refuse(accounts.ErrExists)
 		}

@@ -142,7 +142,8 @@ func (d *Directory) Create(ctx context.Context, u User, password string, by audi
 
 // Update lets edit change a user, and says whether it did: several editors at once
 // come one after the other, so edit works on what it is given, perhaps twice. Nothing
-// ends by it, and `sub` stays: apps see the same person under a new name. Returns
+// ends by it, and `sub` stays: apps see the same person under a new name. An address
+// that is changed is not verified, unless edit sets EmailVerified again. Returns
 // ErrNotFound, ErrExists, ErrInvalid, or what edit returned.
 func (d *Directory) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
 	err = d.store.UpdateUser(ctx, id, func(stored *User) (*audit.Event, error) {
@@ -156,6 +157,14 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*User) erro
 			if stored.Username, err = NormalizeUsername(stored.Username); err != nil {
 				return nil, err
 			}
+		}
+		if stored.Email != was.Email && stored.EmailVerified == was.EmailVerified && was.EmailVerified != nil {
+			// What was verified was the former address, unless it was said again, which
+			// is another pointer.
+			stored.EmailVerified = new(bool)
+		}
+		if stored.Email == "" {
+			stored.EmailVerified = nil
 		}
 		u = *stored
 		if u.ID != was.ID || u.Password != was.Password || u.Disabled != was.Disabled || u.Epoch != was.Epoch {
@@ -186,7 +195,11 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*User) erro
 // details are what the audit records of a user. Addresses, and what is in the
 // claims, are the user's own business.
 func (u User) details() map[string]string {
-	return map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " ")}
+	verified := ""
+	if u.EmailVerified != nil {
+		verified = fmt.Sprint(*u.EmailVerified)
+	}
+	return map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " "), "email_verified": verified}
 }
 
 // reserved are the claims that say something of the token or come from other

@@ -445,6 +445,9 @@ func secretAdd(t *terminal) *cobra.Command {
 			}
 			return t.withConcerns(cmd, func(c *concerns) error {
 				s, secret, err := c.clients.AddSecret(cmd.Context(), args[0], given, c.actor)
+				if errors.Is(err, clients.ErrTooManySecrets) {
+					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], err, args[0])
+				}
 				if err != nil {
 					return fmt.Errorf("client %s: %w", args[0], err)
 				}

@@ -194,8 +194,9 @@ var updateTests = []test{
 		kept, err := d.s.User(d.ctx, "u")
 		d.must(err)
 		ev := event(audit.UserUpdated, "u")
+		yes := true
 		for _, want := range []accounts.User{
-			{Username: "new", Email: "new@example.com", Roles: []string{"b", "a"}, Claims: map[string]any{"locale": "ko"}},
+			{Username: "new", Email: "new@example.com", EmailVerified: &yes, Roles: []string{"b", "a"}, Claims: map[string]any{"locale": "ko"}},
 			{Username: "n"},
 		} {
 			d.must(d.s.UpdateUser(d.ctx, "u", func(u *accounts.User) (*audit.Event, error) {
