@@ -25,7 +25,7 @@ func TestDocumentedBrowserApp(t *testing.T) {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancel)
 	do := func(what string, steps ...chromedp.Action[chromedp.Void]) {
 		t.Helper()

@@ -23,7 +23,11 @@ import (
 //	<!-- node: install -->     commands, to be run in the example's folder
 //	<!-- node: start -->       the same; they go on until they are stopped
 
-const appsDoc = "../../docs/apps.md"
+const (
+	appsDoc = "../../docs/apps.md"
+	apisDoc = "../../docs/resource-servers.md"
+	readme  = "../../README.md"
+)
 
 // example is one of a document's examples: its blocks, by name.
 type example map[string]string
@@ -102,14 +106,24 @@ func document(t *testing.T, name string, settings ...string) *documented {
 	for part, content := range e {
 		d.example[part] = moved.Replace(content)
 	}
-	if m := regexp.MustCompile(`(?m)^client_secret: (\S+)$`).FindStringSubmatch(d.shell("register", d.provider.dir, d.provider.env)); m != nil {
+	if m := regexp.MustCompile(`(?m)^client_secret: (\S+)$`).FindStringSubmatch(shell(t, d.example["register"], d.provider.dir, d.provider.env)); m != nil {
 		d.secret = m[1]
 	}
-	for part, content := range d.example {
-		if !strings.Contains(part, ".") {
+	d.example.write(t, d.dir)
+	if d.example["install"] != "" {
+		shell(t, d.example["install"], d.dir, os.Environ())
+	}
+	return d
+}
+
+// write writes the example's files, which are the blocks with a file's name.
+func (e example) write(t testing.TB, dir string) {
+	t.Helper()
+	for part, content := range e {
+		if !strings.Contains(part, ".") && part != "Caddyfile" {
 			continue
 		}
-		file := filepath.Join(d.dir, filepath.FromSlash(part))
+		file := filepath.Join(dir, filepath.FromSlash(part))
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -117,10 +131,6 @@ func document(t *testing.T, name string, settings ...string) *documented {
 			t.Fatal(err)
 		}
 	}
-	if d.example["install"] != "" {
-		d.shell("install", d.dir, os.Environ())
-	}
-	return d
 }
 
 // startProviderAtLocalhost starts one where the documentation's is, but for the port.
@@ -145,16 +155,16 @@ func checkout(t *testing.T) string {
 	return dir
 }
 
-// shell runs commands of the example and returns what they print.
-func (d *documented) shell(part, dir string, env []string) string {
-	d.Helper()
-	cmd := exec.Command("sh", "-ec", d.example[part])
+// shell runs commands and returns what they print.
+func shell(t testing.TB, commands, dir string, env []string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-ec", commands)
 	cmd.Dir, cmd.Env = dir, env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		d.Fatalf("%s: %v\n%s%s", d.example[part], err, out, stderr.String())
+		t.Fatalf("%s: %v\n%s%s", commands, err, out, stderr.String())
 	}
 	return string(out)
 }
@@ -297,7 +307,7 @@ func (d *documented) line(file string, number int) string {
 func TestDocumentedFirstSteps(t *testing.T) {
 	t.Parallel()
 	need(t, "curl", "openssl")
-	examples, _ := readExamples(t, "../../README.md")
+	examples, _ := readExamples(t, readme)
 	steps := examples["readme"]
 	address := freeAddress(t)
 	p := &provider{issuer: "http://localhost:" + port(address), dir: checkout(t)}
