@@ -70,7 +70,7 @@ func meet(t *testing.T, application, version string) *stranger {
 	t.Helper()
 	t.Parallel()
 	s := newStranger(t, application, version)
-	s.provider = startProvider(t)
+	s.attend(startProvider(t))
 	return s
 }
 
@@ -79,12 +79,18 @@ func meetTLS(t *testing.T, application, version string) *stranger {
 	t.Helper()
 	t.Parallel()
 	s := newStranger(t, application, version)
-	s.provider = startProviderTLS(t)
+	s.attend(startProviderTLS(t))
 	return s
 }
 
 func newStranger(t *testing.T, application, version string) *stranger {
 	return &stranger{T: t, row: table.add(application, version)}
+}
+
+// attend takes a provider, whose advice is followed and told in the table.
+func (s *stranger) attend(p *provider) {
+	s.provider = p
+	p.advice = func(flags string) { s.row.flags = append(s.row.flags, flags+" (named by the error)") }
 }
 
 // Fatal ends the test; the table tells the first line of why.
@@ -105,7 +111,8 @@ type credentials struct{ ID, Secret string }
 
 // client registers the application's client with the least that one needs: an id, a
 // redirect address and the scopes openid, profile and email. Further flags are told
-// in the table. A flag with a value is one string, "--pkce=optional".
+// in the table; a flag with a value is one string, "--auth=none". What an error names,
+// such as --pkce optional, is not given here: it is set when the error comes.
 func (s *stranger) client(redirect string, further ...string) credentials {
 	s.Helper()
 	s.row.flags = append(s.row.flags, further...)

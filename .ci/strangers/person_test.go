@@ -97,11 +97,18 @@ func (p *person) send(from *url.URL, f form, fields ...string) *page {
 func (p *person) walk(from *url.URL, method string, to *url.URL, values url.Values) *page {
 	p.t.Helper()
 	const hops = 30
+	// ask makes the last authorization request again.
+	var ask func()
 	for range hops {
+		if to.Path == "/oauth2/authorize" && p.atProvider(to) {
+			asked, askedBy, askedWith, askedAt := from, method, values, to
+			ask = func() { from, method, values, to = asked, askedBy, askedWith, askedAt }
+		}
 		pg, next, keep := p.load(from, method, to, values)
 		if next != nil {
-			if p.atProvider(to) && !p.atProvider(next) {
-				p.provider.noteRefusal(next.Query())
+			if p.atProvider(to) && !p.atProvider(next) && p.provider.heed(p.t, next.Query()) {
+				ask()
+				continue
 			}
 			if to = next; !keep {
 				method, values = http.MethodGet, nil
@@ -127,7 +134,10 @@ func (p *person) walk(from *url.URL, method string, to *url.URL, values url.Valu
 		case p.atProvider(f.to):
 			p.t.Fatalf("ended at the provider: %d %s", pg.status, pg.text())
 		default:
-			p.provider.noteRefusal(f.values)
+			if p.provider.heed(p.t, f.values) {
+				ask()
+				continue
+			}
 		}
 		from, method, to, values = pg.at, http.MethodPost, f.to, f.values
 	}

@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The one person whom the provider knows.
@@ -41,14 +43,42 @@ type provider struct {
 	personID string
 	// refused is the error with which it last sent the person to the application.
 	refused string
+	// advised is the command of ingam that the first such error named, and was run.
+	advised string
+	// advice is told the flags of that command.
+	advice func(flags string)
 }
 
-// noteRefusal remembers an error response (RFC 6749 section 4.1.2.1).
-func (p *provider) noteRefusal(response url.Values) {
-	if response.Has("error") {
-		p.refused = response.Get("error") + ": " + response.Get("error_description")
+// update finds the command that an error names: (ingam client update ID --flag value).
+var update = regexp.MustCompile(`\(ingam (client update \S+ ([^()]+))\)`)
+
+// heed reads an authorization response. Where it is an error that names a command, an
+// administrator runs that, once, and the person may ask again.
+func (p *provider) heed(t testing.TB, response url.Values) (again bool) {
+	t.Helper()
+	if p.refused = ""; !response.Has("error") {
+		return false
 	}
+	p.refused = response.Get("error") + ": " + response.Get("error_description")
+	m := update.FindStringSubmatch(p.refused)
+	switch {
+	case m == nil:
+		return false
+	case p.advised == "":
+		p.advised = m[1]
+		p.must(t, "", strings.Fields(p.advised)...)
+		if p.advice != nil {
+			p.advice(m[2])
+		}
+		// By then every server has learnt of it.
+		time.Sleep(2 * staleness)
+		return true
+	}
+	return false
 }
+
+// staleness is how long a change may take to reach the server.
+const staleness = 200 * time.Millisecond
 
 // startProvider starts one at http://127.0.0.1. Applications are at localhost, so that
 // neither sees the other's cookies.
@@ -98,6 +128,7 @@ func (p *provider) start(t *testing.T, address string, settings ...string) {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir,
 		"INGAM_ISSUER=" + p.issuer, "INGAM_LISTEN=" + address,
 		"INGAM_DATABASE=sqlite:" + filepath.Join(p.dir, "ingam.db"), "INGAM_MASTER_KEY_FILE=" + masterKey,
+		"INGAM_CHANGES_STALENESS=" + staleness.String(),
 	}
 	p.env = append(p.env, settings...)
 	p.must(t, "", "master-key", "new", "--out", masterKey)

@@ -60,7 +60,7 @@ func TestJupyterHub(t *testing.T) {
 func TestDjangoAllauth(t *testing.T) {
 	s := meet(t, "django-allauth", pythonVersion(t, "django-allauth", "django-allauth"))
 	address, app := s.place()
-	s.python("django-allauth", address, s.client(app+"/accounts/oidc/ingam/login/callback/", "--pkce=optional"))
+	s.python("django-allauth", address, s.client(app+"/accounts/oidc/ingam/login/callback/"))
 	s.knows(s.person().open(app + "/accounts/oidc/ingam/login/").submit("/login/").text())
 }
 
@@ -74,7 +74,7 @@ func TestPythonSocialAuth(t *testing.T) {
 func TestHTTPXOAuth(t *testing.T) {
 	s := meet(t, "httpx-oauth, FastAPI", pythonVersion(t, "httpx-oauth", "httpx-oauth"))
 	address, app := s.place()
-	s.python("httpx-oauth", address, s.client(app+"/callback", "--pkce=optional"))
+	s.python("httpx-oauth", address, s.client(app+"/callback"))
 	s.knows(s.person().open(app + "/login").text())
 }
 
@@ -111,7 +111,7 @@ func TestStreamlit(t *testing.T) {
 func TestPanel(t *testing.T) {
 	s := meet(t, "Panel", pythonVersion(t, "panel", "panel"))
 	address, app := s.place()
-	s.python("panel", address, s.client(app, "--pkce=optional"))
+	s.python("panel", address, s.client(app))
 	s.knows(s.person().open(app + "/page").text())
 }
 
