@@ -258,11 +258,11 @@ func (p people) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if inFrame(r) && p.tooLong(req) {
+	if inFrame(r) && p.tooLong(req.Query) {
 		// Where no page of this server is shown, it is answered as it stands.
 		return p.authorize(w, r, values, nil)
 	}
-	p.comeAgain(w, r, req)
+	p.goOn(w, r, req.Locale, req.Query)
 	return nil
 }
 
@@ -275,23 +275,24 @@ func inFrame(r *http.Request) bool {
 // default, takes 8192 for the whole line.
 const longestAddress = 8000
 
-func (p people) addressOf(req *authz.AuthorizeRequest) string {
-	return p.base + authorizeAt(req.Query)
+func (p people) tooLong(query url.Values) bool {
+	return len(p.base+authorizeAt(query)) > longestAddress
 }
 
-func (p people) tooLong(req *authz.AuthorizeRequest) bool {
-	return len(p.addressOf(req)) > longestAddress
-}
-
-// comeAgain has a browser send an authorization request from here: by its address
-// or, where that is too long, by a form that it posts.
-func (p people) comeAgain(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest) {
-	if p.tooLong(req) {
-		p.showPost(w, r, req.Locale, p.base+authz.PathAuthorize, once(req.Query))
+// goOn has a browser send an authorization request from here: by its address or,
+// where that is too long, by a form that it posts.
+func (p people) goOn(w http.ResponseWriter, r *http.Request, uiLocales string, query url.Values) {
+	if p.tooLong(query) {
+		p.showPost(w, r, uiLocales, p.base+authz.PathAuthorize, once(query))
 		return
 	}
+	p.sendTo(w, authorizeAt(query))
+}
+
+// sendTo sends a browser to a path of this server's.
+func (p people) sendTo(w http.ResponseWriter, path string) {
 	unkept(w.Header())
-	w.Header().Set("Location", p.addressOf(req))
+	w.Header().Set("Location", p.base+path)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -410,17 +411,15 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p.cookies.signedIn(w, in)
-	path := authz.PathAccount
-	if req != nil {
-		query, err := p.authority.SignedInFor(req, in.Session)
-		if err != nil {
-			return err
-		}
-		path = authorizeAt(query)
+	if req == nil {
+		p.sendTo(w, authz.PathAccount)
+		return nil
 	}
-	unkept(w.Header())
-	w.Header().Set("Location", p.base+path)
-	w.WriteHeader(http.StatusSeeOther)
+	query, err := p.authority.SignedInFor(req, in.Session)
+	if err != nil {
+		return err
+	}
+	p.goOn(w, r, req.Locale, query)
 	return nil
 }
 
@@ -492,8 +491,7 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	if step == authz.StepLogin {
 		// The sign-in has become too old while the page was shown, or another
 		// one was made meanwhile.
-		w.Header().Set("Location", p.base+authorizeAt(req.Query))
-		w.WriteHeader(http.StatusSeeOther)
+		p.goOn(w, r, req.Locale, req.Query)
 		return nil
 	}
 	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
@@ -600,8 +598,7 @@ func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	case r.PostForm.Get("decision") == "out" || req.SessionID == session.ID:
 		return p.endSession(w, r, *session, req)
 	case r.PostForm.Get("decision") == "stay":
-		w.Header().Set("Location", p.base+authz.PathAccount)
-		w.WriteHeader(http.StatusSeeOther)
+		p.sendTo(w, authz.PathAccount)
 		return nil
 	}
 	p.showLogout(w, r, user.Username, query.Encode(), req)
@@ -637,8 +634,7 @@ func (p people) owner(h func(w http.ResponseWriter, r *http.Request, session acc
 			return err
 		}
 		if session == nil {
-			w.Header().Set("Location", p.base+authz.PathLogin)
-			w.WriteHeader(http.StatusSeeOther)
+			p.sendTo(w, authz.PathLogin)
 			return nil
 		}
 		if r.Method == http.MethodPost {
@@ -702,19 +698,14 @@ func browserOf(userAgent string) string {
 	return strings.TrimPrefix(userAgent[:min(len(userAgent), 40)]+system, " · ")
 }
 
-func (p people) back(w http.ResponseWriter) error {
-	w.Header().Set("Location", p.base+authz.PathAccount)
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
-}
-
 // endOther is POST /account/sessions: one of the user's own, whoever asks.
 func (p people) endOther(w http.ResponseWriter, r *http.Request, _ accounts.Session, user accounts.User) error {
 	err := p.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", audit.Actor("user:"+user.ID))
 	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
 		return err
 	}
-	return p.back(w)
+	p.sendTo(w, authz.PathAccount)
+	return nil
 }
 
 // disconnect is POST /account/apps.
@@ -722,7 +713,8 @@ func (p people) disconnect(w http.ResponseWriter, r *http.Request, _ accounts.Se
 	if err := p.authority.Consents.TakeBack(r.Context(), user.ID, r.PostForm.Get("client")); err != nil {
 		return err
 	}
-	return p.back(w)
+	p.sendTo(w, authz.PathAccount)
+	return nil
 }
 
 // changePassword is POST /account/password.

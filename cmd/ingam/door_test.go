@@ -535,6 +535,14 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 			// From here it is answered at once.
 			wantCode("from this origin", p.post(s.url+at, ask()))
 			wantCode("from this origin, as long as it is", p.post(s.url+at, long(20_000)))
+			// Signing in on the way does not make the address longer than it may be.
+			q, form := s.person(), long(7990)
+			form.Set("prompt", "login")
+			signedIn := q.foreignPost(at, form).follow().submit("username", "minji", "password", goodPassword)
+			if signedIn.status != http.StatusOK || signedIn.post != at || !strings.Contains(signedIn.body, "<script>") {
+				t.Fatalf("signed in on the way: %d %q %s", signedIn.status, signedIn.to, signedIn.body)
+			}
+			wantCode("signed in on the way", signedIn.submit())
 			// What is wrong is said at once, to whom it may be.
 			wantError("a bad request", "invalid_request", p.foreignPost(at, ask("prompt", "dance")))
 			twice := ask()

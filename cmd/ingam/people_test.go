@@ -81,7 +81,7 @@ func (sc *screen) read() {
 				sc.form, sc.post = &url.Values{}, attr("action")
 			case "input":
 				if sc.form != nil && attr("name") != "" {
-					sc.form.Set(attr("name"), attr("value"))
+					sc.form.Add(attr("name"), attr("value"))
 				}
 			}
 		}
