@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -125,6 +128,22 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 			if sc := s.person().get(moved); sc.status != http.StatusBadRequest || sc.to != "" {
 				t.Errorf("the lost address: %d %s", sc.status, sc.to)
 			}
+		}
+		// Of several operators at once nobody undoes what another did.
+		var operators sync.WaitGroup
+		for i := range 4 {
+			operators.Go(func() {
+				if e := d.command("", nil, "client", "update", "web", "--add-redirect-uri", fmt.Sprintf("https://%d.test/cb", i)); e.status != done {
+					t.Error(e.stderr)
+				}
+			})
+		}
+		operators.Wait()
+		var is clientJSON
+		d.mustJSON(&is, "client", "show", "web")
+		slices.Sort(is.RedirectURIs)
+		if got, want := strings.Join(is.RedirectURIs, " "), "https://0.test/cb https://1.test/cb https://2.test/cb https://3.test/cb "+callback; got != want {
+			t.Errorf("the addresses are %s", got)
 		}
 		// A grant type that is taken away is of no use at once, and the grant lives.
 		d.must("client", "update", "web", "--remove-grant", "refresh_token")
