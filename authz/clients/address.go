@@ -58,6 +58,8 @@ func (c Client) validAddress(s string) error {
 		return fmt.Errorf("redirect URI %q is http, and not a loopback address: everyone on the way could read codes and change pages; use https (or --insecure-redirects, on a network that nobody else is on)", s)
 	case isWeb(u.Scheme):
 		return nil
+	case isPort(before(u.Opaque, "/")):
+		return fmt.Errorf("redirect URI %q begins with a host and a port; write http:// or https:// before it", s)
 	case strings.Contains(u.Scheme, "."):
 		return nil // its owner's domain, so that two apps do not claim the same (RFC 8252 section 7.1)
 	case taken(u.Scheme):
@@ -66,6 +68,14 @@ func (c Client) validAddress(s string) error {
 		return fmt.Errorf("redirect URI %q: a scheme without a dot can be claimed by every program on a device, and is for clients without a secret alone; write the scheme as a domain name reversed, such as com.example.app (RFC 8252 section 7.1)", s)
 	}
 	return nil
+}
+
+// before returns what of a text comes before any of some characters.
+func before(s, any string) string {
+	if at := strings.IndexAny(s, any); at >= 0 {
+		return s[:at]
+	}
+	return s
 }
 
 func notInHost(c rune) bool {
@@ -85,7 +95,7 @@ func isPort(s string) bool {
 // browser's or the system's own, which a redirect must never lead to.
 var takenSchemes = []string{
 	"javascript", "vbscript", "data", "blob", "about", "file", "filesystem", "view-source", "jar", "intent", "content", "resource",
-	"ws", "wss", "ftp", "ftps", "mailto", "tel", "sms", "smsto", "search-ms", "shell",
+	"ws", "wss", "ftp", "ftps", "mailto", "tel", "sms", "smsto", "search-ms", "shell", "urn",
 }
 
 func taken(scheme string) bool {
@@ -142,16 +152,14 @@ func loopback(host string) bool {
 type loopbackAddress struct{ host, port, rest string }
 
 func onLoopback(address string) (a loopbackAddress, ok bool) {
-	authority, ok := strings.CutPrefix(address, "http://")
+	rest, ok := strings.CutPrefix(address, "http://")
 	if !ok {
 		return a, false
 	}
-	if end := strings.IndexAny(authority, `/?#\`); end >= 0 {
-		authority, a.rest = authority[:end], authority[end:]
-	}
-	a.host = authority
-	if colon := strings.LastIndexByte(authority, ':'); colon > strings.LastIndexByte(authority, ']') {
-		a.host, a.port = authority[:colon], authority[colon+1:]
+	a.host = before(rest, `/?#\`)
+	a.rest = rest[len(a.host):]
+	if colon := strings.LastIndexByte(a.host, ':'); colon > strings.LastIndexByte(a.host, ']') {
+		a.host, a.port = a.host[:colon], a.host[colon+1:]
 		if !isPort(a.port) {
 			return a, false
 		}

@@ -34,6 +34,8 @@ func TestAddressesThatAreRefusedAtRegistration(t *testing.T) {
 		"a port in another way":    "http://localhost:08080/cb",
 		"a colon without a port":   "http://localhost:/cb",
 		"a port that is no number": "http://localhost:http/cb",
+		"a host and a port":        "localhost:5000/cb",
+		"a name and a port":        "app.example:8443",
 		"empty":                    "",
 		"too long":                 "https://app.example/" + strings.Repeat("a", 2000),
 	} {
@@ -50,7 +52,7 @@ func TestAddressesThatAreRefusedAtRegistration(t *testing.T) {
 		"about:blank", "blob:https://app.example/1", "filesystem:https://app.example/temporary/1", "view-source:https://app.example", "intent://app#Intent;end",
 		"intent:x", "jar:https://app.example/a.jar!/b", "ws://app.example/", "wss://app.example/", "ftp://app.example/", "mailto:a@app.example", "tel:1", "sms:1",
 		"chrome://settings", "chrome-extension://abc/cb", "Chrome-Search://x", "moz-extension://abc/cb", "safari-web-extension://abc/cb", "MS-settings:privacy", "ms-word:ofe",
-		"search-ms:query=x", "shell:startup", "content://x/y", "resource://x",
+		"search-ms:query=x", "urn:ietf:wg:oauth:2.0:oob", "shell:startup", "content://x/y", "resource://x",
 	} {
 		if err := (Client{Auth: None, InsecureRedirects: true}).validAddress(uri); err == nil {
 			t.Errorf("%q was accepted", uri)
