@@ -1,7 +1,6 @@
 package authz
 
 import (
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/status"
@@ -91,7 +90,7 @@ func (a *Authority) Metadata() Metadata {
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query", "form_post"},
 		CodeChallengeMethods:  []string{"S256"},
-		Scopes:                apis.Standard,
+		Scopes:                a.Rules.APIs.Own().Names(),
 		Claims: []string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
 			"name", "preferred_username", "email", "email_verified",

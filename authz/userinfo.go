@@ -2,62 +2,91 @@ package authz
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
+)
+
+// What userinfo refuses.
+var (
+	errInactive  = protocol.Refuse(protocol.InvalidToken, "The access token is not valid (any more).")
+	errNotOpenID = protocol.Refuse(protocol.InsufficientScope, "The access token is not for the scope openid.")
 )
 
 // UserInfo returns the claims about the user that an access token lets its
 // bearer see (OpenID Connect Core 1.0 section 5.3). It returns the client's id,
 // once known, for the log.
-func (a *Authority) UserInfo(ctx context.Context, token string) (claims map[string]any, client string, err error) {
-	invalid := protocol.Refuse(protocol.InvalidToken, "The access token is not valid (any more).")
+func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts.Claims, client string, err error) {
 	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
+		invalid := *errInactive
 		invalid.Cause = err
-		return nil, "", invalid
+		return nil, "", &invalid
 	}
 	if err != nil {
 		return nil, "", err
 	}
 	client = access.ClientID
 	if access.GrantID == "" || !slices.Contains(access.Scopes, apis.OpenID) {
-		return nil, client, protocol.Refuse(protocol.InsufficientScope, "The access token is not for the scope openid.")
+		return nil, client, errNotOpenID
 	}
-	stands, _, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
+	stands, standing, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
 	if err != nil {
 		return nil, client, err
 	}
 	if !stands {
-		return nil, client, invalid
+		return nil, client, errInactive
+	}
+	// What the token says is not enough: "phone" may be an API's. And what was
+	// taken from the client since counts at once.
+	scopes, err := a.ownLeft(ctx, access, grants.ParsePermissions(standing.Permissions))
+	if err != nil {
+		return nil, client, err
 	}
 	user, err := a.Users.ByID(ctx, access.Subject)
 	if errors.Is(err, accounts.ErrNotFound) {
-		return nil, client, invalid
+		return nil, client, errInactive
 	}
 	if err != nil {
 		return nil, client, err
 	}
-	return claimsOf(user, access.Scopes), client, nil
+	claims = accounts.Claims{}
+	for _, group := range user.Released(a.Rules.APIs.Own(), scopes) {
+		maps.Copy(claims, group)
+	}
+	claims["sub"], err = json.Marshal(user.ID)
+	return claims, client, err
 }
 
-// claimsOf returns what the scopes let a client know of a user. Claims that are
-// of no standard scope go with profile.
-func claimsOf(user accounts.User, scopes []string) map[string]any {
-	claims := map[string]any{"sub": user.ID}
-	if slices.Contains(scopes, apis.Profile) {
-		maps.Copy(claims, user.Claims)
-		claims["preferred_username"] = user.Username
+// ownLeft returns those scopes of a token of a grant that are the server's own and
+// that its client may still have; recorded is what the grant holds.
+func (a *Authority) ownLeft(ctx context.Context, access tokens.Access, recorded []grants.Permission) ([]string, error) {
+	client, err := a.Directory.Client(ctx, access.ClientID)
+	if errors.Is(err, clients.ErrNotFound) {
+		return nil, errInactive
 	}
-	if slices.Contains(scopes, apis.Email) && user.Email != "" {
-		claims["email"] = user.Email
-		// Nobody has checked it: an administrator typed it.
-		claims["email_verified"] = false
+	if err != nil {
+		return nil, err
 	}
-	return claims
+	left, err := a.Rules.Left(ctx, client, grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded})
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return nil, errInactive
+	}
+	if err != nil {
+		return nil, err
+	}
+	own := slices.DeleteFunc(left.Own(), func(scope string) bool { return !slices.Contains(access.Scopes, scope) })
+	if !slices.Contains(own, apis.OpenID) {
+		return nil, errNotOpenID
+	}
+	return own, nil
 }

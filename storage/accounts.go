@@ -41,7 +41,7 @@ func newUserRow(u accounts.User) (userRow, error) {
 		return userRow{}, err
 	}
 	if u.Claims == nil {
-		u.Claims = map[string]any{}
+		u.Claims = accounts.Claims{}
 	}
 	claims, err := json.Marshal(u.Claims)
 	return userRow{
@@ -55,7 +55,7 @@ func (r userRow) user() (accounts.User, error) {
 	if err != nil {
 		return accounts.User{}, err
 	}
-	var claims map[string]any
+	var claims accounts.Claims
 	if err := json.Unmarshal([]byte(r.Claims), &claims); err != nil {
 		return accounts.User{}, errors.New("the claims of a user are not JSON")
 	}

@@ -38,6 +38,7 @@ type clientOptions struct {
 	RefreshGraceMS         *int64   `json:"refresh_grace_ms,omitempty"`
 	NoRefreshIDToken       bool     `json:"no_refresh_id_token,omitempty"`
 	InsecureRedirects      bool     `json:"insecure_redirects,omitempty"`
+	NoIDTokenClaims        bool     `json:"no_id_token_claims,omitempty"`
 	// PKCE is absent where it is required, as it was of all before there was a choice.
 	PKCE clients.PKCE `json:"pkce,omitempty"`
 
@@ -73,7 +74,7 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	uris, err2 := list(c.RedirectURIs)
 	scopes, err3 := list(c.Scopes)
 	options := clientOptions{
-		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, InsecureRedirects: c.InsecureRedirects,
+		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, NoIDTokenClaims: c.NoIDTokenClaims, InsecureRedirects: c.InsecureRedirects,
 		Hold: c.Hold, Origins: c.Origins,
 	}
 	if c.PKCE != clients.PKCERequired {
@@ -111,7 +112,7 @@ func (r clientRow) client() (clients.Client, error) {
 	}
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
-		InsecureRedirects: options.InsecureRedirects, PKCE: cmp.Or(options.PKCE, clients.PKCERequired),
+		InsecureRedirects: options.InsecureRedirects, NoIDTokenClaims: options.NoIDTokenClaims, PKCE: cmp.Or(options.PKCE, clients.PKCERequired),
 		Hold: options.Hold, Origins: options.Origins,
 
 		ID:           r.ID,

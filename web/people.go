@@ -423,19 +423,31 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// scopeTexts says in words what permissions mean.
-func scopeTexts(text pages.Text, scopes []string) []string {
+// scopeTexts says in words what permissions mean to a user.
+func (p people) scopeTexts(text pages.Text, permissions []string, user accounts.User) []string {
+	own := p.authority.Rules.APIs.Own()
 	var texts []string
-	for _, permission := range scopes {
-		audience, scope, at := strings.Cut(permission, " ")
-		switch {
-		case apis.IsStandard(permission):
-			texts = append(texts, text.T(pages.TextName("scope "+permission)))
-		case at:
-			texts = append(texts, text.T("scope other")+" “"+scope+"” ("+audience+")")
+	for _, permission := range permissions {
+		of := grants.ParsePermission(permission)
+		scope, known := own.Find(of.Scope)
+		known = known && of.Audience == ""
+		said := ""
+		switch further := user.Further(own); {
+		case known && scope.Further:
+			if said = text.Of(scope.Texts); said == "" {
+				said = text.T("see") + strings.Join(scope.Claims, ", ")
+			}
+		case known && scope.Name == apis.Profile && len(further) > 0:
+			said = text.T("scope profile") + text.T("and further") + strings.Join(further, ", ")
+		case known:
+			said = text.T(pages.TextName("scope " + scope.Name))
 		default:
-			texts = append(texts, text.T("scope other")+" “"+permission+"”")
+			said = text.T("scope other") + " “" + of.Scope + "”"
+			if of.Audience != "" {
+				said += " (" + of.Audience + ")"
+			}
 		}
+		texts = append(texts, said)
 	}
 	return texts
 }
@@ -452,7 +464,7 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	}
 	p.show(w, r, req.Locale, http.StatusOK, pages.Consent{
 		Client: req.Client.Name, Host: host, Username: user.Username, Request: req.Onward().Encode(), Session: session.ID,
-		Scopes: scopeTexts(p.text(r, req.Locale), req.Permissions()),
+		Scopes: p.scopeTexts(p.text(r, req.Locale), req.Permissions(), user),
 	})
 	return nil
 }
@@ -675,7 +687,7 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 		})
 	}
 	for _, c := range connected {
-		page.Apps = append(page.Apps, pages.App{ID: c.ClientID, Name: c.Name, Scopes: scopeTexts(text, c.Permissions)})
+		page.Apps = append(page.Apps, pages.App{ID: c.ClientID, Name: c.Name, Scopes: p.scopeTexts(text, c.Permissions, user)})
 	}
 	p.show(w, r, "", status, page)
 	return nil

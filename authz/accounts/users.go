@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"net/mail"
-	"reflect"
 	"strings"
 	"time"
 
@@ -41,7 +41,7 @@ type User struct {
 	Roles         []string
 	// Claims are further claims about the user, such as name and locale
 	// (OpenID Connect Core section 5.1), by their names.
-	Claims map[string]any
+	Claims Claims
 	// Password is a hash with its parameters.
 	Password string
 	Disabled bool
@@ -174,7 +174,7 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*User) erro
 		if u.Email != was.Email {
 			also = append(also, "email")
 		}
-		if !maps.EqualFunc(u.Claims, claims, func(a, b any) bool { return reflect.DeepEqual(a, b) }) {
+		if !maps.EqualFunc(u.Claims, claims, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 			also = append(also, "claims")
 		}
 		details := audit.Changed(before, u.details(), also...)
@@ -202,20 +202,14 @@ func (u User) details() map[string]string {
 	return map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " "), "email_verified": verified}
 }
 
-// reserved are the claims that say something of the token or come from other
-// fields: a user's own must not pass for them.
-var reserved = map[string]bool{
-	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true, "azp": true, "nonce": true,
-	"auth_time": true, "acr": true, "amr": true, "at_hash": true, "c_hash": true, "sid": true, "gid": true, "epoch": true,
-	"client_id": true, "scope": true, "roles": true, "cnf": true, "act": true, "status": true,
-	"email": true, "email_verified": true, "preferred_username": true,
-}
-
 func (u User) validate() error {
 	if u.Email != "" {
 		if a, err := mail.ParseAddress(u.Email); err != nil || a.Address != u.Email || len(u.Email) > 254 {
 			return fmt.Errorf("%w: %q is not an e-mail address", ErrInvalid, u.Email)
 		}
+	}
+	if u.Email == "" && u.EmailVerified != nil {
+		return fmt.Errorf("%w: there is no e-mail address that could be verified", ErrInvalid)
 	}
 	for _, role := range u.Roles {
 		// As one word of a list, like a scope.
@@ -223,15 +217,7 @@ func (u User) validate() error {
 			return fmt.Errorf("%w: the role %q is not one word of visible ASCII characters", ErrInvalid, role)
 		}
 	}
-	for name := range u.Claims {
-		if reserved[name] {
-			return fmt.Errorf("%w: the claim %s cannot be set", ErrInvalid, name)
-		}
-	}
-	if b, err := json.Marshal(u.Claims); err != nil || len(b) > 8<<10 {
-		return fmt.Errorf("%w: the claims have more than 8 KiB", ErrInvalid)
-	}
-	return nil
+	return validClaims(u.Claims)
 }
 
 // Disable refuses the user everything until enabled again; what was issued does

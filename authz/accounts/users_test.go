@@ -1,7 +1,6 @@
 package accounts_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -145,10 +144,10 @@ func TestTwoEditorsAtOnceBothHold(t *testing.T) {
 }
 
 // claims are some of a user's.
-func claims(t *testing.T, s string) map[string]any {
+func claims(t *testing.T, s string) accounts.Claims {
 	t.Helper()
-	var c map[string]any
-	if err := json.Unmarshal([]byte(s), &c); err != nil {
+	c, err := accounts.ParseClaims([]byte(s))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -20,9 +20,10 @@ const MaxAccessTTL = 24 * time.Hour
 // MinAccessTTL is the shortest: below it, clock skew alone would refuse tokens.
 const MinAccessTTL = time.Minute
 
-// Catalog is all APIs there are.
+// Catalog is all APIs there are, and the scopes that are of none.
 type Catalog struct {
 	store Store
+	own   *Own
 	now   func() time.Time
 	// held is the copy in memory; nil until the first Follow.
 	held atomic.Pointer[map[string]API]
@@ -30,12 +31,15 @@ type Catalog struct {
 	fresh func() bool
 }
 
-// NewCatalog returns the APIs in store. fresh says whether the copy that
-// Follow keeps may be used; a command, which lives for one question, passes
-// nil.
-func NewCatalog(store Store, now func() time.Time, fresh func() bool) *Catalog {
-	return &Catalog{store: store, now: now, fresh: fresh}
+// NewCatalog returns the APIs in store, beside the server's own scopes. fresh says
+// whether the copy that Follow keeps may be used; a command, which lives for one
+// question, passes nil.
+func NewCatalog(store Store, own *Own, now func() time.Time, fresh func() bool) *Catalog {
+	return &Catalog{store: store, own: own, now: now, fresh: fresh}
 }
+
+// Own returns the scopes that the server itself understands.
+func (c *Catalog) Own() *Own { return c.own }
 
 // ByAudience returns the API with that audience, in whichever of its Spellings, or
 // ErrNotFound.
@@ -133,6 +137,9 @@ func (c *Catalog) Create(ctx context.Context, a API, by audit.Actor) (API, error
 	if err := a.validate(); err != nil {
 		return API{}, err
 	}
+	if err := c.own.checkNew(a.Scopes, nil); err != nil {
+		return API{}, err
+	}
 	a.ID = rand.Text()
 	a.CreatedAt = c.now()
 	err := c.store.CreateAPI(ctx, a, audit.Event{
@@ -170,6 +177,9 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) e
 			return nil, nil
 		}
 		if err := a.validate(); err != nil {
+			return nil, err
+		}
+		if err := c.own.checkNew(a.Scopes, was.Scopes); err != nil {
 			return nil, err
 		}
 		return &audit.Event{At: c.now(), Actor: by, Action: audit.APIUpdated, Subject: of.Audience, Reason: reason, Details: details}, nil

@@ -87,6 +87,9 @@ type Client struct {
 	RefreshGrace *time.Duration
 	// NoRefreshIDToken is whether a refresh brings no ID token.
 	NoRefreshIDToken bool
+	// NoIDTokenClaims is whether its ID tokens tell no more of the user than who it
+	// is: the rest is at userinfo.
+	NoIDTokenClaims bool
 	// FirstParty clients belong to whoever runs the server.
 	FirstParty bool
 	// Hold is how a client that signs people in by itself holds refresh tokens,

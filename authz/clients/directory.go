@@ -128,7 +128,7 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	default:
 		c.PKCE = d.pkce
 	}
-	if err := c.check(offered, nil); err != nil {
+	if err := c.check(offered, d.apis.Own(), nil); err != nil {
 		return Client{}, "", err
 	}
 	c.CreatedAt = d.now()
@@ -163,7 +163,7 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 func (d *Directory) Update(ctx context.Context, id string, edit func(*Client) error, reason string, by audit.Actor) (c Client, changed bool, err error) {
 	err = d.store.UpdateClient(ctx, id, func(stored *Client, offered []apis.API) (*audit.Event, error) {
 		was := *stored
-		before, lost := was.details(), was.Unoffered(offered)
+		before, lost := was.details(), was.Unoffered(offered, d.apis.Own())
 		if err := edit(stored); err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*Client) er
 		if changed = details != nil; !changed {
 			return nil, nil
 		}
-		if err := c.check(offered, lost); err != nil {
+		if err := c.check(offered, d.apis.Own(), lost); err != nil {
 			return nil, err
 		}
 		return &audit.Event{At: d.now(), Actor: by, Action: audit.ClientUpdated, Subject: id, Reason: reason, Details: details}, nil
@@ -242,6 +242,7 @@ func (c Client) details() map[string]string {
 		"post_logout_redirect_uris": strings.Join(c.PostLogoutRedirectURIs, " "),
 		"refresh_grace":             grace,
 		"refresh_id_token":          fmt.Sprint(!c.NoRefreshIDToken),
+		"id_token_claims":           fmt.Sprint(!c.NoIDTokenClaims),
 		"hold":                      string(c.Hold),
 		"origins":                   strings.Join(c.Origins, " "),
 	}
@@ -250,7 +251,7 @@ func (c Client) details() map[string]string {
 // check refuses a registration that could not work, given all APIs that there are.
 // A scope in lost that none of the client's APIs offers is left alone: an API took
 // it back, and what else is changed has nothing to do with it.
-func (c Client) check(all []apis.API, lost []string) error {
+func (c Client) check(all []apis.API, own *apis.Own, lost []string) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
@@ -262,23 +263,25 @@ func (c Client) check(all []apis.API, lost []string) error {
 		}
 		offered = append(offered, all[i].Scopes...)
 	}
-	// It would be refused at every token request, which is the wrong time to learn
-	// of a misspelling.
-	for _, scope := range c.Unoffered(all) {
-		if !slices.Contains(lost, scope) {
+	// It could never be had, and a sign-in is the wrong time to learn of a
+	// misspelling.
+	for _, scope := range c.Unoffered(all, own) {
+		switch {
+		case slices.Contains(lost, scope):
+		case len(c.Audiences) > 0:
 			return fmt.Errorf("%w: scope %q is offered by none of the client's APIs, which offer %q", ErrInvalid, scope, strings.Join(offered, " "))
+		default:
+			return fmt.Errorf("%w: scope %q is offered by no API of the client: name one with --audience (the server's own scopes are %q)", ErrInvalid, scope, strings.Join(own.Names(), " "))
 		}
 	}
 	return nil
 }
 
-// Unoffered are the client's scopes that none of its APIs offers.
-func (c Client) Unoffered(all []apis.API) []string {
-	if len(c.Audiences) == 0 {
-		return nil
-	}
+// Unoffered are the client's scopes that none of its APIs offers, and that are not
+// the server's own.
+func (c Client) Unoffered(all []apis.API, own *apis.Own) []string {
 	return slices.DeleteFunc(slices.Clone(c.Scopes), func(scope string) bool {
-		return apis.IsStandard(scope) || slices.ContainsFunc(all, func(a apis.API) bool {
+		return own.Has(scope) || slices.ContainsFunc(all, func(a apis.API) bool {
 			return slices.Contains(c.Audiences, a.Audience) && slices.Contains(a.Scopes, scope)
 		})
 	})

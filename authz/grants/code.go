@@ -164,10 +164,12 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 	if err := h.issue(ctx, g, session.decision, session); err != nil {
 		return err
 	}
-	if wantsID(session.decision.Scopes) {
-		if err := h.issueID(g, session, code.Nonce); err != nil {
-			return err
-		}
+	told, err := h.toldOf(ctx, g, client.Client, session)
+	if err != nil {
+		return err
+	}
+	if err := h.issueID(g, session, code.Nonce, told); err != nil {
+		return err
 	}
 	err = h.Store.RedeemCode(ctx, session.codeHash, now, g)
 	if errors.Is(err, ErrNotFound) {

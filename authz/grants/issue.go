@@ -10,6 +10,7 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
 )
@@ -24,10 +25,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session
 		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass,
 	}
 	if d.Roles {
-		user, err := p.Users.ByID(ctx, g.UserID)
-		if errors.Is(err, accounts.ErrNotFound) {
-			return protocol.Refuse(protocol.InvalidGrant, "The user is not there any more.")
-		}
+		user, err := p.userOf(ctx, g, session)
 		if err != nil {
 			return err
 		}
@@ -38,13 +36,50 @@ func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session
 	return err
 }
 
-// issueID signs the ID token that goes with the access token.
-func (p *Parts) issueID(g Grant, session *Session, nonce string) (err error) {
+func wantsID(scopes []string) bool { return slices.Contains(scopes, apis.OpenID) }
+
+// toldOf returns what the ID token of a request, if it is to have one, tells of the
+// user: what the scopes release, because some clients read nothing else. It is
+// asked before anything is stored.
+func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, session *Session) ([]accounts.Claims, error) {
+	own := ownScopes(session.decision.Permissions)
+	// openid alone tells no more than who it is.
+	if client.NoIDTokenClaims || len(own) < 2 || !slices.Contains(own, apis.OpenID) {
+		return nil, nil
+	}
+	user, err := p.userOf(ctx, g, session)
+	if err != nil {
+		return nil, err
+	}
+	return user.Released(p.Rules.APIs.Own(), own), nil
+}
+
+// issueID signs the ID token that goes with the access token, if there is to be
+// one.
+func (p *Parts) issueID(g Grant, session *Session, nonce string, told []accounts.Claims) (err error) {
+	if !wantsID(session.decision.Scopes) {
+		return nil
+	}
 	session.IDToken, err = p.Issuer.MintID(tokens.ID{
 		ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
-		AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods,
+		AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods, Claims: told,
 	}, session.AccessToken)
 	return err
+}
+
+// userOf returns the user of a grant, whom it reads once for a request.
+func (p *Parts) userOf(ctx context.Context, g Grant, session *Session) (accounts.User, error) {
+	if session.user == nil {
+		user, err := p.Users.ByID(ctx, g.UserID)
+		if errors.Is(err, accounts.ErrNotFound) {
+			return accounts.User{}, protocol.Refuse(protocol.InvalidGrant, "The user is not there any more.")
+		}
+		if err != nil {
+			return accounts.User{}, err
+		}
+		session.user = &user
+	}
+	return *session.user, nil
 }
 
 // stillStands asks once more about a grant whose index was just stored: a cut
@@ -89,5 +124,3 @@ func answer(session *Session, responder fosite.AccessResponder) error {
 	responder.SetTokenType("bearer")
 	return nil
 }
-
-func wantsID(scopes []string) bool { return slices.Contains(scopes, apis.OpenID) }

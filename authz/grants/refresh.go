@@ -7,6 +7,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
@@ -141,6 +142,12 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 		// No token outlives the list that has its status.
 		session.decision.TTL = min(session.decision.TTL, life)
 	}
+	var told []accounts.Claims
+	if !client.NoRefreshIDToken {
+		if told, err = h.toldOf(ctx, g.Grant, client.Client, session); err != nil {
+			return err
+		}
+	}
 	// The access token is fresh each time, for what this request asks.
 	if err := h.issue(ctx, g.Grant, session.decision, session); err != nil {
 		return err
@@ -168,8 +175,8 @@ func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosi
 			return err
 		}
 	}
-	if wantsID(session.decision.Scopes) && !client.NoRefreshIDToken {
-		if err := h.issueID(g.Grant, session, ""); err != nil {
+	if !client.NoRefreshIDToken {
+		if err := h.issueID(g.Grant, session, "", told); err != nil {
 			return err
 		}
 	}

@@ -59,6 +59,17 @@ func Permissions(all []Permission) []string {
 	return texts
 }
 
+// ownScopes returns the server's own scopes among them.
+func ownScopes(all []Permission) []string {
+	var own []string
+	for _, p := range all {
+		if p.own() {
+			own = append(own, p.Scope)
+		}
+	}
+	return own
+}
+
 // Granted is what a user allowed a client, as a code or a grant records it.
 type Granted struct {
 	Audiences, Scopes []string
@@ -117,14 +128,15 @@ func (c *Rules) registered(client *clients.Client, targets []apis.API) Allowance
 		allowed.targets = []apis.API{{Audience: c.Issuer}}
 	}
 	for _, scope := range client.Scopes {
+		offered := offering(targets, scope)
 		switch {
-		case apis.IsStandard(scope):
+		case len(offered) > 0 && !apis.AlwaysOwn(scope):
+			allowed.Permissions = append(allowed.Permissions, offered...)
+		case c.APIs.Own().Has(scope):
 			allowed.Permissions = append(allowed.Permissions, Permission{Scope: scope})
 		case len(client.Audiences) == 0:
 			// Registered before scopes that nobody offers were refused.
 			allowed.Permissions = append(allowed.Permissions, Permission{c.Issuer, scope})
-		default:
-			allowed.Permissions = append(allowed.Permissions, offering(targets, scope)...)
 		}
 	}
 	return allowed
@@ -154,7 +166,7 @@ func (c *Rules) Recorded(ctx context.Context, g Granted) ([]Permission, error) {
 	recorded := []Permission{}
 	for _, scope := range g.Scopes {
 		switch {
-		case apis.IsStandard(scope):
+		case apis.AlwaysOwn(scope): // there were no others
 			recorded = append(recorded, Permission{Scope: scope})
 		case len(targets) == 0 && slices.Contains(g.Audiences, c.Issuer):
 			recorded = append(recorded, Permission{c.Issuer, scope})
@@ -263,6 +275,9 @@ func (c *Rules) stored(ctx context.Context, client *clients.Client) (Allowance, 
 	}
 	return c.registered(now, targets), nil
 }
+
+// Own returns the server's own scopes among what is allowed.
+func (a Allowance) Own() []string { return ownScopes(a.Permissions) }
 
 // Decision is what a token will be for.
 type Decision struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -24,14 +25,26 @@ const issuer = "https://id.test"
 func rulesWith(t *testing.T, offers ...string) *grants.Rules {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
-	catalog := apis.NewCatalog(store, time.Now, nil)
+	catalog := apis.NewCatalog(store, ownScopes(t), time.Now, nil)
 	for _, offer := range offers {
 		name, scopes, _ := strings.Cut(offer, ": ")
-		if _, err := catalog.Create(t.Context(), apis.API{Audience: name, Name: name, Scopes: strings.Fields(scopes)}, "test"); err != nil {
+		// Past the catalog, which refuses the server's own: they were there before.
+		err := store.CreateAPI(t.Context(), apis.API{ID: name, Audience: name, Name: name, Scopes: strings.Fields(scopes)}, audit.Event{})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	return &grants.Rules{APIs: catalog, Issuer: issuer, AccessTTL: time.Minute}
+}
+
+// ownScopes are the server's own, and one of its configuration.
+func ownScopes(t *testing.T) *apis.Own {
+	t.Helper()
+	own, err := apis.NewOwn(apis.OwnScope{Name: "badge", Claims: []string{"badge_number"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return own
 }
 
 // decided is a decision as these tests write it: "audiences: permissions", or the
@@ -63,7 +76,7 @@ func registered(scopes string, audiences ...string) *clients.Client {
 
 func TestScopesChooseTheAPIsThatOfferThem(t *testing.T) {
 	t.Parallel()
-	rules := rulesWith(t, "a: read a", "b: read write b", "c: write c", "other: secret")
+	rules := rulesWith(t, "a: read a", "b: read write b", "c: write c", "other: secret", "early: phone badge openid email")
 	three := registered("openid read a write b c", "a", "b", "c")
 	for _, c := range []struct {
 		client          *clients.Client
@@ -102,6 +115,12 @@ func TestScopesChooseTheAPIsThatOfferThem(t *testing.T) {
 		{registered("openid old"), "", "", issuer + ": openid, " + issuer + " old", ""},
 		{registered(""), "", "", issuer + ": ", ""},
 		{registered("", "a"), "", "", "a: ", ""},
+		// The server's own scopes; an API that offered them before keeps the newer.
+		{registered("openid phone address roles badge"), "phone badge roles openid address", "", issuer + ": phone, badge, roles, openid, address", ""},
+		{registered("openid phone badge read", "a"), "phone badge read", "", "a: phone, badge, a read", ""},
+		{registered("openid phone roles badge email", "early"), "phone badge roles openid email", "", "early: early phone, early badge, roles, openid, email", ""},
+		{registered("openid phone a", "a", "early"), "openid phone", "", "early: openid, early phone", ""},
+		{registered("openid phone a", "a", "early"), "openid phone", "a", "a: openid", "invalid_scope"},
 		// An API that no longer offers what the client has.
 		{registered("gone", "a"), "gone", "", "invalid_scope", ""},
 		{registered("gone read", "a"), "", "", "a: a read", ""},
@@ -153,7 +172,7 @@ func TestWhatIsRefusedIsNamedToTheClientAndNotInTheLog(t *testing.T) {
 func TestWhatIsLeftOfAGrant(t *testing.T) {
 	t.Parallel()
 	// b has come to offer read, which was allowed at a.
-	rules := rulesWith(t, "a: read a", "b: read write", "c: c")
+	rules := rulesWith(t, "a: read a", "b: read write", "c: c", "early: phone")
 	recorded := func(audiences string, permissions ...string) grants.Granted {
 		g := grants.Granted{Audiences: strings.Fields(audiences), Permissions: []grants.Permission{}}
 		for _, text := range permissions {
@@ -201,6 +220,14 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 		"what is clear, by name":     {all, both, "write", "", "a b: b write"},
 		"allowed at both":            {all, recorded("a b", "a read", "b read"), "", "", "a b: a read, b read"},
 		"both named":                 {all, recorded("a b", "a read", "b read"), "read", "a b", "a b: a read, b read"},
+
+		// What is the server's own does not become an API's, and the reverse.
+		"its own phone":                  {registered("openid phone", "a"), recorded("a", "openid", "phone"), "", "", "a: openid, phone"},
+		"its own phone, the API's since": {registered("openid phone", "early"), recorded("early", "openid", "phone"), "", "", "early: openid"},
+		"the API's phone":                {registered("openid phone", "early"), recorded("early", "openid", "early phone"), "", "", "early: openid, early phone"},
+		"the API's phone, gone since":    {registered("openid phone", "a"), recorded("a", "openid", "a phone"), "", "", "a: openid"},
+		"an old one's phone":             {registered("openid phone", "early"), old("early", "openid phone"), "", "", "early: openid, early phone"},
+		"an old one's phone, gone since": {registered("openid phone", "a"), old("a", "openid phone"), "", "", "a: openid"},
 
 		// Of versions that did not record it.
 		"an old one":                  {all, old("a b", "openid read write"), "", "", "a b: openid, a read, b read, b write"},
@@ -276,7 +303,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	t.Parallel()
 	store := storagetest.New(t, storagetest.Engines()[0])
 	ctx, always := t.Context(), func() bool { return true }
-	operators := apis.NewCatalog(store, time.Now, nil)
+	operators := apis.NewCatalog(store, ownScopes(t), time.Now, nil)
 	create := func(audience string, scopes ...string) {
 		t.Helper()
 		if _, err := operators.Create(ctx, apis.API{Audience: audience, Name: audience, Scopes: scopes}, "test"); err != nil {
@@ -292,7 +319,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 		t.Fatal(err)
 	}
 	// The server's copies are made, and never told of a change.
-	catalog := apis.NewCatalog(store, time.Now, always)
+	catalog := apis.NewCatalog(store, ownScopes(t), time.Now, always)
 	if err := catalog.Follow(ctx, nil); err != nil {
 		t.Fatal(err)
 	}

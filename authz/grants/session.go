@@ -6,6 +6,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/tokens"
 )
@@ -32,6 +33,7 @@ type Session struct {
 	code     Code
 	refresh  tokens.Refresh
 	grant    Standing
+	user     *accounts.User // once it was read
 
 	expires map[fosite.TokenType]time.Time
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,7 +32,15 @@ type ID struct {
 	AuthenticatedAt     time.Time
 	Methods             []string
 	IssuedAt, ExpiresAt time.Time
+	// Claims are what is told of the user beside Subject, in groups. Where they
+	// would make the token longer than MaxID, the groups that find no room are left
+	// out: userinfo has them.
+	Claims []map[string]json.RawMessage
 }
+
+// MaxID is how long claims about the user make an ID token at most, in bytes: it
+// comes back in URLs, as a hint, and lies in cookies.
+const MaxID = 4096
 
 type idClaims struct {
 	Issuer    string   `json:"iss"`
@@ -52,16 +61,55 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	now := i.now().Truncate(time.Second)
 	// The left half of the hash that goes with RS256 (section 3.1.3.6).
 	sum := sha256.Sum256([]byte(access))
-	claims, err := json.Marshal(idClaims{
+	claims := idClaims{
 		Issuer: i.url, Subject: id.Subject, Audience: audience{id.ClientID},
 		ExpiresAt: now.Add(IDLife).Unix(), IssuedAt: now.Unix(), AuthTime: id.AuthenticatedAt.Unix(),
 		Nonce: id.Nonce, ACR: ContextClass, AMR: id.Methods, SessionID: id.SessionID,
 		AtHash: base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]),
-	})
-	if err != nil {
-		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	return i.keys.Sign(keys.Tokens, IDType, claims)
+	payload, err := claims.with(id.Claims)
+	if err != nil {
+		return "", err
+	}
+	token, err := i.keys.Sign(keys.Tokens, IDType, payload)
+	if err != nil || len(token) <= MaxID || len(id.Claims) == 0 {
+		return token, err
+	}
+	// What header and signature take is known only now.
+	around := len(token) - base64.RawURLEncoding.EncodedLen(len(payload))
+	var fitting []map[string]json.RawMessage
+	for _, group := range id.Claims {
+		more, err := claims.with(append(fitting[:len(fitting):len(fitting)], group))
+		if err != nil {
+			return "", err
+		}
+		if around+base64.RawURLEncoding.EncodedLen(len(more)) <= MaxID {
+			fitting = append(fitting, group)
+		}
+	}
+	if payload, err = claims.with(fitting); err != nil {
+		return "", err
+	}
+	return i.keys.Sign(keys.Tokens, IDType, payload)
+}
+
+// with returns the claims as JSON, with those about the user, which never stand in
+// for one that says something of the token.
+func (c idClaims) with(groups []map[string]json.RawMessage) ([]byte, error) {
+	payload, err := json.Marshal(c)
+	if err == nil && len(groups) > 0 {
+		all := map[string]json.RawMessage{}
+		for _, group := range groups {
+			maps.Copy(all, group)
+		}
+		if err = json.Unmarshal(payload, &all); err == nil {
+			payload, err = json.Marshal(all)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write the claims: %w", err)
+	}
+	return payload, nil
 }
 
 // ReadHint returns what an ID token says that comes back as a hint; it may have
@@ -75,8 +123,13 @@ func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	var c idClaims
-	if err := json.Unmarshal(v.Payload, &c); err != nil || c.Issuer != i.url || c.Subject == "" || len(c.Audience) == 0 {
+	var c struct {
+		idClaims
+		// An access token has both, and may have the same typ: see Access.Type.
+		ID       string `json:"jti"`
+		ClientID string `json:"client_id"`
+	}
+	if err := json.Unmarshal(v.Payload, &c); err != nil || c.Issuer != i.url || c.Subject == "" || len(c.Audience) == 0 || c.ID != "" || c.ClientID != "" {
 		return ID{}, fmt.Errorf("%w: the claims cannot be read", ErrInvalid)
 	}
 	return ID{

@@ -19,17 +19,19 @@ func apiCommand(t *terminal) *cobra.Command {
 }
 
 type apiJSON struct {
-	ID        string   `json:"id"`
-	Audience  string   `json:"audience"`
-	Name      string   `json:"name"`
-	Scopes    []string `json:"scopes"`
+	ID       string   `json:"id"`
+	Audience string   `json:"audience"`
+	Name     string   `json:"name"`
+	Scopes   []string `json:"scopes"`
+	// Kept are those of the scopes whose names are otherwise the server's own.
+	Kept      []string `json:"kept_scopes,omitempty"`
 	AccessTTL string   `json:"access_ttl,omitempty"`
 	Roles     bool     `json:"roles"`
 	CreatedAt *string  `json:"created_at"`
 }
 
-func newAPIJSON(a apis.API) apiJSON {
-	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Roles: a.Roles, CreatedAt: instant(a.CreatedAt)}
+func newAPIJSON(a apis.API, own *apis.Own) apiJSON {
+	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, CreatedAt: instant(a.CreatedAt)}
 	if a.AccessTTL != 0 {
 		j.AccessTTL = a.AccessTTL.String()
 	}
@@ -46,7 +48,7 @@ type apiFlags struct {
 
 func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.name, "name", "", "what people are shown")
-	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces")
+	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces; none of the server's own, such as openid or phone")
 	f.Var(&a.ttl, "access-ttl", `life of an access token for it, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "access tokens for it carry the user's roles")
 }
@@ -98,7 +100,7 @@ func apiCreate(t *terminal) *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(created))
+					return t.printJSON(newAPIJSON(created, c.apis.Own()))
 				}
 				fmt.Fprintf(t.stdout, "created API %s\n", created.Audience)
 				return nil
@@ -125,7 +127,7 @@ func apiList(t *terminal) *cobra.Command {
 				if asJSON {
 					out := make([]apiJSON, len(list))
 					for i, a := range list {
-						out[i] = newAPIJSON(a)
+						out[i] = newAPIJSON(a, c.apis.Own())
 					}
 					return t.printJSON(out)
 				}
@@ -134,7 +136,15 @@ func apiList(t *terminal) *cobra.Command {
 				for _, a := range list {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Audience, a.Name, strings.Join(a.Scopes, " "), ttlText(a.AccessTTL))
 				}
-				return w.Flush()
+				if err := w.Flush(); err != nil {
+					return err
+				}
+				for _, a := range list {
+					if kept := c.apis.Own().Kept(a); len(kept) > 0 {
+						fmt.Fprintf(t.stdout, "%s offered %s before the server had scopes of these names: for clients of this API they are the API's.\n", a.Audience, strings.Join(kept, ", "))
+					}
+				}
+				return nil
 			})
 		},
 	}
@@ -153,7 +163,7 @@ func apiShow(t *terminal) *cobra.Command {
 					return fmt.Errorf("API %s: %w", args[0], err)
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(a))
+					return t.printJSON(newAPIJSON(a, c.apis.Own()))
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				for _, row := range [][2]string{
@@ -208,7 +218,7 @@ it; given back, it is in the grants again that had it.`,
 					c.settle(cmd.Context())
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(a))
+					return t.printJSON(newAPIJSON(a, c.apis.Own()))
 				}
 				t.updated(changed, "API", a.Audience)
 				return nil
@@ -237,7 +247,7 @@ func (c *concerns) warnUnoffered(cmd *cobra.Command, a apis.API, before []string
 		return err
 	}
 	for _, client := range named {
-		lost := slices.DeleteFunc(client.Unoffered(all), func(scope string) bool { return !slices.Contains(before, scope) })
+		lost := slices.DeleteFunc(client.Unoffered(all, c.apis.Own()), func(scope string) bool { return !slices.Contains(before, scope) })
 		if slices.Contains(client.Audiences, a.Audience) && len(lost) > 0 {
 			fmt.Fprintf(c.t.stderr, "client %s still names the scope %s, which no API of it offers now: it gets no more tokens for it\n",
 				client.ID, strings.Join(lost, " "))

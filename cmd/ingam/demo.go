@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,7 +71,11 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 	var made demoThings
 	return serve(cmd.Context(), &demo, cfg, serveOptions{
 		prepare: func(ctx context.Context, store *storage.Store) (err error) {
-			made, err = prepareDemo(ctx, &demo, store, cfg.Issuer.String())
+			own, err := ownScopes(cfg)
+			if err != nil {
+				return err
+			}
+			made, err = prepareDemo(ctx, &demo, store, apis.NewCatalog(store, own, demo.now, nil), cfg.Issuer.String())
 			return err
 		},
 		listening: func(string) { demo.showDemo(cfg.Issuer.String(), made) },
@@ -83,10 +88,9 @@ type demoThings struct{ secret, password string }
 
 // prepareDemo makes the demonstration's API, clients and user where they are
 // missing. The database does not know secrets, so they are kept beside it.
-func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, issuer string) (made demoThings, err error) {
-	catalog := apis.NewCatalog(store, t.now, nil)
+func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog, issuer string) (made demoThings, err error) {
 	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
-	if made.secret, err = prepareDemoClient(ctx, t, store); err != nil {
+	if made.secret, err = prepareDemoClient(ctx, t, store, catalog); err != nil {
 		return made, err
 	}
 	// The addresses are this issuer's, which may be another one than last time.
@@ -127,7 +131,7 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 	}
 	password = rand.Text()[:12]
 	_, err = users.Create(ctx, accounts.User{
-		Username: demoUser, Email: "demo@example.com", Roles: []string{"reader"}, Claims: map[string]any{"name": "Demo Person"},
+		Username: demoUser, Email: "demo@example.com", Roles: []string{"reader"}, Claims: accounts.Claims{"name": json.RawMessage(`"Demo Person"`)},
 	}, password, demoActor)
 	if err != nil {
 		return "", err
@@ -135,8 +139,7 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 	return password, os.WriteFile(kept, []byte(password+"\n"), 0o600)
 }
 
-func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store) (secret string, err error) {
-	catalog := apis.NewCatalog(store, t.now, nil)
+func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog) (secret string, err error) {
 	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
 	_, err = catalog.Create(ctx, apis.API{Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"}}, demoActor)
 	if err != nil && !errors.Is(err, apis.ErrExists) {

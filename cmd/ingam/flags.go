@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ingam/ingam/authz/accounts"
 )
 
 // What a record is registered with is bound once for creations and updates: a flag
@@ -104,14 +105,14 @@ func (d *durationFlag) Set(s string) error {
 }
 
 // claimsFlag is a JSON object of claims.
-type claimsFlag map[string]any
+type claimsFlag accounts.Claims
 
 func (*claimsFlag) Type() string     { return "JSON" }
 func (c *claimsFlag) String() string { return "" }
 
 func (c *claimsFlag) Set(s string) error {
-	var of map[string]any
-	if err := json.Unmarshal([]byte(s), &of); err != nil || of == nil {
+	of, err := accounts.ParseClaims([]byte(s))
+	if err != nil {
 		return errors.New("it is not a JSON object")
 	}
 	*c = of

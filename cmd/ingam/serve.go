@@ -101,7 +101,11 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	// watcher tells it what changed.
 	var watcher *changes.Watcher
 	fresh := func() bool { return watcher.Fresh() }
-	catalog := apis.NewCatalog(store, t.now, fresh)
+	own, err := ownScopes(cfg)
+	if err != nil {
+		return err
+	}
+	catalog := apis.NewCatalog(store, own, t.now, fresh)
 	directory := clients.NewDirectory(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
 	epoch := revocation.NewEpoch(store, fresh)
 	listening := web.NewListening()

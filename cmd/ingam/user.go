@@ -28,21 +28,23 @@ func userCommand(t *terminal) *cobra.Command {
 }
 
 type userJSON struct {
-	ID        string         `json:"id"`
-	Username  string         `json:"username"`
-	Email     string         `json:"email"`
-	Roles     []string       `json:"roles"`
-	Claims    map[string]any `json:"claims"`
-	Disabled  bool           `json:"disabled"`
-	CreatedAt *string        `json:"created_at"`
+	ID       string `json:"id"`
+	Username string `json:"username"`
+	Email    string `json:"email"`
+	// EmailVerified is null where nobody said.
+	EmailVerified *bool           `json:"email_verified"`
+	Roles         []string        `json:"roles"`
+	Claims        accounts.Claims `json:"claims"`
+	Disabled      bool            `json:"disabled"`
+	CreatedAt     *string         `json:"created_at"`
 }
 
 func newUserJSON(u accounts.User) userJSON {
 	claims := u.Claims
 	if claims == nil {
-		claims = map[string]any{}
+		claims = accounts.Claims{}
 	}
-	return userJSON{u.ID, u.Username, u.Email, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt)}
+	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt)}
 }
 
 // readPassword reads a password from standard input: an argument would stand in
@@ -62,6 +64,7 @@ func readPassword(r io.Reader) (string, error) {
 // userFlags are what a user is registered with, the password aside.
 type userFlags struct {
 	username, email   string
+	verified          bool
 	roles             []string
 	roleEdits         listEdit
 	claims, addClaims claimsFlag
@@ -71,7 +74,8 @@ type userFlags struct {
 func (u *userFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&u.username, "username", "", "what they sign in with")
 	f.StringVar(&u.email, "email", "", "their e-mail address")
-	f.StringArrayVar(&u.roles, "role", nil, "a role, for APIs that ask for roles (repeatable)")
+	f.BoolVar(&u.verified, "email-verified", false, "the address is known to be theirs, or with =false not to be; some apps let in nobody else (default: nobody knows)")
+	f.StringArrayVar(&u.roles, "role", nil, "a role, for APIs that ask for roles and apps with the scope roles (repeatable)")
 	f.Var(&u.claims, "claims", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
 }
 
@@ -91,6 +95,9 @@ func (u *userFlags) apply(f *pflag.FlagSet, user *accounts.User) error {
 	if f.Changed("email") {
 		user.Email = u.email
 	}
+	if f.Changed("email-verified") {
+		user.EmailVerified = &u.verified
+	}
 	if f.Changed("claims") {
 		if u.addClaims != nil || u.removeClaims != nil {
 			return errors.New("--claims replaces all; it does not go with --add-claims and --remove-claim")
@@ -106,7 +113,7 @@ func (u *userFlags) apply(f *pflag.FlagSet, user *accounts.User) error {
 	if len(u.addClaims) > 0 {
 		all := maps.Clone(user.Claims)
 		if all == nil {
-			all = map[string]any{}
+			all = accounts.Claims{}
 		}
 		maps.Copy(all, u.addClaims)
 		user.Claims = all
@@ -258,14 +265,25 @@ func userShow(t *terminal) *cobra.Command {
 					return t.printJSON(newUserJSON(u))
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
-					u.Username, u.ID, u.Email, strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
+				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
+					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
 				return w.Flush()
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// verifiedText says whether an address was verified, if somebody said.
+func verifiedText(verified *bool) string {
+	switch {
+	case verified == nil:
+		return ""
+	case *verified:
+		return " (verified)"
+	}
+	return " (not verified)"
 }
 
 // findUser finds a user by name or, failing that, by id.

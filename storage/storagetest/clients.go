@@ -25,7 +25,7 @@ var clientTests = []test{
 			Scopes:       []string{"write", "read"},
 			Audiences:    []string{"aud-3", "aud-1", "aud-2"},
 			Auth:         clients.SecretPost, FirstParty: true, InsecureRedirects: true, Disabled: true,
-			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true, PKCE: clients.PKCENonce,
+			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true, NoIDTokenClaims: true, PKCE: clients.PKCENonce,
 			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},
 			Epoch: 99, // not the client's to choose
 			// The younger comes first; the older comes back first.

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,7 +24,7 @@ func hash(s string) [32]byte { return sha256.Sum256([]byte(s)) }
 func (d *databaseTest) user(id string) accounts.User {
 	d.Helper()
 	u := accounts.User{
-		ID: id, Username: "name of " + id, Email: id + "@example.com", Roles: []string{"admin"}, Claims: map[string]any{"name": "김민지"},
+		ID: id, Username: "name of " + id, Email: id + "@example.com", Roles: []string{"admin"}, Claims: accounts.Claims{"name": json.RawMessage(`"김민지"`), "number": json.RawMessage("9007199254740993"), "list": json.RawMessage(`[1.0,1e2,{"b":1,"a":0.10}]`)},
 		Password: "$argon2id$…", CreatedAt: noon,
 	}
 	d.must(d.s.CreateUser(d.ctx, u, event(audit.UserCreated, id)))

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -196,7 +197,7 @@ var updateTests = []test{
 		ev := event(audit.UserUpdated, "u")
 		yes := true
 		for _, want := range []accounts.User{
-			{Username: "new", Email: "new@example.com", EmailVerified: &yes, Roles: []string{"b", "a"}, Claims: map[string]any{"locale": "ko"}},
+			{Username: "new", Email: "new@example.com", EmailVerified: &yes, Roles: []string{"b", "a"}, Claims: accounts.Claims{"locale": json.RawMessage(`"ko"`)}},
 			{Username: "n"},
 		} {
 			d.must(d.s.UpdateUser(d.ctx, "u", func(u *accounts.User) (*audit.Event, error) {

@@ -127,6 +127,15 @@ type Text struct {
 	texts map[string]string
 }
 
+// Of returns, of a text in several languages, the one in this, else that in the
+// default; empty if there is neither.
+func (t Text) Of(byLanguage map[string]string) string {
+	if text := byLanguage[t.Lang]; text != "" {
+		return text
+	}
+	return byLanguage[languages[0].String()]
+}
+
 // T returns the text with that name.
 func (t Text) T(name TextName) string {
 	text, ok := t.texts[string(name)]

@@ -1,0 +1,116 @@
+package accounts
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/ingam/ingam/authz/apis"
+)
+
+// Claims are claims about a user by their names. Their values stay as they were
+// written: a number that went through a float64 would not be the same.
+type Claims = map[string]json.RawMessage
+
+// maxClaims is the most that the claims of a user come to, in bytes of JSON.
+const maxClaims = 8 << 10
+
+// ParseClaims reads a JSON object. Returns ErrInvalid.
+func ParseClaims(text []byte) (Claims, error) {
+	var c Claims
+	if err := json.Unmarshal(text, &c); err != nil || c == nil || !utf8.Valid(text) {
+		return nil, fmt.Errorf("%w: the claims are not a JSON object", ErrInvalid)
+	}
+	return c, nil
+}
+
+// fromFields are the claims that come from fields of their own.
+var fromFields = []string{"email", "email_verified", "preferred_username", "roles"}
+
+func validClaims(c Claims) error {
+	for name := range c {
+		if name == "" || apis.ReservedClaim(name) || apis.NamesClaim(fromFields, name) {
+			return fmt.Errorf("%w: the claim %s cannot be set", ErrInvalid, name)
+		}
+	}
+	if b, err := json.Marshal(c); err != nil || len(b) > maxClaims {
+		return fmt.Errorf("%w: the claims have more than %d KiB", ErrInvalid, maxClaims>>10)
+	}
+	return nil
+}
+
+// Released returns what scopes let a client know of a user, group by group: those
+// of one scope are of use together. All but what they tell apart is the same to
+// userinfo; in an ID token the first groups are the first to find room. A scope of
+// that name which an API offers is none of these.
+func (u User) Released(own *apis.Own, scopes []string) []Claims {
+	var groups []Claims
+	told := map[string]bool{}
+	tell := func(group Claims) {
+		for name, value := range group {
+			// What was stored before a name was reserved stays untold; and a claim
+			// that is null is left out (OpenID Connect Core 1.0 section 5.3.2).
+			if told[name] || apis.ReservedClaim(name) || bytes.Equal(value, []byte("null")) {
+				delete(group, name)
+			}
+			told[name] = true
+		}
+		if len(group) > 0 {
+			groups = append(groups, group)
+		}
+	}
+	fields := u.fields()
+	for _, s := range own.All() {
+		if !slices.Contains(scopes, s.Name) {
+			continue
+		}
+		group := Claims{}
+		for _, name := range s.Claims {
+			if value, ok := fields[name]; ok {
+				group[name] = value
+			} else if value, ok := u.Claims[name]; ok && !slices.Contains(fromFields, name) {
+				group[name] = value
+			}
+		}
+		tell(group)
+	}
+	if slices.Contains(scopes, apis.Profile) {
+		further := Claims{}
+		for _, name := range u.Further(own) {
+			further[name] = u.Claims[name]
+		}
+		tell(further)
+	}
+	return groups
+}
+
+// Further returns the names of the user's claims that no scope names, in order.
+// They go with profile.
+func (u User) Further(own *apis.Own) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(u.Claims)), func(name string) bool {
+		return !own.Further(name) || apis.ReservedClaim(name)
+	})
+}
+
+// fields are the claims that come from fields of their own.
+func (u User) fields() Claims {
+	c := Claims{"preferred_username": text(u.Username), "roles": text(append([]string{}, u.Roles...))}
+	if u.Email != "" {
+		c["email"] = text(u.Email)
+		if u.EmailVerified != nil {
+			c["email_verified"] = text(*u.EmailVerified)
+		}
+	}
+	return c
+}
+
+func text(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a string, a list of them and a bool can be written
+	}
+	return b
+}

@@ -1,0 +1,164 @@
+package apis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The scopes that the server itself understands. An API that offers one of the
+// latter three, or of the configured ones, has done so since before there were
+// any: for its clients the scope is the API's.
+const (
+	OpenID        = "openid"         // an ID token, and userinfo (OpenID Connect Core 1.0 section 3.1.2.1)
+	Profile       = "profile"        // the claims of section 5.4, and those that no other scope names
+	Email         = "email"          // the same
+	OfflineAccess = "offline_access" // the grant outlives the login session (section 11)
+	Phone         = "phone"          // the claims of section 5.4
+	Address       = "address"        // the same
+	Roles         = "roles"          // the roles of the user
+)
+
+// always are the server's own whatever an API offers: they always were.
+var always = []string{OpenID, Profile, Email, OfflineAccess}
+
+// AlwaysOwn reports whether a scope is the server's own, whatever an API offers.
+func AlwaysOwn(scope string) bool { return slices.Contains(always, scope) }
+
+// OwnScope is a scope that the server itself understands.
+type OwnScope struct {
+	Name string
+	// Claims are the claims about a user that it releases.
+	Claims []string
+	// Further is whether it is one that this server was configured with. Texts say
+	// by language (BCP 47) what such a one allows; package pages knows the others.
+	Further bool
+	Texts   map[string]string
+}
+
+// standard are those of every server, in the order in which claims find room in an
+// ID token.
+var standard = []OwnScope{
+	{Name: OpenID},
+	{Name: Email, Claims: []string{"email", "email_verified"}},
+	{Name: Profile, Claims: []string{
+		"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website",
+		"gender", "birthdate", "zoneinfo", "locale", "updated_at",
+	}},
+	{Name: Roles, Claims: []string{"roles"}},
+	{Name: Phone, Claims: []string{"phone_number", "phone_number_verified"}},
+	{Name: Address, Claims: []string{"address"}},
+	{Name: OfflineAccess},
+}
+
+// Own are the scopes that the server itself understands.
+type Own struct{ scopes []OwnScope }
+
+// NewOwn returns those of every server and further ones of this server's. What
+// would change what a scope or a claim means to everyone is an error.
+func NewOwn(further ...OwnScope) (*Own, error) {
+	own := &Own{slices.Clone(standard)}
+	for _, s := range further {
+		if list, err := ParseScope(s.Name); err != nil || len(list) != 1 || list[0] != s.Name {
+			return nil, fmt.Errorf("the scope %q is not one word of visible ASCII characters without quotes and backslashes", s.Name)
+		}
+		if own.Has(s.Name) {
+			return nil, fmt.Errorf("the scope %s is there already", s.Name)
+		}
+		if len(s.Claims) == 0 {
+			return nil, fmt.Errorf("the scope %s carries no claim", s.Name)
+		}
+		for i, claim := range s.Claims {
+			switch of := own.scopeOf(claim); {
+			case claim == "" || strings.TrimSpace(claim) != claim:
+				return nil, fmt.Errorf("the scope %s: %q is no name of a claim", s.Name, claim)
+			case slices.Contains(s.Claims[:i], claim):
+				return nil, fmt.Errorf("the scope %s names the claim %s twice", s.Name, claim)
+			case of != "":
+				return nil, fmt.Errorf("the claim %s is of the scope %s", claim, of)
+			case ReservedClaim(claim):
+				return nil, fmt.Errorf("the claim %s says something of the token, and not of the user", claim)
+			}
+		}
+		for _, text := range s.Texts {
+			if err := ValidName(text); err != nil {
+				return nil, fmt.Errorf("the text of the scope %s: %w", s.Name, err)
+			}
+		}
+		s.Further = true
+		own.scopes = append(own.scopes, s)
+	}
+	return own, nil
+}
+
+// scopeOf returns the scope that releases a claim; empty if none names it.
+func (o *Own) scopeOf(claim string) string {
+	for _, s := range o.scopes {
+		if slices.Contains(s.Claims, claim) {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// Has reports whether a scope is one of them.
+func (o *Own) Has(scope string) bool {
+	_, ok := o.Find(scope)
+	return ok
+}
+
+// Find returns the one with that name.
+func (o *Own) Find(scope string) (OwnScope, bool) {
+	i := slices.IndexFunc(o.scopes, func(s OwnScope) bool { return s.Name == scope })
+	if i < 0 {
+		return OwnScope{}, false
+	}
+	return o.scopes[i], true
+}
+
+// All returns them, in the order in which claims find room in an ID token.
+func (o *Own) All() []OwnScope { return o.scopes }
+
+// Names returns the names of all.
+func (o *Own) Names() []string {
+	names := make([]string, len(o.scopes))
+	for i, s := range o.scopes {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// Further reports whether no scope names a claim, so that it goes with profile.
+func (o *Own) Further(claim string) bool { return o.scopeOf(claim) == "" }
+
+// reserved are claims that say something of a token, not of a user.
+var reserved = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "s_hash", "sid",
+	"gid", "epoch", "client_id", "scope", "cnf", "act", "status", "_claim_names", "_claim_sources",
+}
+
+// ReservedClaim reports whether a claim says something of a token: what is said of
+// a user must not pass for it.
+func ReservedClaim(name string) bool { return NamesClaim(reserved, name) }
+
+// NamesClaim reports whether a claim is one of a list to somebody: Go's own JSON,
+// which many clients are made with, takes "Sub" and even "ſub" for "sub".
+func NamesClaim(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, name) })
+}
+
+// checkNew refuses the server's own scopes to an API. What it had before it keeps.
+func (o *Own) checkNew(scopes, before []string) error {
+	for _, scope := range scopes {
+		if o.Has(scope) && !slices.Contains(before, scope) {
+			return fmt.Errorf("%w: the scope %s is the server's own; call the API's another name", ErrInvalid, scope)
+		}
+	}
+	return nil
+}
+
+// Kept returns the scopes of an API that would be the server's own, had the API
+// not offered them before there were such.
+func (o *Own) Kept(a API) []string {
+	return slices.DeleteFunc(slices.Clone(a.Scopes), func(scope string) bool { return !o.Has(scope) || AlwaysOwn(scope) })
+}

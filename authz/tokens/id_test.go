@@ -1,0 +1,99 @@
+package tokens_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+const issuer = "https://id.test"
+
+// newIssuer returns an issuer with keys of its own.
+func newIssuer(t *testing.T) *tokens.Issuer {
+	t.Helper()
+	file := t.TempDir() + "/master.key"
+	if err := keys.WriteMasterKey(file, ""); err != nil {
+		t.Fatal(err)
+	}
+	master, err := keys.OpenMasterKey(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := keys.New(storagetest.New(t, storagetest.Engines()[0]), master, keys.Policy{
+		Bits: 2048, RotateEvery: 24 * time.Hour, JWKSMaxAge: time.Minute, LongestToken: time.Hour, LongestRefresh: time.Hour,
+	}, time.Now)
+	if err := ring.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return tokens.NewIssuer(issuer, ring, time.Now)
+}
+
+// payload is what a token says, with its numbers as they are written.
+func payload(t *testing.T, token string) map[string]json.RawMessage {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]json.RawMessage
+	if err := json.Unmarshal(b, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
+
+func text(n int) json.RawMessage { return json.RawMessage(`"` + strings.Repeat("x", n) + `"`) }
+
+func TestAnIDTokenHoldsTheClaimsThatFindRoom(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	mint := func(groups ...map[string]json.RawMessage) (string, map[string]json.RawMessage) {
+		t.Helper()
+		token, err := i.MintID(tokens.ID{ClientID: "app", Subject: "u", Nonce: "n", AuthenticatedAt: time.Now(), Claims: groups}, "access")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(token) > tokens.MaxID {
+			t.Errorf("%d bytes", len(token))
+		}
+		if id, err := i.ReadHint(t.Context(), token); err != nil || id.Subject != "u" || id.ClientID != "app" {
+			t.Errorf("it is no hint: %v %+v", err, id)
+		}
+		return token, payload(t, token)
+	}
+	_, bare := mint()
+	_, claims := mint(map[string]json.RawMessage{"email": text(10), "n": json.RawMessage("9007199254740993")}, map[string]json.RawMessage{"m": json.RawMessage("1.0")})
+	if string(claims["n"]) != "9007199254740993" || string(claims["m"]) != "1.0" || claims["email"] == nil || len(claims) != len(bare)+3 {
+		t.Errorf("%.300s", claims)
+	}
+	// What says something of the token is never the user's.
+	_, claims = mint(map[string]json.RawMessage{"sub": text(1), "iss": text(1), "nonce": text(1), "exp": json.RawMessage("1"), "name": text(1)})
+	if string(claims["sub"]) != `"u"` || string(claims["iss"]) != `"`+issuer+`"` || string(claims["nonce"]) != `"n"` || len(claims) != len(bare)+1 {
+		t.Errorf("%.300s", claims)
+	}
+	// A group is there or it is not; later ones may still find room.
+	_, claims = mint(map[string]json.RawMessage{"a": text(1000)}, map[string]json.RawMessage{"b": text(2200), "c": text(10)}, map[string]json.RawMessage{"d": text(500)})
+	if claims["a"] == nil || claims["b"] != nil || claims["c"] != nil || claims["d"] == nil {
+		t.Errorf("%.300s", claims)
+	}
+	_, claims = mint(map[string]json.RawMessage{"a": text(8000)})
+	if len(claims) != len(bare) {
+		t.Errorf("%.300s", claims)
+	}
+	// To the byte.
+	fits := func(n int) bool {
+		_, claims := mint(map[string]json.RawMessage{"a": text(n)})
+		return claims["a"] != nil
+	}
+	most := sort.Search(4096, func(n int) bool { return !fits(n) }) - 1
+	if token, _ := mint(map[string]json.RawMessage{"a": text(most)}); len(token) < tokens.MaxID-2 {
+		t.Errorf("%d bytes are free, and one more finds no room", tokens.MaxID-len(token))
+	}
+}
