@@ -23,7 +23,7 @@ func TestPeopleAreSentOnlyWhereTheClientIsRegistered(t *testing.T) {
 	const home = "http://nas.home.arpa:8123/cb"
 	e = d.command("", nil, "client", "create", "--id", "nas", "--name", "NAS", "--grant", "authorization_code", "--redirect-uri", home, "--redirect-uri", "http://app.localhost/cb",
 		"--scope", "openid", "--auth", "client_secret_basic", "--insecure-redirects")
-	if e.status != 0 || !strings.Contains(e.stderr, "http://nas.home.arpa:8123 is not encrypted") {
+	if e.status != 0 || !strings.Contains(e.stderr, "http://nas.home.arpa:8123/cb is not encrypted") {
 		t.Fatalf("%d %q", e.status, e.stderr)
 	}
 	d.user("minji")
