@@ -229,7 +229,7 @@ it; given back, it is in the grants again that had it.`,
 	flags.bind(f)
 	flags.scopes.split = apis.ParseScope
 	flags.scopes.bind(f, "scope")
-	fix(f, "audience", "an API's audience cannot be changed: clients and tokens name it")
+	fix(f, "audience", "an API's audience cannot be changed: clients and tokens name it", false)
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

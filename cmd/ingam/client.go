@@ -283,9 +283,9 @@ again that had it.`,
 	f := cmd.Flags()
 	flags.bind(f)
 	flags.edits.bind(f)
-	fix(f, "id", "a client's id cannot be changed: grants and tokens name it")
-	fix(f, "auth", "whether a client has a secret cannot be changed; register another one")
-	fix(f, "secret-file", "secrets are changed by: ingam client secret add ID, and ingam client secret remove ID")
+	fix(f, "id", "a client's id cannot be changed: grants and tokens name it", false)
+	fix(f, "auth", "whether a client has a secret cannot be changed; register another one", false)
+	fix(f, "secret-file", "secrets are changed by: ingam client secret add ID, and ingam client secret remove ID", false)
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -29,8 +29,8 @@ type listEdit struct {
 func (l *listEdit) bind(f *pflag.FlagSet, name string) {
 	l.name = name
 	f.Lookup(name).Usage += `; replaces all, "" by none`
-	f.StringArrayVar(&l.add, "add-"+name, nil, "adds to these (repeatable)")
-	f.StringArrayVar(&l.remove, "remove-"+name, nil, "takes from these (repeatable)")
+	f.StringArrayVar(&l.add, "add-"+name, nil, "adds to the list of --"+name+" (repeatable)")
+	f.StringArrayVar(&l.remove, "remove-"+name, nil, "takes from the list of --"+name+" (repeatable)")
 }
 
 // apply changes a list, which the flag --NAME may have replaced already.
@@ -126,10 +126,13 @@ func (fixedFlag) Type() string         { return "string" }
 func (fixedFlag) String() string       { return "" }
 func (why fixedFlag) Set(string) error { return errors.New(string(why)) }
 
-// fix gives an update a flag that it refuses.
-func fix(f *pflag.FlagSet, name, why string) {
+// fix gives an update a flag that it refuses, and that needs no value for that if it
+// is a switch.
+func fix(f *pflag.FlagSet, name, why string, isSwitch bool) {
 	flag := f.VarPF(fixedFlag(why), name, "", why)
-	flag.Hidden, flag.NoOptDefVal = true, "set"
+	if flag.Hidden = true; isSwitch {
+		flag.NoOptDefVal = "true"
+	}
 }
 
 // somethingGiven refuses an update that was not told what to change.

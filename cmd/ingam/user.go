@@ -199,8 +199,8 @@ and the id (sub), by which apps know the person, stay.`,
 	f := cmd.Flags()
 	flags.bind(f)
 	flags.bindEdits(f)
-	fix(f, "id", "a user's id cannot be changed: it is the sub by which apps know them")
-	fix(f, "password-stdin", "a password is changed by: ingam user set-password USER --password-stdin")
+	fix(f, "id", "a user's id cannot be changed: it is the sub by which apps know them", false)
+	fix(f, "password-stdin", "a password is changed by: ingam user set-password USER --password-stdin", true)
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
