@@ -14,7 +14,7 @@ func TestRustOpenIDConnect(t *testing.T) {
 	need(s, "cargo")
 	address, app := s.place()
 	c := s.client(app + "/callback")
-	dir := install(s, filepath.Join("rust", "openidconnect"), []string{"cargo", "build", "--quiet", "--locked"})
+	dir := install(s, filepath.Join("rust", "openidconnect"), []string{"cargo", "build", "--quiet"})
 	s.run(exec.Command(filepath.Join(dir, "target", "debug", "app")), address, c, "ADDRESS="+address, "APP="+app)
 	s.knows(s.person().open(app + "/login").body)
 }
