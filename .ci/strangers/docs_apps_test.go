@@ -93,6 +93,17 @@ func TestDocumentedFlask(t *testing.T) {
 
 func TestDocumentedSpringBoot(t *testing.T) {
 	need(t, "mvn")
-	// Access tokens live for a minute, so that Spring refreshes them at each use.
-	document(t, "spring", "INGAM_TOKENS_ACCESS_TTL=1m").withServer("/", func(pg *page) *page { return pg.submit("/logout") })
+	for version, change := range map[string]*strings.Replacer{
+		"4": strings.NewReplacer(),
+		// As the text below the example says.
+		"3.5": strings.NewReplacer("4.0.7", "3.5.16", "spring-boot-starter-webmvc", "spring-boot-starter-web",
+			"spring-boot-starter-security-oauth2-client", "spring-boot-starter-oauth2-client"),
+	} {
+		t.Run(version, func(t *testing.T) {
+			// Access tokens live for a minute, so that Spring refreshes them at each use.
+			d := document(t, "spring", "INGAM_TOKENS_ACCESS_TTL=1m")
+			example{"pom.xml": change.Replace(d.example["pom.xml"])}.write(t, d.dir)
+			d.withServer("/", func(pg *page) *page { return pg.submit("/logout") })
+		})
+	}
 }
