@@ -161,10 +161,9 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*User) erro
 		if stored.Email != was.Email && stored.EmailVerified == was.EmailVerified && was.EmailVerified != nil {
 			// What was verified was the former address, unless it was said again, which
 			// is another pointer.
-			stored.EmailVerified = new(bool)
-		}
-		if stored.Email == "" {
-			stored.EmailVerified = nil
+			if stored.EmailVerified = new(bool); stored.Email == "" {
+				stored.EmailVerified = nil
+			}
 		}
 		u = *stored
 		if u.ID != was.ID || u.Password != was.Password || u.Disabled != was.Disabled || u.Epoch != was.Epoch {

@@ -32,6 +32,11 @@ func people(t *testing.T, u accounts.User) (*accounts.Directory, *storage.Store)
 func TestAChangedAddressIsNotVerifiedUnlessItIsSaidAgain(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
+	users, _ := people(t, accounts.User{ID: "u", Username: "u", Email: "old@example.com"})
+	_, _, err := users.Update(t.Context(), "u", func(u *accounts.User) error { u.Email, u.EmailVerified = "", &yes; return nil }, "", "test")
+	if !errors.Is(err, accounts.ErrInvalid) {
+		t.Errorf("no address was verified: %v", err)
+	}
 	for what, c := range map[string]struct {
 		was  *bool
 		edit func(*accounts.User)
