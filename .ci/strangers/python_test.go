@@ -38,7 +38,8 @@ func TestFlaskAppBuilder(t *testing.T) {
 	s.python("flask-appbuilder", address, s.client(app+"/oauth-authorized/ingam"))
 	p := s.person()
 	p.open(app + "/login/ingam")
-	s.knows(p.open(app + "/users/userinfo/").text())
+	user := p.open(app + "/users/userinfo/").text()
+	s.knowsOf(user, fact{"name", "First Name Minji Last Name Kim"}, fact{"e-mail", personEmail})
 }
 
 func TestJupyterHub(t *testing.T) {
@@ -128,7 +129,7 @@ func TestPgAdmin(t *testing.T) {
 		s.Fatalf("no form: %s", login.text())
 	}
 	p.send(login.at, form{http.MethodPost, login.at.JoinPath("../authenticate/login"), url.Values{}, nil}, "oauth2_button", "ingam", "csrf_token", csrf[1])
-	s.knowsOf(p.open(app+"/user_management/current_user").body, fact{"e-mail", personEmail})
+	s.knowsOf(p.open(app+"/user_management/current_user.js").body, fact{"e-mail", personEmail})
 }
 
 // TestSynapse takes the way of a Matrix client: the token that single sign-on ends with
