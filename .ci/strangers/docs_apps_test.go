@@ -71,9 +71,7 @@ func TestDocumentedBrowserApp(t *testing.T) {
 		t.Errorf("after loading again: %s", again)
 	}
 	do("refresh", chromedp.Click("button#refresh"))
-	for d.refreshed() == 0 && ctx.Err() == nil {
-		time.Sleep(20 * time.Millisecond)
-	}
+	d.await("refreshes", d.refreshed, 1)
 	until("after the refresh", personName+", "+personEmail)
 	do("sign out", chromedp.Click("button#sign-out"))
 	until("after sign-out", "Nobody is signed in.")

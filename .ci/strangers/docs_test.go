@@ -202,6 +202,19 @@ func (d *documented) signedIn() int {
 	return d.requests(`"method":"POST"`, `"path":"/login"`, `"status":303`)
 }
 
+// await waits until a count is right: the server logs a request after it was answered.
+func (d *documented) await(what string, count func() int, want int) {
+	d.Helper()
+	for deadline := time.Now().Add(time.Minute); count() < want; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			break
+		}
+	}
+	if n := count(); n != want {
+		d.Fatalf("%s: %d, not %d", what, n, want)
+	}
+}
+
 // says fails unless a page says something.
 func (d *documented) says(what, text string, all ...string) {
 	d.Helper()
@@ -219,20 +232,14 @@ func (d *documented) withServer(signIn string, signOut func(*page) *page) {
 	startProcess(d, d.command(), d.address)
 	p := newPerson(d, d.provider)
 	d.says("after sign-in", p.open(d.home+signIn).body, personName+", "+personEmail)
-	if d.signedIn() != 1 {
-		d.Fatalf("signed in %d times", d.signedIn())
-	}
+	d.await("sign-ins", d.signedIn, 1)
 	before := d.refreshed()
 	d.says("after the refresh", p.open(d.home+"/refresh").body, "access token is good")
-	if d.refreshed() != before+1 {
-		d.Fatalf("refreshed %d times", d.refreshed()-before)
-	}
+	d.await("refreshes", d.refreshed, before+1)
 	d.says("after all that", p.open(d.home+"/").body, personName+", "+personEmail)
 	d.says("after sign-out", signOut(p.open(d.home+"/logout")).body, "Nobody is signed in.")
 	d.says("after sign-in again", p.open(d.home+signIn).body, personName+", "+personEmail)
-	if d.signedIn() != 2 {
-		d.Fatalf("signing out ended nothing: signed in %d times", d.signedIn())
-	}
+	d.await("sign-ins, after signing out", d.signedIn, 2)
 }
 
 func stay(pg *page) *page { return pg }
@@ -272,16 +279,12 @@ func TestDocumentedDesktop(t *testing.T) {
 		}
 	}
 	d.says("the app", out.String(), personName+", "+personEmail, "access token is good")
-	if d.refreshed() != 1 {
-		d.Fatalf("refreshed %d times", d.refreshed())
-	}
+	d.await("refreshes", d.refreshed, 1)
 	fmt.Fprintln(stdin)
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	if d.requests(`"path":"/oauth2/revoke"`, `"status":200`) != 1 {
-		t.Error("nothing was revoked")
-	}
+	d.await("revocations", func() int { return d.requests(`"path":"/oauth2/revoke"`, `"status":200`) }, 1)
 	leave, err := url.Parse(d.line(opened, 1))
 	if err != nil {
 		t.Fatal(err)
