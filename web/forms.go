@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"io"
-	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -90,26 +89,29 @@ func parameters(text string) (url.Values, error) {
 		// anything, and are not repeated in the log.
 		wrong(authz.ErrMalformed, "The parameters are not well-formed application/x-www-form-urlencoded: a ';' or a '%%' in them is to be encoded.")
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		all := values[name]
+	var twice []string
+	for name, all := range values {
 		if slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) }) {
 			wrong(nil, "A parameter is not UTF-8.")
 		}
 		if len(all) > 1 && !slices.Contains(grants.TargetParameters, name) {
-			// Which of the two counts is what a request smuggler lives on.
-			if known.MatchString(name) {
-				wrong(nil, "The parameter %s is given more than once.", name)
-			}
-			wrong(nil, "A parameter is given more than once.")
+			twice = append(twice, name)
 			continue
 		}
 		if values[name] = slices.DeleteFunc(all, func(v string) bool { return v == "" }); len(values[name]) == 0 {
 			delete(values, name)
 		}
 	}
+	// Which of two counts is what a request smuggler lives on.
+	switch {
+	case len(twice) > 0 && parameterName.MatchString(slices.Min(twice)):
+		wrong(nil, "The parameter %s is given more than once.", slices.Min(twice))
+	case len(twice) > 0:
+		wrong(nil, "A parameter is given more than once.")
+	}
 	return values, fault
 }
 
-// known is what the names of parameters look like. Others are not repeated to
+// parameterName is what names of parameters look like. Others are not repeated to
 // anyone: they may be anything, of any length.
-var known = regexp.MustCompile(`^[a-z_]{1,40}$`)
+var parameterName = regexp.MustCompile(`^[a-z_]{1,40}$`)
