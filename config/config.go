@@ -50,6 +50,8 @@ type Config struct {
 		VerifierCache Duration `key:"verifier_cache" default:"10m" doc:"for how long common verifiers keep it whatever they are told"`
 	} `key:"keys"`
 
+	Claims Claims `key:"claims" doc:"scopes for claims about users that no other scope names: see below"`
+
 	Clients struct {
 		PKCE PKCE `key:"pkce" default:"nonce" doc:"what new clients with a secret must send at sign-in, unless client create --pkce says otherwise: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither)"`
 	} `key:"clients"`

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/config"
@@ -108,6 +109,14 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		"level":                     {environ: []string{"INGAM_LOG_LEVEL=loud"}, want: []string{`INGAM_LOG_LEVEL: "loud" is not a level`}},
 		"format":                    {environ: []string{"INGAM_LOG_FORMAT=xml"}, want: []string{`INGAM_LOG_FORMAT: "xml" is not a format`}},
 		"rule for PKCE":             {environ: []string{"INGAM_CLIENTS_PKCE=never"}, want: []string{`INGAM_CLIENTS_PKCE: "never" is not a rule for PKCE; there are required, nonce and optional`}},
+		"claims that are no list":   {file: "claims: department\n", want: []string{"ingam.yaml:1: claims: a list is expected here"}},
+		"claims without a scope":    {file: "claims:\n- claims: [a]\n", want: []string{"ingam.yaml:2: claims: scope is missing"}},
+		"a scope without claims":    {file: "claims:\n- scope: a\n  claims: []\n- scope: b\n", want: []string{"ingam.yaml:3: claims: claims is a list of names", "ingam.yaml:4: claims: claims is missing"}},
+		"claims that are no names":  {file: "claims:\n- scope: a\n  claims: [a, [b], ~]\n  text: [c]\n", want: []string{"ingam.yaml:3: claims: claims is a list of names", "ingam.yaml:4: claims: text is a single value"}},
+		"a misspelt part of claims": {file: "claims:\n- scope: a\n  claim: [a]\n", want: []string{`ingam.yaml:3: claims: there is no "claim" here; there are scope, claims, text and text_ko`}},
+		"a part of claims twice":    {file: "claims:\n- scope: a\n  claims: [a]\n  scope: b\n", want: []string{`ingam.yaml:4: claims: "scope" is given twice`}},
+		"claims in a variable":      {environ: []string{"INGAM_CLAIMS=[{scope: a, claims: [a], label: x}]"}, want: []string{`INGAM_CLAIMS: there is no "label" here`}},
+		"claims that are not YAML":  {environ: []string{"INGAM_CLAIMS=[{"}, want: []string{"INGAM_CLAIMS: it is not a list in YAML or JSON"}},
 		"misspelt variable":         {environ: []string{"INGAM_ISUER=https://a.example"}, want: []string{"INGAM_ISUER: there is no such setting; did you mean INGAM_ISSUER?"}},
 		"issuer without scheme":     {environ: []string{"INGAM_ISSUER=id.example.com"}, want: []string{"INGAM_ISSUER: it is not an http or https URL"}},
 		"issuer with slash":         {environ: []string{"INGAM_ISSUER=https://id.example.com/"}, want: []string{"leave it out: https://id.example.com"}},
@@ -265,7 +274,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 
 func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	t.Parallel()
-	c := mustLoad(t, "issuer: https://id.example.com/realm\nhttp:\n  trusted_proxies: [10.0.0.0/8, 192.168.1.1]\n  cors_origins:\n  - https://a.example\n  - https://b.example:8443\n",
+	c := mustLoad(t, "issuer: https://id.example.com/realm\nhttp:\n  trusted_proxies: [10.0.0.0/8, 192.168.1.1]\n  cors_origins:\n  - https://a.example\n  - https://b.example:8443\nclaims:\n- scope: department\n  claims: [department, cost_center]\n  text: 'see your \"department\", <b> & more: # 1'\n- {scope: b, claims: [b], text_ko: 보기}\n",
 		[]string{"INGAM_DATABASE=sqlite:a b.db", "INGAM_MASTER_KEY_FILE=a\nb: # c"}, "--log-level", "debug", "--allow-insecure-issuer")
 	var first, second bytes.Buffer
 	if err := c.Print(&first); err != nil {
@@ -277,6 +286,9 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 		}
 	}
 	again := mustLoad(t, first.String(), nil)
+	if d := cmp.Diff(c.Claims, again.Claims, cmpopts.IgnoreFields(config.ClaimScope{}, "At")); d != "" || len(c.Claims) != 2 || c.Claims[1].TextKo != "보기" {
+		t.Errorf("claims became %+v: %s", again.Claims, d)
+	}
 	if again.MasterKeyFile != c.MasterKeyFile {
 		t.Errorf("master_key_file became %q", again.MasterKeyFile)
 	}

@@ -39,7 +39,13 @@ func (s setting) flag() string {
 
 func (s setting) secret() bool { return s.field.Type() == reflect.TypeFor[Secret]() }
 
-func (s setting) list() bool { return s.field.Kind() == reflect.Slice }
+func (s setting) list() bool { return s.field.Kind() == reflect.Slice && s.nested() == nil }
+
+// nested returns the value if it does not fit on a line.
+func (s setting) nested() nested {
+	n, _ := s.field.Addr().Interface().(nested)
+	return n
+}
 
 func (s setting) boolean() bool { return s.field.Kind() == reflect.Bool }
 
@@ -128,6 +134,9 @@ func Flags(f *pflag.FlagSet) {
 		f.Lookup(name).Hidden = !slices.Contains(shown, name)
 	}
 	for _, s := range settings(&Config{}) {
+		if s.nested() != nil {
+			continue
+		}
 		doc := s.doc
 		if s.byDefault != "" {
 			doc += " (default " + s.byDefault + ")"
@@ -391,6 +400,9 @@ func (l *loader) section(path, prefix string, n *yaml.Node) {
 			l.section(path, key+".", value)
 		case !l.known(key):
 			l.wrong(at(name), key, "there is no such setting%s", suggest(key, l.keys()))
+		case l.byKey[key].field.IsValid() && l.byKey[key].nested() != nil:
+			l.byKey[key].nested().read(resolved(value), at, func(n *yaml.Node, format string, args ...any) { l.wrong(at(n), key, format, args...) })
+			l.config.sources[key] = at(name)
 		case l.byKey[key].field.IsValid() && l.byKey[key].list():
 			l.list(path, name, key, resolved(value))
 		default:
@@ -514,6 +526,9 @@ func (c *Config) Print(w io.Writer) error {
 			section, name, indent = of, rest, "  "
 		}
 		value := plainOr(s.text())
+		if s.nested() != nil {
+			value = s.text()
+		}
 		if s.list() {
 			items := split(s.text())
 			for i := range items {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"os/user"
 	"time"
 
@@ -35,6 +36,9 @@ type concerns struct {
 func (t *terminal) load(cmd *cobra.Command, needs ...config.Need) (*config.Config, error) {
 	cfg, err := config.Load(cmd.Root().PersistentFlags(), t.environ)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := ownScopes(cfg); err != nil {
 		return nil, err
 	}
 	return cfg, cfg.Validate(needs...)
@@ -83,7 +87,21 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 // ownScopes returns the scopes that the server itself understands, with those that
 // the configuration adds.
 func ownScopes(cfg *config.Config) (*apis.Own, error) {
-	return apis.NewOwn()
+	var further []apis.OwnScope
+	for _, s := range cfg.Claims {
+		texts := map[string]string{}
+		for lang, text := range map[string]string{"en": s.Text, "ko": s.TextKo} {
+			if text != "" {
+				texts[lang] = text
+			}
+		}
+		further = append(further, apis.OwnScope{Name: s.Scope, Claims: s.Claims, Texts: texts})
+		// One by one, for the place of what is wrong.
+		if _, err := apis.NewOwn(further...); err != nil {
+			return nil, fmt.Errorf("the configuration is wrong:\n%s: claims: %w", s.At, err)
+		}
+	}
+	return apis.NewOwn(further...)
 }
 
 // operator names who runs the command, for the audit log.
