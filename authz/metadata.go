@@ -91,10 +91,8 @@ func (a *Authority) Metadata() Metadata {
 		ResponseModes:         []string{"query", "form_post"},
 		CodeChallengeMethods:  []string{"S256"},
 		Scopes:                a.Rules.APIs.Own().Names(),
-		Claims: []string{
-			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
-			"name", "preferred_username", "email", "email_verified",
-		},
+		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
+			a.Rules.APIs.Own().Claims()...),
 		SubjectTypes:                     []string{"public"},
 		IDTokenAlgorithms:                []string{"RS256"},
 		ACRValues:                        []string{tokens.ContextClass},

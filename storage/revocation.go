@@ -132,8 +132,9 @@ func standingSQL(jti, kid, client, again string) string {
 }
 
 // grantStanding is what standingSQL asks beside the rest where there is a grant:
-// what it records, which is NULL unless it stands.
-const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = %s AND ` + grantStands + `)`
+// what it records, which is NULL unless it stands, and what its user is called.
+const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = %s AND ` + grantStands + `),
+		       (SELECT username FROM users WHERE id = %s)`
 
 // Standing implements revocation.Store. It is asked at every introspection, so
 // it goes to the pool past gorm's statement building.
@@ -153,13 +154,14 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 		disabled sql.NullBool
 		epoch    sql.NullInt64
 		recorded sql.NullString
+		username sql.NullString
 	)
 	client := askable(q.ClientID)
 	statement, args := s.dialect.standing, []any{askable(q.JTI), askable(q.KeyID), client, client}
 	found := []any{&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number}
 	if q.GrantID != "" {
 		statement = s.dialect.standingOfGrant
-		args, found = append(args, askable(q.GrantID)), append(found, &recorded)
+		args, found = append(args, askable(q.GrantID), askable(q.UserID)), append(found, &recorded, &username)
 	}
 	err := s.readPool.QueryRowContext(ctx, statement, args...).Scan(found...)
 	if err != nil {
@@ -167,6 +169,7 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 	}
 	st.ClientFound = disabled.Valid && epoch.Valid
 	st.ClientDisabled, st.ClientEpoch = disabled.Bool, changes.Number(epoch.Int64)
+	st.Username = username.String
 	if st.GrantStands = recorded.Valid; recorded.String != "" {
 		st.Permissions, err = unlist(recorded.String)
 		st.Permissions = append([]string{}, st.Permissions...) // none is not nil

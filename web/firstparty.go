@@ -162,6 +162,7 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	recordOf(r).leftOut = asked.LeftOut
 	visitor, err := f.visitor(r, client, sent["deviceToken"], sent["address"])
 	if err != nil {
 		return err
@@ -272,6 +273,7 @@ func (f firstParty) challenge(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	recordOf(r).leftOut = req.LeftOut
 	name, password := r.PostForm.Get("username"), r.PostForm.Get("password")
 	insufficient := struct {
 		Error       protocol.Code `json:"error"`

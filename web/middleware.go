@@ -19,8 +19,11 @@ const headerRequestID = "X-Request-Id"
 type record struct {
 	address                        string
 	clientID, grantType, errorCode string
-	err                            error
-	status, bytes                  int
+	// leftOut is how many of the scopes that were asked for could not be had: not
+	// which, for people paste secrets into the wrong field.
+	leftOut       int
+	err           error
+	status, bytes int
 }
 
 type recordKey struct{}
@@ -64,6 +67,9 @@ func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.D
 	}
 	if rec.grantType != "" {
 		attrs = append(attrs, slog.String("grant_type", rec.grantType))
+	}
+	if rec.leftOut > 0 {
+		attrs = append(attrs, slog.Int("scopes_left_out", rec.leftOut))
 	}
 	level := slog.LevelInfo
 	if rec.err != nil {

@@ -308,7 +308,7 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request, query url.Valu
 	if err != nil {
 		return err
 	}
-	recordOf(r).clientID = req.Client.ID
+	recordOf(r).clientID, recordOf(r).leftOut = req.Client.ID, req.LeftOut
 	session, user, err := p.session(r)
 	if err != nil {
 		return err
@@ -479,7 +479,7 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	recordOf(r).clientID = req.Client.ID
+	recordOf(r).clientID, recordOf(r).leftOut = req.Client.ID, req.LeftOut
 	if r.PostForm.Get("decision") == "switch" {
 		// To sign in as somebody else; all that was asked is asked of them.
 		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query)}, http.StatusOK)

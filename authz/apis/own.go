@@ -128,6 +128,15 @@ func (o *Own) Names() []string {
 	return names
 }
 
+// Claims returns the names of all claims that they name.
+func (o *Own) Claims() []string {
+	var claims []string
+	for _, s := range o.scopes {
+		claims = append(claims, s.Claims...)
+	}
+	return claims
+}
+
 // Further reports whether no scope names a claim, so that it goes with profile.
 func (o *Own) Further(claim string) bool { return o.scopeOf(claim) == "" }
 

@@ -22,7 +22,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session
 		// Whatever was cut since the grant was made has ended the grant.
 		Epoch:   max(g.ClientEpoch, g.ServerEpoch),
 		Status:  g.Status,
-		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass,
+		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass, Methods: g.Methods,
 	}
 	if d.Roles {
 		user, err := p.userOf(ctx, g, session)

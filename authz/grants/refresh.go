@@ -75,6 +75,38 @@ func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.
 	return nil
 }
 
+// Refreshes reports whether a refresh token would bring its client tokens now, and
+// returns its grant. It changes nothing, whatever it is shown.
+func (p *Parts) Refreshes(ctx context.Context, token tokens.Refresh, client *clients.Client) (Standing, bool, error) {
+	h := refreshToken{*p}
+	g, err := h.standing(ctx, token, &Client{client})
+	if err == nil && !h.current(token, g, client) {
+		err = errRefresh("used before")
+	}
+	if err == nil {
+		_, err = h.Rules.Left(ctx, client, g.Granted())
+	}
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return Standing{}, false, nil
+	}
+	return g, err == nil, err
+}
+
+// unknown reports whether a token is one that its grant's row does not know of,
+// though this server signed it.
+func unknown(token tokens.Refresh, g Standing) bool {
+	behind := g.Refresh.Generation - token.Generation
+	return behind < 0 || behind == 0 && (!token.IssuedAt.Equal(g.Refresh.IssuedAt) || token.KeyID != g.Refresh.KeyID)
+}
+
+// current reports whether a token is the one that its grant has, or the one before
+// within the grace.
+func (h *refreshToken) current(token tokens.Refresh, g Standing, client *clients.Client) bool {
+	behind := g.Refresh.Generation - token.Generation
+	return !unknown(token, g) && (behind == 0 || behind == 1 && g.Age <= h.grace(client))
+}
+
 // standing reads the grant of a token and checks all but the generation. A
 // stranger's attempt ends here and changes nothing.
 func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, client *Client) (Standing, error) {
@@ -96,12 +128,11 @@ func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, clien
 
 // judge looks at the generation of the token.
 func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standing, client *Client) error {
-	switch behind := g.Refresh.Generation - token.Generation; {
-	case behind < 0 || behind == 0 && (!token.IssuedAt.Equal(g.Refresh.IssuedAt) || token.KeyID != g.Refresh.KeyID):
-		// It was signed by this server, and the row does not know of it.
+	switch {
+	case unknown(token, g):
 		h.Log.WarnContext(ctx, "a refresh token is newer than its grant: was the database restored?", "grant", g.ID, "client_id", client.ID)
 		return errRefresh("newer than the grant")
-	case behind == 0, behind == 1 && g.Age <= h.grace(client):
+	case h.current(token, g, client.Client):
 		return nil
 	}
 	// Someone holds a token that was replaced: its owner or a thief, and there is
@@ -118,7 +149,7 @@ func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standi
 
 // grace is for how long the client may use a token again; below zero if not at
 // all.
-func (h *refreshToken) grace(client *Client) time.Duration {
+func (h *refreshToken) grace(client *clients.Client) time.Duration {
 	grace := h.Lives.Grace
 	if client.RefreshGrace != nil {
 		grace = *client.RefreshGrace
@@ -191,7 +222,7 @@ func (h *refreshToken) rests(token tokens.Refresh, g Standing, client *Client) b
 	// It does not expire under a browser that is used: the grace may be longer.
 	left, life := g.Refresh.ExpiresAt.Sub(h.Now()), g.Refresh.ExpiresAt.Sub(g.Refresh.IssuedAt)
 	return client.Hold == clients.HoldCookie && token.Generation == g.Refresh.Generation && token.Generation > 1 &&
-		g.Age <= h.grace(client) && left > life/2
+		g.Age <= h.grace(client.Client) && left > life/2
 }
 
 // placed returns the grant with the index that its next tokens refer to, and the
@@ -251,7 +282,7 @@ func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g St
 		if g, err = h.standing(ctx, token, client); err != nil {
 			return "", g, err
 		}
-		if g.Refresh.Generation != token.Generation+1 || h.grace(client) < 0 {
+		if g.Refresh.Generation != token.Generation+1 || h.grace(client.Client) < 0 {
 			return "", g, errRefresh("overtaken by another request")
 		}
 	}

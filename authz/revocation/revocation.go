@@ -22,6 +22,8 @@ type Question struct {
 	// GrantID is the grant that the token was issued under; empty for one of
 	// the client's own.
 	GrantID string
+	// UserID is whom the token speaks for, where there is a grant.
+	UserID string
 }
 
 // Standing is what the database says at one moment.
@@ -40,6 +42,8 @@ type Standing struct {
 	// Permissions are what the grant records, as grants.Permission writes them;
 	// nil where it records none.
 	Permissions []string
+	// Username is the user's; empty if there is no such user.
+	Username string
 	// KeyStands is false when the key was withdrawn or is not there.
 	KeyStands bool
 }

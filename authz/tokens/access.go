@@ -52,6 +52,8 @@ type Access struct {
 	// 9068 section 2.2.1).
 	AuthenticatedAt time.Time
 	ContextClass    string
+	// Methods are how (RFC 8176).
+	Methods []string
 	// Roles are the user's, for APIs that ask for them (section 2.2.3.1).
 	Roles []string
 }
@@ -72,6 +74,7 @@ type accessClaims struct {
 	GrantID   string         `json:"gid,omitempty"`
 	AuthTime  int64          `json:"auth_time,omitempty"`
 	ACR       string         `json:"acr,omitempty"`
+	AMR       []string       `json:"amr,omitempty"`
 	Roles     []string       `json:"roles,omitempty"`
 	Status    *statusClaim   `json:"status,omitempty"`
 }
@@ -101,12 +104,19 @@ func (c *statusClaim) ref(issuer string) status.Ref {
 	return status.Ref{List: status.ListOf(issuer, c.List.URI), Index: c.List.Index}
 }
 
-// unix is the time as a NumericDate; 0 for the zero time.
-func unix(t time.Time) int64 {
+// Unix is the time as a NumericDate (RFC 7519 section 2); 0 for the zero time.
+func Unix(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.Unix()
+}
+
+func fromUnix(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
 }
 
 // audience is a string when there is one and an array otherwise (RFC 7519
@@ -166,7 +176,7 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 		Issuer: i.url, Subject: a.Subject, Audience: a.Audience,
 		ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(), ID: a.ID,
 		ClientID: a.ClientID, Scope: strings.Join(a.Scopes, " "), Epoch: a.Epoch,
-		GrantID: a.GrantID, AuthTime: unix(a.AuthenticatedAt), ACR: a.ContextClass, Roles: a.Roles, Status: i.statusClaim(a.Status),
+		GrantID: a.GrantID, AuthTime: Unix(a.AuthenticatedAt), ACR: a.ContextClass, AMR: a.Methods, Roles: a.Roles, Status: i.statusClaim(a.Status),
 	})
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
@@ -228,5 +238,6 @@ func ParseAccess(payload []byte, issuer string) (Access, error) {
 		ID: c.ID, ClientID: c.ClientID, Subject: c.Subject, Audience: c.Audience,
 		Scopes: strings.Fields(c.Scope), IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
 		Epoch: c.Epoch, GrantID: c.GrantID, Status: c.Status.ref(issuer),
+		AuthenticatedAt: fromUnix(c.AuthTime), ContextClass: c.ACR, Methods: c.AMR, Roles: c.Roles,
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ingam/ingam/keys"
@@ -91,6 +92,24 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 		return "", err
 	}
 	return i.keys.Sign(keys.Tokens, IDType, payload)
+}
+
+// LengthOf estimates how long an ID token with these claims is before any are left
+// out: for a client whose id and nonce have 32 characters, signed by a key of that
+// many bits.
+func LengthOf(issuer string, claims []map[string]json.RawMessage, bits int) int {
+	name := strings.Repeat("x", 32)
+	typical := idClaims{
+		Issuer: issuer, Subject: name, Audience: audience{name}, ExpiresAt: 1e9, IssuedAt: 1e9, AuthTime: 1e9, Nonce: name,
+		ACR: ContextClass, AMR: []string{"pwd"}, SessionID: name, AtHash: name,
+	}
+	payload, err := typical.with(claims)
+	if err != nil {
+		return 0
+	}
+	const header = 90 // with a kid that is a thumbprint
+	length := base64.RawURLEncoding.EncodedLen
+	return length(header) + length(len(payload)) + length(bits/8) + len("..")
 }
 
 // with returns the claims as JSON, with those about the user, which never stand in

@@ -416,15 +416,19 @@ func signingKey(t testing.TB, d *deployment) string {
 // part decodes the header (0) or the payload (1) of a token.
 func part(t testing.TB, token string, i int) map[string]any {
 	t.Helper()
+	var m map[string]any
+	mustUnmarshal(t, written(t, token, i), &m)
+	return m
+}
+
+// written is such a part as it is written.
+func written(t testing.TB, token string, i int) string {
+	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m map[string]any
-	if err := json.Unmarshal(b, &m); err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return string(b)
 }
 
 func kidOf(t testing.TB, token string) string {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/tokens"
 )
 
 func userCommand(t *terminal) *cobra.Command {
@@ -148,6 +149,7 @@ func userCreate(t *terminal) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				c.warnLong(created)
 				if asJSON {
 					return t.printJSON(newUserJSON(created))
 				}
@@ -188,6 +190,7 @@ and the id (sub), by which apps know the person, stay.`,
 				if err != nil {
 					return fmt.Errorf("user %s: %w", args[0], err)
 				}
+				c.warnLong(u)
 				if asJSON {
 					return t.printJSON(newUserJSON(u))
 				}
@@ -204,6 +207,14 @@ and the id (sub), by which apps know the person, stay.`,
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// warnLong says that ID tokens do not hold all claims of a user.
+func (c *concerns) warnLong(u accounts.User) {
+	own := c.apis.Own()
+	if n := tokens.LengthOf(c.cfg.Issuer.String(), u.Released(own, own.Names()), c.cfg.Keys.Bits); n > tokens.MaxID {
+		fmt.Fprintf(c.t.stderr, "warning: an ID token with all claims of %s would have about %d bytes; what goes beyond %d is told at userinfo alone\n", u.Username, n, tokens.MaxID)
+	}
 }
 
 // withUsers opens the configured database for what is about users.

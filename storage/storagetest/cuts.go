@@ -158,13 +158,13 @@ var standingTests = []test{
 		} {
 			d.must(d.s.SaveCode(d.ctx, hash(id), grants.Code{ClientID: "c", SessionID: "s", Permissions: want, ExpiresAt: noon.Add(time.Minute)}, noon))
 			d.must(d.s.RedeemCode(d.ctx, hash(id), noon, d.grantOf(id, id)))
-			st := d.standing(revocation.Question{ClientID: "c", GrantID: id})
-			d.equal(st.GrantStands, true)
+			st := d.standing(revocation.Question{ClientID: "c", GrantID: id, UserID: "u"})
+			d.equal([]any{st.GrantStands, st.Username}, []any{true, "name of u"})
 			d.equal(grants.ParsePermissions(st.Permissions) == nil, want == nil)
 			d.equal(grants.ParsePermissions(st.Permissions), want)
 			d.must(d.s.RevokeGrant(d.ctx, id, event(audit.GrantCut, id)))
 			st = d.standing(revocation.Question{ClientID: "c", GrantID: id})
-			d.equal([]any{st.GrantStands, len(st.Permissions)}, []any{false, 0})
+			d.equal([]any{st.GrantStands, len(st.Permissions), st.Username}, []any{false, 0, ""})
 		}
 	}},
 	{"a retired key whose private half is destroyed still stands, a deleted one does not", func(d *databaseTest) {
