@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -183,4 +185,119 @@ func texts(v any) []string {
 		return all
 	}
 	return nil
+}
+
+func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	d := &deployment{t: t}
+	environ := []string{"INGAM_ISSUER=https://id.test", "INGAM_DATABASE=sqlite:" + filepath.Join(t.TempDir(), "ingam.db"), "INGAM_CHANGES_STALENESS=100ms"}
+	must := func(args ...string) string {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), args, environ, strings.NewReader(goodPassword), &stdout, &stderr); status != done {
+			t.Fatalf("ingam %q: %s", args, stderr.String())
+		}
+		return stdout.String()
+	}
+	const a, b = "https://a.test", "https://b.test"
+	must("migrate", "up")
+	must("api", "create", "--audience", a, "--name", "A", "--scope", "a.read a.write")
+	must("api", "create", "--audience", b, "--name", "B", "--scope", "b.read")
+	must("client", "create", "--id", "app", "--name", "App", "--grant", "authorization_code,refresh_token", "--redirect-uri", "https://app.test/cb",
+		"--scope", "openid a.read", "--audience", a, "--auth", "client_secret_basic", "--pkce", "nonce")
+	must("client", "create", "--id", "own", "--name", "Own", "--grant", "first_party", "--scope", "a.read", "--audience", a, "--auth", "none")
+	must("user", "create", "--username", "minji", "--role", "ops", "--claims", `{"locale": "ko"}`, "--password-stdin")
+	must("user", "create", "--username", "junho", "--password-stdin")
+	before := must("audit", "list", "--json")
+
+	api := func(more ...string) []string { return append([]string{"api", "update", a}, more...) }
+	app := func(more ...string) []string { return append([]string{"client", "update", "app"}, more...) }
+	own := func(more ...string) []string { return append([]string{"client", "update", "own"}, more...) }
+	minji := func(more ...string) []string { return append([]string{"user", "update", "minji"}, more...) }
+	for _, c := range []struct {
+		status int
+		says   string
+		args   []string
+	}{
+		// What is not there, and nothing at all.
+		{failed, "no such API", []string{"api", "update", "https://nowhere.test", "--name", "X"}},
+		{failed, "no such API", []string{"api", "show", "https://nowhere.test"}},
+		{failed, "no such API", []string{"api", "delete", "https://nowhere.test"}},
+		{failed, "no such client", []string{"client", "update", "ghost", "--name", "X"}},
+		{failed, "no such user", []string{"user", "update", "ghost", "--email", "x@example.com"}},
+		{misuse, "nothing to change", api()},
+		{misuse, "nothing to change", app("--reason", "why", "--json")},
+		{misuse, "nothing to change", minji()},
+		{misuse, "takes 1 argument", []string{"user", "update", "--username", "x"}},
+		{misuse, "takes 1 argument", app("own", "--name", "X")},
+		// What cannot be changed.
+		{misuse, "id cannot be changed", app("--id", "other")},
+		{misuse, "whether a client has a secret cannot be changed", app("--auth", "none")},
+		{misuse, "client secret add", app("--secret-file", "x")},
+		{misuse, "audience cannot be changed", api("--audience", "https://c.test")},
+		{misuse, "id cannot be changed", minji("--id", "x")},
+		{misuse, "user set-password", minji("--password-stdin")},
+		// What a creation refuses.
+		{failed, "a name has", api("--name", "")},
+		{failed, "at least one scope", api("--scope", "")},
+		{failed, "at least one scope", api("--remove-scope", "a.read a.write")},
+		{failed, "RFC 6749", api("--scope", `a"b`)},
+		{failed, "RFC 6749", api("--add-scope", `a"b`)},
+		{failed, "access-token life", api("--access-ttl", "1s")},
+		{failed, "zero", api("--access-ttl", "0")},
+		{misuse, "soon", api("--access-ttl", "soon")},
+		{failed, "openid", api("--add-scope", "openid")},
+		{failed, "phone", api("--add-scope", "phone")},
+		{failed, "javascript", app("--add-redirect-uri", "javascript:alert(1)")},
+		{failed, "needs a redirect URI", app("--remove-redirect-uri", "https://app.test/cb")},
+		{failed, "needs a redirect URI", app("--redirect-uri", "")},
+		{failed, "pkce required", app("--insecure-redirects", "--add-redirect-uri", "http://nas.home:8080/cb")},
+		{failed, "insecure-redirects", app("--pkce", "required", "--add-redirect-uri", "http://nas.home:8080/cb")},
+		{failed, `unknown rule for PKCE "none"`, app("--pkce", "none")},
+		{failed, "PKCE is optional", own("--pkce", "optional")},
+		{failed, "b.read", app("--add-scope", "b.read")},
+		{failed, "a.read", app("--audience", b)},
+		{failed, "a.read", app("--audience", "")},
+		{failed, "https://nowhere.test", app("--add-audience", "https://nowhere.test")},
+		{failed, "given twice", app("--audience", a, "--audience", a)},
+		{failed, "implicit", app("--add-grant", "implicit")},
+		{failed, "refresh grace", app("--refresh-grace", "11m")},
+		{misuse, "soon", app("--refresh-grace", "soon")},
+		{failed, "a name has", app("--name", "")},
+		{failed, "without the grant first_party", app("--hold", "cookie")},
+		{failed, "origins", own("--add-origin", "https://app.id.test")},
+		{failed, "is not on the site of the issuer https://id.test", own("--hold", "cookie", "--add-origin", "https://app.test")},
+		{failed, "without the grant first_party", own("--grant", "authorization_code", "--redirect-uri", "https://own.test/cb", "--hold", "cookie")},
+		{failed, "exists", minji("--username", "junho")},
+		{failed, "user name", minji("--username", "a b")},
+		{failed, "e-mail", minji("--email", "nobody")},
+		{failed, "no e-mail address", minji("--email-verified")},
+		{failed, "a b", minji("--add-role", "a b")},
+		{failed, "sub", minji("--add-claims", `{"sub": "x"}`)},
+		{misuse, "not a JSON object", minji("--claims", "nonsense")},
+		{misuse, "not a JSON object", minji("--add-claims", "[]")},
+		// Both ways at once, and what is not in a list.
+		{failed, "replaces all", app("--redirect-uri", "https://app.test/x", "--add-redirect-uri", "https://app.test/y")},
+		{failed, "replaces all", api("--scope", "a.read", "--remove-scope", "a.write")},
+		{failed, "replaces all", minji("--claims", "{}", "--remove-claim", "locale")},
+		{failed, "replaces all", minji("--role", "x", "--add-role", "y")},
+		{failed, `there is no "https://app.test/cb/"; there is: https://app.test/cb`, app("--remove-redirect-uri", "https://app.test/cb/")},
+		{failed, "there is no", app("--name", "Other", "--remove-scope", "b.read")},
+		{failed, "there is no", app("--remove-grant", "client_credentials")},
+		{failed, "there is no", app("--remove-audience", b)},
+		{failed, "there is no", app("--remove-post-logout-redirect-uri", "https://app.test/bye")},
+		{failed, "there is no", own("--remove-origin", "https://app.id.test")},
+		{failed, "there is no", api("--remove-scope", "b.read")},
+		{failed, "there is no", minji("--remove-role", "admin")},
+		{failed, "there is no", minji("--remove-claim", "name")},
+		// What stands in the way of a deletion is named.
+		{failed, "still named by clients: app, own; first, for each: ingam client update ID --remove-audience " + a, []string{"api", "delete", a}},
+	} {
+		if e := d.bare(environ, c.args...); e.status != c.status || e.stdout != "" || !strings.Contains(e.stderr, c.says) {
+			t.Errorf("ingam %q: status %d, %s%s\nwant %d, %s", c.args, e.status, e.stdout, e.stderr, c.status, c.says)
+		}
+	}
+	if after := must("audit", "list", "--json"); after != before {
+		t.Errorf("something was changed:\n%s", after)
+	}
 }
