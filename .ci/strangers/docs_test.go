@@ -362,3 +362,31 @@ func (p *person) account() *page {
 	p.t.Fatal("never arrived at the account")
 	return nil
 }
+
+// documented fails unless the table in docs/apps.md has the application, with the flags
+// that it needed and no other.
+func (s *stranger) documented() {
+	s.Helper()
+	text, err := os.ReadFile(appsDoc)
+	if err != nil {
+		s.Fatal(err)
+	}
+	name, _, _ := strings.Cut(s.row.application, ",")
+	row := regexp.MustCompile(`(?mi)^\| [^|]*` + regexp.QuoteMeta(name) + `[^\w-].*$`).FindString(string(text))
+	if row == "" {
+		s.Errorf("%s has no row for %s", appsDoc, name)
+		return
+	}
+	needed := ""
+	for _, flag := range s.row.flags {
+		if flag, _, _ = strings.Cut(flag, " ("); strings.HasPrefix(flag, "--pkce") || strings.HasPrefix(flag, "--auth") {
+			needed = strings.Replace(flag, "=", " ", 1)
+			if !strings.Contains(row, needed) {
+				s.Errorf("%s needed %s, which is not in: %s", name, needed, row)
+			}
+		}
+	}
+	if needed == "" && strings.Contains(row, "--pkce") {
+		s.Errorf("%s needed no --pkce: %s", name, row)
+	}
+}

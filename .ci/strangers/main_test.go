@@ -142,6 +142,7 @@ func (s *stranger) knowsOf(text string, facts ...fact) {
 		known = append(known, f.what)
 	}
 	s.row.knew = strings.Join(known, ", ")
+	s.documented()
 }
 
 // person is the one user of the provider, with a browser of their own.
