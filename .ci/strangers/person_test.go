@@ -96,22 +96,28 @@ func (p *person) send(from *url.URL, f form, fields ...string) *page {
 // walk loads an address and goes on until a page of the application.
 func (p *person) walk(from *url.URL, method string, to *url.URL, values url.Values) *page {
 	p.t.Helper()
+	type request struct {
+		from   *url.URL
+		method string
+		to     *url.URL
+		values url.Values
+	}
+	now := request{from, method, to, values}
+	// asked is the last authorization request; an error that is heeded leads back to it.
+	var asked request
 	const hops = 30
-	// ask makes the last authorization request again.
-	var ask func()
 	for range hops {
-		if to.Path == "/oauth2/authorize" && p.atProvider(to) {
-			asked, askedBy, askedWith, askedAt := from, method, values, to
-			ask = func() { from, method, values, to = asked, askedBy, askedWith, askedAt }
+		if now.to.Path == "/oauth2/authorize" && p.atProvider(now.to) {
+			asked = now
 		}
-		pg, next, keep := p.load(from, method, to, values)
+		pg, next, keep := p.load(now.from, now.method, now.to, now.values)
 		if next != nil {
-			if p.atProvider(to) && !p.atProvider(next) && p.provider.heed(p.t, next.Query()) {
-				ask()
+			if p.atProvider(now.to) && !p.atProvider(next) && p.provider.heed(p.t, next.Query()) {
+				now = asked
 				continue
 			}
-			if to = next; !keep {
-				method, values = http.MethodGet, nil
+			if now.to = next; !keep {
+				now.method, now.values = http.MethodGet, nil
 			}
 			continue
 		}
@@ -124,7 +130,7 @@ func (p *person) walk(from *url.URL, method string, to *url.URL, values url.Valu
 		f := pg.forms[len(pg.forms)-1]
 		switch {
 		case f.values.Has("password"):
-			if method == http.MethodPost && pg.at.Path == "/login" {
+			if now.method == http.MethodPost && pg.at.Path == "/login" {
 				p.t.Fatalf("signing in failed: %s", pg.text())
 			}
 			f.values.Set("username", personUsername)
@@ -133,15 +139,13 @@ func (p *person) walk(from *url.URL, method string, to *url.URL, values url.Valu
 			f.values.Set("decision", "allow")
 		case p.atProvider(f.to):
 			p.t.Fatalf("ended at the provider: %d %s", pg.status, pg.text())
-		default:
-			if p.provider.heed(p.t, f.values) {
-				ask()
-				continue
-			}
+		case p.provider.heed(p.t, f.values):
+			now = asked
+			continue
 		}
-		from, method, to, values = pg.at, http.MethodPost, f.to, f.values
+		now = request{pg.at, http.MethodPost, f.to, f.values}
 	}
-	p.t.Fatalf("sent on %d times, last to %s", hops, to)
+	p.t.Fatalf("sent on %d times, last to %s", hops, now.to)
 	return nil
 }
 
