@@ -3,6 +3,7 @@ package strangers
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,8 @@ import (
 // asks nobody but the ID token.
 func TestKubernetes(t *testing.T) {
 	s := meetTLS(t, "Kubernetes API server", moduleVersion(t, "k8s.io/apiserver"))
-	cli := newPlainClient(s)
-	idToken, _ := cli.tokens("profile", "email").Extra("id_token").(string)
+	cli := newPlainClient(s, "--scope=openid profile email roles")
+	idToken, _ := cli.tokens("profile", "email", "roles").Extra("id_token").(string)
 
 	ca, err := os.ReadFile(s.ca)
 	if err != nil {
@@ -34,9 +35,12 @@ func TestKubernetes(t *testing.T) {
 		{"--oidc-username-claim at its default, sub", apiserver.ClaimMappings{
 			Username: apiserver.PrefixedClaimOrExpression{Claim: "sub", Prefix: &withIssuer},
 		}, func(r *authenticator.Response) bool { return r.User.GetName() == withIssuer+s.personID }},
-		{"--oidc-username-claim=email", apiserver.ClaimMappings{
+		{"--oidc-username-claim=email --oidc-groups-claim=roles", apiserver.ClaimMappings{
 			Username: apiserver.PrefixedClaimOrExpression{Claim: "email", Prefix: &none},
-		}, func(r *authenticator.Response) bool { return r.User.GetName() == personEmail }},
+			Groups:   apiserver.PrefixedClaimOrExpression{Claim: "roles", Prefix: &none},
+		}, func(r *authenticator.Response) bool {
+			return r.User.GetName() == personEmail && slices.Equal(r.User.GetGroups(), []string{personRole})
+		}},
 		{"a structured configuration", apiserver.ClaimMappings{
 			Username: apiserver.PrefixedClaimOrExpression{Expression: "claims.email"},
 			Extra:    []apiserver.ExtraMapping{{Key: "example.com/name", ValueExpression: "claims.name"}},
@@ -51,7 +55,7 @@ func TestKubernetes(t *testing.T) {
 		if !strings.HasPrefix(way.name, "--") {
 			// It must be told which addresses it may believe, and says so.
 			config.ClaimValidationRules = []apiserver.ClaimValidationRule{{
-				Expression: "claims.email_verified", Message: "the address is not verified",
+				Expression: "claims.email_verified == true", Message: "the address is not verified",
 			}}
 		}
 		server, err := oidc.New(t.Context(), oidc.Options{JWTAuthenticator: config, CAContentProvider: bundle(ca)})
@@ -68,10 +72,10 @@ func TestKubernetes(t *testing.T) {
 			s.Fatalf("%s: the token is refused: %v", way.name, err)
 		}
 		if !way.want(r) {
-			s.Fatalf("%s: it is %q to it, with %v", way.name, r.User.GetName(), r.User.GetExtra())
+			s.Fatalf("%s: it is %q to it, with %v and %v", way.name, r.User.GetName(), r.User.GetGroups(), r.User.GetExtra())
 		}
 	}
-	s.row.knew = "name (by CEL), e-mail"
+	s.row.knew = "name (by CEL), e-mail, roles"
 }
 
 type bundle []byte

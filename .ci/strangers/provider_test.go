@@ -138,7 +138,7 @@ func (p *provider) start(t *testing.T, address string, settings ...string) {
 	var user struct {
 		ID string `json:"id"`
 	}
-	out := p.must(t, personPassword+"\n", "user", "create", "--username", personUsername, "--email", personEmail,
+	out := p.must(t, personPassword+"\n", "user", "create", "--username", personUsername, "--email", personEmail, "--email-verified",
 		"--role", personRole, "--claims", personClaims, "--password-stdin", "--json")
 	if err := json.Unmarshal([]byte(out), &user); err != nil {
 		t.Fatalf("user create: %v in %s", err, out)
