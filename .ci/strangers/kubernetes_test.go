@@ -3,13 +3,11 @@ package strangers
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apiserver/pkg/apis/apiserver"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/plugin/pkg/authenticator/token/oidc"
 )
 
@@ -18,7 +16,7 @@ import (
 // asks nobody but the ID token.
 func TestKubernetes(t *testing.T) {
 	s := meetTLS(t, "Kubernetes API server", moduleVersion(t, "k8s.io/apiserver"))
-	cli := newPlainClient(s, "--scope=openid profile email roles")
+	cli := newPlainClient(s, "--auth=none", "--scope=openid profile email roles")
 	idToken, _ := cli.tokens("profile", "email", "roles").Extra("id_token").(string)
 
 	ca, err := os.ReadFile(s.ca)
@@ -27,38 +25,50 @@ func TestKubernetes(t *testing.T) {
 	}
 	none := ""
 	withIssuer := s.issuer + "#"
+	var known []string
 	for _, way := range []struct {
 		name     string
 		mappings apiserver.ClaimMappings
-		want     func(*authenticator.Response) bool
+		rules    []apiserver.ClaimValidationRule
+		// want is the user: name, groups and what else there is.
+		want string
 	}{
-		{"--oidc-username-claim at its default, sub", apiserver.ClaimMappings{
-			Username: apiserver.PrefixedClaimOrExpression{Claim: "sub", Prefix: &withIssuer},
-		}, func(r *authenticator.Response) bool { return r.User.GetName() == withIssuer+s.personID }},
-		{"--oidc-username-claim=email --oidc-groups-claim=roles", apiserver.ClaimMappings{
-			Username: apiserver.PrefixedClaimOrExpression{Claim: "email", Prefix: &none},
-			Groups:   apiserver.PrefixedClaimOrExpression{Claim: "roles", Prefix: &none},
-		}, func(r *authenticator.Response) bool {
-			return r.User.GetName() == personEmail && slices.Equal(r.User.GetGroups(), []string{personRole})
-		}},
-		{"a structured configuration", apiserver.ClaimMappings{
-			Username: apiserver.PrefixedClaimOrExpression{Expression: "claims.email"},
-			Extra:    []apiserver.ExtraMapping{{Key: "example.com/name", ValueExpression: "claims.name"}},
-		}, func(r *authenticator.Response) bool {
-			return r.User.GetName() == personEmail && fmt.Sprint(r.User.GetExtra()["example.com/name"]) == "["+personName+"]"
-		}},
-	} {
-		config := apiserver.JWTAuthenticator{
-			Issuer:        apiserver.Issuer{URL: s.issuer, CertificateAuthority: string(ca), Audiences: []string{cli.ID}},
-			ClaimMappings: way.mappings,
-		}
-		if !strings.HasPrefix(way.name, "--") {
-			// It must be told which addresses it may believe, and says so.
-			config.ClaimValidationRules = []apiserver.ClaimValidationRule{{
+		{
+			name: "--oidc-username-claim at its default, sub",
+			mappings: apiserver.ClaimMappings{
+				Username: apiserver.PrefixedClaimOrExpression{Claim: "sub", Prefix: &withIssuer},
+			},
+			want: withIssuer + s.personID + " [] map[]",
+		},
+		{
+			name: "--oidc-username-claim=email --oidc-groups-claim=roles",
+			mappings: apiserver.ClaimMappings{
+				Username: apiserver.PrefixedClaimOrExpression{Claim: "email", Prefix: &none},
+				Groups:   apiserver.PrefixedClaimOrExpression{Claim: "roles", Prefix: &none},
+			},
+			want: personEmail + " [" + personRole + "] map[]",
+		},
+		{
+			name: "a structured configuration",
+			mappings: apiserver.ClaimMappings{
+				Username: apiserver.PrefixedClaimOrExpression{Expression: "claims.email"},
+				Extra:    []apiserver.ExtraMapping{{Key: "example.com/name", ValueExpression: "claims.name"}},
+			},
+			// Who takes an address so must say what is to be believed.
+			rules: []apiserver.ClaimValidationRule{{
 				Expression: "claims.email_verified == true", Message: "the address is not verified",
-			}}
-		}
-		server, err := oidc.New(t.Context(), oidc.Options{JWTAuthenticator: config, CAContentProvider: bundle(ca)})
+			}},
+			want: personEmail + " [] map[example.com/name:[" + personName + "]]",
+		},
+	} {
+		server, err := oidc.New(t.Context(), oidc.Options{
+			JWTAuthenticator: apiserver.JWTAuthenticator{
+				Issuer:               apiserver.Issuer{URL: s.issuer, CertificateAuthority: string(ca), Audiences: []string{cli.ID}},
+				ClaimMappings:        way.mappings,
+				ClaimValidationRules: way.rules,
+			},
+			CAContentProvider: bundle(ca),
+		})
 		if err != nil {
 			s.Fatalf("%s: %v", way.name, err)
 		}
@@ -71,11 +81,13 @@ func TestKubernetes(t *testing.T) {
 		if err != nil || !ok {
 			s.Fatalf("%s: the token is refused: %v", way.name, err)
 		}
-		if !way.want(r) {
-			s.Fatalf("%s: it is %q to it, with %v and %v", way.name, r.User.GetName(), r.User.GetGroups(), r.User.GetExtra())
+		user := fmt.Sprint(r.User.GetName(), " ", r.User.GetGroups(), " ", r.User.GetExtra())
+		if user != way.want {
+			s.Fatalf("%s: the user is %s, not %s", way.name, user, way.want)
 		}
+		known = append(known, user)
 	}
-	s.row.knew = "name (by CEL), e-mail, roles"
+	s.knowsOf(strings.Join(known, " "), fact{"sub", s.personID}, fact{"e-mail", personEmail}, fact{"roles", personRole}, fact{"name (by CEL)", personName})
 }
 
 type bundle []byte
