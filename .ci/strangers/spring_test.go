@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/oauth2"
 )
 
 var springBoots = []string{"3.5.16", "4.0.7"}
@@ -58,12 +60,18 @@ func TestSpringClient(t *testing.T) {
 const apiAudience = "https://api.example.com"
 
 // TestSpringResourceServer is told the issuer and nothing else: its decoder takes
-// tokens of the type JWT alone, so the API is registered for that.
+// tokens of the type JWT alone, so the API is registered for that. ID tokens are of that
+// type too, and it takes none once it is told its audience.
 func TestSpringResourceServer(t *testing.T) {
 	for _, boot := range springBoots {
 		t.Run(boot, func(t *testing.T) {
 			s := meet(t, "Spring Boot, resource server", boot)
-			springAPI(s, map[string]string{}, "--token-typ=JWT")
+			tokens := apiTokens(s, "--token-typ=JWT")
+			said := springAPI(s).opens(tokens.AccessToken)
+			careful := springAPI(s, "spring.security.oauth2.resourceserver.jwt.audiences", apiAudience)
+			careful.opens(tokens.AccessToken)
+			careful.refuses(tokens.Extra("id_token").(string))
+			s.knowsOf(said, fact{"sub", s.personID}, fact{"scope", "SCOPE_read"})
 		})
 	}
 }
@@ -74,49 +82,76 @@ func TestSpringResourceServerRFC9068(t *testing.T) {
 	for _, boot := range springBoots {
 		t.Run(boot, func(t *testing.T) {
 			s := meet(t, "Spring Boot, resource server with a decoder for at+jwt", boot)
-			springAPI(s, map[string]string{"rfc9068.audience": apiAudience})
+			tokens := apiTokens(s)
+			api := springAPI(s, "rfc9068.audience", apiAudience)
+			said := api.opens(tokens.AccessToken)
+			api.refuses(tokens.Extra("id_token").(string))
+			s.knowsOf(said, fact{"sub", s.personID}, fact{"scope", "SCOPE_read"})
 		})
 	}
 }
 
-func springAPI(s *stranger, properties map[string]string, apiFlags ...string) {
+// apiTokens registers an API and a client of it, and signs the person in there.
+func apiTokens(s *stranger, apiFlags ...string) *oauth2.Token {
 	s.Helper()
 	for _, flag := range apiFlags {
 		s.row.flags = append(s.row.flags, "api create "+flag)
 	}
 	s.must(s, "", append([]string{"api", "create", "--audience", apiAudience, "--name", "Orders", "--scope", "read"}, apiFlags...)...)
-	c := newPlainClient(s, "--scope=openid read", "--audience="+apiAudience)
-	tokens := c.tokens("read")
+	return newPlainClient(s, "--scope=openid read", "--audience="+apiAudience).tokens("read")
+}
 
+// api is a running resource server.
+type api struct {
+	s   *stranger
+	url string
+}
+
+// springAPI starts one that is told the issuer, and further properties, in pairs.
+func springAPI(s *stranger, further ...string) api {
+	s.Helper()
+	properties := map[string]string{"spring.security.oauth2.resourceserver.jwt.issuer-uri": s.issuer}
+	for i := 0; i+1 < len(further); i += 2 {
+		properties[further[i]] = further[i+1]
+	}
 	address := freeAddress(s)
-	properties["spring.security.oauth2.resourceserver.jwt.issuer-uri"] = s.issuer
 	springApp(s, "resource", address, properties)
-	call := func(token string) (int, string) {
-		r, err := http.NewRequest(http.MethodGet, "http://"+address+"/", nil)
-		if err != nil {
-			s.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			s.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			s.Fatal(err)
-		}
-		return resp.StatusCode, resp.Header.Get("WWW-Authenticate") + string(body)
-	}
-	status, said := call(tokens.AccessToken)
+	return api{s, "http://" + address + "/"}
+}
+
+// opens fails unless the token opens the API, and returns what that says of the caller.
+func (a api) opens(token string) string {
+	a.s.Helper()
+	status, said := a.call(token)
 	if status != http.StatusOK {
-		s.Fatalf("the token is refused: %d %s", status, said)
+		a.s.Fatalf("the token is refused: %d %s", status, said)
 	}
-	if len(apiFlags) == 0 {
-		idToken, _ := tokens.Extra("id_token").(string)
-		if status, said := call(idToken); status != http.StatusUnauthorized {
-			s.Fatalf("an ID token opens the API: %d %s", status, said)
-		}
+	return said
+}
+
+// refuses fails unless the token does not.
+func (a api) refuses(token string) {
+	a.s.Helper()
+	if status, said := a.call(token); status != http.StatusUnauthorized {
+		a.s.Fatalf("an ID token opens the API: %d %s", status, said)
 	}
-	s.knowsOf(said, fact{"sub", s.personID}, fact{"scope", "SCOPE_read"})
+}
+
+func (a api) call(token string) (status int, said string) {
+	a.s.Helper()
+	r, err := http.NewRequest(http.MethodGet, a.url, nil)
+	if err != nil {
+		a.s.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		a.s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.s.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("WWW-Authenticate") + string(body)
 }
