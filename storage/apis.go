@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
 )
 
 type apiRow struct {
@@ -29,6 +31,9 @@ type apiRow struct {
 // apiOptions are the fields that have a default where they are absent.
 type apiOptions struct {
 	Roles bool `json:"roles,omitempty"`
+	// TokenType is absent where it is at+jwt, as it was of all before there was a
+	// choice.
+	TokenType apis.TokenType `json:"token_typ,omitempty"`
 }
 
 func (apiRow) TableName() string { return "apis" }
@@ -38,7 +43,11 @@ func newAPIRow(a apis.API) (apiRow, error) {
 	if err != nil {
 		return apiRow{}, err
 	}
-	options, err := object(apiOptions{Roles: a.Roles})
+	optional := apiOptions{Roles: a.Roles}
+	if a.TokenType != apis.ATJWT {
+		optional.TokenType = a.TokenType
+	}
+	options, err := object(optional)
 	return apiRow{
 		Options:     options,
 		ID:          a.ID,
@@ -59,6 +68,7 @@ func (r apiRow) api() (apis.API, error) {
 	err = unobject(r.Options, &options)
 	return apis.API{
 		Roles:     options.Roles,
+		TokenType: cmp.Or(options.TokenType, apis.ATJWT),
 		ID:        r.ID,
 		Audience:  r.Audience,
 		Name:      r.Name,
@@ -114,8 +124,38 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return refuse(apis.ErrExists)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return isNoClient(tx, a)
 	})
+}
+
+// isNoClient refuses an API whose tokens would look like ID tokens for a client.
+// Changes stand in a line, so of both at once one comes second.
+func isNoClient(tx *gorm.DB, a apis.API) error {
+	if a.TokenType != apis.PlainJWT {
+		return nil
+	}
+	var n int64
+	err := tx.Model(&clientRow{}).Where("id = ?", a.Audience).Count(&n).Error
+	if err == nil && n > 0 {
+		err = refuse(apis.ErrIsClient)
+	}
+	return err
+}
+
+// isNoAudience refuses the same from the other side.
+func isNoAudience(tx *gorm.DB, client string) error {
+	var rows []apiRow
+	if err := tx.Where("audience = ?", client).Limit(1).Find(&rows).Error; err != nil || len(rows) == 0 {
+		return err
+	}
+	a, err := rows[0].api()
+	if err == nil && a.TokenType == apis.PlainJWT {
+		err = refuse(clients.ErrIsAudience)
+	}
+	return err
 }
 
 // UpdateAPI implements apis.Store. An API with bytes that not every engine can
@@ -157,6 +197,9 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.
 		}
 		options, err := mergeObjects(rows[0].Options, former.Options, row.Options)
 		if err != nil {
+			return audit.Event{}, err
+		}
+		if err := isNoClient(tx, a); err != nil {
 			return audit.Event{}, err
 		}
 		return *ev, tx.Exec("UPDATE apis SET name = ?, scopes = ?, access_ttl_ms = ?, options = ? WHERE audience = ?",

@@ -237,6 +237,9 @@ func createClient(tx *gorm.DB, row clientRow, c clients.Client, n changes.Number
 	if err != nil {
 		return err
 	}
+	if err := isNoAudience(tx, c.ID); err != nil {
+		return err
+	}
 	if err := addAudiences(tx, c.ID, c.Audiences); err != nil {
 		return err
 	}

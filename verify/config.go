@@ -42,6 +42,11 @@ type Config struct {
 	// Audience is this API, as tokens have it in `aud`. Required: a token for
 	// another API must not work here (RFC 8725 section 3.9).
 	Audience string
+	// AcceptJWT accepts tokens whose `typ` is JWT beside at+jwt: for an API that was
+	// registered so because other verifiers of it take nothing else. ID tokens have
+	// that `typ`, too. They are refused all the same: they are for a client, which
+	// Audience never is, and lack `client_id` and `jti`.
+	AcceptJWT bool
 	// Algorithm is the one signature algorithm that is accepted: RS256
 	// (default), RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or
 	// EdDSA. Never what a token asks for (RFC 8725 section 3.1).
@@ -170,6 +175,16 @@ func (c Config) withDefaults() (Config, error) {
 		c.Now = time.Now
 	}
 	return c, errors.Join(faults...)
+}
+
+// accessTypes are what the `typ` of a token may be; the latter must be asked for.
+var accessTypes = []string{"at+jwt", "JWT"}
+
+func (c *Config) types() []string {
+	if c.AcceptJWT {
+		return accessTypes
+	}
+	return accessTypes[:1]
 }
 
 func loopback(host string) bool {

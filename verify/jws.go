@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -29,9 +30,9 @@ type header struct {
 	Crit json.RawMessage `json:"crit"`
 }
 
-// opened checks the signature of a JWS of that type, in its compact form, and
+// opened checks the signature of a JWS of one of these types, in its compact form, and
 // returns what was signed. Nothing of it is looked at before, but the header.
-func (v *Verifier) opened(ctx context.Context, signed, typ string) ([]byte, error) {
+func (v *Verifier) opened(ctx context.Context, signed string, types ...string) ([]byte, error) {
 	first, rest, _ := strings.Cut(signed, ".")
 	second, third, ok := strings.Cut(rest, ".")
 	if !ok || strings.Contains(third, ".") {
@@ -49,10 +50,10 @@ func (v *Verifier) opened(ctx context.Context, signed, typ string) ([]byte, erro
 	switch {
 	case h.Algorithm != v.cfg.Algorithm:
 		return nil, invalid(byHeader, "it is not signed with "+v.cfg.Algorithm)
-	case !isType(h.Type, typ):
+	case !slices.ContainsFunc(types, func(typ string) bool { return isType(h.Type, typ) }):
 		// typ keeps an ID token, or a status list, from being used as an
 		// access token (RFC 8725 section 3.11).
-		return nil, invalid(byHeader, "its type is not "+typ)
+		return nil, invalid(byHeader, "its type is not "+types[0])
 	case h.JWK != nil || h.JKU != nil || h.X5C != nil || h.X5U != nil || h.Crit != nil:
 		return nil, invalid(byHeader, "its header has a field that is not accepted")
 	}

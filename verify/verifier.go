@@ -132,7 +132,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Token, error) {
 	if len(token) > maxTokenLength {
 		return nil, invalid(byForm, "it is too long")
 	}
-	payload, err := v.opened(ctx, token, "at+jwt")
+	payload, err := v.opened(ctx, token, v.cfg.types()...)
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,33 @@ func TestAGoodTokenIsReadInFull(t *testing.T) {
 	}
 }
 
+func TestTokensOfTypJWTAreTakenOnlyWhereTheyAreAskedFor(t *testing.T) {
+	t.Parallel()
+	f := newIssuer(t)
+	plain, both := f.verifier(nil), f.verifier(func(c *verify.Config) { c.AcceptJWT = true })
+	for typ, want := range map[string][2]bool{
+		"at+jwt": {true, true}, "JWT": {false, true}, "jwt": {false, true}, "application/jwt": {false, true}, "statuslist+jwt": {false, false}, "rt+jwt": {false, false},
+	} {
+		for i, v := range []*verify.Verifier{plain, both} {
+			if _, err := v.Verify(t.Context(), sign(t, "k0", typ, f.claims(nil))); (err == nil) != want[i] || err != nil && !errors.Is(err, verify.ErrInvalid) {
+				t.Errorf("typ %s, JWT accepted %t: %v", typ, i == 1, err)
+			}
+		}
+	}
+	// An ID token is refused for what it says, whomever it is for.
+	for what, changes := range map[string]map[string]any{
+		"as they are":         {"aud": "shop", "client_id": nil, "jti": nil},
+		"for the API":         {"client_id": nil, "jti": nil},
+		"without a jti":       {"jti": nil},
+		"without a client_id": {"client_id": nil},
+		"for a client":        {"aud": "shop"},
+	} {
+		if _, err := both.Verify(t.Context(), sign(t, "k0", "JWT", f.claims(changes))); !errors.Is(err, verify.ErrInvalid) {
+			t.Errorf("an ID token %s: %v", what, err)
+		}
+	}
+}
+
 func TestWhatIsNoTokenForThisAPIIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newIssuer(t)

@@ -15,8 +15,22 @@ var (
 	ErrExists = errors.New("an API with this audience exists")
 	// ErrInUse: clients still name the audience; the error says which.
 	ErrInUse = errors.New("the API is still named by clients")
+	// ErrIsClient: tokens for the API would look like ID tokens for a client.
+	ErrIsClient = errors.New("a client has this audience as its id, and ID tokens for it would pass for access tokens: with token type JWT the audience must not be a client's id")
 	// ErrInvalid: a field of the API is not acceptable; the error says which.
 	ErrInvalid = errors.New("invalid API")
+)
+
+// TokenType is the `typ` in the header of access tokens.
+type TokenType string
+
+// The types there are.
+const (
+	// ATJWT is that of RFC 9068 section 2.1, which no other kind of token has.
+	ATJWT TokenType = "at+jwt"
+	// PlainJWT is for verifiers that take no other. ID tokens have it too: their
+	// audience is the id of a client, so that of the API must not be one.
+	PlainJWT TokenType = "JWT"
 )
 
 // API is a resource server as a record.
@@ -35,7 +49,9 @@ type API struct {
 	AccessTTL time.Duration
 	// Roles is whether access tokens for this API carry the roles of the user
 	// (RFC 9068 section 2.2.3.1).
-	Roles     bool
+	Roles bool
+	// TokenType is the `typ` of access tokens for this API.
+	TokenType TokenType
 	CreatedAt time.Time
 }
 
@@ -43,7 +59,7 @@ type API struct {
 type Store interface {
 	// APIs returns all of them, ordered by audience.
 	APIs(ctx context.Context) ([]API, error)
-	// CreateAPI stores a new API. Returns ErrExists if the audience is taken, in
+	// CreateAPI stores a new API. Returns ErrIsClient, or ErrExists if the audience is taken, in
 	// any of its Spellings.
 	CreateAPI(ctx context.Context, a API, ev audit.Event) error
 	// UpdateAPI lets edit change the API with that audience as it is when no

@@ -1,6 +1,7 @@
 package apis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -142,6 +143,7 @@ func (c *Catalog) Create(ctx context.Context, a API, by audit.Actor) (API, error
 	}
 	a.ID = rand.Text()
 	a.CreatedAt = c.now()
+	a.TokenType = cmp.Or(a.TokenType, ATJWT)
 	err := c.store.CreateAPI(ctx, a, audit.Event{
 		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience,
 		Details: a.details(),
@@ -193,7 +195,7 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) e
 // details are what the audit records of an API: all that can be changed.
 func (a API) details() map[string]string {
 	return map[string]string{
-		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles),
+		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
 	}
 }
 
@@ -215,6 +217,9 @@ func (a API) validate() error {
 	}
 	if err := ValidName(a.Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if a.TokenType != "" && a.TokenType != ATJWT && a.TokenType != PlainJWT {
+		return fmt.Errorf("%w: unknown type of access tokens %q; there are %s and %s", ErrInvalid, a.TokenType, ATJWT, PlainJWT)
 	}
 	if len(a.Scopes) == 0 {
 		return fmt.Errorf("%w: an API offers at least one scope", ErrInvalid)

@@ -17,6 +17,9 @@ var (
 	ErrExists = errors.New("a client with this id exists")
 	// ErrUnknownAudience: the client names an audience that no API has.
 	ErrUnknownAudience = errors.New("no API has this audience")
+	// ErrIsAudience: ID tokens for the client would look like access tokens for an
+	// API.
+	ErrIsAudience = errors.New("an API has this id as its audience and takes tokens of type JWT: ID tokens for the client would pass for access tokens; choose another id")
 	// ErrSecretNotFound: the client has no secret with that id.
 	ErrSecretNotFound = errors.New("the client has no such secret")
 	// ErrTooManySecrets: two secrets are live already.
@@ -122,8 +125,8 @@ type Store interface {
 	Clients(ctx context.Context) ([]Client, error)
 	// CreateClient stores a new client, its epoch being the number of this
 	// change: should the id have been used before, no token of its former
-	// owner comes back to life. Returns ErrExists if the id is taken, and
-	// ErrUnknownAudience, naming it, if an API is missing at commit.
+	// owner comes back to life. Returns ErrExists if the id is taken, ErrIsAudience,
+	// and ErrUnknownAudience, naming it, if an API is missing at commit.
 	CreateClient(ctx context.Context, c Client, ev audit.Event) error
 	// UpdateClient lets edit change a client as it is when no other editor can
 	// come in between, given all APIs as they are then, and stores what it is

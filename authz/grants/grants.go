@@ -83,6 +83,7 @@ func (s *accessStrategy) GenerateAccessToken(ctx context.Context, r fosite.Reque
 		return "", "", err
 	}
 	session.Access = tokens.Access{
+		Type:     string(session.decision.TokenType),
 		ClientID: client.GetID(),
 		Subject:  client.GetID(),
 		Audience: r.GetGrantedAudience(),

@@ -18,6 +18,7 @@ import (
 // issue signs the access token for a request under a grant.
 func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session) error {
 	session.Access = tokens.Access{
+		Type:     string(d.TokenType),
 		ClientID: g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
 		// Whatever was cut since the grant was made has ended the grant.
 		Epoch:   max(g.ClientEpoch, g.ServerEpoch),

@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -287,6 +288,8 @@ type Decision struct {
 	TTL         time.Duration
 	// Roles is whether one of the APIs asks for the user's roles.
 	Roles bool
+	// TokenType is the `typ` that the APIs ask for.
+	TokenType apis.TokenType
 	// LeftOut is how many of the scopes that were asked for could not be had.
 	LeftOut int
 }
@@ -321,6 +324,13 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 			d.TTL = life
 		}
 		d.Roles = d.Roles || api.Roles
+		typ := cmp.Or(api.TokenType, apis.ATJWT)
+		if i > 0 && typ != d.TokenType && !allowed.Lenient {
+			// One of them would refuse the token. (At the authorization endpoint there
+			// is none yet: the grant may be for both.)
+			return Decision{}, protocol.Refuse(protocol.InvalidTarget, "These APIs take access tokens of different types (typ): ask for one of them by resource.")
+		}
+		d.TokenType = typ
 	}
 	wanted := asked
 	if len(asked) == 0 {

@@ -366,3 +366,36 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 		}
 	}
 }
+
+func TestOneTokenIsOfOneType(t *testing.T) {
+	t.Parallel()
+	rules := rulesWith(t, "a: read", "b: write")
+	if _, _, err := rules.APIs.Update(t.Context(), "b", func(a *apis.API) error { a.TokenType = apis.PlainJWT; return nil }, "", "test"); err != nil {
+		t.Fatal(err)
+	}
+	both := registered("openid read write", "a", "b")
+	for _, c := range []struct {
+		scope, resource, want string
+		typ                   apis.TokenType
+	}{
+		{"read", "", "a: a read", apis.ATJWT},
+		{"write", "", "b: b write", apis.PlainJWT},
+		{"read write", "", "invalid_target", ""},
+		{"read write", "a b", "invalid_target", ""},
+		{"", "b", "b: openid, b write", apis.PlainJWT},
+	} {
+		allowed, err := rules.Registered(t.Context(), both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := rules.Decide(allowed, map[string][]string{"resource": strings.Fields(c.resource)}, c.scope)
+		if got := decided(t, d, err); got != c.want || d.TokenType != c.typ {
+			t.Errorf("%q at %q: %s, type %q", c.scope, c.resource, got, d.TokenType)
+		}
+		// A sign-in may be for both; its tokens are for one at a time.
+		allowed.Lenient = true
+		if d, err := rules.Decide(allowed, nil, "read write"); decided(t, d, err) != "a b: a read, b write" {
+			t.Errorf("%+v %v", d, err)
+		}
+	}
+}

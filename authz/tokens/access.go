@@ -1,8 +1,10 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,14 +19,31 @@ import (
 )
 
 // AccessType is the `typ` of an access token (RFC 9068 section 2.1). It keeps
-// any other kind of token from being taken for one.
+// any other kind of token from being taken for one. For APIs whose verifiers
+// refuse it there are access tokens with the `typ` of ID tokens: these two are told
+// apart by their claims, since an ID token has no `jti` and no `client_id`.
 const AccessType = "at+jwt"
+
+// AccessTypeOf returns the `typ` that a token has, if an access token can have it,
+// else the usual one. It checks nothing.
+func AccessTypeOf(token string) string {
+	first, _, _ := strings.Cut(token, ".")
+	var header struct {
+		Type string `json:"typ"`
+	}
+	if b, err := base64.RawURLEncoding.DecodeString(first); err == nil && json.Unmarshal(b, &header) == nil && header.Type == IDType {
+		return IDType
+	}
+	return AccessType
+}
 
 // ErrInvalid: not an access token of this server, or not any more.
 var ErrInvalid = errors.New("not a valid access token")
 
 // Access is an access token after RFC 9068.
 type Access struct {
+	// Type is the `typ`; empty is AccessType.
+	Type string
 	// ID is the `jti`.
 	ID       string
 	ClientID string
@@ -181,13 +200,14 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	return i.keys.Sign(keys.Tokens, AccessType, claims)
+	return i.keys.Sign(keys.Tokens, cmp.Or(a.Type, AccessType), claims)
 }
 
 // ReadAccess returns what an access token says, if this server signed it and
 // it has not expired; otherwise ErrInvalid.
 func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
-	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Tokens, token, AccessType) })
+	typ := AccessTypeOf(token)
+	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Tokens, token, typ) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -198,7 +218,7 @@ func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	a.KeyID = v.KID
+	a.KeyID, a.Type = v.KID, typ
 	// This server's own clock made the token, so no skew is allowed for.
 	if !i.now().Before(a.ExpiresAt) {
 		return Access{}, fmt.Errorf("%w: expired", ErrInvalid)

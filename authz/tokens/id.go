@@ -144,7 +144,7 @@ func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
 	}
 	var c struct {
 		idClaims
-		// An access token has both, and may have the same typ: see Access.Type.
+		// An access token has both, and may have the same typ: see AccessType.
 		ID       string `json:"jti"`
 		ClientID string `json:"client_id"`
 	}

@@ -1,12 +1,16 @@
 package tokens_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"sort"
 	"strings"
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
@@ -95,5 +99,39 @@ func TestAnIDTokenHoldsTheClaimsThatFindRoom(t *testing.T) {
 	most := sort.Search(4096, func(n int) bool { return !fits(n) }) - 1
 	if token, _ := mint(map[string]json.RawMessage{"a": text(most)}); len(token) < tokens.MaxID-2 {
 		t.Errorf("%d bytes are free, and one more finds no room", tokens.MaxID-len(token))
+	}
+}
+
+func TestAnIDTokenIsNoAccessTokenAndAnAccessTokenNoHint(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	ctx := t.Context()
+	id, err := i.MintID(tokens.ID{ClientID: "app", Subject: "u", AuthenticatedAt: time.Now()}, "access")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := i.ReadAccess(ctx, id); !errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("an ID token as an access token: %v %+v", err, a)
+	}
+	for _, typ := range []string{"", tokens.AccessType, tokens.IDType} {
+		want := tokens.Access{
+			Type: typ, ClientID: "app", Subject: "u", Audience: []string{"https://api.test"}, Scopes: []string{"openid"},
+			GrantID: "g", AuthenticatedAt: time.Unix(1, 0), ContextClass: "1", Methods: []string{"pwd"}, Roles: []string{"a", "b"},
+		}
+		token, err := i.MintAccess(&want, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := i.ReadAccess(ctx, token)
+		if err != nil {
+			t.Fatalf("typ %q: %v", typ, err)
+		}
+		want.KeyID, want.Type = got.KeyID, cmp.Or(typ, tokens.AccessType)
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("typ %q: %s", typ, diff)
+		}
+		if hint, err := i.ReadHint(ctx, token); !errors.Is(err, tokens.ErrInvalid) {
+			t.Errorf("an access token of typ %q as a hint: %v %+v", typ, err, hint)
+		}
 	}
 }

@@ -27,11 +27,12 @@ type apiJSON struct {
 	Kept      []string `json:"kept_scopes,omitempty"`
 	AccessTTL string   `json:"access_ttl,omitempty"`
 	Roles     bool     `json:"roles"`
+	TokenType string   `json:"token_typ"`
 	CreatedAt *string  `json:"created_at"`
 }
 
 func newAPIJSON(a apis.API, own *apis.Own) apiJSON {
-	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, CreatedAt: instant(a.CreatedAt)}
+	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), CreatedAt: instant(a.CreatedAt)}
 	if a.AccessTTL != 0 {
 		j.AccessTTL = a.AccessTTL.String()
 	}
@@ -44,6 +45,7 @@ type apiFlags struct {
 	scopes      listEdit
 	ttl         durationFlag
 	roles       bool
+	tokenType   string
 }
 
 func (a *apiFlags) bind(f *pflag.FlagSet) {
@@ -51,6 +53,7 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces; none of the server's own, such as openid or phone")
 	f.Var(&a.ttl, "access-ttl", `life of an access token for it, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "access tokens for it carry the user's roles")
+	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for it: at+jwt, or JWT for a verifier that takes nothing else. ID tokens are JWT, too: such an API must check aud, which theirs is not")
 }
 
 // apply changes what was given.
@@ -60,6 +63,9 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 	}
 	if f.Changed("roles") {
 		api.Roles = a.roles
+	}
+	if f.Changed("token-typ") {
+		api.TokenType = apis.TokenType(a.tokenType)
 	}
 	if f.Changed("access-ttl") {
 		api.AccessTTL = 0
@@ -173,6 +179,7 @@ func apiShow(t *terminal) *cobra.Command {
 					{"scope", strings.Join(a.Scopes, " ")},
 					{"access TTL", ttlText(a.AccessTTL)},
 					{"roles", fmt.Sprint(a.Roles)},
+					{"token typ", string(a.TokenType)},
 					{"created", text(a.CreatedAt)},
 				} {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])

@@ -213,7 +213,7 @@ func TestTokensThatAreNotExactlyInOrderAreInactiveAndCutNothing(t *testing.T) {
 		if a.status != http.StatusOK || a.body != `{"active":false}` || a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("introspecting a token %s: %d %s", name, a.status, a.body)
 		}
-		if strings.HasPrefix(name, "of a client that is not there") || strings.HasPrefix(name, "made ") {
+		if strings.HasPrefix(name, "of a client that is not there") || strings.HasPrefix(name, "made ") || name == "of the type JWT" {
 			continue // signed by the server, if not for long: revoking it is no mistake
 		}
 		if a := s.post("/oauth2/revoke", "app", secret, url.Values{"token": {token}}); a.status != http.StatusOK || a.body != "" {

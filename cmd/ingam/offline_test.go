@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -17,7 +18,7 @@ import (
 // verifier is a resource server that asks nobody about a token.
 func (d *deployment) verifier(c verify.Config) *verify.Verifier {
 	d.t.Helper()
-	c.Issuer, c.Audience, c.Logger = d.issuer, "https://api.test", slog.New(slog.DiscardHandler)
+	c.Issuer, c.Audience, c.Logger = d.issuer, cmp.Or(c.Audience, "https://api.test"), slog.New(slog.DiscardHandler)
 	v, err := verify.New(d.t.Context(), c)
 	if err != nil {
 		d.t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/verify"
 )
 
 // scopesAndAudience are what an access token is for.
@@ -246,4 +248,87 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 	set = a.tokens(s, p, "minji", "scope", "openid phone")
 	d.must("client", "update", "app", "--remove-scope", "phone")
 	eventually(t, "the server knows", time.Minute, func() bool { return userinfo(set)["phone_number"] == nil })
+}
+
+func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	d.must("api", "create", "--audience", "https://plain.test", "--name", "Plain", "--scope", "use", "--token-typ", "JWT")
+	a := d.webClient("app", "--audience", "https://plain.test", "--scope", "openid email read use")
+	plain := d.client("plain", "--audience", "https://plain.test", "--scope", "read use")
+	d.user("minji")
+	p := s.person()
+	ask := func(v *verify.Verifier, token string) error {
+		_, err := v.Verify(t.Context(), token)
+		return err
+	}
+	usual := d.verifier(verify.Config{Audience: "https://plain.test"})
+	configured := d.verifier(verify.Config{Audience: "https://plain.test", AcceptJWT: true})
+
+	set := a.tokens(s, p, "minji", "scope", "openid email use")
+	own := s.token("plain", plain, "scope", "use")
+	for what, token := range map[string]string{"a user's": set.Access, "refreshed": a.refresh(s, set.Refresh).tokens(t).Access, "a client's own": own} {
+		if typ := part(t, token, 0)["typ"]; typ != "JWT" {
+			t.Errorf("%s: the typ is %v", what, typ)
+		}
+		if err := ask(configured, token); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := ask(usual, token); !errors.Is(err, verify.ErrInvalid) {
+			t.Errorf("%s, by who was not told: %v", what, err)
+		}
+		if !s.active("plain", plain, token) {
+			t.Errorf("%s: not active", what)
+		}
+		for typ, want := range map[string]int{"at+jwt": failed, "JWT": done, "jwt": misuse} {
+			if e := d.command(token, nil, "token", "verify", "--audience", "https://plain.test", "--token-typ", typ); e.status != want {
+				t.Errorf("%s, verified as %s: %d %s", what, typ, e.status, e.stderr)
+			}
+		}
+		if r := p.get(a.request("id_token_hint", token, "prompt", "none")).response(); r.Get("code") != "" {
+			t.Errorf("%s: taken for a hint: %v", what, r)
+		}
+	}
+	// An ID token has the same typ, and is none of these.
+	for what, err := range map[string]error{"configured": ask(configured, set.ID), "usual": ask(usual, set.ID)} {
+		if !errors.Is(err, verify.ErrInvalid) {
+			t.Errorf("an ID token at the API, %s: %v", what, err)
+		}
+	}
+	if s.active("plain", plain, set.ID) {
+		t.Error("an ID token is active")
+	}
+	if got := s.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+set.ID); got.status != http.StatusUnauthorized {
+		t.Errorf("userinfo for an ID token: %d", got.status)
+	}
+	if got := s.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+set.Access); got.status != http.StatusOK {
+		t.Errorf("userinfo: %d %s", got.status, got.body)
+	}
+
+	// A sign-in can be for both kinds of API, and a token for one at a time.
+	code := p.signIn("minji", a.request("scope", "openid read use")).Get("code")
+	got := a.redeem(s, code)
+	wantRefused(t, "one token for both", got, 400, "invalid_target")
+	set = a.redeem(s, code, "resource", "https://plain.test").tokens(t)
+	if typ := part(t, set.Access, 0)["typ"]; typ != "JWT" || set.Scope != "openid use" {
+		t.Errorf("%v %s", typ, set.Scope)
+	}
+	other := a.refresh(s, set.Refresh, "resource", "https://api.test").tokens(t)
+	if typ := part(t, other.Access, 0)["typ"]; typ != "at+jwt" || other.Scope != "openid read" {
+		t.Errorf("%v %s", typ, other.Scope)
+	}
+	wantRefused(t, "a client's own for both", s.post("/oauth2/token", "plain", plain, url.Values{"grant_type": {"client_credentials"}, "scope": {"read use"}}), 400, "invalid_target")
+
+	// Such tokens can be taken back, whatever their API gets by now.
+	d.must("api", "update", "https://plain.test", "--token-typ", "at+jwt")
+	eventually(t, "the server gives the API the usual ones", time.Minute, func() bool { return !s.active("plain", plain, own) })
+	if got := s.post("/oauth2/revoke", "plain", plain, url.Values{"token": {own}}); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	d.must("api", "update", "https://plain.test", "--token-typ", "JWT")
+	eventually(t, "the server knows", time.Minute, func() bool { return part(t, s.token("plain", plain, "scope", "use"), 0)["typ"] == "JWT" })
+	if s.active("plain", plain, own) {
+		t.Error("a revoked token is active")
+	}
 }

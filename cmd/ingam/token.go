@@ -25,7 +25,7 @@ func tokenCommand(t *terminal) *cobra.Command {
 // tokenVerify needs no database and no key but what the server publishes: it
 // is what any resource server does.
 func tokenVerify(t *terminal) *cobra.Command {
-	var audience string
+	var audience, typ string
 	cmd := &cobra.Command{
 		Use:   "verify --issuer URL < token",
 		Short: "Check an access token against the issuer's published keys",
@@ -46,7 +46,12 @@ func tokenVerify(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			verified, err := set.Verify(token, tokens.AccessType)
+			if typ == tokens.IDType {
+				typ = tokens.AccessTypeOf(token)
+			} else if typ != tokens.AccessType {
+				return usage(cmd, "--token-typ is at+jwt or JWT")
+			}
+			verified, err := set.Verify(token, typ)
 			if err != nil {
 				return err
 			}
@@ -65,6 +70,7 @@ func tokenVerify(t *terminal) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&audience, "audience", "", "the audience that the token must be meant for")
+	cmd.Flags().StringVar(&typ, "token-typ", tokens.AccessType, "the typ that the token must have: at+jwt, or JWT for either, as an API takes it that was created with --token-typ JWT")
 	return cmd
 }
 

@@ -18,17 +18,51 @@ var apiTests = []test{
 	{"an API comes back as it was created", func(d *databaseTest) {
 		full := apis.API{
 			ID: "api-1", Audience: "https://api.example/v1?x=1&y=%20#f", Name: "Ünï \"code\" <b> 'q' \\ 🔑",
-			Scopes: []string{"read", "a<b>&c", "read"}, AccessTTL: 5 * time.Minute, CreatedAt: noon,
+			Scopes: []string{"read", "a<b>&c", "read"}, AccessTTL: 5 * time.Minute, TokenType: apis.PlainJWT, CreatedAt: noon,
 		}
 		plain := apis.API{ID: "api-2", Audience: "a"}
 		for _, a := range []apis.API{full, plain} {
 			ev := event(audit.APICreated, a.Audience)
 			d.changes(changes.API, a.Audience, ev, func() error { return d.s.CreateAPI(d.ctx, a, ev) })
 		}
-		full.CreatedAt = stored(full.CreatedAt)
+		full.CreatedAt, plain.TokenType = stored(full.CreatedAt), apis.ATJWT
 		list, err := d.other.APIs(d.ctx)
 		d.must(err)
 		d.equal(list, []apis.API{plain, full})
+	}},
+	{"an API with tokens like ID tokens has no client's id as its audience, whichever comes first", func(d *databaseTest) {
+		plain := func(audience string) apis.API {
+			return apis.API{ID: "of " + audience, Audience: audience, TokenType: apis.PlainJWT}
+		}
+		d.client("a")
+		ev := event(audit.APICreated, "a")
+		d.refuses(apis.ErrIsClient, func() error { return d.s.CreateAPI(d.ctx, plain("a"), ev) })
+		d.must(d.s.CreateAPI(d.ctx, apis.API{ID: "x", Audience: "a"}, ev))
+		become := func(typ apis.TokenType) error {
+			return d.s.UpdateAPI(d.ctx, "a", func(a *apis.API) (*audit.Event, error) { a.TokenType = typ; return &ev, nil })
+		}
+		d.refuses(apis.ErrIsClient, func() error { return become(apis.PlainJWT) })
+		d.must(d.s.DeleteClient(d.ctx, "a", ev))
+		d.must(become(apis.PlainJWT))
+		create := func(s *storage.Store, id string) error {
+			return s.CreateClient(d.ctx, clients.Client{ID: id, Auth: clients.None}, event(audit.ClientCreated, id))
+		}
+		d.refuses(clients.ErrIsAudience, func() error { return create(d.s, "a") })
+		d.must(become(apis.ATJWT))
+		d.must(create(d.s, "a"))
+		// Of both at once one is there.
+		for i := range 4 {
+			id := fmt.Sprint("at once ", i)
+			errs := d.atOnce(2, func(i int, s *storage.Store) error {
+				if i == 0 {
+					return create(s, id)
+				}
+				return s.CreateAPI(d.ctx, plain(id), ev)
+			})
+			if (errs[0] == nil) == (errs[1] == nil) || errs[0] != nil && !errors.Is(errs[0], clients.ErrIsAudience) || errs[1] != nil && !errors.Is(errs[1], apis.ErrIsClient) {
+				d.Errorf("%d: %v", i, errs)
+			}
+		}
 	}},
 	{"no APIs are none", func(d *databaseTest) {
 		list, err := d.s.APIs(d.ctx)

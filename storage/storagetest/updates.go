@@ -130,8 +130,8 @@ var updateTests = []test{
 		d.api("aud")
 		ev := event(audit.APIUpdated, "aud")
 		for _, want := range []apis.API{
-			{Name: "name", Scopes: []string{"b", "a"}, AccessTTL: 7 * time.Minute, Roles: true},
-			{},
+			{Name: "name", Scopes: []string{"b", "a"}, AccessTTL: 7 * time.Minute, Roles: true, TokenType: apis.PlainJWT},
+			{TokenType: apis.ATJWT},
 		} {
 			d.must(d.s.UpdateAPI(d.ctx, "aud", func(a *apis.API) (*audit.Event, error) {
 				*a = want
