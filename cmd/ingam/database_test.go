@@ -95,6 +95,24 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 			}
 		}
 		want("an introspection of what a user allowed another client", n, "SELECT")
+		for scope, statements := range map[string][]string{
+			"read": {"SELECT", "UPDATE GRANTS"}, "openid read": {"SELECT", "UPDATE GRANTS"},
+			"openid profile email": {"SELECT", "SELECT", "UPDATE GRANTS"}, // the user's claims
+		} {
+			set := web.tokens(s, p, "minji", "scope", scope)
+			asked.Take()
+			for range 3 {
+				set = web.refresh(s, set.Refresh).tokens(t)
+			}
+			want("a refresh for "+scope, 3, statements...)
+			if set.ID == "" {
+				continue
+			}
+			if got := s.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+set.Access); got.status != http.StatusOK {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+			want("userinfo", 1, "SELECT", "SELECT")
+		}
 		for range n {
 			p.get("/logout") // which shows whose session it is
 		}

@@ -90,6 +90,10 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 		if less.Scope != "read" {
 			t.Errorf("%+v", less)
 		}
+		// What it may not have is left out, and the answer says what it has.
+		if some := s.postJSON("/login", members{"username": "minji", "password": goodPassword, "client_id": "mobile", "scope": "groups write admin"}).pair(t); some.Scope != "write" {
+			t.Errorf("%+v", some)
+		}
 		// Of many at once all get the same successor.
 		var refreshing sync.WaitGroup
 		got := make([]answer, 16)
