@@ -167,7 +167,8 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 					fmt.Fprintf(w, `<input type="hidden" name="%s" value="%s">`, html.EscapeString(name), html.EscapeString(value))
 				}
 			}
-			fmt.Fprint(w, `</form><script>document.forms[0].submit()</script>`)
+			// Not forms[0].submit, which a field of that name would be.
+			fmt.Fprint(w, `</form><script>HTMLFormElement.prototype.submit.call(document.forms[0])</script>`)
 		case "/frame":
 			fmt.Fprintf(w, `<iframe src="/form?%s"></iframe>`, html.EscapeString(r.URL.RawQuery))
 		}
@@ -190,14 +191,15 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 		more     []string
 		want     string
 	}{
-		"of another site":                       {foreign, "/form", nil, "code"},
-		"of another site, silently":             {foreign, "/form", []string{"prompt", "none"}, "code"},
-		"of another site, too long":             {foreign, "/form", []string{"login_hint", long}, "code"},
-		"of another site, too long, silently":   {foreign, "/form", []string{"prompt", "none", "login_hint", long}, "code"},
-		"of the same site":                      {sameSite, "/form", nil, "code"},
-		"of the same site in a frame":           {sameSite, "/frame", []string{"prompt", "none"}, "code"},
-		"of another site by form_post":          {foreign, "/form", []string{"response_mode", "form_post", "prompt", "none"}, "code"},
-		"of the same site in a frame, too long": {sameSite, "/frame", []string{"prompt", "none", "login_hint", long}, "code"},
+		"of another site":                                    {foreign, "/form", nil, "code"},
+		"of another site, silently":                          {foreign, "/form", []string{"prompt", "none"}, "code"},
+		"of another site, too long":                          {foreign, "/form", []string{"login_hint", long}, "code"},
+		"of another site, too long, silently":                {foreign, "/form", []string{"prompt", "none", "login_hint", long}, "code"},
+		"of another site, too long, whose button has a name": {foreign, "/form", []string{"login_hint", long, "submit", "Sign in"}, "code"},
+		"of the same site":                                   {sameSite, "/form", nil, "code"},
+		"of the same site in a frame":                        {sameSite, "/frame", []string{"prompt", "none"}, "code"},
+		"of another site by form_post":                       {foreign, "/form", []string{"response_mode", "form_post", "prompt", "none"}, "code"},
+		"of the same site in a frame, too long":              {sameSite, "/frame", []string{"prompt", "none", "login_hint", long}, "code"},
 		// No cookie goes into a frame of another site.
 		"of another site in a frame":           {foreign, "/frame", []string{"prompt", "none"}, "login_required"},
 		"of another site in a frame, too long": {foreign, "/frame", []string{"prompt", "none", "login_hint", long}, "login_required"},

@@ -24,8 +24,10 @@ var Seal []byte
 var style = must(files.ReadFile("style.css"))
 
 // submit lets a page that only passes something on do so by itself; without
-// scripts there is a button.
-const submit = "document.forms[0].submit()"
+// scripts there is a button. A form that an application's page sends with a button
+// named submit brings a field of that name along, and that is what forms[0].submit
+// is then.
+const submit = "HTMLFormElement.prototype.submit.call(document.forms[0])"
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"style":  func() template.CSS { return template.CSS(style) },
