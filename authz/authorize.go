@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"math"
 	"net/url"
 	"regexp"
 	"slices"
@@ -111,6 +112,8 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 	switch {
 	case !query.Has("redirect_uri") && len(client.RedirectURIs) == 1 && !errors.Is(fault, ErrMalformed):
 		req.RedirectURI = client.RedirectURIs[0]
+	case !query.Has("redirect_uri"):
+		return nil, refuse(protocol.InvalidRequest, "The parameter redirect_uri is missing: the application has not registered exactly one.")
 	case !client.Redirects(req.RedirectURI):
 		return nil, refuse(protocol.InvalidRequest, "The redirect_uri is not one that is registered for the application.")
 	}
@@ -177,18 +180,20 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 	req.prompt = strings.Fields(query.Get("prompt"))
 	for _, p := range req.prompt {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, p) {
-			return refuse(protocol.InvalidRequest, "The prompt '%s' is not supported.", p)
+			// Not which: it may be anything, of any length, and is logged.
+			return refuse(protocol.InvalidRequest, "The prompt is not supported; there are none, login, consent and select_account.")
 		}
 	}
 	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
 		return refuse(protocol.InvalidRequest, "The prompt none stands alone (OpenID Connect Core 1.0 section 3.1.2.1).")
 	}
 	if text := query.Get("max_age"); text != "" {
-		seconds, err := strconv.ParseInt(text, 10, 32)
-		if err != nil || seconds < 0 {
+		seconds, err := strconv.ParseUint(text, 10, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return refuse(protocol.InvalidRequest, "The max_age is not a number of seconds.")
 		}
-		req.maxAge = time.Duration(seconds) * time.Second
+		// No session is older than what a Duration holds.
+		req.maxAge = time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
 	}
 	if hint := query.Get("id_token_hint"); hint != "" {
 		id, err := a.Issuer.ReadHint(ctx, hint)

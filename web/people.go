@@ -317,6 +317,9 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request, query url.Valu
 	if err != nil {
 		return err
 	}
+	if step != authz.StepDone && p.tooMuch(req) {
+		return &authz.AuthorizeError{Request: req, Refused: protocol.Refuse(protocol.InvalidRequest, "The request is too long: the pages that the user has to be shown cannot carry it.")}
+	}
 	switch step {
 	case authz.StepLogin:
 		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query), Username: req.LoginHint}, http.StatusOK)
@@ -324,6 +327,13 @@ func (p people) authorize(w http.ResponseWriter, r *http.Request, query url.Valu
 		return p.showConsent(w, r, req, *session, user)
 	}
 	return p.finish(w, r, req, *session)
+}
+
+// tooMuch reports whether a request would leave too little room for the rest in a
+// form that brings it back, encoded twice by then: that is better said to the
+// client now than to a person who has typed a password.
+func (p people) tooMuch(req *authz.AuthorizeRequest) bool {
+	return int64(len(url.QueryEscape(authorizeAt(req.Onward())))) > p.forms.maxBody*3/4
 }
 
 // authorizeAt is where an authorization request goes on, at this server.

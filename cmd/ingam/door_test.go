@@ -291,7 +291,7 @@ func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode("of one address none", p.get(request.String()))
-	if sc := p.get(other.request("redirect_uri", "") + "&redirect_uri="); sc.status != http.StatusBadRequest || sc.to != "" {
+	if sc := p.get(other.request("redirect_uri", "") + "&redirect_uri="); sc.status != http.StatusBadRequest || sc.to != "" || !strings.Contains(sc.body, "redirect_uri is missing") {
 		t.Errorf("of two addresses none: %d %s", sc.status, sc.to)
 	}
 	if sc := p.get(a.request("redirect_uri", "") + "&redirect_uri=&redirect_uri=" + url.QueryEscape(callback)); sc.status != http.StatusBadRequest || sc.to != "" {
@@ -554,6 +554,59 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked: in the form of a page a
+// request is encoded twice, and may be longer than any body may be.
+func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("app")
+	d.user("minji")
+	p := s.person()
+	ask := func(hint string, changed ...string) url.Values {
+		form := mustQuery(t, a.request(changed...))
+		form.Set("login_hint", hint)
+		return form
+	}
+	const at = "/oauth2/authorize"
+	fits, tooMuch := strings.Repeat("x", 45_000), map[string]string{"plain": strings.Repeat("x", 50_000), "of three bytes": strings.Repeat("한", 5_000), "of braces": strings.Repeat("{", 15_000)}
+	refused := func(what string, sc screen) {
+		t.Helper()
+		if r := sc.response(); r.Get("error") != "invalid_request" || r.Get("state") != "s" || !strings.Contains(r.Get("error_description"), "too long") {
+			t.Errorf("%s: %d to %q", what, sc.status, sc.to)
+		}
+	}
+	for what, hint := range tooMuch {
+		refused("sign-in, "+what, p.post(s.url+at, ask(hint)))
+	}
+	// The person has room for a long password, and still for a long name.
+	login := p.post(s.url+at, ask(fits))
+	if sc := login.submit("username", strings.Repeat("한", 256), "password", strings.Repeat("한", 256)); sc.status != http.StatusUnprocessableEntity {
+		t.Fatalf("a wrong password: %d %s", sc.status, sc.body)
+	}
+	consent := login.submit("username", "minji", "password", goodPassword).submit()
+	if !consent.asksConsent() {
+		t.Fatalf("signed in: %d %s", consent.status, consent.body)
+	}
+	if r := consent.submit("decision", "allow").response(); r.Get("code") == "" {
+		t.Errorf("allowed: %v", r)
+	}
+	for what, hint := range tooMuch {
+		refused("consent, "+what, p.post(s.url+at, ask(hint, "prompt", "consent")))
+		// Where no page is needed, nothing has to be carried.
+		if r := p.post(s.url+at, ask(hint)).response(); r.Get("code") == "" {
+			t.Errorf("%s, silently: %v", what, r)
+		}
+	}
+	// Nor does what is wrong with a long one fill the log, or the answer.
+	if r := p.post(s.url+at, ask("", "prompt", strings.Repeat("dance", 10_000))).response(); r.Get("error") != "invalid_request" || strings.Contains(r.Get("error_description"), "dance") {
+		t.Errorf("a long prompt: %v", r)
+	}
+	if strings.Contains(s.log.String(), "dance") {
+		t.Error("the log repeats a parameter")
 	}
 }
 

@@ -162,12 +162,16 @@ func TestPromptsAndHints(t *testing.T) {
 	wantError(a.request("prompt", "none", "max_age", "0"), "login_required")
 	wantError(a.request("prompt", "none login"), "invalid_request")
 	wantError(a.request("prompt", "dance"), "invalid_request")
-	wantError(a.request("max_age", "soon"), "invalid_request")
+	for _, age := range []string{"soon", "-1", "1.5", "-99999999999999999999"} {
+		wantError(a.request("max_age", age), "invalid_request")
+	}
 	if r := p.get(a.request("id_token_hint", set.ID, "prompt", "none")).response(); r.Get("code") == "" {
 		t.Errorf("%v", r)
 	}
-	if r := p.get(a.request("max_age", "3600")).response(); r.Get("code") == "" {
-		t.Errorf("%v", r)
+	for _, age := range []string{"3600", "9999999999", "99999999999999999999"} { // the age of any session is less
+		if r := p.get(a.request("max_age", age)).response(); r.Get("code") == "" {
+			t.Errorf("max_age=%s: %v", age, r)
+		}
 	}
 	for _, prompt := range []string{"login", "select_account", "login consent"} {
 		sc := p.get(a.request("prompt", prompt, "login_hint", "minji"))
