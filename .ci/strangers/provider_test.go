@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -187,15 +190,27 @@ func (p *provider) createClient(t testing.TB, name, redirect string, further ...
 	return credentials{created.ID, created.Secret}
 }
 
-// freeAddress returns a port of 127.0.0.1 that nothing listens on.
+// given are the ports that freeAddress has returned.
+var given sync.Map
+
+// freeAddress returns an address of 127.0.0.1 that nothing listens on and that no other
+// test is given: an application may come to it late. The ports that systems give to
+// outgoing connections, and for the asking, are higher.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last = 20_000, 30_000
+	for range last - first {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first))
+		if _, taken := given.LoadOrStore(address, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // port is that of an address.
