@@ -30,7 +30,12 @@ func NewAuthenticator(d *Directory, limit int, window time.Duration, now func() 
 
 // credentials are what a request offers to prove who it comes from. Without a
 // secret it only says so, which is all that a public client can do.
-type credentials struct{ id, secret string }
+type credentials struct {
+	id, secret string
+	// literal is the password of HTTP Basic as it stands in the header; empty for a
+	// secret in the body.
+	literal string
+}
 
 // Authenticate returns the client that a request comes from, or a
 // *protocol.Error. form is the request's body. The address in r.RemoteAddr is
@@ -85,7 +90,7 @@ func (c *Client) refuses(offered credentials) string {
 		return "the client has no secret and showed one"
 	case c.Auth != None && offered.secret == "":
 		return "the client has a secret and showed none"
-	case c.Auth != None && !c.hasSecret(offered.secret):
+	case c.Auth != None && !c.hasSecret(offered.secret) && !c.hasSecret(offered.literal):
 		return "wrong secret"
 	case c.Disabled:
 		return "disabled client"
@@ -124,7 +129,7 @@ func credentialsOf(r *http.Request, form url.Values) (credentials, error) {
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "Client assertions are not supported.")
 	}
-	body := credentials{form.Get("client_id"), form.Get("client_secret")}
+	body := credentials{id: form.Get("client_id"), secret: form.Get("client_secret")}
 	switch {
 	case len(headers) == 0 && body.id == "":
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client did not authenticate.")
@@ -138,18 +143,23 @@ func credentialsOf(r *http.Request, form url.Values) (credentials, error) {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The Authorization header does not hold HTTP Basic credentials.")
 	}
 	// Both are form-encoded before they go into the header (RFC 6749 section
-	// 2.3.1). What does not decode cannot be right.
-	id, err1 := url.QueryUnescape(user)
-	secret, err2 := url.QueryUnescape(password)
-	if err1 != nil || err2 != nil {
-		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The HTTP Basic credentials are not form-encoded (RFC 6749 section 2.3.1).")
+	// 2.3.1). Many libraries leave that out, so a secret may stand there as it is:
+	// whoever knows it shows it, in one way or the other. An id that does not decode
+	// is nobody's.
+	id, err := url.QueryUnescape(user)
+	if err != nil {
+		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client_id in the Authorization header is not form-encoded (RFC 6749 section 2.3.1).")
+	}
+	secret, err := url.QueryUnescape(password)
+	if err != nil {
+		secret = password
 	}
 	if body.id != "" && body.id != id {
 		// Otherwise one client could act in the name of another wherever the
 		// body is read later.
 		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client_id in the body is not the one in the Authorization header.")
 	}
-	return credentials{id, secret}, nil
+	return credentials{id, secret, password}, nil
 }
 
 // AddressOf returns what failures are counted by: an IPv4 address, or the /64

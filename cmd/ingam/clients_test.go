@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -230,6 +232,43 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 	} {
 		if got, _ := document[member].([]any); !slices.Equal(got, want) {
 			t.Errorf("%s: %v", member, got)
+		}
+	}
+}
+
+// TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt: some encode it for the
+// header as RFC 6749 section 2.3.1 has it, and others do not.
+func TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
+	const grant = "grant_type=client_credentials"
+	for id, secret := range map[string]string{
+		"plus": "q83vEjRWeJCrze8SNFZ4kKvN7xI0Vn+/+A==", "percent": "100%-of-32-characters-and-more-%zz", "encoded": "a%2Bb%20c-of-32-characters-and-more", "colon": "a:b: c &=;\"-of-32-characters-and-more",
+	} {
+		file := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.client(id, "--secret-file", file)
+		for how, got := range map[string]answer{
+			"encoded":     s.raw("/oauth2/token", grant, "Authorization", basic(id, url.QueryEscape(secret))),
+			"with %20":    s.raw("/oauth2/token", grant, "Authorization", basic(id, url.PathEscape(secret))),
+			"as it is":    s.raw("/oauth2/token", grant, "Authorization", basic(id, secret)),
+			"in the body": s.raw("/oauth2/token", grant+"&client_id="+id+"&client_secret="+url.QueryEscape(secret)),
+		} {
+			if got.status != http.StatusOK && (how != "with %20" || !strings.Contains(secret, "+")) { // which PathEscape leaves alone
+				t.Errorf("%s %s: %d %s", id, how, got.status, got.body)
+			}
+		}
+		for how, got := range map[string]answer{
+			"encoded twice":          s.raw("/oauth2/token", grant, "Authorization", basic(id, url.QueryEscape(url.QueryEscape(secret)))),
+			"with something behind":  s.raw("/oauth2/token", grant, "Authorization", basic(id, secret+"%")),
+			"encoded in the body":    s.raw("/oauth2/token", grant+"&client_id="+id+"&client_secret="+url.QueryEscape(url.QueryEscape(secret))),
+			"an id that is no id":    s.raw("/oauth2/token", grant, "Authorization", basic("%zz", secret)),
+			"another one of the two": s.raw("/oauth2/token", grant, "Authorization", basic("plus%00", secret)),
+		} {
+			wantRefused(t, id+" "+how, got, 401, "invalid_client")
 		}
 	}
 }
