@@ -40,10 +40,7 @@ func newUserRow(u accounts.User) (userRow, error) {
 	if err != nil {
 		return userRow{}, err
 	}
-	if u.Claims == nil {
-		u.Claims = accounts.Claims{}
-	}
-	claims, err := json.Marshal(u.Claims)
+	claims, err := accounts.WriteClaims(u.Claims)
 	return userRow{
 		ID: u.ID, Username: u.Username, Email: u.Email, Roles: roles, Claims: string(claims),
 		Password: u.Password, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt), EmailVerified: u.EmailVerified,

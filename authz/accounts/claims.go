@@ -24,7 +24,27 @@ func ParseClaims(text []byte) (Claims, error) {
 	if err := json.Unmarshal(text, &c); err != nil || c == nil || !utf8.Valid(text) {
 		return nil, fmt.Errorf("%w: the claims are not a JSON object", ErrInvalid)
 	}
+	for name, value := range c {
+		// As it is stored: how it was spaced is no difference.
+		var b bytes.Buffer
+		if err := json.Compact(&b, value); err != nil {
+			return nil, fmt.Errorf("%w: the claims are not a JSON object", ErrInvalid)
+		}
+		c[name] = b.Bytes()
+	}
 	return c, nil
+}
+
+// WriteClaims writes them as ParseClaims reads them.
+func WriteClaims(c Claims) ([]byte, error) {
+	if len(c) == 0 {
+		return []byte("{}"), nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // which would change what is in them
+	err := e.Encode(c)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // fromFields are the claims that come from fields of their own.
@@ -36,16 +56,15 @@ func validClaims(c Claims) error {
 			return fmt.Errorf("%w: the claim %s cannot be set", ErrInvalid, name)
 		}
 	}
-	if b, err := json.Marshal(c); err != nil || len(b) > maxClaims {
+	if b, err := WriteClaims(c); err != nil || len(b) > maxClaims {
 		return fmt.Errorf("%w: the claims have more than %d KiB", ErrInvalid, maxClaims>>10)
 	}
 	return nil
 }
 
-// Released returns what scopes let a client know of a user, group by group: those
-// of one scope are of use together. All but what they tell apart is the same to
-// userinfo; in an ID token the first groups are the first to find room. A scope of
-// that name which an API offers is none of these.
+// Released returns what the server's own scopes let a client know of a user, group
+// by group: the claims of one scope are of use together. An ID token holds as many
+// of the groups as find room, in this order; userinfo tells all.
 func (u User) Released(own *apis.Own, scopes []string) []Claims {
 	var groups []Claims
 	told := map[string]bool{}

@@ -45,11 +45,11 @@ func TestEachScopeReleasesItsClaimsAndProfileTheRest(t *testing.T) {
 		{"openid email", &yes, `{"email":"minji@test.example","email_verified":true}`},
 		{"openid email", &no, `{"email":"minji@test.example","email_verified":false}`},
 		{"openid phone", nil, `{"phone_number":"+82 2 123","phone_number_verified":true}`},
-		{"openid address", nil, `{"address":{"formatted": "Seoul", "x": 0.10}}`},
+		{"openid address", nil, `{"address":{"formatted":"Seoul","x":0.10}}`},
 		{"openid roles", nil, `{"roles":["admin","ops"]}`},
 		{"openid department", nil, `{"department":"R&D"}`},
 		{"openid badge", nil, ``},
-		{"openid profile", nil, `{"birthdate":"1990-01-01","name":"Kim Minji","preferred_username":"minji","updated_at":1.0e3} {"desk":[1.0, {"b": 1, "a": 2}],"employee":9007199254740993}`},
+		{"openid profile", nil, `{"birthdate":"1990-01-01","name":"Kim Minji","preferred_username":"minji","updated_at":1.0e3} {"desk":[1.0,{"b":1,"a":2}],"employee":9007199254740993}`},
 		{"roles email openid department", nil, `{"email":"minji@test.example"} {"roles":["admin","ops"]} {"department":"R&D"}`},
 	} {
 		user.EmailVerified = c.verified
@@ -73,6 +73,27 @@ func TestEachScopeReleasesItsClaimsAndProfileTheRest(t *testing.T) {
 	bare := User{ID: "u", Username: "junho"}
 	if diff := cmp.Diff([]Claims{{"preferred_username": json.RawMessage(`"junho"`)}, {"roles": json.RawMessage(`[]`)}}, bare.Released(own, own.Names())); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestClaimsAreStoredAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{}`: `{}`, ` { "b" : 1.0 , "a" : [ 9007199254740993 , 1e400, "R&D <b> \u00e9" ] } `: `{"a":[9007199254740993,1e400,"R&D <b> \u00e9"],"b":1.0}`,
+		`{"x": {"z": 1, "y": 0.10}}`: `{"x":{"z":1,"y":0.10}}`,
+	} {
+		c, err := ParseClaims([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := WriteClaims(c)
+		if err != nil || string(written) != want {
+			t.Errorf("%s was written %s: %v", text, written, err)
+		}
+		again, err := ParseClaims(written)
+		if diff := cmp.Diff(c, again); err != nil || diff != "" {
+			t.Errorf("%s is another when it is read again: %v %s", text, err, diff)
+		}
 	}
 }
 

@@ -170,6 +170,7 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) e
 		if err := edit(stored); err != nil {
 			return nil, err
 		}
+		stored.TokenType = cmp.Or(stored.TokenType, ATJWT)
 		a = *stored
 		if a.ID != was.ID || a.Audience != was.Audience {
 			return nil, fmt.Errorf("%w: an update leaves the audience of an API alone", ErrInvalid)
