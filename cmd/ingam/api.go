@@ -53,7 +53,7 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces; none of the server's own, such as openid or phone")
 	f.Var(&a.ttl, "access-ttl", `life of an access token for it, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "access tokens for it carry the user's roles")
-	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for it: at+jwt, or JWT for a verifier that takes nothing else. ID tokens are JWT, too: such an API must check aud, which theirs is not")
+	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for it: at+jwt, or JWT for a verifier that takes nothing else. ID tokens are JWT too, so such an API must check aud: an ID token has the id of a client there")
 }
 
 // apply changes what was given.
