@@ -3,12 +3,10 @@ package authz
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -61,7 +59,7 @@ func (a *Authority) Introspect(ctx context.Context, r *http.Request) (Introspect
 	if token == "" {
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}
-	access, err := a.readAccess(ctx, token)
+	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return a.introspectRefresh(ctx, token, caller)
 	}
@@ -110,23 +108,6 @@ func (a *Authority) introspectRefresh(ctx context.Context, token string, caller 
 		ExpiresAt: refresh.ExpiresAt.Unix(), IssuedAt: refresh.IssuedAt.Unix(), NotBefore: refresh.IssuedAt.Unix(),
 		AuthTime: tokens.Unix(g.AuthenticatedAt), ACR: tokens.ContextClass, AMR: g.Methods,
 	}, nil
-}
-
-// readAccess reads an access token that is shown to this server. One with the typ
-// of ID tokens counts where all its APIs are registered to get such.
-func (a *Authority) readAccess(ctx context.Context, token string) (tokens.Access, error) {
-	access, err := a.Issuer.ReadAccess(ctx, token)
-	if err != nil || access.Type != string(apis.PlainJWT) {
-		return access, err
-	}
-	registered, err := a.Rules.APIs.Several(ctx, access.Audience)
-	if err != nil {
-		return tokens.Access{}, err
-	}
-	if len(registered) < len(access.Audience) || slices.ContainsFunc(registered, func(api apis.API) bool { return api.TokenType != apis.PlainJWT }) {
-		return tokens.Access{}, fmt.Errorf("%w: its API gets tokens of another type", tokens.ErrInvalid)
-	}
-	return access, nil
 }
 
 // intendedFor reports whether the token's audience is one of the caller's: a

@@ -33,8 +33,6 @@ func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string,
 	if !errors.Is(err, tokens.ErrInvalid) {
 		return caller, err
 	}
-	// Whatever its typ, as long as this server signed it: an API that took it until
-	// a moment ago may still do so.
 	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return caller, nil

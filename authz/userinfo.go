@@ -25,7 +25,7 @@ var (
 // bearer see (OpenID Connect Core 1.0 section 5.3). It returns the client's id,
 // once known, for the log.
 func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts.Claims, client string, err error) {
-	access, err := a.readAccess(ctx, token)
+	access, err := a.Issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		invalid := *errInactive
 		invalid.Cause = err

@@ -220,12 +220,14 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 // standingGrants reads grants with whether they stand.
 func (s *Store) standingGrants(ctx context.Context, where string, args ...any) ([]grants.Standing, error) {
 	var rows []struct {
-		Grant  grantRow `gorm:"embedded"`
-		Stands bool     `gorm:"column:stands"`
-		AgeMS  int64    `gorm:"column:age_ms"`
+		Grant        grantRow `gorm:"embedded"`
+		Stands       bool     `gorm:"column:stands"`
+		SessionEnded bool     `gorm:"column:session_ended"`
+		AgeMS        int64    `gorm:"column:age_ms"`
 	}
 	err := s.reading(ctx).Raw(`
-		SELECT g.*, CASE WHEN `+grantStands+` THEN TRUE ELSE FALSE END AS stands, `+s.dialect.now+` - g.rotated_ms AS age_ms
+		SELECT g.*, CASE WHEN `+grantStands+` THEN TRUE ELSE FALSE END AS stands,
+		       CASE WHEN `+sessionEnded+` THEN TRUE ELSE FALSE END AS session_ended, `+s.dialect.now+` - g.rotated_ms AS age_ms
 		  FROM grants AS g WHERE `+where, args...).Scan(&rows).Error
 	if err != nil {
 		return nil, err
@@ -236,7 +238,7 @@ func (s *Store) standingGrants(ctx context.Context, where string, args ...any) (
 		if err != nil {
 			return nil, err
 		}
-		list[i] = grants.Standing{Grant: g, Stands: r.Stands, Age: time.Duration(r.AgeMS) * time.Millisecond}
+		list[i] = grants.Standing{Grant: g, Stands: r.Stands, SessionEnded: r.SessionEnded, Age: time.Duration(r.AgeMS) * time.Millisecond}
 	}
 	return list, nil
 }

@@ -65,6 +65,10 @@ func (c clientCredentials) HandleTokenEndpointRequest(ctx context.Context, r fos
 	if err != nil {
 		return err
 	}
+	if ofAPIs := func(scope string) bool { return !c.rules.APIs.Own().Has(scope) }; len(allowed.Permissions) == 0 && slices.ContainsFunc(client.Scopes, ofAPIs) {
+		// A token without any is for clients that were registered so.
+		return protocol.Refuse(protocol.InvalidScope, "Nothing is left of what the client is registered for: its APIs have stopped to offer its scopes.")
+	}
 	session.decision = d
 	for _, audience := range d.Audiences {
 		r.GrantAudience(audience)

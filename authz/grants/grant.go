@@ -59,6 +59,9 @@ type Standing struct {
 	Grant
 	// Stands is whether it, its user, client and session were not cut.
 	Stands bool
+	// SessionEnded is whether the login session was ended, which an offline grant
+	// survives.
+	SessionEnded bool
 	// Age is for how long the current refresh token has been there, by the
 	// clock of the database.
 	Age time.Duration

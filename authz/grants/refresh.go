@@ -3,11 +3,13 @@ package grants
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ory/fosite"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
@@ -63,7 +65,7 @@ func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.
 		return err
 	}
 	// Less than was granted may be asked for, never more (section 6).
-	left, err := h.Rules.Left(ctx, client.Client, g.Granted())
+	left, err := h.left(ctx, client.Client, g)
 	if err != nil {
 		return err
 	}
@@ -78,13 +80,16 @@ func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.
 // Refreshes reports whether a refresh token would bring its client tokens now, and
 // returns its grant. It changes nothing, whatever it is shown.
 func (p *Parts) Refreshes(ctx context.Context, token tokens.Refresh, client *clients.Client) (Standing, bool, error) {
-	h := refreshToken{*p}
-	g, err := h.standing(ctx, token, &Client{client})
+	h, of := refreshToken{*p}, &Client{client}
+	if !(&Session{}).may(of, clients.RefreshToken) {
+		return Standing{}, false, nil
+	}
+	g, err := h.standing(ctx, token, of)
 	if err == nil && !h.current(token, g, client) {
 		err = errRefresh("used before")
 	}
 	if err == nil {
-		_, err = h.Rules.Left(ctx, client, g.Granted())
+		_, err = h.left(ctx, client, g)
 	}
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
@@ -124,6 +129,16 @@ func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, clien
 		return Standing{}, errRefresh("the grant has expired")
 	}
 	return g, nil
+}
+
+// left is what is left of a grant that stands. One that outlives its login session
+// does so for offline_access: without that it ends with the session.
+func (h *refreshToken) left(ctx context.Context, client *clients.Client, g Standing) (Allowance, error) {
+	left, err := h.Rules.Left(ctx, client, g.Granted())
+	if err == nil && g.SessionEnded && !slices.Contains(left.Own(), apis.OfflineAccess) {
+		return Allowance{}, errRefresh("its session has ended, and the client may not have offline_access any more")
+	}
+	return left, err
 }
 
 // judge looks at the generation of the token.

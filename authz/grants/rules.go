@@ -210,7 +210,9 @@ func (c *Rules) Left(ctx context.Context, client *clients.Client, g Granted) (Al
 			left.Permissions = append(left.Permissions, p)
 		}
 	}
-	if len(left.Permissions) == 0 && (len(recorded) > 0 || len(left.targets) == 0) {
+	// What is not recorded, and no API offers, is not among these.
+	allowed := len(g.Scopes) > 0 || len(recorded) > 0
+	if len(left.Permissions) == 0 && (allowed || len(left.targets) == 0) {
 		return Allowance{}, protocol.Refuse(protocol.InvalidGrant, "Nothing is left of what was allowed: the scopes or the APIs of the client, or what these offer, were changed.")
 	}
 	if len(left.targets) == 0 {

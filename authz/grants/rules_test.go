@@ -235,6 +235,8 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 		"an old one, a scope less":    {registered("openid write", "a", "b"), old("a b", "openid read write"), "", "", "a b: openid, b write"},
 		"an old one, for no API":      {registered("openid own"), old(issuer, "openid own"), "", "", issuer + ": openid, " + issuer + " own"},
 		"an old one, the API deleted": {registered("openid gone"), old("gone", "openid gone"), "", "", issuer + ": openid"},
+		"an old one, its scope gone":  {registered("openid gone", "a"), old("a", "gone"), "", "", "invalid_grant"},
+		"an old one without a scope":  {registered("openid read", "a"), old("a", ""), "", "", "a: "},
 		"an old one, nothing left":    {registered("x", "c"), old("a", "openid read"), "", "", "invalid_grant"},
 	} {
 		t.Run(what, func(t *testing.T) {

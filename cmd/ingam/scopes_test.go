@@ -320,9 +320,21 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 	}
 	wantRefused(t, "a client's own for both", s.post("/oauth2/token", "plain", plain, url.Values{"grant_type": {"client_credentials"}, "scope": {"read use"}}), 400, "invalid_target")
 
-	// Such tokens can be taken back, whatever their API gets by now.
+	// What was issued stays, and can be taken back, whatever the API gets by now.
 	d.must("api", "update", "https://plain.test", "--token-typ", "at+jwt")
-	eventually(t, "the server gives the API the usual ones", time.Minute, func() bool { return !s.active("plain", plain, own) })
+	eventually(t, "the server gives the API the usual ones", time.Minute, func() bool { return part(t, s.token("plain", plain, "scope", "use"), 0)["typ"] == "at+jwt" })
+	if !s.active("plain", plain, own) {
+		t.Error("a token is not active since its API gets others")
+	}
+	if got := s.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+a.refresh(s, set.Refresh, "resource", "https://plain.test").tokens(t).Access); got.status != http.StatusOK {
+		t.Errorf("userinfo, of the other type: %d", got.status)
+	}
+	if got := s.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+set.Access); got.status != http.StatusOK {
+		t.Errorf("userinfo, of the type from before: %d", got.status)
+	}
+	if s.active("plain", plain, set.ID) {
+		t.Error("an ID token is active")
+	}
 	if got := s.post("/oauth2/revoke", "plain", plain, url.Values{"token": {own}}); got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)
 	}
@@ -331,4 +343,53 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 	if s.active("plain", plain, own) {
 		t.Error("a revoked token is active")
 	}
+}
+
+func TestOfflineAccessThatIsTakenAwayEndsWithTheSession(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	web := d.webClient("web", "--auth", "client_secret_basic")
+	d.user("minji")
+	out, in := s.person(), s.person()
+	gone := web.tokens(s, out, "minji", "scope", "openid read offline_access")
+	here := web.tokens(s, in, "minji", "scope", "openid read offline_access")
+	out.get("/logout").submit("decision", "out")
+	gone = web.refresh(s, gone.Refresh).tokens(t) // as it was allowed
+
+	d.must("client", "update", "web", "--remove-scope", "offline_access")
+	wantRefused(t, "signed out, without offline_access", web.refresh(s, gone.Refresh), 400, "invalid_grant")
+	if s.active("web", web.secret, gone.Refresh) {
+		t.Error("a refresh token that brings nothing is active")
+	}
+	if here = web.refresh(s, here.Refresh).tokens(t); here.Scope != "openid read" {
+		t.Errorf("signed in: %s", here.Scope)
+	}
+	// What comes back is back.
+	d.must("client", "update", "web", "--add-scope", "offline_access")
+	if !s.active("web", web.secret, gone.Refresh) {
+		t.Error("the refresh token is not back")
+	}
+	web.refresh(s, gone.Refresh).tokens(t)
+}
+
+func TestAClientOfItsOwnGetsNoTokenForNothing(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	service := d.client("service") // read, among others
+	d.must("api", "create", "--audience", "https://lost.test", "--name", "Lost", "--scope", "list other")
+	lost := d.client("lost", "--audience", "https://lost.test", "--scope", "list")
+	none := d.client("none", "--scope", "")
+	form := url.Values{"grant_type": {"client_credentials"}}
+	s.token("lost", lost)
+	d.must("api", "update", "https://lost.test", "--remove-scope", "list")
+	wantRefused(t, "nothing is left", s.post("/oauth2/token", "lost", lost, form), 400, "invalid_scope")
+	s.token("service", service)
+	// Who was registered for no scope needs none.
+	if got := s.post("/oauth2/token", "none", none, form); got.status != http.StatusOK {
+		t.Errorf("without a scope: %d %s", got.status, got.body)
+	}
+	d.must("api", "update", "https://lost.test", "--add-scope", "list")
+	s.token("lost", lost)
 }

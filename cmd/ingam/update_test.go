@@ -150,6 +150,9 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 		// A grant type that is taken away is of no use at once, and the grant lives.
 		d.must("client", "update", "web", "--remove-grant", "refresh_token")
 		for _, s := range both {
+			if is := introspected(s, "web", web.secret, set.Refresh); len(is) != 1 || is["active"] != false {
+				t.Errorf("a refresh token without the grant type: %v", is)
+			}
 			if a := web.refresh(s, set.Refresh); a.status != http.StatusBadRequest || a.json(t)["error"] != "unauthorized_client" {
 				t.Errorf("without the grant type: %d %s", a.status, a.body)
 			}

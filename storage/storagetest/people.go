@@ -453,6 +453,25 @@ var grantTests = []test{
 		d.refuses(nil, func() error { return d.s.RevokeGrant(d.ctx, "g0", ev) })
 		d.refuses(grants.ErrNotFound, func() error { return d.s.RevokeGrant(d.ctx, "nothing", ev) })
 	}},
+	{"a grant says whether its session was ended, which an offline one survives", func(d *databaseTest) {
+		for id, offline := range map[string]bool{"bound": false, "offline": true} {
+			d.client("c" + id)
+			d.user("u" + id)
+			d.session("u"+id, "s"+id)
+			d.code("s"+id, "c"+id, "code of "+id)
+			g := d.grantOf("code of "+id, id)
+			g.Offline = offline
+			d.must(d.s.RedeemCode(d.ctx, hash("code of "+id), noon, g))
+			for _, ended := range []bool{false, true} {
+				got, err := d.other.Grant(d.ctx, id)
+				d.must(err)
+				d.equal([]bool{got.Stands, got.SessionEnded}, []bool{offline || !ended, ended})
+				if !ended {
+					d.must(d.s.EndSession(d.ctx, "u"+id, "s"+id, event(audit.SessionEnded, "")))
+				}
+			}
+		}
+	}},
 	{"of many rotations at once one succeeds, and only from its generation", func(d *databaseTest) {
 		g := d.grant("g")
 		next := g.Refresh
