@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -94,6 +95,7 @@ type clientEdits struct {
 }
 
 func (e *clientEdits) bind(f *pflag.FlagSet) {
+	e.postLogoutRedirectURIs.spelt, e.audiences.spelt = true, true
 	e.scopes.split = apis.ParseScope
 	e.grants.split = func(s string) ([]string, error) { return strings.Split(s, ","), nil }
 	e.grants.bind(f, "grant")
@@ -146,6 +148,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 	if err != nil {
 		return err
 	}
+	signedIn := slices.Contains(c.Grants, clients.SignIn)
 	for flag, write := range map[string]func(){
 		"name":                     func() { c.Name = r.given.Name },
 		"grant":                    func() { c.Grants = r.given.Grants },
@@ -166,7 +169,18 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 			write()
 		}
 	}
-	return r.edits.apply(f, c)
+	if err := r.edits.apply(f, c); err != nil {
+		return err
+	}
+	signsIn, asked := slices.Contains(c.Grants, clients.SignIn), f.Changed("skip-consent")
+	switch {
+	case signsIn && asked && !c.FirstParty:
+		return fmt.Errorf("--skip-consent=false does not go with the grant %s: the app asks for the password itself, and nobody is asked for consent there", clients.SignIn)
+	case signedIn && !signsIn && !asked:
+		// It came with the grant, and nobody has to think of it when that goes.
+		c.FirstParty = false
+	}
+	return nil
 }
 
 // onSite checks a client's origins, where the server's settings are known: a command

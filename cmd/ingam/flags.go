@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
 )
 
 // What a record is registered with is bound once for creations and updates: a flag
@@ -23,6 +25,9 @@ type listEdit struct {
 	add, remove []string
 	// split is how several come in one value; nil is not at all.
 	split func(string) ([]string, error)
+	// spelt is whether they are addresses that may be spelt in another way than in the
+	// list (apis.Spellings).
+	spelt bool
 }
 
 // bind adds both flags to those of an update.
@@ -51,7 +56,7 @@ func (l *listEdit) apply(f *pflag.FlagSet, list *[]string) error {
 	}
 	next := slices.Clone(*list)
 	for _, v := range remove {
-		i := slices.Index(next, v)
+		i := l.index(next, v)
 		if i < 0 {
 			// What was misspelt would stay, and nobody would know.
 			return fmt.Errorf("--remove-%s: there is no %q; there is: %s", l.name, v, strings.Join(next, " "))
@@ -59,12 +64,20 @@ func (l *listEdit) apply(f *pflag.FlagSet, list *[]string) error {
 		next = slices.Delete(next, i, i+1)
 	}
 	for _, v := range add {
-		if !slices.Contains(next, v) {
+		if l.index(next, v) < 0 {
 			next = append(next, v)
 		}
 	}
 	*list = next
 	return nil
+}
+
+// index is where a value is in a list, below zero if it is not.
+func (l *listEdit) index(list []string, v string) int {
+	if registered, ok := apis.Registered(list, v); ok && l.spelt {
+		v = registered
+	}
+	return slices.Index(list, v)
 }
 
 // words are the values of a flag one by one.
@@ -104,7 +117,7 @@ func (d *durationFlag) Set(s string) error {
 	return err
 }
 
-// claimsFlag is a JSON object of claims.
+// claimsFlag is a JSON object of claims; several are one.
 type claimsFlag accounts.Claims
 
 func (*claimsFlag) Type() string     { return "JSON" }
@@ -115,7 +128,10 @@ func (c *claimsFlag) Set(s string) error {
 	if err != nil {
 		return errors.New("it is not a JSON object")
 	}
-	*c = of
+	if *c == nil {
+		*c = claimsFlag{}
+	}
+	maps.Copy(*c, of)
 	return nil
 }
 
