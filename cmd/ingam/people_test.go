@@ -141,10 +141,15 @@ func (p *person) postText(target, form string) screen {
 	return p.do(r)
 }
 
-// follow goes where the person is sent, as long as that is this server.
+// follow goes where the person is sent, as long as that is this server; by a form
+// that a page submits itself, too.
 func (sc screen) follow() screen {
 	sc.p.t.Helper()
-	for sc.to != "" {
+	for sc.to != "" || sc.form != nil && sc.form.Has("ingam_reposted") {
+		if sc.to == "" {
+			sc = sc.submit()
+			continue
+		}
 		to, err := sc.at.Parse(sc.to)
 		if err != nil {
 			sc.p.t.Fatal(err)
