@@ -154,7 +154,7 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 			return err
 		}
 	}
-	longest, err := h.Rules.Longest(ctx, g.Audiences)
+	longest, err := h.Rules.longest(ctx, g.Audiences)
 	if err != nil {
 		return err
 	}

@@ -250,7 +250,7 @@ func (h *refreshToken) placed(ctx context.Context, token tokens.Refresh, g Stand
 	if err != nil || usable || !current {
 		return g, life, err
 	}
-	longest, err := h.Rules.Longest(ctx, g.Audiences)
+	longest, err := h.Rules.longest(ctx, g.Audiences)
 	if err != nil {
 		return g, 0, err
 	}

@@ -463,8 +463,8 @@ func (a Allowance) chosen(asked []string) []apis.API {
 	return targets
 }
 
-// Longest is the longest that a token for any of these APIs lives.
-func (c *Rules) Longest(ctx context.Context, audiences []string) (time.Duration, error) {
+// longest is the longest that a token for any of these APIs lives.
+func (c *Rules) longest(ctx context.Context, audiences []string) (time.Duration, error) {
 	targets, err := c.known(ctx, audiences)
 	if err != nil {
 		return 0, err
