@@ -127,7 +127,14 @@ func (d *deployment) command(stdin string, extra []string, args ...string) ended
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, d.binary, args...)
+	binary := d.binary
+	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" && binary == "ingam" {
+		// The gate names what 'make build' made: a command starts there in a fifth
+		// of the time that one with the race detector takes, and the tests run more
+		// than a thousand. Servers, and the scripts, keep the detector.
+		binary = other
+	}
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = d.dir, d.environ(extra...), strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
