@@ -83,6 +83,48 @@ func pictures(t *testing.T, ctx context.Context, name string) {
 	}
 }
 
+// axe has axe-core look at the page that is shown, light and dark: whatever it finds
+// stands in the way of somebody who sees, hears or points differently. It gets into
+// the page as from the developer tools, which the page's CSP does not concern.
+func axe(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	source, err := os.ReadFile("testdata/node/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Run("axe on "+name, func(t *testing.T) {
+			t.Skip("npm's axe-core is not installed: run npm ci in cmd/ingam/testdata/node")
+		})
+		return
+	}
+	for _, dark := range []bool{false, true} {
+		scheme := map[bool]string{false: "light", true: "dark"}[dark]
+		if err := chromedp.Do(ctx, media(dark)); err != nil {
+			t.Fatal(err)
+		}
+		there, err := chromedp.Run(ctx, chromedp.EvaluateAsDevTools[bool](`'axe' in window`))
+		if err == nil && !there {
+			_, err = chromedp.Run(ctx, chromedp.EvaluateAsDevTools[bool](string(source)+";true"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := chromedp.Run(ctx, chromedp.EvaluateAsDevTools[[]string](`axe.run(document, {
+			resultTypes: ['violations'],
+			runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+			rules: {'target-size': {enabled: true}}, // which it leaves out unless asked
+		}).then(({violations}) => violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.target.join(' ') + ': ' + n.failureSummary)))`,
+			chromedp.EvalAwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			t.Errorf("%s, %s: %s", name, scheme, f)
+		}
+	}
+	if err := chromedp.Do(ctx, media(false)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAPersonInABrowser(t *testing.T) {
 	t.Parallel()
 	for _, language := range []string{"en", "ko"} {

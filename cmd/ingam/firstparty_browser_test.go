@@ -204,13 +204,16 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	one := open("tab one", ctx, streaming)
 	one.shows("title", "Sign in")
 	pictures(t, one.ctx, "first-party-sign-in")
+	axe(t, one.ctx, "first-party-sign-in")
 	one.signIn("wrong")
 	one.shows("error", "The user name or the password is wrong.")
 	pictures(t, one.ctx, "first-party-wrong")
+	axe(t, one.ctx, "first-party-wrong")
 	one.signIn(goodPassword)
 	one.shows("title", "Signed in as 김민지")
 	one.calls()
 	pictures(t, one.ctx, "first-party-signed-in")
+	axe(t, one.ctx, "first-party-signed-in")
 	// There is nothing for a script that was smuggled in to carry off.
 	if kept := evaluate[string](one, "document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.documentElement.outerHTML"); strings.Contains(kept, "eyJ") || !strings.HasPrefix(kept, "{}{}") {
 		t.Errorf("the page keeps %s", kept)
@@ -270,6 +273,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	third.do("reload", chromedp.Reload())
 	third.shows("title", "Not reachable")
 	pictures(t, third.ctx, "first-party-away")
+	axe(t, third.ctx, "first-party-away")
 	s = d.start()
 	third.click("again")
 	for _, b := range []tab{one, two, third} {
@@ -306,6 +310,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	third.shows("title", "Sign in")
 	third.shows("error", "You have been signed out.")
 	pictures(t, third.ctx, "first-party-signed-out")
+	axe(t, third.ctx, "first-party-signed-out")
 
 	// Signing out in one tab signs the other out.
 	one.signIn(goodPassword)
