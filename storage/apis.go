@@ -34,6 +34,9 @@ type apiOptions struct {
 	// TokenType is absent where it is at+jwt, as it was of all before there was a
 	// choice.
 	TokenType apis.TokenType `json:"token_typ,omitempty"`
+	// ScopeTexts may be of scopes that the API does not offer: a binary that does not
+	// know them takes a scope away and leaves its texts.
+	ScopeTexts apis.ScopeTexts `json:"scope_texts,omitempty"`
 }
 
 func (apiRow) TableName() string { return "apis" }
@@ -43,7 +46,7 @@ func newAPIRow(a apis.API) (apiRow, error) {
 	if err != nil {
 		return apiRow{}, err
 	}
-	optional := apiOptions{Roles: a.Roles}
+	optional := apiOptions{Roles: a.Roles, ScopeTexts: a.ScopeTexts}
 	if a.TokenType != apis.ATJWT {
 		optional.TokenType = a.TokenType
 	}
@@ -67,14 +70,15 @@ func (r apiRow) api() (apis.API, error) {
 	var options apiOptions
 	err = unobject(r.Options, &options)
 	return apis.API{
-		Roles:     options.Roles,
-		TokenType: cmp.Or(options.TokenType, apis.ATJWT),
-		ID:        r.ID,
-		Audience:  r.Audience,
-		Name:      r.Name,
-		Scopes:    scopes,
-		AccessTTL: time.Duration(r.AccessTTLMS) * time.Millisecond,
-		CreatedAt: at(r.CreatedMS),
+		Roles:      options.Roles,
+		TokenType:  cmp.Or(options.TokenType, apis.ATJWT),
+		ScopeTexts: options.ScopeTexts,
+		ID:         r.ID,
+		Audience:   r.Audience,
+		Name:       r.Name,
+		Scopes:     scopes,
+		AccessTTL:  time.Duration(r.AccessTTLMS) * time.Millisecond,
+		CreatedAt:  at(r.CreatedMS),
 	}, err
 }
 

@@ -44,6 +44,8 @@ type API struct {
 	Name string
 	// Scopes are what the API offers.
 	Scopes []string
+	// ScopeTexts say what these allow. Who is to be told asks ScopeText.
+	ScopeTexts ScopeTexts
 	// AccessTTL is the life of an access token for this API; zero means the
 	// server's default.
 	AccessTTL time.Duration

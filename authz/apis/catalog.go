@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -159,24 +160,27 @@ func (c *Catalog) Create(ctx context.Context, a API, by audit.Actor) (API, error
 // several editors at once come one after the other, so edit works on what it is
 // given, perhaps twice. What was issued stays; servers give and show scopes by what
 // the API offers now. Returns ErrNotFound, ErrInvalid, or what edit returned.
-func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) error, reason string, by audit.Actor) (a API, changed bool, err error) {
+func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) error, reason string, by audit.Actor) (a API, updated bool, err error) {
 	of, err := c.ByAudience(ctx, audience)
 	if err != nil {
 		return API{}, false, err
 	}
 	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *API) (*audit.Event, error) {
 		was := *stored
-		before := was.details()
+		// A server of before there were texts may have taken a scope away and left them.
+		was.ScopeTexts = was.ScopeTexts.of(was.Scopes)
+		stored.ScopeTexts = was.ScopeTexts.clone()
 		if err := edit(stored); err != nil {
 			return nil, err
 		}
 		stored.TokenType = cmp.Or(stored.TokenType, ATJWT)
+		stored.loseTexts(was.ScopeTexts)
 		a = *stored
 		if a.ID != was.ID || a.Audience != was.Audience {
 			return nil, fmt.Errorf("%w: an update leaves the audience of an API alone", ErrInvalid)
 		}
-		details := audit.Changed(before, a.details())
-		if changed = details != nil; !changed {
+		details := changed(was, a)
+		if updated = details != nil; !updated {
 			return nil, nil
 		}
 		if err := a.validate(); err != nil {
@@ -190,14 +194,22 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) e
 	if err != nil {
 		return API{}, false, err
 	}
-	return a, changed, nil
+	return a, updated, nil
 }
 
 // details are what the audit records of an API: all that can be changed.
 func (a API) details() map[string]string {
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
+		"scope_texts": a.ScopeTexts.String(),
 	}
+}
+
+// changed are what the audit records of an update: of the texts, which can be many,
+// those that changed.
+func changed(was, is API) map[string]string {
+	was.ScopeTexts, is.ScopeTexts = was.ScopeTexts.without(is.ScopeTexts), is.ScopeTexts.without(was.ScopeTexts)
+	return audit.Changed(was.details(), is.details())
 }
 
 // Delete removes an API that no client names any more, by whichever of its Spellings. Returns ErrNotFound or
@@ -224,6 +236,14 @@ func (a API) validate() error {
 	}
 	if len(a.Scopes) == 0 {
 		return fmt.Errorf("%w: an API offers at least one scope", ErrInvalid)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(a.ScopeTexts)) {
+		if !slices.Contains(a.Scopes, scope) {
+			return fmt.Errorf("%w: there is a text for %q, which is no scope of the API", ErrInvalid, scope)
+		}
+		if err := validTexts(scope, a.ScopeTexts[scope]); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
 	}
 	if a.AccessTTL != 0 && (a.AccessTTL < MinAccessTTL || a.AccessTTL > MaxAccessTTL || a.AccessTTL%time.Second != 0) {
 		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", ErrInvalid, a.AccessTTL, MinAccessTTL, MaxAccessTTL)

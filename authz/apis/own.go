@@ -80,10 +80,8 @@ func NewOwn(further ...OwnScope) (*Own, error) {
 				return nil, fmt.Errorf("the claim %s says something of the token, and not of the user", claim)
 			}
 		}
-		for _, text := range s.Texts {
-			if err := ValidName(text); err != nil {
-				return nil, fmt.Errorf("the text of the scope %s: %w", s.Name, err)
-			}
+		if err := validTexts(s.Name, s.Texts); err != nil {
+			return nil, err
 		}
 		s.Further = true
 		own.scopes = append(own.scopes, s)

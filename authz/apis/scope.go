@@ -41,12 +41,33 @@ func ValidName(s string) error {
 	if strings.TrimSpace(s) == "" || utf8.RuneCountInString(s) > 200 {
 		return errors.New("a name has 1 to 200 characters")
 	}
+	return allVisible("name", s)
+}
+
+// maxText is how long the text of a scope can be: it is a line among others on the
+// consent page.
+const maxText = 120
+
+// ValidText says whether s can tell people what a scope allows, as the end of "the
+// application would like to …": as a name, and not longer than a line or two.
+func ValidText(s string) error {
+	if n := utf8.RuneCountInString(s); n == 0 || n > maxText {
+		return fmt.Errorf("a text has 1 to %d characters, this one %d", maxText, n)
+	}
+	if strings.TrimSpace(s) != s {
+		return fmt.Errorf("the text %q begins or ends with a space", s)
+	}
+	return allVisible("text", s)
+}
+
+// allVisible refuses what people would not see, or would see in another order.
+func allVisible(what, s string) error {
 	if !utf8.ValidString(s) {
-		return errors.New("the name is not UTF-8")
+		return fmt.Errorf("the %s is not UTF-8", what)
 	}
 	for _, r := range s {
 		if r != ' ' && !unicode.IsGraphic(r) {
-			return fmt.Errorf("the name %q holds the invisible character %U", s, r)
+			return fmt.Errorf("the %s %q holds the invisible character %U", what, s, r)
 		}
 	}
 	return nil

@@ -27,6 +27,8 @@ func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 			*v = time.Hour
 		case *bool:
 			*v = true
+		case *ScopeTexts:
+			*v = ScopeTexts{"a": {"en": "b"}}
 		default:
 			if f.Kind() != reflect.String {
 				t.Fatalf("%s is of the type %s, which this test does not know", name, f.Type())

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -23,6 +24,8 @@ type apiJSON struct {
 	Audience string   `json:"audience"`
 	Name     string   `json:"name"`
 	Scopes   []string `json:"scopes"`
+	// ScopeTexts are by scope and language.
+	ScopeTexts map[string]map[string]string `json:"scope_texts,omitempty"`
 	// Kept are those of the scopes whose names are otherwise the server's own.
 	Kept      []string `json:"kept_scopes,omitempty"`
 	AccessTTL string   `json:"access_ttl,omitempty"`
@@ -33,6 +36,14 @@ type apiJSON struct {
 
 func newAPIJSON(a apis.API, own *apis.Own) apiJSON {
 	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), CreatedAt: instant(a.CreatedAt)}
+	for _, scope := range a.Scopes {
+		if texts := a.ScopeText(scope); len(texts) > 0 {
+			if j.ScopeTexts == nil {
+				j.ScopeTexts = map[string]map[string]string{}
+			}
+			j.ScopeTexts[scope] = texts
+		}
+	}
 	if a.AccessTTL != 0 {
 		j.AccessTTL = a.AccessTTL.String()
 	}
@@ -43,6 +54,7 @@ func newAPIJSON(a apis.API, own *apis.Own) apiJSON {
 type apiFlags struct {
 	name, scope string
 	scopes      listEdit
+	texts       [2]scopeTextFlag // as scopeTextFlags
 	ttl         durationFlag
 	roles       bool
 	tokenType   string
@@ -51,6 +63,9 @@ type apiFlags struct {
 func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.name, "name", "", "what people are shown")
 	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces; none of the server's own, such as openid or phone")
+	for i, flag := range scopeTextFlags {
+		f.Var(&a.texts[i], flag.name, flag.usage)
+	}
 	f.Var(&a.ttl, "access-ttl", `life of an access token for it, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "access tokens for it carry the user's roles")
 	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for it: at+jwt, or JWT for a verifier that takes nothing else. ID tokens are JWT too, so such an API must check aud: an ID token has the id of a client there")
@@ -80,7 +95,59 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 			return err
 		}
 	}
-	return a.scopes.apply(f, &api.Scopes)
+	if err := a.scopes.apply(f, &api.Scopes); err != nil {
+		return err
+	}
+	for i, flag := range scopeTextFlags {
+		if err := a.texts[i].apply(api, flag.language); err != nil {
+			return fmt.Errorf("--%s: %w", flag.name, err)
+		}
+	}
+	return nil
+}
+
+// scopeTextFlags are the flags that say what scopes allow, each in a language.
+var scopeTextFlags = [...]struct{ name, language, usage string }{
+	{"scope-text", "en", `what people are told that a scope allows, as the end of "the application would like to …", such as read="read your orders" (repeatable)`},
+	{"scope-text-ko", "ko", `the same in Korean, such as read="주문 내역 보기" (repeatable)`},
+}
+
+// scopeTextFlag is a text each for some scopes.
+type scopeTextFlag struct{ values []string }
+
+func (*scopeTextFlag) Type() string   { return "SCOPE=TEXT" }
+func (*scopeTextFlag) String() string { return "" }
+
+func (s *scopeTextFlag) Set(value string) error {
+	if !strings.Contains(value, "=") {
+		return errors.New(`it has no equals sign; write for example read="read your orders"`)
+	}
+	s.values = append(s.values, value)
+	return nil
+}
+
+// apply gives the texts to an API that has its scopes by now; an empty one is taken
+// away.
+func (s *scopeTextFlag) apply(a *apis.API, language string) error {
+	seen := map[string]bool{}
+	for _, value := range s.values {
+		scope, text, _ := strings.Cut(value, "=")
+		// An equals sign may be part of the scope.
+		for _, offered := range a.Scopes {
+			if rest, ok := strings.CutPrefix(value, offered+"="); ok && len(offered) > len(scope) {
+				scope, text = offered, rest
+			}
+		}
+		if !slices.Contains(a.Scopes, scope) {
+			return fmt.Errorf("the API does not offer the scope %q; it offers: %s", scope, strings.Join(a.Scopes, " "))
+		}
+		if seen[scope] {
+			return fmt.Errorf("the scope %s is given twice", scope)
+		}
+		seen[scope] = true
+		a.SetScopeText(scope, language, text)
+	}
+	return nil
 }
 
 func apiCreate(t *terminal) *cobra.Command {
@@ -171,17 +238,26 @@ func apiShow(t *terminal) *cobra.Command {
 				if asJSON {
 					return t.printJSON(newAPIJSON(a, c.apis.Own()))
 				}
-				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				for _, row := range [][2]string{
+				rows := [][2]string{
 					{"audience", a.Audience},
 					{"id", a.ID},
 					{"name", a.Name},
 					{"scope", strings.Join(a.Scopes, " ")},
+				}
+				for _, scope := range a.Scopes {
+					texts := a.ScopeText(scope)
+					for _, language := range slices.Sorted(maps.Keys(texts)) {
+						rows = append(rows, [2]string{scope + " (" + language + ")", texts[language]})
+					}
+				}
+				rows = append(rows, [][2]string{
 					{"access TTL", ttlText(a.AccessTTL)},
 					{"roles", fmt.Sprint(a.Roles)},
 					{"token typ", string(a.TokenType)},
 					{"created", text(a.CreatedAt)},
-				} {
+				}...)
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				for _, row := range rows {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 				}
 				return w.Flush()
@@ -236,6 +312,9 @@ it; given back, it is in the grants again that had it.`,
 	flags.bind(f)
 	flags.scopes.split = apis.ParseScope
 	flags.scopes.bind(f, "scope")
+	for _, flag := range scopeTextFlags {
+		f.Lookup(flag.name).Usage += "; SCOPE= takes it away"
+	}
 	fix(f, "audience", "an API's audience cannot be changed: clients and tokens name it", false)
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

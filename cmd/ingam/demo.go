@@ -141,7 +141,13 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 
 func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog) (secret string, err error) {
 	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
-	_, err = catalog.Create(ctx, apis.API{Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"}}, demoActor)
+	_, err = catalog.Create(ctx, apis.API{
+		Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"},
+		ScopeTexts: apis.ScopeTexts{
+			"read":  {"en": "read your orders", "ko": "주문 내역 보기"},
+			"write": {"en": "place and change orders for you", "ko": "주문하기와 주문 변경"},
+		},
+	}, demoActor)
 	if err != nil && !errors.Is(err, apis.ErrExists) {
 		return "", err
 	}

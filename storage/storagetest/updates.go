@@ -126,11 +126,31 @@ var updateTests = []test{
 			d.equal(d.number(), number+16)
 		}
 	}},
+	{"of editors at once none loses the text that another gives a scope", func(d *databaseTest) {
+		d.api("aud")
+		want := apis.ScopeTexts{}
+		for _, err := range d.atOnce(8, func(i int, s *storage.Store) error {
+			return s.UpdateAPI(d.ctx, "aud", func(a *apis.API) (*audit.Event, error) {
+				a.SetScopeText(fmt.Sprint(i/2), []string{"en", "ko"}[i%2], "text")
+				ev := event(audit.APIUpdated, "aud")
+				return &ev, nil
+			})
+		}) {
+			d.must(err)
+		}
+		for i := range 4 {
+			want[fmt.Sprint(i)] = map[string]string{"en": "text", "ko": "text"}
+		}
+		list, err := d.other.APIs(d.ctx)
+		d.must(err)
+		d.equal(list[0].ScopeTexts, want)
+	}},
 	{"an API is updated but for its id and audience", func(d *databaseTest) {
 		d.api("aud")
 		ev := event(audit.APIUpdated, "aud")
 		for _, want := range []apis.API{
-			{Name: "name", Scopes: []string{"b", "a"}, AccessTTL: 7 * time.Minute, Roles: true, TokenType: apis.PlainJWT},
+			{Name: "name", Scopes: []string{"b", "a"}, AccessTTL: 7 * time.Minute, Roles: true, TokenType: apis.PlainJWT, ScopeTexts: apis.ScopeTexts{"b": {"en": "see <b>", "ko": "보기"}}},
+			{ScopeTexts: apis.ScopeTexts{"b": {"en": "see <b>"}, "a": {"ko": "ㄱ"}}, TokenType: apis.ATJWT},
 			{TokenType: apis.ATJWT},
 		} {
 			d.must(d.s.UpdateAPI(d.ctx, "aud", func(a *apis.API) (*audit.Event, error) {
