@@ -675,7 +675,7 @@ func (p people) account(w http.ResponseWriter, r *http.Request, session accounts
 
 func (p people) showAccount(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, notice pages.TextName, status int) error {
 	ctx := r.Context()
-	sessions, err := p.sessions.Of(ctx, user.ID)
+	sessions, _, err := p.sessions.Of(ctx, user.ID, session.ID, 100)
 	if err != nil {
 		return err
 	}
