@@ -56,6 +56,16 @@ type Config struct {
 		PKCE PKCE `key:"pkce" default:"nonce" doc:"what new clients with a secret must send at sign-in, unless client create --pkce says otherwise: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither)"`
 	} `key:"clients"`
 
+	Pages struct {
+		Name       string `key:"name" doc:"whose pages people are shown, in every title: a company's name; the host of the issuer if empty"`
+		LogoFile   string `key:"logo_file" doc:"a PNG or an SVG of 20 KiB at most that stands beside the name, in the place of the seal"`
+		Accent     string `key:"accent" doc:"the colour, #rrggbb, of the button that a page is about; ink if empty. It has to be told from the page in both themes"`
+		AccentDark string `key:"accent_dark" doc:"the same for the dark theme, where one colour cannot be seen in both"`
+		HelpURL    Link   `key:"help_url" doc:"where the link for help leads: https://… or mailto:…"`
+		TermsURL   Link   `key:"terms_url" doc:"where the link for the terms of use leads"`
+		PrivacyURL Link   `key:"privacy_url" doc:"where the link for the privacy notice leads"`
+	} `key:"pages"`
+
 	Sessions struct {
 		IdleTTL Duration `key:"idle_ttl" default:"12h" doc:"how long a browser stays signed in unseen"`
 		TTL     Duration `key:"ttl" default:"7d" doc:"how long a browser stays signed in at most; up to 90d"`

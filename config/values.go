@@ -103,6 +103,14 @@ type URL struct {
 
 func (u URL) String() string { return u.text }
 
+// Host returns the host and its port; empty if there is no URL.
+func (u URL) Host() string {
+	if u.parsed == nil {
+		return ""
+	}
+	return u.parsed.Host
+}
+
 // MarshalText writes it as it was read.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.text), nil }
 
@@ -157,6 +165,22 @@ func (u URL) loopback() bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// Link is an address that people can follow; empty if there is none.
+type Link string
+
+// UnmarshalText reads one: https, http on this machine, or mailto.
+func (l *Link) UnmarshalText(b []byte) error {
+	s := string(b)
+	u, err := url.Parse(s)
+	web := err == nil && u.Hostname() != "" && (u.Scheme == "https" || u.Scheme == "http" && URL{s, u}.loopback())
+	mail := err == nil && u.Scheme == "mailto" && strings.Contains(u.Opaque, "@")
+	if s != "" && (!web && !mail || u.User != nil || len(s) > 500) {
+		return errors.New("it is no address that people can follow; write for example https://example.com/help or mailto:help@example.com")
+	}
+	*l = Link(s)
+	return nil
 }
 
 // Secret is a value that is printed only without what is secret in it.

@@ -5,7 +5,7 @@
 //	GET  /                                              people.home        whoever opens the address
 //	GET, POST /oauth2/authorize                         people.authorize…  browsers, sent by apps
 //	GET, POST /login, POST /consent, GET, POST /logout  people             people
-//	GET  /account, POST /account/…                      people             people
+//	GET  /account, GET, POST /account/…                 people             people
 //	POST /login with JSON, /token/refresh, /token/logout firstParty        first-party apps
 //	POST /oauth2/authorize-challenge                    firstParty         first-party apps
 //	POST /oauth2/token                                  oauth.token        apps
@@ -17,7 +17,8 @@
 //	GET  /.well-known/oauth-authorization-server[/path] document           everyone
 //	GET  /oauth2/status, /oauth2/status/{list}          statuses           resource servers
 //	GET  /oauth2/status/events, POST …/events/ack       statuses           resource servers that listen
-//	GET  /favicon.svg, /favicon.ico                     document           browsers
+//	GET  /language                                      people.language    people
+//	GET  /assets/{name}, /favicon.ico                   people.asset       browsers
 //	GET  /health/live                                   live               whoever restarts the process
 //	GET  /health/ready                                  ready              whoever sends it traffic
 //	everything else                                     nothing            people and programs that went astray

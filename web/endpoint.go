@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ingam/ingam/authz/protocol"
 )
@@ -53,7 +54,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h := w.Header()
 	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+		retryAfter(h, e.RetryAfter)
 	}
 	var token bearerError
 	scheme, _ := authorization(r)
@@ -78,6 +79,11 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		Error       protocol.Code `json:"error"`
 		Description string        `json:"error_description,omitempty"`
 	}{e.Code, visible(e.Description)})
+}
+
+// retryAfter says when to come again, in whole seconds (RFC 9110 section 10.2.3).
+func retryAfter(h http.Header, d time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(d.Seconds()))))
 }
 
 // visible keeps to the characters that error_description may hold (RFC 6749

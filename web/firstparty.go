@@ -533,33 +533,59 @@ func (f firstParty) cross(next http.Handler) http.Handler {
 	})
 }
 
-// origins are those of all clients. A preflight names no client.
+// origins are the web origins of all clients, those of first-party apps and those
+// that people are sent here from. Neither a preflight nor a broken link names a
+// client.
 type origins struct {
 	list func(ctx context.Context) ([]clients.Client, error)
 
-	mu    sync.Mutex
-	held  []string
-	until time.Time
+	mu          sync.Mutex
+	apps, sends []string
+	until       time.Time
 }
 
 // originsHeld is for how long the origins of all clients are kept: strangers can
 // ask as often as they like.
 const originsHeld = 2 * time.Second
 
+// has reports whether an origin is registered for a first-party app.
 func (o *origins) has(ctx context.Context, origin string) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if now := time.Now(); now.After(o.until) {
-		all, err := o.list(ctx)
-		if err != nil {
-			return false, err
+	err := o.load(ctx)
+	return slices.Contains(o.apps, origin), err
+}
+
+// sendsHere reports whether an origin is that of a client to which people return.
+func (o *origins) sendsHere(ctx context.Context, origin string) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	err := o.load(ctx)
+	return slices.Contains(o.sends, origin), err
+}
+
+func (o *origins) load(ctx context.Context) error {
+	now := time.Now()
+	if !now.After(o.until) {
+		return nil
+	}
+	o.apps, o.sends = nil, nil
+	all, err := o.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Disabled {
+			continue
 		}
-		o.held, o.until = nil, now.Add(originsHeld)
-		for _, c := range all {
-			if !c.Disabled {
-				o.held = append(o.held, c.Origins...)
+		o.apps = append(o.apps, c.Origins...)
+		o.sends = append(o.sends, c.Origins...)
+		for _, address := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
+			if u, err := url.Parse(address); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+				o.sends = append(o.sends, u.Scheme+"://"+u.Host)
 			}
 		}
 	}
-	return slices.Contains(o.held, origin), nil
+	o.until = now.Add(originsHeld)
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/protocol"
 )
 
 // oauth is the endpoints that clients post forms to.
@@ -54,5 +55,37 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	unkept(w.Header())
 	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
+// or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
+func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
+	scheme, token := authorization(r)
+	if scheme != "bearer" {
+		token = ""
+	}
+	// A body of another type is not read: some clients send one with whatever they
+	// post.
+	if r.Method == http.MethodPost && isForm(r) {
+		if err := o.forms.parse(w, r); err != nil {
+			return bearerError{error: err}
+		}
+		if inForm := r.PostForm.Get("access_token"); inForm != "" {
+			if token != "" {
+				return bearerError{error: protocol.Refuse(protocol.InvalidRequest, "The access token comes in two ways (RFC 6750 section 2).")}
+			}
+			token = inForm
+		}
+	}
+	if token == "" {
+		return bearerError{protocol.Refuse(protocol.InvalidToken, "There is no access token."), true}
+	}
+	claims, client, err := o.authority.UserInfo(r.Context(), token)
+	recordOf(r).clientID = client
+	if err != nil {
+		return bearerError{error: err}
+	}
+	writeJSON(w, http.StatusOK, claims)
 	return nil
 }

@@ -6,13 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
@@ -30,15 +28,20 @@ type people struct {
 	// guard refuses what a page of another site sends.
 	guard *http.CrossOriginProtection
 	// base is the path of the issuer.
-	base string
+	base  string
+	pages *pages.Pages
+	// apps are the web origins of the clients.
+	apps *origins
+	// unused is for how long a grant outlives its last use.
+	unused time.Duration
 }
 
-// cookies are one of the login session, and one by which a browser is known
-// after that has ended.
+// cookies are one of the login session, one by which a browser is known after that
+// has ended, and one of the language that the person chose.
 type cookies struct {
-	session, device string
-	path            string
-	secure          bool
+	session, device, language string
+	path                      string
+	secure                    bool
 }
 
 // newCookies names the cookies so that a browser holds them to what they are
@@ -53,7 +56,7 @@ func newCookies(base string, secure bool) cookies {
 	case secure:
 		prefix = "__Secure-"
 	}
-	return cookies{prefix + "ingam_session", prefix + "ingam_device", base + "/", secure}
+	return cookies{prefix + "ingam_session", prefix + "ingam_device", prefix + "ingam_language", base + "/", secure}
 }
 
 func (c cookies) set(w http.ResponseWriter, name, value string, age time.Duration) {
@@ -81,6 +84,12 @@ func (c cookies) visitor(r *http.Request) accounts.Visitor {
 	return v
 }
 
+// icon is GET /favicon.ico.
+func (p people) icon(w http.ResponseWriter, _ *http.Request) error {
+	p.pages.WriteIcon(w)
+	return nil
+}
+
 // page is a handler whose failures are shown to a person.
 type page func(w http.ResponseWriter, r *http.Request) error
 
@@ -92,106 +101,71 @@ func (p people) page(h page) http.Handler {
 	})
 }
 
+// place is where a page is shown.
+type place struct {
+	// locale is what the client wants it in (ui_locales).
+	locale string
+	// here is the path, below the issuer's, at which the same page is shown when it
+	// is asked for; empty if there is none.
+	here string
+}
+
 func (p people) text(r *http.Request, uiLocales string) pages.Text {
-	return pages.TextFor(uiLocales, r.Header.Get("Accept-Language"))
-}
-
-func (p people) show(w http.ResponseWriter, r *http.Request, uiLocales string, status int, content pages.Content) {
-	pages.Write(w, p.text(r, uiLocales), p.base, w.Header().Get(headerRequestID), status, content)
-}
-
-// turnedAway is a request that no page or endpoint was asked about. A program may
-// have sent it as well as a person.
-type turnedAway struct {
-	error
-	// advice is what a person is told.
-	advice pages.TextName
-}
-
-func (e turnedAway) Unwrap() error { return e.error }
-
-// ours wraps what only the pages of this server may send: a page of another site
-// must not act in the name of whoever is signed in.
-func (p people) ours(h page) page {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := p.guard.Check(r); err != nil {
-			return errForeign(err)
-		}
-		return h(w, r)
+	chosen := ""
+	if c, err := r.Cookie(p.cookies.language); err == nil {
+		chosen = c.Value
 	}
+	return pages.TextFor(chosen, uiLocales, r.Header.Get("Accept-Language"))
 }
 
-func errForeign(cause error) error {
-	e := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
-	e.Status, e.Cause = http.StatusForbidden, cause
-	return turnedAway{e, "error foreign"}
-}
-
-// nothing answers what no route is for: an address without a page, or a method
-// that it does not have (RFC 9110 section 15.5.6).
-func nothing(routes *http.ServeMux) page {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
-			if _, pattern := routes.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != everything {
-				allowed = append(allowed, method)
-			}
-		}
-		e := protocol.Refuse(protocol.InvalidRequest, "There is nothing at this address.")
-		e.Status = http.StatusNotFound
-		if len(allowed) > 0 {
-			e = protocol.Refuse(protocol.InvalidRequest, "This address is not for the method of the request.")
-			e.Status = http.StatusMethodNotAllowed
-			w.Header().Set("Allow", strings.Join(allowed, ", "))
-		}
-		return turnedAway{e, "error nothing"}
+func (p people) show(w http.ResponseWriter, r *http.Request, at place, status int, content pages.Content) {
+	if len(p.base+languageAt(at.here)) > longestAddress {
+		at.here = ""
 	}
+	p.pages.Write(w, pages.Shown{Text: p.text(r, at.locale), RequestID: w.Header().Get(headerRequestID), Here: at.here}, status, content)
 }
 
-// everything is the route of what no other is for.
-const everything = "/"
+// pathLanguage is where a person chooses the language of pages.
+const pathLanguage = "/language"
 
-// home is GET /.
-func (p people) home(w http.ResponseWriter, r *http.Request) error {
-	p.show(w, r, "", http.StatusOK, pages.Home{})
+func languageAt(here string) string {
+	return pathLanguage + "?" + url.Values{"to": {"ko"}, "then": {here}}.Encode()
+}
+
+// languageLife is for how long the choice is remembered.
+const languageLife = 365 * 24 * time.Hour
+
+// language is GET /language. A link is enough: nothing hangs on it that a stranger
+// who sends somebody there could gain.
+func (p people) language(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	if !pages.IsLanguage(query.Get("to")) {
+		return protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language.")
+	}
+	// Only to this server's own: whoever could choose would have a redirector.
+	then, err := url.Parse(query.Get("then"))
+	if err != nil || then.Scheme != "" || then.Host != "" || then.Opaque != "" || !strings.HasPrefix(then.Path, "/") ||
+		strings.HasPrefix(then.Path, "//") || strings.ContainsAny(then.Path, `\`) {
+		then = &url.URL{Path: "/"}
+	}
+	then.User, then.Fragment = nil, ""
+	p.cookies.set(w, p.cookies.language, query.Get("to"), languageLife)
+	p.sendTo(w, then.String())
 	return nil
 }
 
-// fail tells the client of a refusal if it may be told, and otherwise the
-// person.
-func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var toClient *authz.AuthorizeError
-	if errors.As(err, &toClient) {
-		rec := recordOf(r)
-		rec.errorCode, rec.err, rec.clientID = string(toClient.Refused.Code), err, toClient.Request.Client.ID
-		p.answer(w, r, toClient.Request, url.Values{
-			"error": {string(toClient.Refused.Code)}, "error_description": {visible(toClient.Refused.Description)},
-		})
-		return
+// asset is GET /assets/….
+func (p people) asset(w http.ResponseWriter, r *http.Request) error {
+	if !p.pages.Asset(w, strings.TrimPrefix(r.URL.Path, p.base)) {
+		return errNothing
 	}
-	var away turnedAway
-	if errors.As(err, &away) && !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		refuse(w, r, err)
-		return
-	}
-	e := protocol.From(err)
-	rec := recordOf(r)
-	rec.errorCode, rec.err = string(e.Code), err
-	advice, status := pages.TextName("error request"), e.Status
-	switch {
-	case away.advice != "":
-		advice = away.advice
-	case errors.Is(err, accounts.ErrNoSession), errors.Is(err, grants.ErrNotFound):
-		advice, status, e.Description = "error session", http.StatusForbidden, "The login session has ended."
-	case status >= http.StatusInternalServerError:
-		advice = "error server"
-	case status == http.StatusUnauthorized:
-		status = http.StatusBadRequest // there is no Basic to ask a person for
-	}
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
-	}
-	p.show(w, r, "", status, pages.Error{Advice: advice, Description: e.Description})
+	return nil
+}
+
+// home is GET /.
+func (p people) home(w http.ResponseWriter, r *http.Request) error {
+	p.show(w, r, place{here: "/"}, http.StatusOK, pages.Home{})
+	return nil
 }
 
 // answer sends the person back to the client with an authorization response,
@@ -221,7 +195,7 @@ func (p people) showPost(w http.ResponseWriter, r *http.Request, uiLocales, acti
 			page.Fields = append(page.Fields, pages.Field{Name: name, Value: value})
 		}
 	}
-	p.show(w, r, uiLocales, http.StatusOK, page)
+	p.show(w, r, place{locale: uiLocales}, http.StatusOK, page)
 }
 
 // session returns the login session of the browser; nil if there is none.
@@ -348,6 +322,9 @@ func (p people) asked(r *http.Request, text string) (*authz.AuthorizeRequest, er
 // finish sends the person back with a code.
 func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session) error {
 	code, err := p.authority.IssueCode(r.Context(), req, session)
+	if errors.Is(err, grants.ErrNotFound) {
+		return endedMeanwhile{err, authorizeAt(req.Query)}
+	}
 	if err != nil {
 		return err
 	}
@@ -356,11 +333,11 @@ func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.Author
 }
 
 func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, page pages.Login, status int) error {
-	locale := ""
+	at := place{here: authz.PathLogin}
 	if req != nil {
-		page.Client, locale = req.Client.Name, req.Locale
+		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Query)}
 	}
-	p.show(w, r, locale, status, page)
+	p.show(w, r, at, status, page)
 	return nil
 }
 
@@ -403,8 +380,8 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.As(err, &tooMany):
 		recordOf(r).errorCode, recordOf(r).err = "too_many_attempts", err
-		w.Header().Set("Retry-After", strconv.Itoa(int(tooMany.RetryAfter/time.Second)))
-		form.Problem = "too many"
+		retryAfter(w.Header(), tooMany.RetryAfter)
+		form.Problem, form.Wait = "too many", tooMany.RetryAfter
 		return p.showLogin(w, r, req, form, http.StatusTooManyRequests)
 	case errors.Is(err, accounts.ErrWrong):
 		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
@@ -430,372 +407,5 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.goOn(w, r, req.Locale, query)
-	return nil
-}
-
-// scopeTexts says in words what permissions mean to a user.
-func (p people) scopeTexts(text pages.Text, permissions []string, user accounts.User) []string {
-	own := p.authority.Rules.APIs.Own()
-	var texts []string
-	for _, permission := range permissions {
-		of := grants.ParsePermission(permission)
-		scope, known := own.Find(of.Scope)
-		known = known && of.Audience == ""
-		said := ""
-		switch further := user.Further(own); {
-		case known && scope.Further:
-			if said = text.Of(scope.Texts); said == "" {
-				said = text.T("see") + strings.Join(scope.Claims, ", ")
-			}
-		case known && scope.Name == apis.Profile && len(further) > 0:
-			said = text.T("scope profile") + text.T("and further") + strings.Join(further, ", ")
-		case known:
-			said = text.T(pages.TextName("scope " + scope.Name))
-		default:
-			said = text.T("scope other") + " “" + of.Scope + "”"
-			if of.Audience != "" {
-				said += " (" + of.Audience + ")"
-			}
-		}
-		texts = append(texts, said)
-	}
-	return texts
-}
-
-func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session, user accounts.User) error {
-	u, err := url.Parse(req.RedirectURI)
-	if err != nil {
-		return err
-	}
-	// What is no host of the web is the app's own affair: the scheme says whose.
-	host := u.Host
-	if u.Scheme != "https" && u.Scheme != "http" {
-		host = u.Scheme + ":"
-	}
-	p.show(w, r, req.Locale, http.StatusOK, pages.Consent{
-		Client: req.Client.Name, Host: host, Username: user.Username, Request: req.Onward().Encode(), Session: session.ID,
-		Scopes: p.scopeTexts(p.text(r, req.Locale), req.Permissions(), user),
-	})
-	return nil
-}
-
-// consent is POST /consent. The request comes back as it was asked and is
-// judged anew: whoever edits it asks for something else, in their own name.
-func (p people) consent(w http.ResponseWriter, r *http.Request) error {
-	if err := p.forms.parse(w, r); err != nil {
-		return err
-	}
-	req, err := p.asked(r, r.PostForm.Get("request"))
-	if err != nil {
-		return err
-	}
-	recordOf(r).clientID, recordOf(r).leftOut = req.Client.ID, req.LeftOut
-	if r.PostForm.Get("decision") == "switch" {
-		// To sign in as somebody else; all that was asked is asked of them.
-		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query)}, http.StatusOK)
-	}
-	session, _, err := p.session(r)
-	if err != nil {
-		return err
-	}
-	if session == nil || session.ID != r.PostForm.Get("session") {
-		// Signed out meanwhile, or someone else signed in here: it was not they
-		// who saw the page.
-		return accounts.ErrNoSession
-	}
-	if r.PostForm.Get("decision") != "allow" {
-		return authz.Denied(req)
-	}
-	step, err := p.authority.Next(r.Context(), req, session)
-	if err != nil {
-		return err
-	}
-	if step == authz.StepLogin {
-		// The sign-in has become too old while the page was shown, or another
-		// one was made meanwhile.
-		p.goOn(w, r, req.Locale, req.Query)
-		return nil
-	}
-	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
-		return err
-	}
-	return p.finish(w, r, req, *session)
-}
-
-// logoutPage is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
-// It asks: anyone can lead a browser here.
-func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
-	query, err := parameters(r.URL.RawQuery)
-	if err != nil {
-		return err
-	}
-	req, err := p.authority.ParseLogout(r.Context(), query)
-	if err != nil {
-		return err
-	}
-	session, user, err := p.session(r)
-	if err != nil {
-		return err
-	}
-	if session == nil {
-		return p.leave(w, r, req)
-	}
-	if req.SessionID == session.ID {
-		// Whoever holds an ID token of this very session is a client of it.
-		return p.endSession(w, r, *session, req)
-	}
-	p.showLogout(w, r, user.Username, query.Encode(), req)
-	return nil
-}
-
-// repost has the browser send a client's form once more, from here: to a form
-// of another site it does not add the session's cookie.
-func (p people) repost(w http.ResponseWriter, r *http.Request) error {
-	req, err := p.authority.ParseLogout(r.Context(), r.PostForm)
-	if err != nil {
-		return err
-	}
-	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, once(r.PostForm))
-	return nil
-}
-
-// reposted marks a form that this server has a browser send from here: whatever
-// the browser says of where it came from then, it is not asked to once more.
-const reposted = "ingam_reposted"
-
-func once(form url.Values) url.Values {
-	form = maps.Clone(form)
-	form.Set(reposted, "1")
-	return form
-}
-
-// showLogout asks whoever is signed in whether to sign out; without a username it
-// says that it is done.
-func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
-	page := pages.Logout{Username: username, Request: request}
-	switch req.NoReturn {
-	case authz.ErrNobodyAsks:
-		page.NoReturn = "nobody asks"
-	case authz.ErrNotItsAddress:
-		page.NoReturn = "not its address"
-	}
-	if req.NoReturn != nil {
-		recordOf(r).errorCode, recordOf(r).err = string(protocol.InvalidRequest), req.NoReturn
-	}
-	if req.Client != nil {
-		recordOf(r).clientID = req.Client.ID
-	}
-	p.show(w, r, req.Locale, http.StatusOK, page)
-}
-
-// logout is POST /logout: from the page, or from a client (section 2 demands
-// it).
-func (p people) logout(w http.ResponseWriter, r *http.Request) error {
-	if err := p.forms.parse(w, r); err != nil {
-		return err
-	}
-	query := r.PostForm
-	if err := p.guard.Check(r); err != nil {
-		if r.PostForm.Has("decision") || r.PostForm.Has(reposted) {
-			return errForeign(err)
-		}
-		return p.repost(w, r)
-	}
-	if r.PostForm.Has("request") {
-		var err error
-		if query, err = parameters(r.PostForm.Get("request")); err != nil {
-			return err
-		}
-	}
-	req, err := p.authority.ParseLogout(r.Context(), query)
-	if err != nil {
-		return err
-	}
-	session, user, err := p.session(r)
-	switch {
-	case err != nil:
-		return err
-	case session == nil:
-		return p.leave(w, r, req)
-	case r.PostForm.Get("decision") == "out" || req.SessionID == session.ID:
-		return p.endSession(w, r, *session, req)
-	case r.PostForm.Get("decision") == "stay":
-		p.sendTo(w, authz.PathAccount)
-		return nil
-	}
-	p.showLogout(w, r, user.Username, query.Encode(), req)
-	return nil
-}
-
-func (p people) endSession(w http.ResponseWriter, r *http.Request, session accounts.Session, req authz.LogoutRequest) error {
-	err := p.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
-	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
-		return err
-	}
-	return p.leave(w, r, req)
-}
-
-// leave sends a person who is signed out away, or says so.
-func (p people) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
-	p.cookies.set(w, p.cookies.session, "", -time.Second)
-	if req.Return == "" {
-		p.showLogout(w, r, "", "", req)
-		return nil
-	}
-	unkept(w.Header())
-	w.Header().Set("Location", req.Return)
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
-}
-
-// owner wraps what is for whoever is signed in.
-func (p people) owner(h func(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error) page {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		session, user, err := p.session(r)
-		if err != nil {
-			return err
-		}
-		if session == nil {
-			p.sendTo(w, authz.PathLogin)
-			return nil
-		}
-		if r.Method == http.MethodPost {
-			if err := p.forms.parse(w, r); err != nil {
-				return err
-			}
-		}
-		return h(w, r, *session, user)
-	}
-}
-
-// account is GET /account.
-func (p people) account(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
-	return p.showAccount(w, r, session, user, "", http.StatusOK)
-}
-
-func (p people) showAccount(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, notice pages.TextName, status int) error {
-	ctx := r.Context()
-	sessions, _, err := p.sessions.Of(ctx, user.ID, session.ID, 100)
-	if err != nil {
-		return err
-	}
-	connected, err := p.authority.Connected(ctx, user.ID)
-	if err != nil {
-		return err
-	}
-	page := pages.Account{Username: user.Username, Email: user.Email, Notice: notice}
-	text := p.text(r, "")
-	for _, s := range sessions {
-		name := browserOf(s.UserAgent)
-		for _, c := range connected {
-			if c.ClientID == s.ClientID {
-				name = c.Name + " · " + name
-			}
-		}
-		page.Sessions = append(page.Sessions, pages.Session{
-			ID: s.ID, Browser: name, Since: s.CreatedAt.Format("2006-01-02 15:04 MST"), Address: s.Address, Here: s.ID == session.ID,
-		})
-	}
-	for _, c := range connected {
-		page.Apps = append(page.Apps, pages.App{ID: c.ClientID, Name: c.Name, Scopes: p.scopeTexts(text, c.Permissions, user)})
-	}
-	p.show(w, r, "", status, page)
-	return nil
-}
-
-// browserOf shortens a User-Agent to what a person knows their browser by.
-func browserOf(userAgent string) string {
-	system := ""
-	for _, s := range []string{"Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"} {
-		if strings.Contains(userAgent, s) {
-			system = " · " + s
-			break
-		}
-	}
-	for _, b := range [][2]string{{"Edg/", "Edge"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
-		if strings.Contains(userAgent, b[0]) {
-			return b[1] + system
-		}
-	}
-	return strings.TrimPrefix(userAgent[:min(len(userAgent), 40)]+system, " · ")
-}
-
-// endOther is POST /account/sessions: one of the user's own, whoever asks.
-func (p people) endOther(w http.ResponseWriter, r *http.Request, _ accounts.Session, user accounts.User) error {
-	err := p.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", audit.Actor("user:"+user.ID))
-	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
-		return err
-	}
-	p.sendTo(w, authz.PathAccount)
-	return nil
-}
-
-// disconnect is POST /account/apps.
-func (p people) disconnect(w http.ResponseWriter, r *http.Request, _ accounts.Session, user accounts.User) error {
-	if err := p.authority.Consents.TakeBack(r.Context(), user.ID, r.PostForm.Get("client")); err != nil {
-		return err
-	}
-	p.sendTo(w, authz.PathAccount)
-	return nil
-}
-
-// changePassword is POST /account/password.
-func (p people) changePassword(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
-	ctx := r.Context()
-	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.cookies.visitor(r))
-	var tooMany *accounts.TooManyError
-	switch {
-	case errors.As(err, &tooMany):
-		w.Header().Set("Retry-After", strconv.Itoa(int(tooMany.RetryAfter/time.Second)))
-		return p.showAccount(w, r, session, user, "too many", http.StatusTooManyRequests)
-	case errors.Is(err, accounts.ErrWrong):
-		return p.showAccount(w, r, session, user, "wrong", http.StatusUnprocessableEntity)
-	case errors.Is(err, accounts.ErrInvalid):
-		return p.showAccount(w, r, session, user, "password refused", http.StatusUnprocessableEntity)
-	case errors.Is(err, accounts.ErrNoSession):
-		// Changed all the same; the person signs in with it.
-		recordOf(r).err = err
-		p.cookies.set(w, p.cookies.session, "", -time.Second)
-		return p.showLogin(w, r, nil, pages.Login{Username: user.Username}, http.StatusOK)
-	case err != nil:
-		return err
-	}
-	p.cookies.signedIn(w, in)
-	found, user, err := p.sessions.Find(ctx, in.Secret)
-	if err != nil {
-		return err
-	}
-	return p.showAccount(w, r, found, user, "password changed", http.StatusOK)
-}
-
-// userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
-// or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
-func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
-	scheme, token := authorization(r)
-	if scheme != "bearer" {
-		token = ""
-	}
-	// A body of another type is not read: some clients send one with whatever they
-	// post.
-	if r.Method == http.MethodPost && isForm(r) {
-		if err := o.forms.parse(w, r); err != nil {
-			return bearerError{error: err}
-		}
-		if inForm := r.PostForm.Get("access_token"); inForm != "" {
-			if token != "" {
-				return bearerError{error: protocol.Refuse(protocol.InvalidRequest, "The access token comes in two ways (RFC 6750 section 2).")}
-			}
-			token = inForm
-		}
-	}
-	if token == "" {
-		return bearerError{protocol.Refuse(protocol.InvalidToken, "There is no access token."), true}
-	}
-	claims, client, err := o.authority.UserInfo(r.Context(), token)
-	recordOf(r).clientID = client
-	if err != nil {
-		return bearerError{error: err}
-	}
-	writeJSON(w, http.StatusOK, claims)
 	return nil
 }

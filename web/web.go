@@ -30,6 +30,8 @@ type Parts struct {
 	Listening *Listening
 	Observer  Observer
 	Log       *slog.Logger
+	// House is whose pages people are shown.
+	House pages.House
 
 	// JWKSMaxAge is for how long a key set may be cached.
 	JWKSMaxAge time.Duration
@@ -63,7 +65,12 @@ func New(p Parts) (http.Handler, error) {
 	// (The authorization endpoint only shows and redirects; to it and to the
 	// logout endpoint clients may post.)
 	guard := http.NewCrossOriginProtection()
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at}
+	shown, err := pages.New(at, p.House)
+	if err != nil {
+		return nil, err
+	}
+	apps := &origins{list: p.Authority.Directory.List}
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at, shown, apps, p.RefreshTTL}
 	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
@@ -108,7 +115,7 @@ func New(p Parts) (http.Handler, error) {
 	show(authz.PathLogin, people.loginPage)
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
-	first := firstParty{people, p.MaxBody, &origins{list: p.Authority.Directory.List}, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
+	first := firstParty{people, p.MaxBody, apps, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
 	signIn, form := first.cross(endpoint(first.login)), people.page(people.ours(people.login))
 	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
@@ -128,14 +135,17 @@ func New(p Parts) (http.Handler, error) {
 	show(authz.PathLogout, people.logoutPage)
 	mux.Handle("POST "+at+authz.PathLogout, people.page(people.logout))
 	show(authz.PathAccount, people.owner(people.account))
-	act(authz.PathAccount+"/sessions", people.owner(people.endOther))
-	act(authz.PathAccount+"/apps", people.owner(people.disconnect))
-	act(authz.PathAccount+"/password", people.owner(people.changePassword))
+	show(pathSessions, people.matter(pages.SessionMatter))
+	act(pathSessions, people.owner(people.endOther))
+	show(pathApps, people.matter(pages.AppMatter))
+	act(pathApps, people.owner(people.disconnect))
+	show(pathPassword, people.matter(pages.PasswordMatter))
+	act(pathPassword, people.owner(people.changePassword))
 
-	seal := document{pages.Seal, "image/svg+xml"}
-	route(http.MethodGet, at+"/favicon.svg", seal.get)
+	show(pathLanguage, people.language)
+	show(pages.AssetPath, people.asset)
 	// Beside what is no page browsers look for it here.
-	route(http.MethodGet, "/favicon.ico", seal.get)
+	mux.Handle("GET /favicon.ico", people.page(people.icon))
 
 	routeOpen(http.MethodGet, at+authz.PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
 	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", discovery.get)

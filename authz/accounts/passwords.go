@@ -45,6 +45,14 @@ func (crowded) Error() string { return "too many passwords wait to be looked at"
 // Unavailable tells the edge that this is a 503.
 func (crowded) Unavailable() bool { return true }
 
+// Why a new password is refused: each is an ErrInvalid, and so is one with
+// characters that cannot be typed.
+var (
+	ErrPasswordLength  = fmt.Errorf("%w: a password has %d to %d characters", ErrInvalid, MinPassword, MaxPassword)
+	ErrPasswordName    = fmt.Errorf("%w: the password is the user name", ErrInvalid)
+	ErrPasswordGuessed = fmt.Errorf("%w: the password is one of those that are guessed first", ErrInvalid)
+)
+
 // errUnheard: a password was not looked at.
 var errUnheard = errors.New("the password was not looked at")
 
@@ -105,11 +113,11 @@ func (p *Passwords) hashNew(ctx context.Context, username, password string) (has
 	case err != nil:
 		return "", fmt.Errorf("%w: the password holds characters that cannot be typed", ErrInvalid)
 	case utf8.RuneCountInString(password) < MinPassword || utf8.RuneCountInString(password) > MaxPassword:
-		return "", fmt.Errorf("%w: a password has %d to %d characters", ErrInvalid, MinPassword, MaxPassword)
+		return "", ErrPasswordLength
 	case strings.EqualFold(password, username):
-		return "", fmt.Errorf("%w: the password is the user name", ErrInvalid)
+		return "", ErrPasswordName
 	case guessable(password, username):
-		return "", fmt.Errorf("%w: the password is one of those that are guessed first", ErrInvalid)
+		return "", ErrPasswordGuessed
 	}
 	err = p.alone(ctx, func() error {
 		digest, err := p.hasher.Hash(password)

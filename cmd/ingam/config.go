@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/web/pages"
 )
 
 func configCommand(t *terminal) *cobra.Command {
@@ -12,6 +14,9 @@ func configCommand(t *terminal) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := t.load(cmd)
 			if err != nil {
+				return err
+			}
+			if _, err := pages.New("", houseOf(cfg)); err != nil {
 				return err
 			}
 			return cfg.Print(t.stdout)

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -686,11 +687,11 @@ func TestWhoeverReadsPagesGetsOne(t *testing.T) {
 				en, ko     string
 				cause      string
 			}{
-				{"GET", "/nothing", 404, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "nothing at this address"},
-				{"GET", "/account/nothing", 404, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "nothing at this address"},
-				{"POST", "/nothing", 404, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "nothing at this address"},
-				{"GET", "/oauth2/token", 405, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "not for the method"},
-				{"DELETE", "/account", 405, "There is no page at this address.", "이 주소에는 페이지가 없습니다.", "not for the method"},
+				{"GET", "/nothing", 404, "There is no page here", "페이지가 없습니다", "nothing at this address"},
+				{"GET", "/account/nothing", 404, "There is no page here", "페이지가 없습니다", "nothing at this address"},
+				{"POST", "/nothing", 404, "There is no page here", "페이지가 없습니다", "nothing at this address"},
+				{"GET", "/oauth2/token", 405, "There is no page here", "페이지가 없습니다", "not for the method"},
+				{"DELETE", "/account", 405, "There is no page here", "페이지가 없습니다", "not for the method"},
 				{"POST", "/account/password", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
 				{"POST", "/account/sessions", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
 				{"POST", "/account/apps", 403, "A page of another site", "다른 사이트의 페이지", "cross-origin request"},
@@ -726,7 +727,7 @@ func TestWhoeverReadsPagesGetsOne(t *testing.T) {
 			// What this is, to whoever opens the address, signed in or not.
 			for _, who := range []*person{p, s.person()} {
 				sc := who.get(path + "/")
-				if sc.status != http.StatusOK || !strings.Contains(sc.body, `<a href="`+path+`/account">Your account</a>`) || !strings.Contains(sc.body, "signs people in") || len(sc.header.Values("Set-Cookie")) != 0 {
+				if sc.status != http.StatusOK || !strings.Contains(sc.body, `href="`+path+`/account">Open your account</a>`) || !strings.Contains(sc.body, "signs people in") || len(sc.header.Values("Set-Cookie")) != 0 {
 					t.Errorf("%d %s", sc.status, sc.body)
 				}
 			}
@@ -734,11 +735,12 @@ func TestWhoeverReadsPagesGetsOne(t *testing.T) {
 				if sc := p.get(path).follow(); sc.status != http.StatusOK || !strings.Contains(sc.body, "/account") {
 					t.Errorf("without a slash: %d %s", sc.status, sc.body)
 				}
-				if sc := send("GET", "/", html, ""); sc.status != http.StatusNotFound || !strings.Contains(sc.body, `href="/auth/favicon.svg"`) {
+				if sc := send("GET", "/", html, ""); sc.status != http.StatusNotFound || !strings.Contains(sc.body, `href="/auth/assets/seal.`) {
 					t.Errorf("above the issuer: %d %s", sc.status, sc.body)
 				}
 			}
-			for _, at := range []string{path + "/favicon.svg", "/favicon.ico"} {
+			icon := regexp.MustCompile(`rel="icon" href="([^"]+)"`).FindStringSubmatch(p.get(path + "/").body)[1]
+			for _, at := range []string{icon, "/favicon.ico"} {
 				a := s.get(at)
 				if a.status != http.StatusOK || a.header.Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(a.body, "<svg ") || !strings.HasPrefix(a.header.Get("Cache-Control"), "public, max-age=") {
 					t.Errorf("%s: %d %v", at, a.status, a.header)

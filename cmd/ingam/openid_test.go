@@ -110,7 +110,7 @@ func TestConsentIsAskedOnceAndCanBeDenied(t *testing.T) {
 	d.user("minji")
 	p := s.person()
 	sc := p.get(a.request()).submit("username", "minji", "password", goodPassword).follow()
-	for _, want := range []string{"App app", "app.test", "know who you are", "“read”"} {
+	for _, want := range []string{"App app", "app.test", "Know who you are", "“read”"} {
 		if !strings.Contains(sc.body, want) {
 			t.Errorf("the page does not say %q:\n%s", want, sc.body)
 		}

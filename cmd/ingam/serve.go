@@ -29,6 +29,7 @@ import (
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
 	"github.com/ingam/ingam/web/metrics"
+	"github.com/ingam/ingam/web/pages"
 )
 
 func serveCommand(t *terminal) *cobra.Command {
@@ -165,6 +166,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		MaxBody:        int64(cfg.HTTP.MaxBody),
 		TrustedProxies: cfg.HTTP.TrustedProxies,
 		CORSOrigins:    cfg.HTTP.CORSOrigins,
+		House:          houseOf(cfg),
 	})
 	if err != nil {
 		return err
@@ -267,6 +269,18 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}
 	log.InfoContext(ctx, "stopped")
 	return nil
+}
+
+// houseOf returns whose pages people are shown.
+func houseOf(cfg *config.Config) pages.House {
+	name := cfg.Pages.Name
+	if name == "" {
+		name = cfg.Issuer.Host()
+	}
+	return pages.House{
+		Name: name, LogoFile: cfg.Pages.LogoFile, Accent: cfg.Pages.Accent, AccentDark: cfg.Pages.AccentDark,
+		Help: string(cfg.Pages.HelpURL), Terms: string(cfg.Pages.TermsURL), Privacy: string(cfg.Pages.PrivacyURL),
+	}
 }
 
 // maintain looks after the key rings, which destroys and forgets keys by the

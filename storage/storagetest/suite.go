@@ -30,7 +30,6 @@ func Run(t *testing.T, e Engine) {
 		{"clients", clientTests},
 		{"secrets", secretTests},
 		{"people", peopleTests},
-		{"accounts", accountTests},
 		{"updates", updateTests},
 		{"grants", grantTests},
 		{"cuts", cutTests},

@@ -1,5 +1,7 @@
 package pages
 
+import "time"
+
 // TextName names a text of the pages, in whatever language they are shown.
 type TextName string
 
@@ -13,12 +15,13 @@ type Content interface {
 type form struct {
 	template string
 	title    TextName
+	// wrong is whether the page says that something is not right, which its title
+	// says then, too: that is what is read out first.
+	wrong bool
 	// leads is whether a form of the page may lead to an application: browsers hold
 	// every later hop of what answers it to form-action, wherever the application
 	// sends the person on to, and there is no way to write some addresses there.
 	leads bool
-	// script is whether the page sends its form by itself.
-	script bool
 }
 
 // Login asks for a user name and a password.
@@ -28,20 +31,34 @@ type Login struct {
 	// Then is where they go afterwards.
 	Then     string
 	Username string
-	Problem  TextName
+	// Problem is what was not right; Wait is for how long no attempt is heard.
+	Problem TextName
+	Wait    time.Duration
 }
 
-func (Login) form() form { return form{template: "login", title: "sign in", leads: true} }
+func (l Login) form() form {
+	return form{template: "login", title: "sign in", wrong: l.Problem != "", leads: true}
+}
 
 // Consent asks whether an application may have what it asks for.
 type Consent struct {
 	Client string
+	// Since is when the application was registered.
+	Since time.Time
 	// Host is where the person returns to.
 	Host     string
 	Username string
 	// Request and Session come back with the answer.
 	Request, Session string
-	Scopes           []string
+	Permissions      []Permission
+}
+
+// Permission is something that an application may do.
+type Permission struct {
+	Text string
+	// Whose says what it is of, and API names the API that it is of; both may be
+	// empty.
+	Whose, API string
 }
 
 func (Consent) form() form { return form{template: "consent", title: "consent", leads: true} }
@@ -71,42 +88,121 @@ type Post struct {
 // Field is one of a form that is passed on.
 type Field struct{ Name, Value string }
 
-func (Post) form() form {
-	return form{template: "post", title: "passing on", leads: true, script: true}
-}
+func (Post) form() form { return form{template: "post", title: "passing on", leads: true} }
 
 // Account is what a person sees of their own.
 type Account struct {
-	Username, Email string
-	Notice          TextName
-	Sessions        []Session
-	Apps            []App
+	// Matter is what the page is about, if that is one thing alone.
+	Matter   Matter
+	Person   Person
+	Sessions []Session
+	// SessionCount and AppCount are how many there are, which may be more than are
+	// shown.
+	SessionCount int
+	Apps         []App
+	AppCount     int
+	Outcome      Outcome
+	// Shortest and Longest are how many characters a password has.
+	Shortest, Longest int
+}
+
+// Matter is a part of the account.
+type Matter string
+
+// The matters there are; the empty one is all of them.
+const (
+	EveryMatter    Matter = ""
+	SessionMatter  Matter = "sessions"
+	AppMatter      Matter = "apps"
+	PasswordMatter Matter = "password"
+)
+
+// Person is who is signed in.
+type Person struct {
+	Name, Username, Email string
+	// Picture is an address of this origin; may be empty.
+	Picture string
+	// Initial stands where there is none.
+	Initial string
 }
 
 // Session is a place where a person is signed in.
 type Session struct {
-	ID, Browser, Since, Address string
-	Here                        bool
+	ID, Browser, Address string
+	// App is the application that began it; empty for the sign-in page.
+	App         string
+	Since, Seen time.Time
+	Here        bool
 }
 
 // App is an application that has access.
 type App struct {
 	ID, Name string
-	Scopes   []string
+	// Home is the host by which it is known; may be empty.
+	Home            string
+	Since, LastUsed time.Time
+	Disabled        bool
+	Permissions     []Permission
 }
 
-func (Account) form() form { return form{template: "account", title: "account"} }
+// Outcome is what became of a form of the account, and stands beside it.
+type Outcome struct {
+	Of   Matter
+	Text TextName
+	// Field is the one that was not right; empty if all went well.
+	Field string
+	// Count is of how many things Text speaks.
+	Count int
+	// Wait is for how long no attempt is heard.
+	Wait time.Duration
+}
+
+func (a Account) form() form {
+	title := TextName("account")
+	switch a.Matter {
+	case SessionMatter:
+		title = "sessions"
+	case AppMatter:
+		title = "apps"
+	case PasswordMatter:
+		title = "change password"
+	}
+	return form{template: "account", title: title, wrong: a.Outcome.Field != ""}
+}
 
 // Home says what this is, to whoever opens the address of the server.
 type Home struct{}
 
 func (Home) form() form { return form{template: "home", title: "home"} }
 
-// Error says what went wrong.
+// Error says what went wrong, whose fault it is, and what to do.
 type Error struct {
-	// Advice is for the person, Description for whom they ask.
-	Advice      TextName
+	Fault Fault
+	// Description is for whom the person tells.
 	Description string
+	// Back is where they can go on, and BackTo is what that is called.
+	Back, BackTo string
+	// Again is where they can try once more; may be empty.
+	Again string
 }
 
-func (Error) form() form { return form{template: "error", title: "error"} }
+// Fault is whose fault something is.
+type Fault string
+
+// The faults there are.
+const (
+	// FaultOfApp: what the application asked for cannot be answered.
+	FaultOfApp Fault = "app"
+	// FaultOfServer: this server cannot answer now.
+	FaultOfServer Fault = "server"
+	// FaultOfTime: the person was signed out meanwhile.
+	FaultOfTime Fault = "time"
+	// FaultOfLink: there is nothing at the address.
+	FaultOfLink Fault = "link"
+	// FaultOfSite: a page of another site acted in the person's name.
+	FaultOfSite Fault = "site"
+)
+
+func (e Error) form() form {
+	return form{template: "error", title: TextName("fault of " + e.Fault), leads: true}
+}

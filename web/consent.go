@@ -1,0 +1,74 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/web/pages"
+)
+
+func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session, user accounts.User) error {
+	u, err := url.Parse(req.RedirectURI)
+	if err != nil {
+		return err
+	}
+	// What is no host of the web is the app's own affair: the scheme says whose.
+	host := u.Host
+	if u.Scheme != "https" && u.Scheme != "http" {
+		host = u.Scheme + ":"
+	}
+	said, err := p.say(r.Context(), p.text(r, req.Locale), req.Permissions(), user)
+	if err != nil {
+		return err
+	}
+	p.show(w, r, place{req.Locale, authorizeAt(req.Query)}, http.StatusOK, pages.Consent{
+		Client: req.Client.Name, Since: req.Client.CreatedAt, Host: host, Username: user.Username,
+		Request: req.Onward().Encode(), Session: session.ID, Permissions: said,
+	})
+	return nil
+}
+
+// consent is POST /consent. The request comes back as it was asked and is
+// judged anew: whoever edits it asks for something else, in their own name.
+func (p people) consent(w http.ResponseWriter, r *http.Request) error {
+	if err := p.forms.parse(w, r); err != nil {
+		return err
+	}
+	req, err := p.asked(r, r.PostForm.Get("request"))
+	if err != nil {
+		return err
+	}
+	recordOf(r).clientID, recordOf(r).leftOut = req.Client.ID, req.LeftOut
+	if r.PostForm.Get("decision") == "switch" {
+		// To sign in as somebody else; all that was asked is asked of them.
+		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query)}, http.StatusOK)
+	}
+	session, _, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if session == nil || session.ID != r.PostForm.Get("session") {
+		// Signed out meanwhile, or someone else signed in here: it was not they
+		// who saw the page.
+		return endedMeanwhile{accounts.ErrNoSession, authorizeAt(req.Query)}
+	}
+	if r.PostForm.Get("decision") != "allow" {
+		return authz.Denied(req)
+	}
+	step, err := p.authority.Next(r.Context(), req, session)
+	if err != nil {
+		return err
+	}
+	if step == authz.StepLogin {
+		// The sign-in has become too old while the page was shown, or another
+		// one was made meanwhile.
+		p.goOn(w, r, req.Locale, req.Query)
+		return nil
+	}
+	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
+		return err
+	}
+	return p.finish(w, r, req, *session)
+}

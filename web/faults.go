@@ -1,0 +1,144 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// turnedAway is a request that no page or endpoint was asked about. A program may
+// have sent it as well as a person.
+type turnedAway struct {
+	error
+	// fault is whose fault a person is told that it is.
+	fault pages.Fault
+}
+
+func (e turnedAway) Unwrap() error { return e.error }
+
+// ours wraps what only the pages of this server may send: a page of another site
+// must not act in the name of whoever is signed in.
+func (p people) ours(h page) page {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := p.guard.Check(r); err != nil {
+			return errForeign(err)
+		}
+		return h(w, r)
+	}
+}
+
+// errNothing: there is no page, and nothing else.
+var errNothing = func() error {
+	e := protocol.Refuse(protocol.InvalidRequest, "There is nothing at this address.")
+	e.Status = http.StatusNotFound
+	return turnedAway{e, pages.FaultOfLink}
+}()
+
+// endedMeanwhile: whoever was shown a page is not signed in here any more.
+type endedMeanwhile struct {
+	error
+	// again is the path below the issuer's where they begin anew.
+	again string
+}
+
+func (e endedMeanwhile) Unwrap() error { return e.error }
+
+func errForeign(cause error) error {
+	e := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
+	e.Status, e.Cause = http.StatusForbidden, cause
+	return turnedAway{e, pages.FaultOfSite}
+}
+
+// nothing answers what no route is for: an address without a page, or a method
+// that it does not have (RFC 9110 section 15.5.6).
+func nothing(routes *http.ServeMux) page {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
+			if _, pattern := routes.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != everything {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			return errNothing
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		e := protocol.Refuse(protocol.InvalidRequest, "This address is not for the method of the request.")
+		e.Status = http.StatusMethodNotAllowed
+		return turnedAway{e, pages.FaultOfLink}
+	}
+}
+
+// everything is the route of what no other is for.
+const everything = "/"
+
+// fail tells the client of a refusal if it may be told, and otherwise the
+// person.
+func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var toClient *authz.AuthorizeError
+	if errors.As(err, &toClient) {
+		rec := recordOf(r)
+		rec.errorCode, rec.err, rec.clientID = string(toClient.Refused.Code), err, toClient.Request.Client.ID
+		p.answer(w, r, toClient.Request, url.Values{
+			"error": {string(toClient.Refused.Code)}, "error_description": {visible(toClient.Refused.Description)},
+		})
+		return
+	}
+	var away turnedAway
+	if errors.As(err, &away) && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		refuse(w, r, err)
+		return
+	}
+	e := protocol.From(err)
+	rec := recordOf(r)
+	rec.errorCode, rec.err = string(e.Code), err
+	page, status := pages.Error{Fault: pages.FaultOfApp, Description: e.Description}, e.Status
+	var ended endedMeanwhile
+	at := place{}
+	if below, ok := strings.CutPrefix(r.URL.RequestURI(), p.base+"/"); ok && r.Method == http.MethodGet {
+		at.here = "/" + below
+	}
+	switch {
+	case away.fault != "":
+		page.Fault = away.fault
+	case errors.As(err, &ended), errors.Is(err, accounts.ErrNoSession):
+		page.Fault, page.Again, status, page.Description = pages.FaultOfTime, ended.again, http.StatusForbidden, "The login session has ended."
+	case status >= http.StatusInternalServerError:
+		page.Fault, page.Again = pages.FaultOfServer, at.here
+	case status == http.StatusUnauthorized:
+		status = http.StatusBadRequest // there is no Basic to ask a person for
+	}
+	page.Back, page.BackTo = p.wayBack(r, at)
+	if e.RetryAfter > 0 {
+		retryAfter(w.Header(), e.RetryAfter)
+	}
+	p.show(w, r, at, status, page)
+}
+
+// wayBack is the page that a person came from, if it is one of this server's or of
+// an application's, and what to call it. A page of anybody else's does not get a
+// link on a page of ours: it would look as if we sent people there.
+func (p people) wayBack(r *http.Request, at place) (address, name string) {
+	from, err := url.Parse(r.Referer())
+	if err != nil || len(r.Referer()) > 2000 || from.Scheme != "https" && from.Scheme != "http" || from.Host == "" || from.User != nil {
+		return "", ""
+	}
+	if from.Host == r.Host {
+		path := strings.TrimPrefix(from.RequestURI(), p.base)
+		if path == at.here {
+			return "", ""
+		}
+		return from.String(), p.text(r, "").T("previous page")
+	}
+	// If that cannot be told, there is no link: the page is about something else.
+	if known, err := p.apps.sendsHere(r.Context(), from.Scheme+"://"+from.Host); err != nil || !known {
+		return "", ""
+	}
+	return from.String(), from.Host
+}

@@ -1,0 +1,145 @@
+package web
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// logoutPage is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
+// It asks: anyone can lead a browser here.
+func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
+	query, err := parameters(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	req, err := p.authority.ParseLogout(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	session, user, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if session == nil {
+		return p.leave(w, r, req)
+	}
+	if req.SessionID == session.ID {
+		// Whoever holds an ID token of this very session is a client of it.
+		return p.endSession(w, r, *session, req)
+	}
+	p.showLogout(w, r, user.Username, query.Encode(), req)
+	return nil
+}
+
+// repost has the browser send a client's form once more, from here: to a form
+// of another site it does not add the session's cookie.
+func (p people) repost(w http.ResponseWriter, r *http.Request) error {
+	req, err := p.authority.ParseLogout(r.Context(), r.PostForm)
+	if err != nil {
+		return err
+	}
+	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, once(r.PostForm))
+	return nil
+}
+
+// reposted marks a form that this server has a browser send from here: whatever
+// the browser says of where it came from then, it is not asked to once more.
+const reposted = "ingam_reposted"
+
+func once(form url.Values) url.Values {
+	form = maps.Clone(form)
+	form.Set(reposted, "1")
+	return form
+}
+
+// showLogout asks whoever is signed in whether to sign out; without a username it
+// says that it is done.
+func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
+	page := pages.Logout{Username: username, Request: request}
+	switch req.NoReturn {
+	case authz.ErrNobodyAsks:
+		page.NoReturn = "nobody asks"
+	case authz.ErrNotItsAddress:
+		page.NoReturn = "not its address"
+	}
+	if req.NoReturn != nil {
+		recordOf(r).errorCode, recordOf(r).err = string(protocol.InvalidRequest), req.NoReturn
+	}
+	if req.Client != nil {
+		recordOf(r).clientID = req.Client.ID
+	}
+	at := place{locale: req.Locale, here: authz.PathLogout}
+	if request != "" {
+		at.here += "?" + request
+	}
+	p.show(w, r, at, http.StatusOK, page)
+}
+
+// logout is POST /logout: from the page, or from a client (section 2 demands
+// it).
+func (p people) logout(w http.ResponseWriter, r *http.Request) error {
+	if err := p.forms.parse(w, r); err != nil {
+		return err
+	}
+	query := r.PostForm
+	if err := p.guard.Check(r); err != nil {
+		if r.PostForm.Has("decision") || r.PostForm.Has(reposted) {
+			return errForeign(err)
+		}
+		return p.repost(w, r)
+	}
+	if r.PostForm.Has("request") {
+		var err error
+		if query, err = parameters(r.PostForm.Get("request")); err != nil {
+			return err
+		}
+	}
+	req, err := p.authority.ParseLogout(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	session, user, err := p.session(r)
+	switch {
+	case err != nil:
+		return err
+	case session == nil:
+		return p.leave(w, r, req)
+	case r.PostForm.Get("decision") == "out" || req.SessionID == session.ID:
+		return p.endSession(w, r, *session, req)
+	case r.PostForm.Get("decision") == "stay":
+		p.sendTo(w, authz.PathAccount)
+		return nil
+	}
+	p.showLogout(w, r, user.Username, query.Encode(), req)
+	return nil
+}
+
+func (p people) endSession(w http.ResponseWriter, r *http.Request, session accounts.Session, req authz.LogoutRequest) error {
+	err := p.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
+	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+		return err
+	}
+	return p.leave(w, r, req)
+}
+
+// leave sends a person who is signed out away, or says so.
+func (p people) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
+	p.cookies.set(w, p.cookies.session, "", -time.Second)
+	if req.Return == "" {
+		p.showLogout(w, r, "", "", req)
+		return nil
+	}
+	unkept(w.Header())
+	w.Header().Set("Location", req.Return)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}

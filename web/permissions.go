@@ -1,0 +1,76 @@
+package web
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// say says in words what permissions mean to a user, and what each is of. Access
+// while they are away comes last: it is access to the rest.
+func (p people) say(ctx context.Context, text pages.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
+	all := grants.ParsePermissions(permissions)
+	var audiences []string
+	for _, of := range all {
+		if of.Audience != "" {
+			audiences = append(audiences, of.Audience)
+		}
+	}
+	targets, err := p.authority.Rules.APIs.Several(ctx, audiences)
+	if err != nil {
+		return nil, err
+	}
+	var said, last []pages.Permission
+	for _, of := range all {
+		switch {
+		case of.Audience != "":
+			said = append(said, ofAPI(text, of, targets))
+		case of.Scope == apis.OfflineAccess:
+			last = append(last, pages.Permission{Text: text.T("scope offline_access"), Whose: text.With("until taken back", text.Span(p.unused))})
+		default:
+			said = append(said, p.own(text, of.Scope, user))
+		}
+	}
+	return append(said, last...), nil
+}
+
+// own says what one of the server's own scopes means.
+func (p people) own(text pages.Text, name string, user accounts.User) pages.Permission {
+	own := p.authority.Rules.APIs.Own()
+	scope, known := own.Find(name)
+	switch further := user.Further(own); {
+	case !known:
+		return pages.Permission{Text: text.With("scope other", name)}
+	case scope.Further:
+		if said := text.Of(scope.Texts); said != "" {
+			return pages.Permission{Text: said}
+		}
+		return pages.Permission{Text: text.With("scope further", strings.Join(scope.Claims, ", "))}
+	case name == apis.Profile && len(further) > 0:
+		return pages.Permission{Text: text.With("scope profile and", strings.Join(further, ", "))}
+	case name == apis.Email:
+		return pages.Permission{Text: text.T("scope email"), Whose: user.Email}
+	}
+	return pages.Permission{Text: text.T(pages.TextName("scope " + name))}
+}
+
+// ofAPI says what a scope of an API means, as far as the API has words for it.
+func ofAPI(text pages.Text, of grants.Permission, targets []apis.API) pages.Permission {
+	at := slices.IndexFunc(targets, func(a apis.API) bool { return a.Audience == of.Audience })
+	if at < 0 { // it is gone, or never was one
+		return pages.Permission{Text: text.With("scope other", of.Scope), Whose: of.Audience, API: of.Audience}
+	}
+	api := targets[at]
+	said := pages.Permission{Text: text.Of(api.ScopeText(of.Scope)), Whose: api.Name + " · " + of.Scope, API: api.Name}
+	if said.Text == "" {
+		// Names are not unique; the audience is.
+		said.Text, said.API = text.With("scope other", of.Scope), api.Name+" · "+of.Audience
+		said.Whose = said.API
+	}
+	return said
+}
