@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -207,6 +208,67 @@ func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
 	mustBeFault(t, s.CutClient(t.Context(), "a", event()))
 	if n, err := s.ChangeNumber(t.Context()); err != nil || n != 2 {
 		t.Errorf("the number is %d: %v", n, err)
+	}
+}
+
+func TestAFaultWhileSessionsEndEndsNone(t *testing.T) {
+	t.Parallel()
+	const many = 105
+	s, r := recorded(t, storagetest.Engines()[0])
+	ctx, now := t.Context(), time.Now()
+	if err := s.CreateUser(ctx, accounts.User{ID: "u", Username: "u"}, event()); err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.User(ctx, "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		id := fmt.Sprint("s", i)
+		n := accounts.Session{ID: id, UserID: "u", UserEpoch: u.Epoch, CreatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)}
+		if err := s.BeginSession(ctx, n, sha256.Sum256([]byte(id)), sha256.Sum256([]byte(id)), event()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func() string {
+		t.Helper()
+		_, total, err1 := s.Sessions(ctx, "u", "", 1, now)
+		n, err2 := s.ChangeNumber(ctx)
+		events, err3 := s.AuditEvents(ctx, audit.Query{})
+		if err := errors.Join(err1, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(total, " sessions, change ", n, ", ", len(events), " events")
+	}
+	before := state()
+	failed := 0
+	for at := 0; ; at++ {
+		left, hit := at, false
+		r.FailWith(func(statement string) error {
+			if left--; left < 0 && statement != "COMMIT" {
+				hit = true
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		})
+		n, err := s.EndSessions(ctx, "u", "s7", event())
+		r.FailWith(nil)
+		if !hit {
+			if err != nil || n != many-1 {
+				t.Fatal(n, err)
+			}
+			break
+		}
+		failed++
+		mustBeFault(t, err)
+		if after := state(); n != 0 || after != before {
+			t.Fatalf("statement %d failed, and %d ended: %s, not %s", at, n, after, before)
+		}
+	}
+	// Begin, the two numbers, which there are, and two each for the sessions, the
+	// changes and the events.
+	if failed != 10 {
+		t.Errorf("%d statements failed", failed)
 	}
 }
 

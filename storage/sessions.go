@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,8 +142,31 @@ func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Tim
 }
 
 // Sessions implements accounts.SessionStore.
-func (s *Store) Sessions(ctx context.Context, user string, now time.Time) ([]accounts.Session, error) {
-	return s.sessionsWhere(ctx, "list login sessions", "l.user_id = ? AND "+sessionStands, user, ms(now), ms(now))
+func (s *Store) Sessions(ctx context.Context, user, first string, limit int, now time.Time) ([]accounts.Session, int, error) {
+	const op = "list login sessions"
+	statement, args := `
+		SELECT l.*, COUNT(*) OVER () AS total
+		  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+		 WHERE l.user_id = ? AND `+sessionStands+`
+		 ORDER BY CASE WHEN l.id = ? THEN 0 ELSE 1 END, l.created_ms DESC, l.id`, []any{user, ms(now), ms(now), first}
+	if limit > 0 {
+		statement, args = statement+" LIMIT ?", append(args, limit)
+	}
+	var rows []struct {
+		Session sessionRow `gorm:"embedded"`
+		Total   int        `gorm:"column:total"`
+	}
+	if err := s.reading(ctx).Raw(statement, args...).Scan(&rows).Error; err != nil || len(rows) == 0 {
+		return nil, 0, fault(op, err)
+	}
+	sessions := make([]accounts.Session, len(rows))
+	for i, r := range rows {
+		var err error
+		if sessions[i], err = r.Session.session(); err != nil {
+			return nil, 0, fault(op, err)
+		}
+	}
+	return sessions, rows[0].Total, nil
 }
 
 // AppSessions implements accounts.SessionStore.
@@ -193,6 +217,67 @@ func (s *Store) EndSession(ctx context.Context, user, id string, ev audit.Event)
 		}
 		return ended.Error
 	})
+}
+
+// EndSessions implements accounts.SessionStore.
+func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Event) (int, error) {
+	const op = "end all login sessions"
+	if !isText(user) || !isText(keep) {
+		return 0, answer(op, "", refuse(accounts.ErrNoSession))
+	}
+	var stood int
+	err := s.editAll(ctx, changes.Session, func(tx *gorm.DB, _ changes.Number) ([]edited, error) {
+		stood = 0
+		var found []struct {
+			ID     string `gorm:"column:id"`
+			Stands bool   `gorm:"column:stands"`
+		}
+		// Nobody else ends sessions meanwhile: whoever does takes a number first.
+		err := tx.Raw(`
+			SELECT l.id, CASE WHEN `+sessionStands+` THEN TRUE ELSE FALSE END AS stands
+			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+			 WHERE l.user_id = ? AND l.ended_ms IS NULL
+			   AND (`+sessionStands+` OR EXISTS (
+			       SELECT 1 FROM grants AS g WHERE g.session_id = l.id AND g.offline = FALSE AND g.expires_ms > ? AND `+grantStands+`))
+			 ORDER BY l.created_ms, l.id`, ms(ev.At), ms(ev.At), user, ms(ev.At), ms(ev.At), ms(ev.At)).Scan(&found).Error
+		if err != nil {
+			return nil, err
+		}
+		kept := keep == ""
+		var all []edited
+		var ids []string
+		for _, l := range found {
+			if l.ID == keep {
+				kept = l.Stands
+				continue
+			}
+			if l.Stands {
+				stood++
+			}
+			ev.Subject = l.ID
+			ids, all = append(ids, l.ID), append(all, edited{l.ID, ev})
+		}
+		if !kept {
+			return nil, refuse(accounts.ErrNoSession)
+		}
+		if len(ids) == 0 {
+			return nil, errUnchanged
+		}
+		for some := range slices.Chunk(ids, rowsAtOnce) {
+			ended := tx.Exec("UPDATE login_sessions SET ended_ms = ? WHERE id IN ? AND ended_ms IS NULL", ms(ev.At), some)
+			if ended.Error != nil {
+				return nil, ended.Error
+			}
+			if ended.RowsAffected != int64(len(some)) {
+				return nil, errAgain
+			}
+		}
+		return all, nil
+	})
+	if err != nil {
+		return 0, answer(op, "", err)
+	}
+	return stood, nil
 }
 
 // KnownDevice implements accounts.SessionStore.

@@ -35,6 +35,25 @@ func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subjec
 func (s *Store) edit(ctx context.Context, op string, kind changes.Kind, subject string,
 	work func(tx *gorm.DB, n changes.Number) (audit.Event, error),
 ) error {
+	err := s.editAll(ctx, kind, func(tx *gorm.DB, n changes.Number) ([]edited, error) {
+		ev, err := work(tx, n)
+		return []edited{{subject, ev}}, err
+	})
+	return answer(op, subject, err)
+}
+
+// edited is a record that was changed, and the event about it.
+type edited struct {
+	subject string
+	ev      audit.Event
+}
+
+// rowsAtOnce is how many rows one statement inserts, or names, at most.
+const rowsAtOnce = 100
+
+// editAll is edit for work that changes any number of records of a kind, all or
+// none: each is a change with a number and an event of its own.
+func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *gorm.DB, n changes.Number) ([]edited, error)) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		// First, before any other lock: this is what puts changes in a line.
 		n, err := s.dialect.takeNumber(tx, step(kind))
@@ -44,20 +63,32 @@ func (s *Store) edit(ctx context.Context, op string, kind changes.Kind, subject 
 		if n == 0 {
 			return errors.New("the change sequence has no row")
 		}
-		ev, err := work(tx, changes.Number(n))
+		all, err := work(tx, changes.Number(n))
 		if err != nil {
 			return err
 		}
-		c := changeRow{Number: n, Kind: string(kind), Subject: subject, AtMS: ms(ev.At)}
-		if err := tx.Create(&c).Error; err != nil {
+		if further := int64(len(all)) - 1; further > 0 {
+			// The row is locked: nobody has taken one in between.
+			if _, err := s.dialect.takeNumber(tx, further); err != nil {
+				return err
+			}
+		}
+		rows, events := make([]changeRow, len(all)), make([]auditRow, len(all))
+		for i, e := range all {
+			rows[i] = changeRow{Number: n + int64(i), Kind: string(kind), Subject: e.subject, AtMS: ms(e.ev.At)}
+			if events[i], err = newAuditRow(e.ev); err != nil {
+				return err
+			}
+		}
+		if err := tx.CreateInBatches(&rows, rowsAtOnce).Error; err != nil {
 			return err
 		}
-		return createEvent(tx, ev)
+		return tx.CreateInBatches(&events, rowsAtOnce).Error
 	})
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
-	return answer(op, subject, err)
+	return err
 }
 
 // note runs work in a transaction that records the audit event with it, for

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +75,7 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 
 func (p people) fillAccount(ctx context.Context, text pages.Text, session accounts.Session, user accounts.User, page *pages.Account, most int) error {
 	page.Person = personOf(user, p.authority.Issuer.URL())
-	sessions, err := p.sessions.Of(ctx, user.ID)
+	sessions, count, err := p.sessions.Of(ctx, user.ID, session.ID, most)
 	if err != nil {
 		return err
 	}
@@ -84,18 +83,8 @@ func (p people) fillAccount(ctx context.Context, text pages.Text, session accoun
 	if err != nil {
 		return err
 	}
-	// This browser first.
-	slices.SortStableFunc(sessions, func(a, b accounts.Session) int {
-		switch session.ID {
-		case a.ID:
-			return -1
-		case b.ID:
-			return 1
-		}
-		return 0
-	})
-	page.SessionCount, page.AppCount = len(sessions), len(connected)
-	for _, s := range sessions[:min(len(sessions), most)] {
+	page.SessionCount, page.AppCount = count, len(connected)
+	for _, s := range sessions {
 		shown := pages.Session{
 			ID: s.ID, Browser: browserOf(s.UserAgent), Address: s.Address, Since: s.CreatedAt, Seen: s.SeenAt, Here: s.ID == session.ID,
 		}

@@ -54,14 +54,22 @@ type SessionStore interface {
 	SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (Session, User, error)
 	// TouchSession notes that the session was seen.
 	TouchSession(ctx context.Context, id string, seen, idle time.Time) error
-	// Sessions returns those of a user that stand at now, newest first.
-	Sessions(ctx context.Context, user string, now time.Time) ([]Session, error)
+	// Sessions returns those of a user that stand at now, the one with the id first
+	// before all others and then the newest, at most limit unless that is zero; and
+	// how many there are. One statement.
+	Sessions(ctx context.Context, user, first string, limit int, now time.Time) (list []Session, total int, err error)
 	// AppSessions returns those that a client began in a device and that were not
 	// ended. AppSession is the one with an id, or ErrNoSession.
 	AppSessions(ctx context.Context, client string, device [32]byte) ([]Session, error)
 	AppSession(ctx context.Context, client, id string) (Session, error)
 	// EndSession ends one of a user's sessions, or returns ErrNoSession.
 	EndSession(ctx context.Context, user, id string, ev audit.Event) error
+	// EndSessions ends all sessions of a user but keep, in one transaction: those
+	// that stand at the time of the event, which are counted, and those that have
+	// expired and in which something was allowed that ends with them. Each is a
+	// change, and has an event of its own, which is ev about it. Returns ErrNoSession,
+	// and ends none, if keep is none of the user's that stand; empty keeps none.
+	EndSessions(ctx context.Context, user, keep string, ev audit.Event) (stood int, err error)
 	// KnownDevice reports whether the user has signed in with that device.
 	KnownDevice(ctx context.Context, user string, device [32]byte) (bool, error)
 }
@@ -157,9 +165,11 @@ func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device strin
 	return secret, session, s.store.BeginSession(ctx, session, secretHash, deviceHash, ev)
 }
 
-// Of returns the sessions of a user that stand, newest first.
-func (s *Sessions) Of(ctx context.Context, user string) ([]Session, error) {
-	return s.store.Sessions(ctx, user, s.now())
+// Of returns the sessions of a user that stand, newest first, at most limit unless
+// that is zero, and how many there are. The one with the id first comes before all
+// others, however old it is; it may be empty.
+func (s *Sessions) Of(ctx context.Context, user, first string, limit int) (list []Session, total int, err error) {
+	return s.store.Sessions(ctx, user, first, limit, s.now())
 }
 
 // EndFormer ends what an app began in a browser before: that holds one refresh
@@ -190,7 +200,26 @@ func (s *Sessions) EndApp(ctx context.Context, client, id, reason string) error 
 // End ends a session, and with it the grants that were made in it without
 // offline_access. Returns ErrNoSession.
 func (s *Sessions) End(ctx context.Context, user, id, reason string, by audit.Actor) error {
-	return s.store.EndSession(ctx, user, id, audit.Event{
-		At: s.now(), Actor: by, Action: audit.SessionEnded, Subject: id, Reason: reason, Details: map[string]string{"user": user},
-	})
+	return s.store.EndSession(ctx, user, id, s.ended(user, id, reason, by))
+}
+
+// EndOthers ends all sessions of a user but the one with the id keep, as End does
+// each, or none of them; and returns in how many the user was signed in. A session
+// that has expired ends too if it has grants that end with it: whoever signs out
+// everywhere means these as well. Returns ErrNoSession if keep does not stand (any
+// more): who was signed out a moment ago signs nobody else out.
+func (s *Sessions) EndOthers(ctx context.Context, user, keep, reason string, by audit.Actor) (ended int, err error) {
+	if keep == "" {
+		return 0, ErrNoSession
+	}
+	return s.store.EndSessions(ctx, user, keep, s.ended(user, "", reason, by))
+}
+
+// EndAll is EndOthers that keeps none.
+func (s *Sessions) EndAll(ctx context.Context, user, reason string, by audit.Actor) (ended int, err error) {
+	return s.store.EndSessions(ctx, user, "", s.ended(user, "", reason, by))
+}
+
+func (s *Sessions) ended(user, id, reason string, by audit.Actor) audit.Event {
+	return audit.Event{At: s.now(), Actor: by, Action: audit.SessionEnded, Subject: id, Reason: reason, Details: map[string]string{"user": user}}
 }

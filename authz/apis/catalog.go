@@ -167,6 +167,7 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*API) e
 	}
 	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *API) (*audit.Event, error) {
 		was := *stored
+		was.Scopes = slices.Clone(was.Scopes) // edit may change what it is given in place
 		// A server of before there were texts may have taken a scope away and left them.
 		was.ScopeTexts = was.ScopeTexts.of(was.Scopes)
 		stored.ScopeTexts = was.ScopeTexts.clone()

@@ -89,6 +89,17 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 		}
 	}
 	demonstrate(t, dir, listen) // SQLite's further files are there while it runs
+	// People are told in words what its API's scopes allow.
+	shown, _ := copied("ingam api show " + demoAudience + " --json --database sqlite:" + demoFolder + "/ingam.db --issuer http://" + listen)
+	var api apiJSON
+	if err := json.Unmarshal([]byte(shown), &api); err != nil || len(api.Scopes) == 0 {
+		t.Errorf("%v: %s", err, shown)
+	}
+	for _, scope := range api.Scopes {
+		if told := api.ScopeTexts[scope]; told["en"] == "" || told["ko"] == "" {
+			t.Errorf("of %s people are told %v", scope, told)
+		}
+	}
 
 	err := filepath.Walk(filepath.Join(dir, demoFolder), func(path string, info os.FileInfo, err error) error {
 		want := os.FileMode(0o600)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/ingam/ingam/verify"
@@ -105,9 +108,16 @@ func (b tab) shows(id, text string) {
 	b.t.Fatalf("%s: #%s is %q, want %q, in\n%s", b.name, id, seen, text, evaluate[string](b, "document.body.innerText"))
 }
 
+// free waits until a button does something when it is pressed.
+func (b tab) free(id string) {
+	b.t.Helper()
+	b.do("wait for "+id, chromedp.WaitVisible("#"+id+`:not([aria-disabled="true"])`))
+}
+
 func (b tab) click(id string) {
 	b.t.Helper()
-	b.do("click "+id, chromedp.WaitEnabled("#"+id), chromedp.Click("#"+id))
+	b.free(id)
+	b.do("click "+id, chromedp.Click("#"+id))
 }
 
 // calls calls the API, which has to answer.
@@ -121,9 +131,64 @@ func (b tab) calls() {
 
 func (b tab) signIn(password string) {
 	b.t.Helper()
-	b.do("see the form", chromedp.WaitVisible("#password"), chromedp.WaitEnabled("#enter"))
+	b.free("enter")
 	evaluate[any](b, "document.getElementById('sign-in').reset(), null")
 	b.do("sign in", chromedp.SendKeys("#username", "minji"), chromedp.SendKeys("#password", password+"\r"))
+}
+
+// types presses keys, wherever the focus is.
+func (b tab) types(keys string) {
+	b.t.Helper()
+	b.do(fmt.Sprintf("type %q", keys), chromedp.KeyEvent(keys))
+}
+
+// focused is the id of what has the focus.
+func (b tab) focused(want string) {
+	b.t.Helper()
+	if at := evaluate[string](b, "document.activeElement.id"); at != want {
+		b.t.Errorf("%s: the focus is on %q, want %q", b.name, at, want)
+	}
+}
+
+// looks leaves pictures of what the tab shows, and holds it to what everyone needs.
+func (b tab) looks(name string) {
+	b.t.Helper()
+	pictures(b.t, b.ctx, name)
+	axe(b.t, b.ctx, name)
+	for _, wrong := range evaluate[[]string](b, `(() => {
+		const seen = [...document.querySelectorAll('body *')].filter(e => e.checkVisibility())
+		const wrong = seen.filter(e => e.matches('button, input') && Math.min(e.offsetWidth, e.offsetHeight) < 44).map(e => e.id + ' is hard to hit')
+		for (const only of ['main', 'h1']) if (seen.filter(e => e.matches(only)).length !== 1) wrong.push('there is not one ' + only)
+		if (seen.some(e => getComputedStyle(e).animationName !== 'none' || getComputedStyle(e).transitionDuration !== '0s')) wrong.push('something moves')
+		return wrong
+	})()`) {
+		b.t.Errorf("%s: %s", name, wrong)
+	}
+	// A small phone is a desktop at 400 %, and letters may be twice as large.
+	for _, v := range []struct {
+		width   int64
+		letters string
+	}{{320, "100%"}, {640, "200%"}} {
+		b.do("make it narrow", chromedp.EmulateViewport(v.width, 568))
+		if wide := evaluate[bool](b, fmt.Sprintf(`document.documentElement.style.fontSize = %q, document.documentElement.scrollWidth > document.documentElement.clientWidth`, v.letters)); wide {
+			b.t.Errorf("%s is wider than %d with letters of %s", name, v.width, v.letters)
+		}
+	}
+	evaluate[any](b, "document.documentElement.style.fontSize = '', null")
+	// Where people have colours of their own, every ground is one, and edges tell.
+	b.do("force colours", chromedp.EmulateViewport(1280, 800), func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "forced-colors", Value: "active"}},
+		})
+		return chromedp.Void{}, err
+	})
+	for _, plain := range evaluate[[]string](b, `[...document.querySelectorAll('main, button.main, input, pre, .alert:not(:empty)')].filter(e => e.checkVisibility()).filter(e => {
+		const s = getComputedStyle(e)
+		return s.borderTopStyle === 'none' || s.borderTopColor === s.backgroundColor || s.borderTopColor === 'rgba(0, 0, 0, 0)'
+	}).map(e => e.localName + '#' + e.id)`) {
+		b.t.Errorf("%s: with forced colours nobody sees where %s is", name, plain)
+	}
+	b.do("show it as before", media(false))
 }
 
 // refreshed is when the tab's last refresh began and ended, by the clock of the
@@ -201,26 +266,59 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 		return ctx
 	}
 
-	one := open("tab one", ctx, streaming)
+	// A server that takes its time: it takes the connection, and no more.
+	slow, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { slow.Close() })
+	one := tab{t, ctx, "tab one"}
+	one.do("open the example", chromedp.Navigate(app.URL+"/?issuer=http://"+slow.Addr().String()))
+	one.shows("waiting", "Asking whether you are signed in.")
+	one.looks("first-party-asking")
+	one = open("tab one", ctx, streaming)
 	one.shows("title", "Sign in")
-	pictures(t, one.ctx, "first-party-sign-in")
-	axe(t, one.ctx, "first-party-sign-in")
+	one.focused("username")
+	one.looks("first-party-sign-in")
 	one.signIn("wrong")
 	one.shows("error", "The user name or the password is wrong.")
-	pictures(t, one.ctx, "first-party-wrong")
-	axe(t, one.ctx, "first-party-wrong")
-	one.signIn(goodPassword)
+	one.looks("first-party-wrong")
+	// With nothing but the keyboard, which is at the password again.
+	one.focused("password")
+	one.types(goodPassword + "\t")
+	one.focused("reveal")
+	one.types(" ")
+	if shown := evaluate[string](one, "[password.type, reveal.textContent, reveal.ariaLabel].join()"); shown != "text,Hide,Hide password" {
+		t.Errorf("the password is shown as %q", shown)
+	}
+	one.looks("first-party-shown")
+	one.types("\t")
+	one.focused("enter")
+	one.types("\r")
 	one.shows("title", "Signed in as 김민지")
-	one.calls()
-	pictures(t, one.ctx, "first-party-signed-in")
-	axe(t, one.ctx, "first-party-signed-in")
+	one.focused("title")
+	if kept := evaluate[string](one, "password.type + password.value"); kept != "password" {
+		t.Errorf("the form keeps %q", kept)
+	}
+	one.looks("first-party-signed-in")
+	one.types("\t\r")
+	one.shows("answer", `"client_id": "web"`)
+	one.focused("call")
+	one.looks("first-party-answered")
 	// There is nothing for a script that was smuggled in to carry off.
 	if kept := evaluate[string](one, "document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.documentElement.outerHTML"); strings.Contains(kept, "eyJ") || !strings.HasPrefix(kept, "{}{}") {
 		t.Errorf("the page keeps %s", kept)
 	}
 
 	// By the cookie alone.
-	two, third := open("tab two", another(), streaming), open("tab three", another(), careless)
+	two, third := open("tab two", another(), streaming), open("tab three", another(), demoAPI{url: "http://" + freeAddress(t)})
+	third.shows("title", "Signed in as 김민지")
+	third.focused("title") // which says so to whoever does not see it
+	third.click("call")
+	third.shows("error", "The API cannot be reached.")
+	third.focused("call")
+	third.looks("first-party-no-api")
+	third = open("tab three", third.ctx, careless)
 	for _, b := range []tab{two, third} {
 		b.shows("title", "Signed in as 김민지")
 		b.calls()
@@ -242,7 +340,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 				return evaluate[string](b, "document.getElementById('fetched').textContent") != before[i]
 			})
 			b.shows("title", "Signed in as")
-			b.do("wait", chromedp.WaitEnabled("#call"))
+			b.free("call")
 		}
 		begin1, end1 := one.refreshed()
 		begin2, end2 := two.refreshed()
@@ -272,14 +370,13 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	two.calls()
 	third.do("reload", chromedp.Reload())
 	third.shows("title", "Not reachable")
-	pictures(t, third.ctx, "first-party-away")
-	axe(t, third.ctx, "first-party-away")
-	s = d.start()
+	third.looks("first-party-away")
+	s = d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=2")
 	third.click("again")
 	for _, b := range []tab{one, two, third} {
 		b.shows("title", "Signed in as")
 		b.click("refresh")
-		b.do("wait", chromedp.WaitEnabled("#call"))
+		b.free("call")
 		b.calls()
 		if said := evaluate[string](b, "document.getElementById('error').textContent"); said != "" {
 			t.Errorf("%s: %s", b.name, said)
@@ -309,8 +406,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	third.click("refresh")
 	third.shows("title", "Sign in")
 	third.shows("error", "You have been signed out.")
-	pictures(t, third.ctx, "first-party-signed-out")
-	axe(t, third.ctx, "first-party-signed-out")
+	third.looks("first-party-signed-out")
 
 	// Signing out in one tab signs the other out.
 	one.signIn(goodPassword)
@@ -325,6 +421,13 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	two.shows("error", "You have been signed out.")
 	one.do("reload", chromedp.Reload())
 	one.shows("title", "Sign in")
+	for range 2 {
+		one.signIn("wrong")
+		one.shows("error", "is wrong.")
+	}
+	one.signIn(goodPassword)
+	one.shows("error", "Too many attempts. Try again in 15 minutes.")
+	one.looks("first-party-throttled")
 	if strings.Contains(s.log.String(), goodPassword) {
 		t.Error("the password is in the log")
 	}
@@ -441,7 +544,7 @@ func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
 	var off atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 	d.must("migrate", "up")
-	s, _ := d.startHere()
+	s, _ := d.startHere("INGAM_THROTTLE_SIGN_IN_FAILURES=1", "INGAM_THROTTLE_SIGN_IN_WINDOW=3h")
 	d.signInApp("web", "--origin", app.URL, "--scope", "openid profile read write")
 	d.user("minji")
 	v := d.verifier(verify.Config{Now: d.now})
@@ -503,6 +606,17 @@ func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
 	for _, b := range []tab{one, two} {
 		evaluate[any](b, "document.getElementById('call').click(), null")
 		b.shows("title", "Sign in")
+	}
+	// How long a guess has to wait is said as people say it.
+	one.signIn("wrong")
+	one.shows("error", "is wrong.")
+	for _, then := range []struct {
+		after time.Duration
+		said  string
+	}{{0, "in 3 hours."}, {2 * time.Hour, "in 60 minutes."}, {58*time.Minute + 45*time.Second, " seconds."}} {
+		off.Add(int64(then.after))
+		one.signIn(goodPassword)
+		one.shows("error", then.said)
 	}
 	if strings.Contains(s.log.String(), goodPassword) {
 		t.Error("the password is in the log")

@@ -54,7 +54,7 @@ func sessionList(t *terminal) *cobra.Command {
 		Use: "list --user U", Short: "List where a user is signed in, newest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.withSessions(cmd, user, func(_ *concerns, sessions *accounts.Sessions, u accounts.User) error {
-				list, err := sessions.Of(cmd.Context(), u.ID)
+				list, _, err := sessions.Of(cmd.Context(), u.ID, "", 0)
 				if err != nil {
 					return err
 				}
@@ -85,23 +85,17 @@ func sessionEnd(t *terminal) *cobra.Command {
 		Use: "end --user U [--session ID]", Short: "End a user's login sessions: all, unless one is named", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.withSessions(cmd, user, func(c *concerns, sessions *accounts.Sessions, u accounts.User) error {
-				list, err := sessions.Of(cmd.Context(), u.ID)
+				var ended int
+				var err error
+				if id == "" {
+					ended, err = sessions.EndAll(cmd.Context(), u.ID, reason, c.actor)
+				} else if err = sessions.End(cmd.Context(), u.ID, id, reason, c.actor); err == nil {
+					ended = 1
+				} else if errors.Is(err, accounts.ErrNoSession) {
+					err = fmt.Errorf("session %s: %w", id, accounts.ErrNoSession)
+				}
 				if err != nil {
 					return err
-				}
-				ended := 0
-				for _, s := range list {
-					if id != "" && s.ID != id {
-						continue
-					}
-					err := sessions.End(cmd.Context(), u.ID, s.ID, reason, c.actor)
-					if err != nil && !errors.Is(err, accounts.ErrNoSession) {
-						return err
-					}
-					ended++
-				}
-				if id != "" && ended == 0 {
-					return fmt.Errorf("session %s: %w", id, accounts.ErrNoSession)
 				}
 				fmt.Fprintf(t.stdout, "ended %d login sessions of user %s\n", ended, u.Username)
 				return nil

@@ -199,15 +199,15 @@ var peopleTests = []test{
 			got, user, err := d.other.SessionBySecret(d.ctx, hash(s), noon.Add(time.Hour-time.Second))
 			d.must(err)
 			d.equal([]string{got.ID, got.UserID, user.ID, got.UserAgent}, []string{s, u, u, want.UserAgent})
-			list, err := d.other.Sessions(d.ctx, u, noon)
+			list, total, err := d.other.Sessions(d.ctx, u, "", 0, noon)
 			d.must(err)
-			d.equal(len(list), 1)
+			d.equal([]int{len(list), total}, []int{1, 1})
 			c.do(u, s)
 			if _, _, err := d.other.SessionBySecret(d.ctx, hash(s), c.now); !errors.Is(err, accounts.ErrNoSession) {
 				d.Errorf("%d: %v", i, err)
 			}
-			if list, err := d.other.Sessions(d.ctx, u, c.now); err != nil || len(list) != 0 {
-				d.Errorf("%d: %v %v", i, list, err)
+			if list, total, err := d.other.Sessions(d.ctx, u, s, 0, c.now); err != nil || len(list) != 0 || total != 0 {
+				d.Errorf("%d: %v %d %v", i, list, total, err)
 			}
 			// And no code comes of it.
 			d.client(fmt.Sprint("c", i))
@@ -416,6 +416,7 @@ var grantTests = []test{
 			func(_, c, _ string) time.Time { d.must(d.s.CutClient(d.ctx, c, ev)); return noon },
 			func(_, _, _ string) time.Time { d.must(d.s.CutEverything(d.ctx, ev)); return noon },
 			func(u, _, s string) time.Time { d.must(d.s.EndSession(d.ctx, u, s, ev)); return noon },
+			func(u, _, _ string) time.Time { d.endAll(u, ""); return noon },
 			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
 			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
@@ -442,6 +443,7 @@ var grantTests = []test{
 			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, ev)) },
 			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },
 			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
+			func(g grants.Grant) { d.endAll(g.UserID, "") },
 			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, ev)) },
 		} {

@@ -132,6 +132,7 @@ var statusTests = []test{
 			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, ev)) },
 			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },
 			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
+			func(g grants.Grant) { d.endAll(g.UserID, "") },
 			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteConsent(d.ctx, g.UserID, g.ClientID, ev)) },

@@ -30,6 +30,7 @@ func Run(t *testing.T, e Engine) {
 		{"clients", clientTests},
 		{"secrets", secretTests},
 		{"people", peopleTests},
+		{"accounts", accountTests},
 		{"updates", updateTests},
 		{"grants", grantTests},
 		{"cuts", cutTests},
