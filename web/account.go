@@ -58,8 +58,21 @@ const (
 	mostOfMatter = 200
 )
 
+// matterOf is the matter of the page that a form was sent from: what became of it is
+// shown there.
+func matterOf(r *http.Request) pages.Matter {
+	switch m := pages.Matter(r.PostForm.Get("matter")); m {
+	case pages.SessionMatter, pages.AppMatter, pages.PasswordMatter:
+		return m
+	}
+	return pages.EveryMatter
+}
+
 // showAccount fills in what the page is about beside what became of a form.
 func (p people) showAccount(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, page pages.Account, status int) error {
+	if r.Method == http.MethodPost {
+		page.Matter = matterOf(r)
+	}
 	text, most := p.text(r, ""), someOfMatter
 	at := place{here: authz.PathAccount}
 	if page.Matter != pages.EveryMatter {
