@@ -149,12 +149,20 @@ func browserOf(userAgent string) string {
 // endOther is POST /account/sessions: one of the user's own, whoever asks; or all
 // but this one.
 func (p people) endOther(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
-	page := pages.Account{Outcome: pages.Outcome{Of: pages.SessionMatter, Text: "ended"}}
-	err := p.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", audit.Actor("user:"+user.ID))
-	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+	outcome, by := pages.Outcome{Of: pages.SessionMatter, Text: "ended"}, audit.Actor("user:"+user.ID)
+	var err error
+	if r.PostForm.Get("others") != "" {
+		outcome.Count, err = p.sessions.EndOthers(r.Context(), user.ID, session.ID, "ended in the account", by)
+		if outcome.Text = "ended others"; outcome.Count == 0 {
+			outcome.Text = "ended no others"
+		}
+	} else if err = p.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", by); errors.Is(err, accounts.ErrNoSession) {
+		err = nil // it has ended, which is what was asked for
+	}
+	if err != nil {
 		return err
 	}
-	return p.showAccount(w, r, session, user, page, http.StatusOK)
+	return p.showAccount(w, r, session, user, pages.Account{Outcome: outcome}, http.StatusOK)
 }
 
 // disconnect is POST /account/apps.
