@@ -519,7 +519,7 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 				t.Errorf("an address of 8000 bytes: %d with %d", sc.status, len(sc.to))
 			}
 			sc := p.foreignPost(at, long(8001))
-			if sc.status != http.StatusOK || sc.post != at || strings.Count(sc.body, `name="resource"`) != 2 || !strings.Contains(sc.body, "<script>") {
+			if sc.status != http.StatusOK || sc.post != at || strings.Count(sc.body, `name="resource"`) != 2 || !strings.Contains(sc.body, "data-passes-on") {
 				t.Fatalf("an address of 8001 bytes: %d %q %s", sc.status, sc.post, sc.body)
 			}
 			wantCode("reposted", sc.submit())
