@@ -540,7 +540,7 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 			q, form := s.person(), long(7990)
 			form.Set("prompt", "login")
 			signedIn := q.foreignPost(at, form).follow().submit("username", "minji", "password", goodPassword)
-			if signedIn.status != http.StatusOK || signedIn.post != at || !strings.Contains(signedIn.body, "<script>") {
+			if signedIn.status != http.StatusOK || signedIn.post != at || !strings.Contains(signedIn.body, "data-passes-on") {
 				t.Fatalf("signed in on the way: %d %q %s", signedIn.status, signedIn.to, signedIn.body)
 			}
 			wantCode("signed in on the way", signedIn.submit())

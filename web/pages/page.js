@@ -15,6 +15,7 @@ for (const button of document.querySelectorAll('button[data-hide]')) {
   }
   button.addEventListener('click', () => turn(field.type === 'password'))
   field.form.addEventListener('submit', () => turn(false))
+  addEventListener('pagehide', () => turn(false)) // whoever comes back to the page is somebody else, perhaps
   button.hidden = false
 }
 
