@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/netip"
@@ -225,7 +226,7 @@ func (f firstParty) begin(r *http.Request, name, password string, from accounts.
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
 		recordOf(r).errorCode = "too_many_attempts"
-		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again later.")
+		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
 		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
 		return in, e
 	}
