@@ -1,9 +1,12 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
@@ -11,45 +14,105 @@ import (
 
 // Connection is an application that has access to something of a user's.
 type Connection struct {
-	ClientID, Name string
-	// Permissions are as AuthorizeRequest.Permissions.
+	// ClientID is what Consents.TakeBack is asked for.
+	ClientID string
+	// Name is what the application calls itself, and Home the host by which people
+	// know it, such as print.example.com; empty for an application on a device.
+	Name, Home string
+	// Disabled applications have no access for now: they have it back when they are
+	// enabled.
+	Disabled bool
+	// Since is for how long it has had access: when the user first allowed it
+	// something or, if that is earlier or nobody was asked, when the oldest grant was
+	// made by which it has access.
+	Since time.Time
+	// LastUsed is when it last used it, which is when it was last issued tokens as
+	// far as that is stored; zero if it never was, or so long ago that no grant of
+	// that time is left.
+	LastUsed time.Time
+	// Permissions are as AuthorizeRequest.Permissions: of all that was allowed, or
+	// granted without asking, what the client may still have and its APIs still offer.
+	// There may be none left. What is given back to the client is back.
 	Permissions []string
 }
 
 // Connected returns the applications that a user allowed something, and those
-// that did not have to ask and have access now.
+// that did not have to ask and have access, by name. An application that was deleted
+// is among them only while something is left of it to be taken back.
+//
+// It costs two statements, however many applications and grants there are, as long
+// as clients and APIs are in memory.
 func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, error) {
 	consents, err := a.Consents.Of(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	var connected []Connection
-	for _, c := range consents {
-		connected = append(connected, Connection{ClientID: c.ClientID, Permissions: c.Scopes})
-	}
-	live, err := a.Store.Grants(ctx, grants.Query{UserID: user}, a.Now())
+	holdings, err := a.Store.Holdings(ctx, user, a.Now())
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range live {
-		known := slices.ContainsFunc(connected, func(c Connection) bool { return c.ClientID == g.ClientID })
-		if !g.Stands || known {
-			continue
+	var connected []Connection
+	for _, c := range consents {
+		var held grants.Holding
+		if i := slices.IndexFunc(holdings, func(h grants.Holding) bool { return h.ClientID == c.ClientID }); i >= 0 {
+			held = holdings[i]
+			holdings = slices.Delete(holdings, i, i+1)
 		}
-		recorded, err := a.Rules.Recorded(ctx, g.Granted())
+		if held.Since.IsZero() || c.GrantedAt.Before(held.Since) {
+			held.Since = c.GrantedAt
+		}
+		held.ClientID = c.ClientID
+		connection, _, err := a.connection(ctx, held, grants.ParsePermissions(c.Scopes))
 		if err != nil {
 			return nil, err
 		}
-		connected = append(connected, Connection{ClientID: g.ClientID, Permissions: grants.Permissions(recorded)})
+		connected = append(connected, connection)
 	}
-	for i, c := range connected {
-		connected[i].Name = c.ClientID
-		client, err := a.Directory.Client(ctx, c.ClientID)
-		if err == nil {
-			connected[i].Name = client.Name
-		} else if !errors.Is(err, clients.ErrNotFound) {
+	for _, held := range holdings {
+		if held.Since.IsZero() {
+			continue // it had access
+		}
+		connection, found, err := a.connection(ctx, held, nil)
+		if err != nil {
 			return nil, err
 		}
+		if found {
+			connected = append(connected, connection)
+		}
 	}
+	slices.SortStableFunc(connected, func(a, b Connection) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ClientID, b.ClientID))
+	})
 	return connected, nil
+}
+
+// connection is what is shown of a client that was allowed something, and whether
+// there is such a client.
+func (a *Authority) connection(ctx context.Context, held grants.Holding, allowed []grants.Permission) (c Connection, found bool, err error) {
+	c = Connection{ClientID: held.ClientID, Name: held.ClientID, Since: held.Since, LastUsed: held.LastUsed}
+	client, err := a.Directory.Client(ctx, held.ClientID)
+	if errors.Is(err, clients.ErrNotFound) {
+		return c, false, nil
+	}
+	if err != nil {
+		return Connection{}, false, err
+	}
+	c.Name, c.Home, c.Disabled = client.Name, client.Home(), client.Disabled
+	for _, g := range held.Granted {
+		recorded, err := a.Rules.Recorded(ctx, g)
+		if err != nil {
+			return Connection{}, false, err
+		}
+		for _, p := range recorded {
+			if !slices.Contains(allowed, p) {
+				allowed = append(allowed, p)
+			}
+		}
+	}
+	left, err := a.Rules.LeftToShow(ctx, client, allowed)
+	if err != nil {
+		return Connection{}, false, err
+	}
+	c.Permissions = grants.Permissions(left)
+	return c, true, nil
 }

@@ -308,8 +308,7 @@ func (s *Store) AddConsent(ctx context.Context, c accounts.Consent, ev audit.Eve
 			return err
 		}
 		if len(rows) == 1 {
-			return tx.Exec("UPDATE consents SET scopes = ?, granted_ms = ? WHERE user_id = ? AND client_id = ?",
-				scopes, ms(c.GrantedAt), c.UserID, c.ClientID).Error
+			return tx.Exec("UPDATE consents SET scopes = ? WHERE user_id = ? AND client_id = ?", scopes, c.UserID, c.ClientID).Error
 		}
 		err = tx.Create(&consentRow{UserID: c.UserID, ClientID: c.ClientID, Scopes: scopes, GrantedMS: ms(c.GrantedAt)}).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {

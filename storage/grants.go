@@ -128,15 +128,27 @@ func (r grantRow) grant() (grants.Grant, error) {
 // ownersStand is what is asked about a code or a grant g beside its own
 // columns: that neither its user nor its client nor everything was cut, and
 // that both are there and enabled.
-const ownersStand = `g.user_epoch >= (SELECT u.epoch FROM users AS u WHERE u.id = g.user_id AND u.disabled = FALSE)
+const ownersStand = userStands + `
 		   AND g.client_epoch >= (SELECT c.epoch FROM clients AS c WHERE c.id = g.client_id AND c.disabled = FALSE)
-		   AND g.server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`
+		   AND ` + serverStands
+
+const (
+	userStands   = `g.user_epoch >= (SELECT u.epoch FROM users AS u WHERE u.id = g.user_id AND u.disabled = FALSE)`
+	serverStands = `g.server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`
+)
 
 const sessionEnded = `EXISTS (SELECT 1 FROM login_sessions AS l WHERE l.id = g.session_id AND l.ended_ms IS NOT NULL)`
 
 // grantStands is whether a grant g stands, its expiry aside.
 const grantStands = `g.revoked_ms IS NULL AND ` + ownersStand + `
-		   AND (g.offline = TRUE OR NOT ` + sessionEnded + `)`
+		   AND ` + outlives
+
+const outlives = `(g.offline = TRUE OR NOT ` + sessionEnded + `)`
+
+// grantHolds is whether a grant g of the client c gives access, or would if the
+// client were enabled; it takes the time twice and the time mayLive before.
+const grantHolds = `g.revoked_ms IS NULL AND g.client_epoch >= c.epoch AND ` + userStands + ` AND ` + serverStands + `
+		   AND ` + outlives + ` AND g.expires_ms > ? AND (g.generation = 0 OR g.refresh_exp_ms > ? OR g.refresh_iat_ms > ?)`
 
 // SaveCode implements grants.Store.
 func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now time.Time) error {
@@ -270,6 +282,62 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) ([]gr
 	}
 	list, err := s.standingGrants(ctx, where+" ORDER BY g.created_ms DESC, g.id", args...)
 	return list, fault("list grants", err)
+}
+
+// mostHeld is how many grants of each client Holdings reads what they record of.
+const mostHeld = 20
+
+// Holdings implements grants.Store.
+func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error) {
+	const op = "list what clients hold of a user"
+	var rows []struct {
+		ClientID    string  `gorm:"column:client_id"`
+		Scopes      string  `gorm:"column:scopes"`
+		Audiences   string  `gorm:"column:audiences"`
+		Permissions *string `gorm:"column:permissions"`
+		Holds       bool    `gorm:"column:holds"`
+		SinceMS     *int64  `gorm:"column:since_ms"`
+		UsedMS      int64   `gorm:"column:used_ms"`
+	}
+	// Whoever had the id of a client before used it before the client was created.
+	// What is long is joined last, for as few rows as possible: MySQL sorts on disk
+	// where there are texts.
+	err := s.reading(ctx).Raw(`
+		SELECT r.client_id, r.scopes, r.audiences, r.permissions, p.holds, p.since_ms, p.used_ms
+		  FROM (SELECT h.id, h.holds,
+		               MIN(CASE WHEN h.holds = TRUE THEN h.created_ms END) OVER (PARTITION BY h.client_id) AS since_ms,
+		               MAX(h.used_ms) OVER (PARTITION BY h.client_id) AS used_ms,
+		               ROW_NUMBER() OVER (PARTITION BY h.client_id ORDER BY h.holds DESC, h.created_ms DESC, h.id) AS place
+		          FROM (SELECT g.id, g.client_id, g.created_ms,
+		                       CASE WHEN g.refresh_iat_ms > g.created_ms THEN g.refresh_iat_ms ELSE g.created_ms END AS used_ms,
+		                       CASE WHEN `+grantHolds+` THEN TRUE ELSE FALSE END AS holds
+		                  FROM grants AS g JOIN clients AS c ON c.id = g.client_id
+		                 WHERE g.user_id = ? AND (g.created_ms >= c.created_ms OR g.client_epoch >= c.epoch)) AS h) AS p
+		  JOIN grants AS r ON r.id = p.id
+		 WHERE p.place = 1 OR p.holds = TRUE AND p.place <= ?
+		 ORDER BY r.client_id, p.place`,
+		ms(now), ms(now), ms(now.Add(-mayLive)), user, mostHeld).Scan(&rows).Error
+	if err != nil {
+		return nil, fault(op, err)
+	}
+	var all []grants.Holding
+	for _, r := range rows {
+		if len(all) == 0 || all[len(all)-1].ClientID != r.ClientID {
+			all = append(all, grants.Holding{ClientID: r.ClientID, Since: optionalAt(r.SinceMS), LastUsed: at(r.UsedMS)})
+		}
+		if !r.Holds {
+			continue
+		}
+		scopes, err1 := unlist(r.Scopes)
+		audiences, err2 := unlist(r.Audiences)
+		permissions, err3 := unlistPermissions(r.Permissions)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, fault(op, err)
+		}
+		of := &all[len(all)-1]
+		of.Granted = append(of.Granted, grants.Granted{Audiences: audiences, Scopes: scopes, Permissions: permissions})
+	}
+	return all, nil
 }
 
 // RotateGrant implements grants.Store.

@@ -13,7 +13,9 @@ import (
 type Consent struct {
 	UserID, ClientID string
 	Scopes           []string
-	GrantedAt        time.Time
+	// GrantedAt is when the user first allowed it something, which what was added
+	// later leaves as it is. (Versions that moved it did not keep the first.)
+	GrantedAt time.Time
 }
 
 // ConsentStore keeps consents.
@@ -23,7 +25,8 @@ type ConsentStore interface {
 	Consent(ctx context.Context, user, client string) (Consent, error)
 	// Consents returns all of a user, ordered by client.
 	Consents(ctx context.Context, user string) ([]Consent, error)
-	// AddConsent adds to what the user allowed the client.
+	// AddConsent adds to what the user allowed the client; GrantedAt counts if that
+	// was nothing.
 	AddConsent(ctx context.Context, c Consent, ev audit.Event) error
 	// DeleteConsent takes it back, and revokes the grants that the client has
 	// of the user.

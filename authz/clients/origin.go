@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -36,6 +38,23 @@ func (c Client) OnSite(issuer string) error {
 		}
 	}
 	return nil
+}
+
+// Home is the host by which people know the client, as in their browser's address
+// bar, taken from the first of its addresses on the web; empty for a client that is
+// on the device of whoever uses it, where no name says whose it is.
+func (c *Client) Home() string {
+	for _, scheme := range []string{"https", "http"} {
+		for _, address := range slices.Concat(c.RedirectURIs, c.Origins) {
+			u, err := url.Parse(address)
+			if err != nil || u.Scheme != scheme || u.Hostname() == "" || loopback(u.Hostname()) {
+				continue
+			}
+			host := strings.ToLower(u.Host)
+			return strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
+		}
+	}
+	return ""
 }
 
 // hostName is a host as browsers write it. (What ends in a number they take for an

@@ -92,6 +92,20 @@ type Code struct {
 // Query selects grants. Zero fields do not restrict.
 type Query struct{ UserID, ClientID string }
 
+// Holding is what the grants of one user to one client come to.
+type Holding struct {
+	ClientID string
+	// Since is when the oldest of the grants by which the client has access was made;
+	// zero if there are none. One that is disabled counts as if it were not: it has
+	// them back when it is enabled.
+	Since time.Time
+	// LastUsed is when a grant was last made or refreshed, of all that are stored,
+	// whether they stand or not.
+	LastUsed time.Time
+	// Granted is what the newest of those record by which it has access.
+	Granted []Granted
+}
+
 // Store keeps codes and grants.
 type Store interface {
 	// SaveCode stores a code under its hash, with the epochs as they are.
@@ -114,4 +128,8 @@ type Store interface {
 	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
 	// Grants returns the grants that have not expired at now, newest first.
 	Grants(ctx context.Context, q Query, now time.Time) ([]Standing, error)
+	// Holdings returns what each client holds, or held, of a user at now, ordered by
+	// client; nothing of a client that was deleted, not even if its id was given to
+	// another. One statement, whose answer does not grow with the grants.
+	Holdings(ctx context.Context, user string, now time.Time) ([]Holding, error)
 }

@@ -245,11 +245,12 @@ var peopleTests = []test{
 	}},
 	{"a consent is added to, and ends its grants when it is taken back", func(d *databaseTest) {
 		g := d.grant("g")
-		for _, step := range []struct{ add, want []string }{{[]string{"a"}, []string{"a"}}, {[]string{"b", "a"}, []string{"a", "b"}}} {
-			d.must(d.s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: step.add, GrantedAt: noon}, event(audit.ConsentGiven, "")))
+		for i, step := range []struct{ add, want []string }{{[]string{"a"}, []string{"a"}}, {[]string{"b", "a"}, []string{"a", "b"}}} {
+			d.must(d.s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: step.add, GrantedAt: noon.Add(time.Duration(i) * time.Hour)}, event(audit.ConsentGiven, "")))
 			c, err := d.other.Consent(d.ctx, g.UserID, g.ClientID)
 			d.must(err)
 			d.equal(c.Scopes, step.want)
+			d.equal(c.GrantedAt, stored(noon))
 		}
 		for _, err := range d.atOnce(8, func(i int, s *storage.Store) error {
 			return s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: "another", Scopes: []string{fmt.Sprint("s", i)}, GrantedAt: noon}, event(audit.ConsentGiven, ""))

@@ -31,6 +31,7 @@ func Run(t *testing.T, e Engine) {
 		{"secrets", secretTests},
 		{"people", peopleTests},
 		{"accounts", accountTests},
+		{"holdings", holdingTests},
 		{"updates", updateTests},
 		{"grants", grantTests},
 		{"cuts", cutTests},
