@@ -33,6 +33,8 @@ const (
 	demoApp      = "demo-app"
 	demoUser     = "demo"
 
+	demoAppName = "Demo app"
+
 	demoActor audit.Actor = "demo"
 )
 
@@ -68,6 +70,10 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	app, err := demoPage(cfg)
+	if err != nil {
+		return err
+	}
 	var made demoThings
 	return serve(cmd.Context(), &demo, cfg, serveOptions{
 		prepare: func(ctx context.Context, store *storage.Store) (err error) {
@@ -79,7 +85,7 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 			return err
 		},
 		listening: func(string) { demo.showDemo(cfg.Issuer.String(), made) },
-		beside:    demoPage(cfg.Issuer.String()),
+		beside:    app,
 	})
 }
 
@@ -99,7 +105,7 @@ func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog
 		return made, err
 	}
 	_, _, err = directory.Create(ctx, clients.Client{
-		ID: demoApp, Name: "Demo app", Grants: []string{clients.AuthorizationCode, clients.RefreshToken},
+		ID: demoApp, Name: demoAppName, Grants: []string{clients.AuthorizationCode, clients.RefreshToken},
 		RedirectURIs: []string{issuer + demoPath}, PostLogoutRedirectURIs: []string{issuer + demoPath},
 		Scopes:    []string{apis.OpenID, apis.Profile, apis.Email, "read"},
 		Audiences: []string{demoAudience}, Auth: clients.None,

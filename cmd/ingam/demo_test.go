@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // demonstrate runs `serve --demo` in a folder, and returns what it printed.
@@ -29,6 +31,35 @@ func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	s.awaitReady()
 	eventually(t, "the demonstration says what to do", time.Minute, func() bool { return strings.Contains(stdout.String(), "Ctrl-C") })
 	return s, stdout.String()
+}
+
+// demoPassword is the one that a demonstration printed.
+func demoPassword(printed string) string {
+	for line := range strings.Lines(printed) {
+		if value, is := strings.CutPrefix(strings.TrimSpace(line), "password"); is {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func TestTheDemonstrationInABrowser(t *testing.T) {
+	t.Parallel()
+	b := tab{t, browser(t, "en"), "the demonstration"}
+	if err := chromedp.Do(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	listen := freeAddress(t)
+	_, printed := demonstrate(t, t.TempDir(), listen)
+	b.do("open it", chromedp.Navigate("http://"+listen+demoPath), chromedp.WaitVisible(".button.main"))
+	b.looks("demo")
+	// With nothing but the keyboard.
+	b.do("begin", chromedp.KeyEvent("\t\r"), chromedp.WaitVisible("#password"))
+	b.do("sign in", chromedp.SendKeys("#username", demoUser), chromedp.SendKeys("#password", demoPassword(printed)+"\r"))
+	b.do("allow", chromedp.WaitVisible(`button[value="allow"]`), chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible("#refresh-token"))
+	b.looks("demo-tokens")
+	b.do("see another's answer", chromedp.Navigate("http://"+listen+demoPath+"?code=x&state=y"), chromedp.WaitVisible(".alert"))
+	b.looks("demo-problem")
 }
 
 func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {

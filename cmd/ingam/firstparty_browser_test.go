@@ -157,7 +157,7 @@ func (b tab) looks(name string) {
 	axe(b.t, b.ctx, name)
 	for _, wrong := range evaluate[[]string](b, `(() => {
 		const seen = [...document.querySelectorAll('body *')].filter(e => e.checkVisibility())
-		const wrong = seen.filter(e => e.matches('button, input') && Math.min(e.offsetWidth, e.offsetHeight) < 44).map(e => e.id + ' is hard to hit')
+		const wrong = seen.filter(e => e.matches('button, .button, input') && Math.min(e.offsetWidth, e.offsetHeight) < 44).map(e => e.textContent + e.id + ' is hard to hit')
 		for (const only of ['main', 'h1']) if (seen.filter(e => e.matches(only)).length !== 1) wrong.push('there is not one ' + only)
 		if (seen.some(e => getComputedStyle(e).animationName !== 'none' || getComputedStyle(e).transitionDuration !== '0s')) wrong.push('something moves')
 		return wrong
@@ -182,7 +182,7 @@ func (b tab) looks(name string) {
 		})
 		return chromedp.Void{}, err
 	})
-	for _, plain := range evaluate[[]string](b, `[...document.querySelectorAll('main, button.main, input, pre, .alert:not(:empty)')].filter(e => e.checkVisibility()).filter(e => {
+	for _, plain := range evaluate[[]string](b, `[...document.querySelectorAll('.card, button.main, .button.main, input, pre, .alert:not(:empty)')].filter(e => e.checkVisibility()).filter(e => {
 		const s = getComputedStyle(e)
 		return s.borderTopStyle === 'none' || s.borderTopColor === s.backgroundColor || s.borderTopColor === 'rgba(0, 0, 0, 0)'
 	}).map(e => e.localName + '#' + e.id)`) {

@@ -180,12 +180,7 @@ func TestTheDemonstrationHasSomeoneToSignInAs(t *testing.T) {
 	t.Parallel()
 	listen := freeAddress(t)
 	s, printed := demonstrate(t, t.TempDir(), listen)
-	password := ""
-	for line := range strings.Lines(printed) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), "password"); is {
-			password = strings.TrimSpace(value)
-		}
-	}
+	password := demoPassword(printed)
 	if !strings.Contains(printed, "http://"+listen+"/demo\n") || password == "" {
 		t.Fatalf("it does not print where to sign in:\n%s", printed)
 	}

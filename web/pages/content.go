@@ -22,6 +22,9 @@ type form struct {
 	// every later hop of what answers it to form-action, wherever the application
 	// sends the person on to, and there is no way to write some addresses there.
 	leads bool
+	// private is whether the page's address holds what nobody else is to see: then
+	// no request says where it comes from. Such a page has no forms.
+	private bool
 }
 
 // Login asks for a user name and a password.
@@ -174,6 +177,27 @@ func (a Account) form() form {
 type Home struct{}
 
 func (Home) form() form { return form{template: "home", title: "home"} }
+
+// Demo is the app of a demonstration, before somebody signed in to it and after.
+type Demo struct {
+	// Problem is why nobody was signed in; may be empty.
+	Problem string
+	// Logout is where whoever is signed in signs out; else it is empty.
+	Logout string
+	// ID, Access and Refresh are the tokens that the app got.
+	ID, Access, Refresh Token
+}
+
+// Token is what a token says, for a person to read.
+type Token struct{ Header, Claims string }
+
+func (d Demo) form() form {
+	title := TextName("demo")
+	if d.Logout != "" {
+		title = "demo signed in"
+	}
+	return form{template: "demo", title: title, wrong: d.Problem != "", private: true}
+}
 
 // Error says what went wrong, whose fault it is, and what to do.
 type Error struct {

@@ -30,6 +30,27 @@ var pairs = []struct {
 // different are colours that say different things, and so are not the same.
 var different = []string{"action", "focus", "bad", "good", "seal"}
 
+// The example of an app has the pages' colours, and a mark that is not theirs.
+func TestTheFirstPartyExampleHasTheColoursOfThePages(t *testing.T) {
+	t.Parallel()
+	example, err := palettesOf(string(must(os.ReadFile("../../docs/first-party-example.html"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	themes := must(palettesOf(string(must(files.ReadFile("style.css")))))
+	for i, theme := range example {
+		for name, colour := range theme {
+			if same, known := themes[i][name]; name != "mark" && (!known || colour != same) {
+				t.Errorf("%s: %s is another", themeNames[i], name)
+			}
+		}
+		mark := theme["mark"]
+		if mark == theme["seal"] || contrast(mark, theme["paper"]) < controlContrast || contrast(mark, theme["card"]) < controlContrast {
+			t.Errorf("%s: the mark cannot be seen, or is Ingam's", themeNames[i])
+		}
+	}
+}
+
 func TestEveryPairOfColoursCanBeTold(t *testing.T) {
 	t.Parallel()
 	style := string(must(files.ReadFile("style.css")))

@@ -120,6 +120,9 @@ func (p *Pages) Write(w http.ResponseWriter, to Shown, status int, c Content) {
 	// Without a referrer browsers call the origin of a form null, and it would be
 	// refused as another site's.
 	h.Set("Referrer-Policy", "same-origin")
+	if f.private {
+		h.Set("Referrer-Policy", "no-referrer")
+	}
 	// It shows who is signed in.
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", policyOf(f))

@@ -82,7 +82,7 @@ func TestTheLanguageIsWhatThePersonChoseElseTheClientElseTheBrowser(t *testing.T
 }
 
 // all has a page of each template.
-var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}, Home{}}
+var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}, Home{}, Demo{}}
 
 // shown is pages that somebody has put a name and links on.
 func shown(t *testing.T, base, text string) (*Pages, Shown) {

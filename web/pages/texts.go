@@ -113,6 +113,18 @@ var english = map[string]string{
 	"details":              "What to tell them",
 	"request id":           "Request id",
 	"whom to tell":         "Help from %s",
+
+	"demo":                "Try signing in",
+	"demo text":           "This page is an app, and a client of the server that it stands beside. It sends you there to sign in, and shows the tokens that it gets for it.",
+	"demo problem":        "That did not work: %s",
+	"demo signed in":      "You are signed in",
+	"demo signed in text": "These are the tokens that the app got.",
+	"id token":            "ID token",
+	"id token text":       "For this app: who signed in.",
+	"access token":        "Access token",
+	"access token text":   "For the API: anyone can check it with the published keys.",
+	"refresh token":       "Refresh token",
+	"refresh token text":  "For this app and the server alone: its key is published nowhere.",
 }
 
 var korean = map[string]string{
@@ -226,4 +238,16 @@ var korean = map[string]string{
 	"details":              "알려 줄 내용",
 	"request id":           "요청 번호",
 	"whom to tell":         "도움말: %s",
+
+	"demo":                "로그인 체험",
+	"demo text":           "이 페이지는 앱이며, 함께 실행 중인 서버의 클라이언트입니다. 그 서버로 가서 로그인하면 앱이 받은 토큰을 보여 줍니다.",
+	"demo problem":        "로그인하지 못했습니다: %s",
+	"demo signed in":      "로그인되었습니다",
+	"demo signed in text": "앱이 받은 토큰입니다.",
+	"id token":            "ID 토큰",
+	"id token text":       "이 앱이 읽습니다. 누가 로그인했는지 알려 줍니다.",
+	"access token":        "액세스 토큰",
+	"access token text":   "API에 보냅니다. 공개된 키로 누구나 검증할 수 있습니다.",
+	"refresh token":       "리프레시 토큰",
+	"refresh token text":  "이 앱과 서버만 사용합니다. 검증하는 키는 어디에도 공개되지 않습니다.",
 }
