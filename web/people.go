@@ -32,8 +32,8 @@ type people struct {
 	pages *pages.Pages
 	// apps are the web origins of the clients.
 	apps *origins
-	// unused is for how long a grant outlives its last use.
-	unused time.Duration
+	// grantLife is how long a grant lasts at most.
+	grantLife time.Duration
 }
 
 // cookies are one of the login session, one by which a browser is known after that

@@ -31,7 +31,7 @@ func (p people) say(ctx context.Context, text pages.Text, permissions []string, 
 		case of.Audience != "":
 			said = append(said, ofAPI(text, of, targets))
 		case of.Scope == apis.OfflineAccess:
-			last = append(last, pages.Permission{Text: text.T("scope offline_access"), Whose: text.With("until taken back", text.Span(p.unused))})
+			last = append(last, pages.Permission{Text: text.T("scope offline_access"), Whose: text.With("until taken back", text.Span(p.grantLife))})
 		default:
 			said = append(said, p.own(text, of.Scope, user))
 		}
@@ -53,10 +53,9 @@ func (p people) own(text pages.Text, name string, user accounts.User) pages.Perm
 		return pages.Permission{Text: text.With("scope further", strings.Join(scope.Claims, ", "))}
 	case name == apis.Profile && len(further) > 0:
 		return pages.Permission{Text: text.With("scope profile and", strings.Join(further, ", "))}
-	case name == apis.Email:
-		return pages.Permission{Text: text.T("scope email"), Whose: user.Email}
 	}
-	return pages.Permission{Text: text.T(pages.TextName("scope " + name))}
+	whose := map[string]string{apis.OpenID: user.Username, apis.Email: user.Email, apis.Roles: strings.Join(user.Roles, ", ")}
+	return pages.Permission{Text: text.T(pages.TextName("scope " + name)), Whose: whose[name]}
 }
 
 // ofAPI says what a scope of an API means, as far as the API has words for it.

@@ -39,6 +39,8 @@ type Parts struct {
 	RequestTimeout time.Duration
 	// RefreshTTL is for how long a browser keeps a refresh token.
 	RefreshTTL time.Duration
+	// GrantTTL is how long what a person allowed lasts at most.
+	GrantTTL time.Duration
 	// MaxBody is the longest request body, in bytes.
 	MaxBody int64
 	// TrustedProxies may tell the client's address in X-Forwarded-For.
@@ -70,7 +72,7 @@ func New(p Parts) (http.Handler, error) {
 		return nil, err
 	}
 	apps := &origins{list: p.Authority.Directory.List}
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at, shown, apps, p.RefreshTTL}
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at, shown, apps, p.GrantTTL}
 	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()

@@ -163,6 +163,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
 		RefreshTTL:     cfg.Tokens.RefreshTTL.Std(),
+		GrantTTL:       cfg.Tokens.GrantTTL.Std(),
 		MaxBody:        int64(cfg.HTTP.MaxBody),
 		TrustedProxies: cfg.HTTP.TrustedProxies,
 		CORSOrigins:    cfg.HTTP.CORSOrigins,
