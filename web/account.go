@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
@@ -87,7 +89,7 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 }
 
 func (p people) fillAccount(ctx context.Context, text pages.Text, session accounts.Session, user accounts.User, page *pages.Account, most int) error {
-	page.Person = personOf(user, p.authority.Issuer.URL())
+	page.Person = p.personOf(user)
 	sessions, count, err := p.sessions.Of(ctx, user.ID, session.ID, most)
 	if err != nil {
 		return err
@@ -113,18 +115,22 @@ func (p people) fillAccount(ctx context.Context, text pages.Text, session accoun
 		if err != nil {
 			return err
 		}
-		page.Apps = append(page.Apps, pages.App{ID: c.ClientID, Name: c.Name, Permissions: said})
+		page.Apps = append(page.Apps, pages.App{
+			ID: c.ClientID, Name: c.Name, Home: c.Home, Since: c.Since, LastUsed: c.LastUsed, Disabled: c.Disabled, Permissions: said,
+		})
 	}
 	return nil
 }
 
 // personOf is how a user is shown to themselves. A picture is one of this origin:
 // one of elsewhere would tell its server when this page is looked at.
-func personOf(user accounts.User, issuer string) pages.Person {
-	shown := pages.Person{Name: user.Username, Username: user.Username, Email: user.Email}
-	for _, r := range shown.Name {
-		shown.Initial = strings.ToUpper(string(r))
-		break
+func (p people) personOf(user accounts.User) pages.Person {
+	shown := pages.Person{Name: user.Name(), Username: user.Username, Email: user.Email}
+	if picture := user.Picture(); strings.HasPrefix(picture, p.origin+"/") {
+		shown.Picture = picture
+	}
+	if first, _ := utf8.DecodeRuneInString(shown.Name); unicode.IsPrint(first) {
+		shown.Initial = string(unicode.ToUpper(first))
 	}
 	return shown
 }

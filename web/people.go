@@ -27,9 +27,9 @@ type people struct {
 	cookies   cookies
 	// guard refuses what a page of another site sends.
 	guard *http.CrossOriginProtection
-	// base is the path of the issuer.
-	base  string
-	pages *pages.Pages
+	// origin is the issuer's, and base its path.
+	origin, base string
+	pages        *pages.Pages
 	// apps are the web origins of the clients.
 	apps *origins
 	// grantLife is how long a grant lasts at most.

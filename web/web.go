@@ -72,7 +72,7 @@ func New(p Parts) (http.Handler, error) {
 		return nil, err
 	}
 	apps := &origins{list: p.Authority.Directory.List}
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, at, shown, apps, p.GrantTTL}
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, issuer.Scheme + "://" + issuer.Host, at, shown, apps, p.GrantTTL}
 	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
