@@ -31,6 +31,10 @@ type userRow struct {
 	CreatedMS int64  `gorm:"column:created_ms;not null"`
 	// EmailVerified is NULL where nobody said.
 	EmailVerified *bool `gorm:"column:email_verified"`
+	// EmailForm is accounts.EmailForm of the address; NULL where there is none. In
+	// rows that a version before this column wrote it is missing, or that of the
+	// address before: see RenewEmailForms.
+	EmailForm *string `gorm:"column:email_form"`
 }
 
 func (userRow) TableName() string { return "users" }
@@ -44,7 +48,16 @@ func newUserRow(u accounts.User) (userRow, error) {
 	return userRow{
 		ID: u.ID, Username: u.Username, Email: u.Email, Roles: roles, Claims: string(claims),
 		Password: u.Password, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt), EmailVerified: u.EmailVerified,
+		EmailForm: emailForm(u.Email),
 	}, err
+}
+
+func emailForm(address string) *string {
+	form := accounts.EmailForm(address)
+	if form == "" {
+		return nil
+	}
+	return &form
 }
 
 func (r userRow) user() (accounts.User, error) {
@@ -92,6 +105,24 @@ func (s *Store) user(ctx context.Context, column, value string) (accounts.User, 
 	return u, fault(op, err)
 }
 
+// UsersByForm implements accounts.UserStore. Each half of the statement has an
+// index of its own, and a bound: many users with one address take no longer than few.
+func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accounts.User, error) {
+	const op = "find user"
+	if !isText(form) {
+		return nil, nil
+	}
+	db := s.reading(ctx)
+	var rows []userRow
+	err := db.Raw("SELECT * FROM (?) AS named UNION ALL SELECT * FROM (?) AS addressed",
+		db.Model(&userRow{}).Where("username = ?", form).Limit(1),
+		db.Model(&userRow{}).Where("email_form = ?", form).Limit(most)).Scan(&rows).Error
+	if err != nil {
+		return nil, fault(op, err)
+	}
+	return users(op, rows)
+}
+
 // Users implements accounts.UserStore.
 func (s *Store) Users(ctx context.Context) ([]accounts.User, error) {
 	const op = "list users"
@@ -99,14 +130,95 @@ func (s *Store) Users(ctx context.Context) ([]accounts.User, error) {
 	if err := s.reading(ctx).Order("username").Find(&rows).Error; err != nil {
 		return nil, fault(op, err)
 	}
-	users := make([]accounts.User, len(rows))
+	return users(op, rows)
+}
+
+func users(op string, rows []userRow) ([]accounts.User, error) {
+	all := make([]accounts.User, len(rows))
 	for i, r := range rows {
 		var err error
-		if users[i], err = r.user(); err != nil {
+		if all[i], err = r.user(); err != nil {
 			return nil, fault(op, err)
 		}
 	}
-	return users, nil
+	return all, nil
+}
+
+// tellApart refuses a user who could not be told from another at sign-in: whose
+// address, or name, is the address of another, or whose address is the name of
+// another. Only what was changed is looked at; there are users from before this rule.
+// Changes stand in a line, so of two at once one comes second and sees the first.
+func tellApart(tx *gorm.DB, row, was userRow) error {
+	other := func(column, form string) (found *userRow, err error) {
+		var rows []userRow
+		err = tx.Select("id", "username", "email").Where("id <> ? AND "+column+" = ?", row.ID, form).Order("id").Find(&rows).Error
+		for _, r := range rows {
+			// The form is not that of an address which an older version changed.
+			if column == "username" || accounts.EmailForm(r.Email) == form {
+				return &r, err
+			}
+		}
+		return nil, err
+	}
+	if row.Username != was.Username {
+		if o, err := other("email_form", row.Username); o != nil || err != nil {
+			return taken(accounts.ErrUsernameIsEmail, o, err)
+		}
+	}
+	if row.Email == was.Email || row.EmailForm == nil {
+		return nil
+	}
+	if o, err := other("username", *row.EmailForm); o != nil || err != nil {
+		return taken(accounts.ErrEmailIsUsername, o, err)
+	}
+	o, err := other("email_form", *row.EmailForm)
+	return taken(accounts.ErrEmailExists, o, err)
+}
+
+// taken is the refusal of what another user has, and nil if there is none.
+func taken(why error, other *userRow, err error) error {
+	if other == nil || err != nil {
+		return err
+	}
+	return refuse(fmt.Errorf("%w: %s", why, other.Username))
+}
+
+// RenewEmailForms stores the form of each address that has another or none: a version
+// that knows of no forms wrote it beside this one, or the migration could not fill it
+// in. It reads all users, and is no change of any: what they have stays.
+func (s *Store) RenewEmailForms(ctx context.Context) error {
+	const op = "renew the forms of addresses"
+	for after := ""; ; {
+		var found, renewed []userRow
+		// Of ASCII alone, LOWER makes the form; of the rest this finds a few too many.
+		err := s.reading(ctx).Select("id", "email", "COALESCE(email_form, '') AS email_form").
+			Where("id > ? AND COALESCE(email_form, '') <> LOWER(email)", after).Order("id").Limit(largestBatch).Find(&found).Error
+		if err != nil {
+			return fault(op, err)
+		}
+		for _, r := range found {
+			if accounts.EmailForm(r.Email) != *r.EmailForm {
+				renewed = append(renewed, r)
+			}
+		}
+		if len(renewed) > 0 {
+			err = s.transaction(ctx, func(tx *gorm.DB) error {
+				// In the order of their ids, as whoever else is at it.
+				for _, r := range renewed {
+					// Unless it has got another address in between.
+					err := tx.Exec("UPDATE users SET email_form = ? WHERE id = ? AND email = ?", emailForm(r.Email), r.ID, r.Email).Error
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err != nil || len(found) < largestBatch {
+			return fault(op, err)
+		}
+		after = found[len(found)-1].ID
+	}
 }
 
 // CreateUser implements accounts.UserStore. A user with bytes that not every
@@ -126,7 +238,10 @@ func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event)
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return refuse(accounts.ErrExists)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return tellApart(tx, row, userRow{})
 	})
 }
 
@@ -163,12 +278,16 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 		if !isText(row.Username) || !isText(row.Email) {
 			return audit.Event{}, refuse(fmt.Errorf("%w: it contains bytes that are not text", accounts.ErrInvalid))
 		}
-		err = tx.Exec("UPDATE users SET username = ?, email = ?, email_verified = ?, roles = ?, claims = ? WHERE id = ?",
-			row.Username, row.Email, row.EmailVerified, row.Roles, row.Claims, id).Error
+		err = tx.Exec("UPDATE users SET username = ?, email = ?, email_form = ?, email_verified = ?, roles = ?, claims = ? WHERE id = ?",
+			row.Username, row.Email, row.EmailForm, row.EmailVerified, row.Roles, row.Claims, id).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			err = refuse(accounts.ErrExists)
 		}
-		return *ev, err
+		if err != nil {
+			return audit.Event{}, err
+		}
+		row.ID = id
+		return *ev, tellApart(tx, row, rows[0])
 	})
 }
 

@@ -49,7 +49,7 @@ func (crowded) Unavailable() bool { return true }
 // characters that cannot be typed.
 var (
 	ErrPasswordLength  = fmt.Errorf("%w: a password has %d to %d characters", ErrInvalid, MinPassword, MaxPassword)
-	ErrPasswordName    = fmt.Errorf("%w: the password is the user name", ErrInvalid)
+	ErrPasswordName    = fmt.Errorf("%w: the password is the user name or the e-mail address", ErrInvalid)
 	ErrPasswordGuessed = fmt.Errorf("%w: the password is one of those that are guessed first", ErrInvalid)
 )
 
@@ -106,17 +106,17 @@ func (p *Passwords) alone(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// hashNew hashes a password that someone chose, or returns ErrInvalid.
-func (p *Passwords) hashNew(ctx context.Context, username, password string) (hash string, err error) {
+// hashNew hashes a password that someone chose for a user, or returns ErrInvalid.
+func (p *Passwords) hashNew(ctx context.Context, u User, password string) (hash string, err error) {
 	password, err = prepare(password)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: the password holds characters that cannot be typed", ErrInvalid)
 	case utf8.RuneCountInString(password) < MinPassword || utf8.RuneCountInString(password) > MaxPassword:
 		return "", ErrPasswordLength
-	case strings.EqualFold(password, username):
+	case strings.EqualFold(password, u.Username) || strings.EqualFold(password, u.Email):
 		return "", ErrPasswordName
-	case guessable(password, username):
+	case guessable(password, u):
 		return "", ErrPasswordGuessed
 	}
 	err = p.alone(ctx, func() error {
@@ -129,13 +129,14 @@ func (p *Passwords) hashNew(ctx context.Context, username, password string) (has
 	return hash, err
 }
 
-// guessable reports whether a password, which may be built from the user's name,
-// is among the first guesses.
-func guessable(password, username string) bool {
+// guessable reports whether a password, which may be built from the user's name or
+// address, is among the first guesses.
+func guessable(password string, u User) bool {
 	if len(password) > weighed {
 		return false
 	}
-	return zxcvbn.PasswordStrength(password, []string{username}).Entropy < math.Log2(firstGuesses)
+	mailbox, _, _ := strings.Cut(u.Email, "@")
+	return zxcvbn.PasswordStrength(password, []string{u.Username, u.Email, mailbox}).Entropy < math.Log2(firstGuesses)
 }
 
 // match reports whether a password is the one behind a hash; an empty hash is

@@ -102,10 +102,14 @@ type SignedIn struct {
 	Former []Session
 }
 
-// Do checks a password and begins a login session. Returns ErrWrong or a
-// *TooManyError.
+// Do checks the password of the user whom a person names, by user name or by
+// address, and begins a login session. Returns ErrWrong or a *TooManyError.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
-	u, device, err := s.check(ctx, name, password, from)
+	u, err := s.users.bySignInName(ctx, name)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return SignedIn{}, err
+	}
+	device, err := s.check(ctx, u, accountOf(u, name), password, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -118,7 +122,16 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 // was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
 func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
-	u, device, err := s.check(ctx, u.Username, current, from)
+	// By id: whoever was renamed a moment ago would find another user by the name
+	// that they had, perhaps as the address of that one.
+	u, err := s.users.ByID(ctx, u.ID)
+	if errors.Is(err, ErrNotFound) {
+		return SignedIn{}, ErrWrong
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	device, err := s.check(ctx, u, u.ID, current, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -183,18 +196,15 @@ const (
 	mostDevices     = 5
 )
 
-// check checks a password, and leaves no count of one that is right. device is the
-// part of the visitor's with which the user has signed in before; may be empty.
-func (s *SignIn) check(ctx context.Context, name, password string, from Visitor) (u User, device string, err error) {
-	u, err = s.users.ByName(ctx, name)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, "", err
-	}
+// check checks the password of a user, who may be nobody, and leaves no count of one
+// that is right. Attempts are counted for the account. device is the part of the
+// visitor's with which the user has signed in before; may be empty.
+func (s *SignIn) check(ctx context.Context, u User, of, password string, from Visitor) (device string, err error) {
 	// Asked for unknown users too, so that they take the same.
 	if device, err = s.sessions.deviceOf(ctx, u.ID, from.Device); err != nil {
-		return User{}, "", err
+		return "", err
 	}
-	account := subject("account", accountOf(u, name))
+	account := subject("account", of)
 	// In this order, and no further than the first that refuses: what one
 	// address is refused must neither count against the account nor make rows.
 	// Of what comes from an address so many are under way that it takes ten
@@ -218,7 +228,7 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 		if c.atOnce > 0 {
 			leave, err := s.gates.enter(ctx, c.subject, c.atOnce)
 			if err != nil {
-				return User{}, "", err
+				return "", err
 			}
 			defer leave()
 		}
@@ -229,14 +239,14 @@ func (s *SignIn) check(ctx context.Context, name, password string, from Visitor)
 		right, err = s.passwords.match(ctx, u.Password, password)
 	}
 	if err == nil && (!right || u.Disabled) {
-		return User{}, "", ErrWrong
+		return "", ErrWrong
 	}
 	// Only this attempt is taken back: otherwise whoever has an account could
 	// wipe the count of an address by signing in to it.
 	if err := errors.Join(err, s.uncount(ctx, counted)); err != nil {
-		return User{}, "", err
+		return "", err
 	}
-	return u, device, nil
+	return device, nil
 }
 
 // count is what attempts are counted for, and how many there may be.
@@ -290,7 +300,8 @@ func (s *SignIn) uncount(ctx context.Context, counted []Tally) error {
 	return s.guesses.UncountGuesses(ctx, counted)
 }
 
-// accountOf is the user's id or, where there is none, the name as it was typed.
+// accountOf is the user's id, however they were named, or, where there is none, the
+// name as it was typed.
 func accountOf(u User, name string) string {
 	if u.ID != "" {
 		return u.ID

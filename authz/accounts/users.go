@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,12 @@ var (
 	ErrNotFound = errors.New("no such user")
 	// ErrExists: the user name is taken.
 	ErrExists = errors.New("a user with this name exists")
+	// ErrEmailExists: the address is taken.
+	ErrEmailExists = errors.New("another user has this e-mail address")
+	// ErrEmailIsUsername: the address is taken as a user name.
+	ErrEmailIsUsername = errors.New("this e-mail address is the user name of another user")
+	// ErrUsernameIsEmail: the user name is taken as an address.
+	ErrUsernameIsEmail = errors.New("this user name is the e-mail address of another user")
 	// ErrInvalid: a field of the user is not acceptable; the error says which.
 	ErrInvalid = errors.New("invalid user")
 )
@@ -34,7 +41,11 @@ type User struct {
 	ID string
 	// Username is normalised: see NormalizeUsername.
 	Username string
-	Email    string
+	// Email is their address, which signs them in like the user name does while
+	// nobody else has it: see EmailForm. It is one that an administrator gave. An
+	// address that somebody typed about themselves must not stand here before it
+	// is verified: it would take the sign-in, and the address, from whose it is.
+	Email string
 	// EmailVerified is whether the address is known to be the user's; nil where
 	// nobody said.
 	EmailVerified *bool
@@ -56,17 +67,22 @@ type UserStore interface {
 	User(ctx context.Context, id string) (User, error)
 	// UserByName returns the one with that normalised name, or ErrNotFound.
 	UserByName(ctx context.Context, username string) (User, error)
+	// UsersByForm returns, by one statement, the one with that normalised
+	// name, if there is one, and up to most whose address was stored with that
+	// form. A version that knows of no forms may have changed the address since.
+	UsersByForm(ctx context.Context, form string, most int) ([]User, error)
 	// Users returns all of them, ordered by name.
 	Users(ctx context.Context) ([]User, error)
 	// CreateUser stores a new user, whose epoch is the number of this change.
-	// Returns ErrExists if the name is taken.
+	// Returns ErrExists if the name is taken; ErrEmailExists, ErrEmailIsUsername or
+	// ErrUsernameIsEmail if name and address do not tell the user from others.
 	CreateUser(ctx context.Context, u User, ev audit.Event) error
 	// UpdateUser lets edit change a user as it is when no other editor can come
 	// in between, and stores name, address, roles and claims with the event that
 	// edit returns; if it returns none, nothing is stored. edit may be called
 	// again, if the first transaction had to give way, and must not ask the
-	// database. Returns ErrNotFound, ErrExists if the name is taken, or what edit
-	// returned.
+	// database. Returns ErrNotFound, what CreateUser does of a name or an address
+	// that was changed, or what edit returned.
 	UpdateUser(ctx context.Context, id string, edit func(*User) (*audit.Event, error)) error
 	// SetUserDisabled returns ErrNotFound if there is no such user, and changes
 	// nothing (no event either) if it already is as asked.
@@ -101,6 +117,21 @@ func NormalizeUsername(name string) (string, error) {
 	return name, nil
 }
 
+// EmailForm returns the one form in which an address is compared, with others and
+// with user names: that of a user name. Case and width do not count, although to
+// some mail servers case does: two people with such addresses would be taken for
+// each other. An address that cannot be a user name (a character that is no letter,
+// digit or sign; right-to-left and left-to-right mixed; more than 200 bytes) has no
+// form, which is empty: it signs nobody in, and is compared with none. A domain
+// counts as it is written, not as what it is in punycode.
+func EmailForm(address string) string {
+	form, err := NormalizeUsername(address)
+	if err != nil {
+		return ""
+	}
+	return form
+}
+
 // ByName returns the user with that name, or ErrNotFound.
 func (d *Directory) ByName(ctx context.Context, name string) (User, error) {
 	name, err := NormalizeUsername(name)
@@ -110,6 +141,84 @@ func (d *Directory) ByName(ctx context.Context, name string) (User, error) {
 	return d.store.UserByName(ctx, name)
 }
 
+// bySignInName returns the user whom a person names at sign-in: by user name, else
+// by an address that only one user has. Returns ErrNotFound if that is nobody, which
+// includes an address that several have.
+func (d *Directory) bySignInName(ctx context.Context, typed string) (User, error) {
+	form, err := NormalizeUsername(typed)
+	if err != nil {
+		return User{}, ErrNotFound
+	}
+	// Three of them: two are too many, and one more may be there by a former address.
+	const most = 3
+	found, err := d.store.UsersByForm(ctx, form, most)
+	if err != nil {
+		return User{}, err
+	}
+	var addressed []User
+	for _, u := range found {
+		if u.Username == form {
+			return u, nil
+		}
+		if EmailForm(u.Email) == form {
+			addressed = append(addressed, u)
+		}
+	}
+	// Of as many as were asked for there may be more.
+	if len(addressed) != 1 || len(found) == most {
+		return User{}, ErrNotFound
+	}
+	return addressed[0], nil
+}
+
+// SharingEmail returns the users, or some of very many, for whom nobody signs in as
+// u by their address: they have it too, or as their user name.
+func (d *Directory) SharingEmail(ctx context.Context, u User) ([]User, error) {
+	form := EmailForm(u.Email)
+	if form == "" {
+		return nil, nil
+	}
+	found, err := d.store.UsersByForm(ctx, form, 20)
+	if err != nil {
+		return nil, err
+	}
+	var others []User
+	for _, o := range found {
+		same := o.Username == form || EmailForm(o.Email) == form
+		if same && o.ID != u.ID && !slices.ContainsFunc(others, func(other User) bool { return other.ID == o.ID }) {
+			others = append(others, o)
+		}
+	}
+	return others, nil
+}
+
+// SharedEmails returns the ids of those, of all users, who have somebody like
+// SharingEmail's.
+func SharedEmails(all []User) map[string]bool {
+	// Whose each form is, by name or address; empty where it is several users'.
+	owner := map[string]string{}
+	claim := func(form, id string) {
+		if was, taken := owner[form]; taken && was != id {
+			id = ""
+		}
+		owner[form] = id
+	}
+	forms := make([]string, len(all))
+	for i, u := range all {
+		claim(u.Username, u.ID)
+		if forms[i] = EmailForm(u.Email); forms[i] != "" {
+			claim(forms[i], u.ID)
+		}
+	}
+	shared := map[string]bool{}
+	for i, u := range all {
+		if forms[i] != "" && owner[forms[i]] == "" {
+			shared[u.ID] = true
+		}
+	}
+	return shared
+}
+
 // ByID returns the user with that id, or ErrNotFound.
 func (d *Directory) ByID(ctx context.Context, id string) (User, error) { return d.store.User(ctx, id) }
 
@@ -117,7 +226,7 @@ func (d *Directory) ByID(ctx context.Context, id string) (User, error) { return 
 func (d *Directory) List(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
 
 // Create registers a user with a password; it fills in ID, Password, Epoch and
-// CreatedAt. Returns ErrInvalid or ErrExists.
+// CreatedAt. Returns ErrInvalid, or what UserStore.CreateUser does.
 func (d *Directory) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
 	var err error
 	if u.Username, err = NormalizeUsername(u.Username); err != nil {
@@ -126,7 +235,7 @@ func (d *Directory) Create(ctx context.Context, u User, password string, by audi
 	if err := u.validate(); err != nil {
 		return User{}, err
 	}
-	if u.Password, err = d.passwords.hashNew(ctx, u.Username, password); err != nil {
+	if u.Password, err = d.passwords.hashNew(ctx, u, password); err != nil {
 		return User{}, err
 	}
 	u.ID, u.CreatedAt = rand.Text(), d.now()
@@ -144,7 +253,7 @@ func (d *Directory) Create(ctx context.Context, u User, password string, by audi
 // come one after the other, so edit works on what it is given, perhaps twice. Nothing
 // ends by it, and `sub` stays: apps see the same person under a new name. An address
 // that is changed is not verified, unless edit sets EmailVerified again. Returns
-// ErrNotFound, ErrExists, ErrInvalid, or what edit returned.
+// ErrInvalid, or what UserStore.UpdateUser does.
 func (d *Directory) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
 	err = d.store.UpdateUser(ctx, id, func(stored *User) (*audit.Event, error) {
 		was, claims := *stored, maps.Clone(stored.Claims)
@@ -238,7 +347,7 @@ func (d *Directory) Delete(ctx context.Context, id, reason string, by audit.Acto
 // SetPassword replaces the user's password and ends all sessions and grants:
 // whoever knew the old one is out. Returns ErrNotFound or ErrInvalid.
 func (d *Directory) SetPassword(ctx context.Context, u User, password, reason string, by audit.Actor) error {
-	hash, err := d.passwords.hashNew(ctx, u.Username, password)
+	hash, err := d.passwords.hashNew(ctx, u, password)
 	if err != nil {
 		return err
 	}

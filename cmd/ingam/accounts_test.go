@@ -24,6 +24,7 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 		d.user("minji")
 		d.user("disabled")
 		d.must("user", "disable", "disabled")
+		d.share("team@test.example", "a", "b")
 		p := s.person()
 		page := p.get(a.request())
 		try := func(user, password string) screen {
@@ -43,6 +44,8 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 		for what, got := range map[string]screen{
 			"an unknown user": try("nobody", "not the one, 4711"), "a disabled user": try("disabled", goodPassword),
 			"a disabled user with a wrong password": try("disabled", "not the one, 4711"), "a name that cannot be": try("a b", "not the one, 4711"),
+			"an address": try("minji@test.example", "not the one, 4711"), "an unknown address": try("nobody@test.example", goodPassword),
+			"the address of a disabled user": try("disabled@test.example", goodPassword), "a shared address": try("team@test.example", goodPassword),
 			"no password": try("minji", ""), "a long password": try("minji", strings.Repeat("x", 5000)),
 		} {
 			if got.status != want.status || got.body != want.body && what != "a name that cannot be" || len(got.header) != len(want.header) {

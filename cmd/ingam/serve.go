@@ -133,6 +133,10 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		}
 	}
 
+	// Before anybody signs in by an address that the migration could not read.
+	if err := store.RenewEmailForms(ctx); err != nil {
+		return err
+	}
 	passwords, err := accounts.NewPasswords()
 	if err != nil {
 		return err
@@ -226,6 +230,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		})
 	})
 	running.Go(func() {
+		every(tasks, formInterval, log, "renew the forms of addresses", store.RenewEmailForms)
+	})
+	running.Go(func() {
 		// Every process knows of it long before it happens.
 		ahead := 2*cfg.Changes.Staleness.Std() + time.Minute
 		every(tasks, listInterval, log, "close full status lists", func(ctx context.Context) error { return lists.Maintain(ctx, ahead) })
@@ -314,6 +321,10 @@ const keyInterval = 30 * time.Second
 
 // listInterval is how often it is looked which status lists are full.
 const listInterval = 10 * time.Second
+
+// formInterval is how often addresses are looked for that an older version wrote
+// beside this one.
+const formInterval = 10 * time.Minute
 
 // seenInterval is how often it is noted who listens; whoever was not seen for
 // three times as long is taken to be gone.

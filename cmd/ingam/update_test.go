@@ -210,7 +210,8 @@ func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
 		"--scope", "openid a.read", "--audience", a, "--auth", "client_secret_basic", "--pkce", "nonce")
 	must("client", "create", "--id", "own", "--name", "Own", "--grant", "first_party", "--scope", "a.read", "--audience", a, "--auth", "none")
 	must("user", "create", "--username", "minji", "--role", "ops", "--claims", `{"locale": "ko"}`, "--password-stdin")
-	must("user", "create", "--username", "junho", "--password-stdin")
+	must("user", "create", "--username", "junho", "--email", "junho@example.com", "--password-stdin")
+	must("user", "create", "--username", "sora@example.com", "--password-stdin")
 	before := must("audit", "list", "--json")
 
 	api := func(more ...string) []string { return append([]string{"api", "update", a}, more...) }
@@ -284,6 +285,9 @@ func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
 		{failed, "exists", minji("--username", "junho")},
 		{failed, "user name", minji("--username", "a b")},
 		{failed, "e-mail", minji("--email", "nobody")},
+		{failed, "another user has this e-mail address: junho", minji("--email", "Junho@example.com")},
+		{failed, "this e-mail address is the user name of another user: sora@example.com", minji("--email", "SORA@example.com")},
+		{failed, "this user name is the e-mail address of another user: junho", minji("--username", "JUNHO@example.com")},
 		{failed, "no e-mail address", minji("--email-verified")},
 		{failed, "a b", minji("--add-role", "a b")},
 		{failed, "sub", minji("--add-claims", `{"sub": "x"}`)},

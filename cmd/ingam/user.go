@@ -33,19 +33,22 @@ type userJSON struct {
 	Username string `json:"username"`
 	Email    string `json:"email"`
 	// EmailVerified is null where nobody said.
-	EmailVerified *bool           `json:"email_verified"`
-	Roles         []string        `json:"roles"`
-	Claims        accounts.Claims `json:"claims"`
-	Disabled      bool            `json:"disabled"`
-	CreatedAt     *string         `json:"created_at"`
+	EmailVerified *bool `json:"email_verified"`
+	// EmailShared is whether the address does not sign them in, because it is somebody
+	// else's too, or somebody else's user name.
+	EmailShared bool            `json:"email_shared"`
+	Roles       []string        `json:"roles"`
+	Claims      accounts.Claims `json:"claims"`
+	Disabled    bool            `json:"disabled"`
+	CreatedAt   *string         `json:"created_at"`
 }
 
-func newUserJSON(u accounts.User) userJSON {
+func newUserJSON(u accounts.User, emailShared bool) userJSON {
 	claims := u.Claims
 	if claims == nil {
 		claims = accounts.Claims{}
 	}
-	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt)}
+	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, emailShared, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt)}
 }
 
 // readPassword reads a password from standard input: an argument would stand in
@@ -73,8 +76,8 @@ type userFlags struct {
 }
 
 func (u *userFlags) bind(f *pflag.FlagSet) {
-	f.StringVar(&u.username, "username", "", "what they sign in with")
-	f.StringVar(&u.email, "email", "", "their e-mail address")
+	f.StringVar(&u.username, "username", "", "what they sign in with; nobody else's, nor the address of somebody else")
+	f.StringVar(&u.email, "email", "", "their e-mail address, with which they can sign in, too; nobody else's, nor the user name of somebody else")
 	f.BoolVar(&u.verified, "email-verified", false, "the address is known to be theirs, or with =false not to be; some apps let in nobody else (default: nobody knows)")
 	f.StringArrayVar(&u.roles, "role", nil, "a role, for APIs that ask for roles and apps with the scope roles (repeatable)")
 	f.Var(&u.claims, "claims", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
@@ -151,7 +154,7 @@ func userCreate(t *terminal) *cobra.Command {
 				}
 				c.warnLong(created)
 				if asJSON {
-					return t.printJSON(newUserJSON(created))
+					return t.printJSON(newUserJSON(created, false))
 				}
 				fmt.Fprintf(t.stdout, "created user %s (%s)\n", created.Username, created.ID)
 				return nil
@@ -192,7 +195,12 @@ and the id (sub), by which apps know the person, stay.`,
 				}
 				c.warnLong(u)
 				if asJSON {
-					return t.printJSON(newUserJSON(u))
+					// From before addresses told people apart, or from an older version.
+					others, err := users.SharingEmail(cmd.Context(), u)
+					if err != nil {
+						return err
+					}
+					return t.printJSON(newUserJSON(u, len(others) > 0))
 				}
 				t.updated(changed, "user", u.Username)
 				return nil
@@ -231,28 +239,32 @@ func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Di
 func userList(t *terminal) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the users", Args: exactly(0),
+		Use: "list", Short: "List the users, and who shares an e-mail address, which then signs nobody in", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.withUsers(cmd, func(_ *concerns, users *accounts.Directory) error {
 				list, err := users.List(cmd.Context())
 				if err != nil {
 					return err
 				}
+				shared := accounts.SharedEmails(list)
 				if asJSON {
 					out := make([]userJSON, len(list))
 					for i, u := range list {
-						out[i] = newUserJSON(u)
+						out[i] = newUserJSON(u, shared[u.ID])
 					}
 					return t.printJSON(out)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "USER NAME\tID\tE-MAIL\tROLES\tSTATE")
 				for _, u := range list {
-					state := "enabled"
+					state, email := "enabled", u.Email
 					if u.Disabled {
 						state = "disabled"
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Username, u.ID, u.Email, strings.Join(u.Roles, " "), state)
+					if shared[u.ID] {
+						email += " (shared)"
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Username, u.ID, email, strings.Join(u.Roles, " "), state)
 				}
 				return w.Flush()
 			})
@@ -272,12 +284,16 @@ func userShow(t *terminal) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				others, err := users.SharingEmail(cmd.Context(), u)
+				if err != nil {
+					return err
+				}
 				if asJSON {
-					return t.printJSON(newUserJSON(u))
+					return t.printJSON(newUserJSON(u, len(others) > 0))
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
-					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
+				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s%s%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
+					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), sharedText(others), strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
 				return w.Flush()
 			})
 		},
@@ -295,6 +311,22 @@ func verifiedText(verified *bool) string {
 		return " (verified)"
 	}
 	return " (not verified)"
+}
+
+// sharedText says with whom an address is shared, if with anybody.
+func sharedText(others []accounts.User) string {
+	if len(others) == 0 {
+		return ""
+	}
+	var names []string
+	for i, o := range others {
+		if i == 10 {
+			names = append(names, "others")
+			break
+		}
+		names = append(names, o.Username)
+	}
+	return " (shared with " + strings.Join(names, ", ") + ": does not sign them in)"
 }
 
 // findUser finds a user by name or, failing that, by id.

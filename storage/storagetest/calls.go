@@ -40,6 +40,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"UpdateUser": func() error {
 			return s.UpdateUser(ctx, "x", func(*accounts.User) (*audit.Event, error) { return &ev, nil })
 		},
+		"RenewEmailForms": func() error { return s.RenewEmailForms(ctx) },
 		"SetUserDisabled": func() error { return s.SetUserDisabled(ctx, "x", true, ev) },
 		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", ev) },
 		"CutUser":         func() error { return s.CutUser(ctx, "x", ev) },
@@ -81,6 +82,7 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"ServerEpoch":     func() error { _, err := s.ServerEpoch(ctx); return err },
 		"Standing":        func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
 		"Users":           func() error { _, err := s.Users(ctx); return err },
+		"UsersByForm":     func() error { _, err := s.UsersByForm(ctx, "x", 3); return err },
 		"Sessions":        func() error { _, _, err := s.Sessions(ctx, "x", "", 10, noon); return err },
 		"KnownDevice":     func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
 		"Consent":         func() error { _, err := s.Consent(ctx, "x", "a"); return err },

@@ -32,6 +32,7 @@ func Run(t *testing.T, e Engine) {
 		{"people", peopleTests},
 		{"accounts", accountTests},
 		{"holdings", holdingTests},
+		{"addresses", addressTests},
 		{"updates", updateTests},
 		{"grants", grantTests},
 		{"cuts", cutTests},
@@ -71,13 +72,14 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 type databaseTest struct {
 	*testing.T
 	ctx      context.Context
+	url      string
 	s, other *storage.Store
 }
 
 func newDatabaseTest(t *testing.T, e Engine) *databaseTest {
 	t.Helper()
 	url := e.NewURL(t)
-	d := &databaseTest{T: t, ctx: t.Context(), s: Open(t, url), other: Open(t, url)}
+	d := &databaseTest{T: t, ctx: t.Context(), url: url, s: Open(t, url), other: Open(t, url)}
 	if d.s.Engine() != e.Kind {
 		t.Fatalf("the engine is %s, not %s", d.s.Engine(), e.Kind)
 	}
