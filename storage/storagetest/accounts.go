@@ -193,6 +193,10 @@ var accountTests = []test{
 		d.equal(d.signedIn("u", later), []string{"kept"})
 		ev := event(audit.SessionEnded, "")
 		ev.At = later
+		d.refuses(accounts.ErrNoSession, func() error {
+			_, err := d.s.EndSessions(d.ctx, "u", "with a grant", ev)
+			return err
+		})
 		n, err := d.s.EndSessions(d.ctx, "u", "kept", ev)
 		d.must(err)
 		d.equal(n, 0) // nobody was signed in there any more

@@ -131,23 +131,30 @@ var holdingTests = []test{
 				id := fmt.Sprint(c, " ", i)
 				d.granted("s", c, id, func(g *grants.Grant) {
 					g.CreatedAt = noon.Add(time.Duration(i) * time.Second)
+					g.Refresh.IssuedAt = g.CreatedAt
 					g.Permissions = []grants.Permission{{Scope: fmt.Sprint("s", i)}}
 				})
 			}
 		}
-		got, err := d.other.Holdings(d.ctx, "u", noon.Add(time.Hour))
-		d.must(err)
-		var told [][]string
-		for _, h := range got {
-			d.equal(h.Since, stored(noon))
-			var scopes []string
-			for _, g := range h.Granted {
-				scopes = append(scopes, grants.Permissions(g.Permissions)...)
+		told := func() (told []string) {
+			d.Helper()
+			got, err := d.other.Holdings(d.ctx, "u", noon.Add(time.Hour))
+			d.must(err)
+			for _, h := range got {
+				d.equal([]time.Time{h.Since, h.LastUsed}, []time.Time{stored(noon), stored(noon.Add(map[string]time.Duration{"many": 24, "few": 1}[h.ClientID] * time.Second))})
+				scopes := h.ClientID + ":"
+				for _, g := range h.Granted {
+					scopes += " " + grants.Permissions(g.Permissions)[0]
+				}
+				told = append(told, scopes)
 			}
-			told = append(told, scopes)
+			return told
 		}
-		if len(told) != 2 || len(told[0]) != 2 || len(told[1]) != 20 || told[1][0] != "s24" {
-			d.Errorf("%q", told)
+		d.equal(told(), []string{"few: s1 s0", "many: s24 s23 s22 s21 s20 s19 s18 s17 s16 s15 s14 s13 s12 s11 s10 s9 s8 s7 s6 s5"})
+		// What does not give access any more is in nobody's way.
+		for i := 3; i < 25; i++ {
+			d.must(d.s.RevokeGrant(d.ctx, fmt.Sprint("many ", i), event(audit.GrantCut, "")))
 		}
+		d.equal(told(), []string{"few: s1 s0", "many: s2 s1 s0"})
 	}},
 }
