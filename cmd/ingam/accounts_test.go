@@ -38,7 +38,7 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 			return sc
 		}
 		want := try("minji", "not the one, 4711")
-		if want.status != http.StatusUnprocessableEntity || !strings.Contains(want.body, "not right") || len(want.header.Values("Set-Cookie")) != 0 {
+		if want.status != http.StatusUnprocessableEntity || !strings.Contains(want.body, "do not belong together") || len(want.header.Values("Set-Cookie")) != 0 {
 			t.Fatalf("%d %s", want.status, want.body)
 		}
 		for what, got := range map[string]screen{
