@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -98,6 +99,8 @@ func (p people) fillAccount(ctx context.Context, text pages.Text, session accoun
 	if err != nil {
 		return err
 	}
+	// What was used last is what one looks for.
+	slices.SortStableFunc(connected, func(a, b authz.Connection) int { return b.LastUsed.Compare(a.LastUsed) })
 	page.SessionCount, page.AppCount = count, len(connected)
 	for _, s := range sessions {
 		shown := pages.Session{

@@ -35,7 +35,7 @@ func TestPeopleAreSentOnlyWhereTheClientIsRegistered(t *testing.T) {
 	editor := app{id: "editor", verifier: web.verifier}
 	for range 2 { // neither --skip-consent nor what was allowed before speaks for whoever claimed the scheme
 		sc := p.get(editor.request("redirect_uri", scheme, "scope", "openid"))
-		if !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "<strong>cursor:</strong>") {
+		if !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "<strong><bdi>cursor:</bdi></strong>") {
 			t.Fatalf("not asked: %d to %q %s", sc.status, sc.to, sc.body)
 		}
 		if sc = sc.submit("decision", "allow"); !strings.HasPrefix(sc.to, scheme+"?") || sc.response().Get("code") == "" {

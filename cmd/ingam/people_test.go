@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -300,3 +301,7 @@ func (a app) tokens(s *server, p *person, user string, changed ...string) tokenS
 	s.d.t.Helper()
 	return a.redeem(s, p.signIn(user, a.request(changed...)).Get("code")).tokens(s.d.t)
 }
+
+// leadsToEvil finds an address of evil.test on a page, whether or not it is a link.
+// (Escaped, within an address of this server's, it leads nowhere.)
+var leadsToEvil = regexp.MustCompile(`//[^"'<> ]*evil\.test`)

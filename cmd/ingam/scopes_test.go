@@ -102,7 +102,7 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 			t.Errorf("at %s: %q", resource, got)
 		}
 	}
-	if sc := p.get(a.request("scope", "openid read order")); !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "“read” (https://orders.test)") {
+	if sc := p.get(a.request("scope", "openid read order")); !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "“read”</div><div class=\"whose\"><bdi>Orders · https://orders.test</bdi>") {
 		t.Errorf("read at another API is not asked for: %d %s", sc.status, sc.body)
 	}
 }
@@ -215,7 +215,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 
 	// Consent and the account page say it, in both languages.
 	for lang, want := range map[string][]string{
-		"en": {"see your profile, such as your name, and also employee", "see your phone number", "see your postal address", "see your roles", "see where you work", "see badge"},
+		"en": {"See your name, picture and profile, and also employee", "See your phone number", "See your postal address", "See your roles", "See where you work", "See badge"},
 		"ko": {"employee", "전화번호 보기", "주소 보기", "역할 보기", "근무 부서 보기", "다음 정보 보기: badge"},
 	} {
 		sc := p.get(a.request("scope", all, "prompt", "consent", "ui_locales", lang))
@@ -225,7 +225,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 			}
 		}
 	}
-	if sc := p.get("/account"); !strings.Contains(sc.body, "see your phone number") || !strings.Contains(sc.body, "“phone” (https://early.test)") {
+	if sc := p.get("/account"); !strings.Contains(sc.body, "see your phone number") || !strings.Contains(sc.body, "“phone” (<bdi>Earlier · https://early.test</bdi>)") {
 		t.Errorf("the account page: %s", sc.body)
 	}
 	var metadata struct {
