@@ -105,8 +105,10 @@ func (s *Store) user(ctx context.Context, column, value string) (accounts.User, 
 	return u, fault(op, err)
 }
 
-// UsersByForm implements accounts.UserStore. Each half of the statement has an
-// index of its own, and a bound: many users with one address take no longer than few.
+// UsersByForm implements accounts.UserStore. Each half of the statement has an index
+// of its own, and a bound, so that it takes as long for many users with one address
+// as for none. Only ids are put together: MariaDB would write a file for rows with text,
+// if there is any, and the time would tell who is there.
 func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accounts.User, error) {
 	const op = "find user"
 	if !isText(form) {
@@ -114,9 +116,9 @@ func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accou
 	}
 	db := s.reading(ctx)
 	var rows []userRow
-	err := db.Raw("SELECT * FROM (?) AS named UNION ALL SELECT * FROM (?) AS addressed",
-		db.Model(&userRow{}).Where("username = ?", form).Limit(1),
-		db.Model(&userRow{}).Where("email_form = ?", form).Limit(most)).Scan(&rows).Error
+	err := db.Joins("JOIN (SELECT id FROM (?) AS named UNION ALL SELECT id FROM (?) AS addressed) AS found ON found.id = users.id",
+		db.Model(&userRow{}).Select("id").Where("username = ?", form).Limit(1),
+		db.Model(&userRow{}).Select("id").Where("email_form = ?", form).Limit(most)).Find(&rows).Error
 	if err != nil {
 		return nil, fault(op, err)
 	}

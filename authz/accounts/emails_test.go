@@ -307,6 +307,9 @@ func TestSharedAddressesAreShown(t *testing.T) {
 	h.shared("e", "other@example.com")
 	h.user("f@example.com", "f@example.com")
 	h.shared("g", "f@example.com")
+	h.user("k", "k@example.com")
+	h.shared("moved", "k@example.com")
+	h.moved("moved", "elsewhere@example.com")
 	all, err := h.users.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
