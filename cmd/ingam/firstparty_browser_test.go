@@ -19,8 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/ingam/ingam/verify"
@@ -148,47 +146,6 @@ func (b tab) focused(want string) {
 	if at := evaluate[string](b, "document.activeElement.id"); at != want {
 		b.t.Errorf("%s: the focus is on %q, want %q", b.name, at, want)
 	}
-}
-
-// looks leaves pictures of what the tab shows, and holds it to what everyone needs.
-func (b tab) looks(name string) {
-	b.t.Helper()
-	pictures(b.t, b.ctx, name)
-	axe(b.t, b.ctx, name)
-	for _, wrong := range evaluate[[]string](b, `(() => {
-		const seen = [...document.querySelectorAll('body *')].filter(e => e.checkVisibility())
-		const wrong = seen.filter(e => e.matches('button, .button, input') && Math.min(e.offsetWidth, e.offsetHeight) < 44).map(e => e.textContent + e.id + ' is hard to hit')
-		for (const only of ['main', 'h1']) if (seen.filter(e => e.matches(only)).length !== 1) wrong.push('there is not one ' + only)
-		if (seen.some(e => getComputedStyle(e).animationName !== 'none' || getComputedStyle(e).transitionDuration !== '0s')) wrong.push('something moves')
-		return wrong
-	})()`) {
-		b.t.Errorf("%s: %s", name, wrong)
-	}
-	// A small phone is a desktop at 400 %, and letters may be twice as large.
-	for _, v := range []struct {
-		width   int64
-		letters string
-	}{{320, "100%"}, {640, "200%"}} {
-		b.do("make it narrow", chromedp.EmulateViewport(v.width, 568))
-		if wide := evaluate[bool](b, fmt.Sprintf(`document.documentElement.style.fontSize = %q, document.documentElement.scrollWidth > document.documentElement.clientWidth`, v.letters)); wide {
-			b.t.Errorf("%s is wider than %d with letters of %s", name, v.width, v.letters)
-		}
-	}
-	evaluate[any](b, "document.documentElement.style.fontSize = '', null")
-	// Where people have colours of their own, every ground is one, and edges tell.
-	b.do("force colours", chromedp.EmulateViewport(1280, 800), func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "forced-colors", Value: "active"}},
-		})
-		return chromedp.Void{}, err
-	})
-	for _, plain := range evaluate[[]string](b, `[...document.querySelectorAll('.card, button.main, .button.main, input, pre, .alert:not(:empty)')].filter(e => e.checkVisibility()).filter(e => {
-		const s = getComputedStyle(e)
-		return s.borderTopStyle === 'none' || s.borderTopColor === s.backgroundColor || s.borderTopColor === 'rgba(0, 0, 0, 0)'
-	}).map(e => e.localName + '#' + e.id)`) {
-		b.t.Errorf("%s: with forced colours nobody sees where %s is", name, plain)
-	}
-	b.do("show it as before", media(false))
 }
 
 // refreshed is when the tab's last refresh began and ended, by the clock of the
