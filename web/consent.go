@@ -23,7 +23,7 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	if err != nil {
 		return err
 	}
-	p.show(w, r, place{req.Locale, authorizeAt(req.Query)}, http.StatusOK, pages.Consent{
+	p.show(w, r, place{req.Locale, authorizeAt(req.Onward())}, http.StatusOK, pages.Consent{
 		Client: req.Client.Name, Since: req.Client.CreatedAt, Host: host, Username: user.Username,
 		Request: req.Onward().Encode(), Session: session.ID, Permissions: said,
 	})

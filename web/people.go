@@ -335,7 +335,7 @@ func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.Author
 func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, page pages.Login, status int) error {
 	at := place{here: authz.PathLogin}
 	if req != nil {
-		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Query)}
+		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Onward())}
 	}
 	p.show(w, r, at, status, page)
 	return nil
