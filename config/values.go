@@ -103,6 +103,14 @@ type URL struct {
 
 func (u URL) String() string { return u.text }
 
+// Path returns the path as it is written; empty if there is none.
+func (u URL) Path() string {
+	if u.parsed == nil {
+		return ""
+	}
+	return u.parsed.EscapedPath()
+}
+
 // Host returns the host and its port; empty if there is no URL.
 func (u URL) Host() string {
 	if u.parsed == nil {

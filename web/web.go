@@ -30,8 +30,8 @@ type Parts struct {
 	Listening *Listening
 	Observer  Observer
 	Log       *slog.Logger
-	// House is whose pages people are shown.
-	House pages.House
+	// Pages are those that people are shown.
+	Pages *pages.Pages
 
 	// JWKSMaxAge is for how long a key set may be cached.
 	JWKSMaxAge time.Duration
@@ -67,12 +67,8 @@ func New(p Parts) (http.Handler, error) {
 	// (The authorization endpoint only shows and redirects; to it and to the
 	// logout endpoint clients may post.)
 	guard := http.NewCrossOriginProtection()
-	shown, err := pages.New(at, p.House)
-	if err != nil {
-		return nil, err
-	}
 	apps := &origins{list: p.Authority.Directory.List}
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, issuer.Scheme + "://" + issuer.Host, at, shown, apps, p.GrantTTL}
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, issuer.Scheme + "://" + issuer.Host, at, p.Pages, apps, p.GrantTTL}
 	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()

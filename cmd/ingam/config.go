@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/ingam/ingam/web/pages"
 )
 
 func configCommand(t *terminal) *cobra.Command {
@@ -16,7 +14,7 @@ func configCommand(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := pages.New("", houseOf(cfg)); err != nil {
+			if _, err := newPages(cfg, ""); err != nil {
 				return err
 			}
 			return cfg.Print(t.stdout)

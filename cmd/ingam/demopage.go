@@ -26,13 +26,7 @@ const demoPath = "/demo"
 // looks like its pages under a name of its own.
 func demoPage(cfg *config.Config) (map[string]http.Handler, error) {
 	issuer := cfg.Issuer.String()
-	at, err := url.Parse(issuer)
-	if err != nil {
-		return nil, err
-	}
-	base, house := strings.TrimSuffix(at.Path, "/"), houseOf(cfg)
-	house.Name = demoAppName
-	shown, err := pages.New(base, house)
+	shown, err := newPages(cfg, demoAppName)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +37,7 @@ func demoPage(cfg *config.Config) (map[string]http.Handler, error) {
 			Endpoint: oauth2.Endpoint{AuthURL: issuer + authz.PathAuthorize, TokenURL: issuer + authz.PathToken, AuthStyle: oauth2.AuthStyleInParams},
 		},
 	}
-	return map[string]http.Handler{"GET " + base + demoPath: http.HandlerFunc(app.serve)}, nil
+	return map[string]http.Handler{"GET " + cfg.Issuer.Path() + demoPath: http.HandlerFunc(app.serve)}, nil
 }
 
 type demoClientApp struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -74,6 +75,10 @@ type serveOptions struct {
 func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptions) (err error) {
 	log := newLogger(t, cfg)
 
+	shown, err := newPages(cfg, "")
+	if err != nil {
+		return err
+	}
 	master, err := keys.OpenMasterKey(cfg.MasterKeyFile)
 	if err != nil {
 		return err
@@ -171,7 +176,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		MaxBody:        int64(cfg.HTTP.MaxBody),
 		TrustedProxies: cfg.HTTP.TrustedProxies,
 		CORSOrigins:    cfg.HTTP.CORSOrigins,
-		House:          houseOf(cfg),
+		Pages:          shown,
 	})
 	if err != nil {
 		return err
@@ -279,16 +284,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	return nil
 }
 
-// houseOf returns whose pages people are shown.
-func houseOf(cfg *config.Config) pages.House {
-	name := cfg.Pages.Name
-	if name == "" {
-		name = cfg.Issuer.Host()
-	}
-	return pages.House{
+// newPages returns the pages that people are shown, or says what of the
+// configuration cannot be. An empty name is that of the settings.
+func newPages(cfg *config.Config, name string) (*pages.Pages, error) {
+	name = cmp.Or(name, cfg.Pages.Name, cfg.Issuer.Host())
+	return pages.New(cfg.Issuer.Path(), pages.House{
 		Name: name, LogoFile: cfg.Pages.LogoFile, Accent: cfg.Pages.Accent, AccentDark: cfg.Pages.AccentDark,
 		Help: string(cfg.Pages.HelpURL), Terms: string(cfg.Pages.TermsURL), Privacy: string(cfg.Pages.PrivacyURL),
-	}
+	})
 }
 
 // maintain looks after the key rings, which destroys and forgets keys by the
