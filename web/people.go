@@ -85,8 +85,8 @@ func (c cookies) visitor(r *http.Request) accounts.Visitor {
 }
 
 // icon is GET /favicon.ico.
-func (p people) icon(w http.ResponseWriter, _ *http.Request) error {
-	p.pages.WriteIcon(w)
+func (p people) icon(w http.ResponseWriter, r *http.Request) error {
+	p.pages.WriteIcon(w, r)
 	return nil
 }
 
@@ -140,7 +140,7 @@ const languageLife = 365 * 24 * time.Hour
 func (p people) language(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	if !pages.IsLanguage(query.Get("to")) {
-		return protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language.")
+		return turnedAway{protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language."), pages.FaultOfLink}
 	}
 	// Only to this server's own: whoever could choose would have a redirector.
 	then, err := url.Parse(query.Get("then"))
@@ -156,7 +156,7 @@ func (p people) language(w http.ResponseWriter, r *http.Request) error {
 
 // asset is GET /assets/….
 func (p people) asset(w http.ResponseWriter, r *http.Request) error {
-	if !p.pages.Asset(w, strings.TrimPrefix(r.URL.Path, p.base)) {
+	if !p.pages.Asset(w, r, strings.TrimPrefix(r.URL.Path, p.base)) {
 		return errNothing
 	}
 	return nil

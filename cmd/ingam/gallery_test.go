@@ -346,7 +346,7 @@ func (e *exhibition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if house.Logo != nil && house.Logo.Path == below {
 			time.Sleep(100 * time.Millisecond) // when the page has long been seen
 		}
-		if !house.Asset(w, below) {
+		if !house.Asset(w, r, below) {
 			http.NotFound(w, r)
 		}
 		return

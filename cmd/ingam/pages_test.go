@@ -34,6 +34,9 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 			if sc.status != http.StatusSeeOther || sc.to == "" {
 				t.Fatalf("%d to %q", sc.status, sc.to)
 			}
+			if cookie := sc.header.Get("Set-Cookie"); cookie != "ingam_language=ko; Path="+path+"/; Max-Age=31536000; HttpOnly; SameSite=Lax" {
+				t.Errorf("it is remembered by %q", cookie)
+			}
 			if sc = sc.follow(); sc.header.Get("Content-Language") != "ko" || !strings.Contains(sc.body, `value="minji"`) {
 				t.Fatalf("the request is another: %d %s", sc.status, sc.body)
 			}
@@ -66,6 +69,9 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 				"": "/", "//evil.test": "/", "///evil.test": "/", "/%2f/evil.test": "/", "/%2fevil.test": "/", `/\evil.test`: "/", `\\evil.test`: "/", "/%5cevil.test": "/",
 				"https://evil.test/": "/", "javascript:alert(1)": "/", "evil.test": "/", "@evil.test": "/", "/\t/evil.test": "/", "/\r\nx": "/", "http:/evil.test": "/",
 				"/a//evil.test": "/a//evil.test", "/account#x": "/account",
+				"https:evil.test": "/", "HTTPS://evil.test": "/", "//user@evil.test:80/": "/", "//[::1]/": "/", "%2f%2fevil.test": "/", "\x00//evil.test": "/", " //evil.test": "/", "?": "/", "/%zz": "/",
+				"/./%2fevil.test": "/./%2fevil.test", "/..//evil.test": "/..//evil.test", "/%09/evil.test": "/%09/evil.test", // which stay within the path
+				"//" + strings.Repeat("e", 9000): "/", "/" + strings.Repeat("e", 9000): "/" + strings.Repeat("e", 9000),
 			} {
 				sc := p.get(path + "/language?" + url.Values{"to": {"en"}, "then": {then}}.Encode())
 				if sc.status != http.StatusSeeOther || sc.to != path+want {
@@ -74,7 +80,7 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 			}
 			for _, to := range []string{"", "fr", "en;x", "en\r\nx", "<b>"} {
 				sc := p.get(path + "/language?" + url.Values{"to": {to}, "then": {"/account"}}.Encode())
-				if sc.status != http.StatusBadRequest || len(sc.header.Values("Set-Cookie")) > 0 {
+				if sc.status != http.StatusBadRequest || len(sc.header.Values("Set-Cookie")) > 0 || strings.Contains(sc.body, "The application made a mistake") {
 					t.Errorf("%q: %d %v", to, sc.status, sc.header)
 				}
 			}
@@ -111,9 +117,10 @@ func TestAPersonFindsTheWayBack(t *testing.T) {
 	d.webClient("gone", "--redirect-uri", "https://gone.test/cb")
 	d.webClient("native", "--redirect-uri", "com.example.app:/cb")
 	d.must("client", "disable", "gone")
+	d.signInApp("own", "--origin", "http://127.0.0.1:9")
 	for _, at := range []string{"/nothing", "/oauth2/authorize?client_id=nobody"} {
 		for from, want := range map[string]string{
-			"https://app.test/": "https://app.test/", "https://shop.test:8443/cart?x=1": "https://shop.test:8443/cart?x=1", "https://bye.test/": "https://bye.test/",
+			"https://app.test/": "https://app.test/", "https://shop.test:8443/cart?x=1": "https://shop.test:8443/cart?x=1", "https://bye.test/": "https://bye.test/", "http://127.0.0.1:9/x": "http://127.0.0.1:9/x",
 			s.url + "/account": s.url + "/account", s.url + at: "",
 			"https://stranger.test/": "", "https://app.test.stranger.test/": "", "https://app.test@stranger.test/": "", "https://minji:secret@app.test/": "",
 			"http://app.test/": "", "https://shop.test/": "", "https://gone.test/": "", "javascript:alert(1)//app.test/": "", "com.example.app:/": "", "about:blank": "", "": "",

@@ -2,12 +2,16 @@ package pages
 
 import (
 	"bytes"
+	"compress/gzip"
 	"image"
 	"image/png"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -133,7 +137,7 @@ func TestAnAccentHasToBeSeenInBothThemes(t *testing.T) {
 			continue
 		}
 		w := httptest.NewRecorder()
-		p.Asset(w, p.Style)
+		p.Asset(w, httptest.NewRequest("GET", "/", nil), p.Style)
 		if c.light != "" && !strings.Contains(w.Body.String(), "--action: "+c.light+";") {
 			t.Errorf("%s is not in the style sheet", c.light)
 		}
@@ -222,7 +226,7 @@ func TestALogoIsAPictureAlone(t *testing.T) {
 		t.Errorf("%s", page)
 	}
 	w = httptest.NewRecorder()
-	p.Asset(w, p.Logo.Path)
+	p.Asset(w, httptest.NewRequest("GET", "/", nil), p.Logo.Path)
 	policy := w.Header().Get("Content-Security-Policy")
 	if w.Body.String() != drawing || w.Header().Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.HasSuffix(policy, "; sandbox") {
 		t.Errorf("%v %s", w.Header(), w.Body)
@@ -249,7 +253,7 @@ func TestAssetsAreKeptByTheirHash(t *testing.T) {
 		AssetPath: "", AssetPath + "..": "", AssetPath + "style": "", AssetPath + "style.css.js": "", AssetPath + "logo.svg": "", AssetPath + "../seal.svg": "",
 	} {
 		w := httptest.NewRecorder()
-		found := p.Asset(w, path)
+		found := p.Asset(w, httptest.NewRequest("GET", "/", nil), path)
 		if kept := w.Header().Get("Cache-Control"); found != (want != "") || !strings.Contains(kept, want) {
 			t.Errorf("%s: %v %s", path, found, kept)
 		}
@@ -267,5 +271,47 @@ func TestAHouseHasANameThatATitleCanHold(t *testing.T) {
 		if _, err := New("", House{Name: name}); err == nil || !strings.HasPrefix(err.Error(), "pages.name: ") {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+// TestAssetsAreZippedForWhoTakesThem and are the same then.
+func TestAssetsAreZippedForWhoTakesThem(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "logo.png")
+	if err := os.WriteFile(file, pictureOf(t, 40, 10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := New("", House{Name: "Acme", LogoFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(path, accepts string) (http.Header, []byte) {
+		t.Helper()
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Encoding", accepts)
+		if !p.Asset(w, r, path) || w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+			t.Fatalf("%s: %v", path, w.Header())
+		}
+		return w.Header(), w.Body.Bytes()
+	}
+	for _, path := range []string{p.Style, p.Script} {
+		_, whole := get(path, "")
+		for _, accepts := range []string{"br, identity", "gzip;q=0", "*;q=0", "x-gzip"} {
+			if h, body := get(path, accepts); h.Get("Content-Encoding") != "" || h.Get("Vary") != "Accept-Encoding" || !bytes.Equal(body, whole) {
+				t.Errorf("%s for %q: %v", path, accepts, h)
+			}
+		}
+		for _, accepts := range []string{"gzip", "gzip, deflate, br, zstd", "br,gzip"} {
+			h, body := get(path, accepts)
+			if h.Get("Content-Encoding") != "gzip" || h.Get("Vary") != "Accept-Encoding" || len(body) >= len(whole)/2 {
+				t.Errorf("%s for %q: %v, %d of %d bytes", path, accepts, h, len(body), len(whole))
+			}
+			if got := must(io.ReadAll(must(gzip.NewReader(bytes.NewReader(body))))); !bytes.Equal(got, whole) {
+				t.Errorf("%s for %q is another", path, accepts)
+			}
+		}
+	}
+	if h, _ := get(p.Logo.Path, "gzip"); h.Get("Content-Encoding") != "" || h.Get("Vary") != "" {
+		t.Errorf("what is small already: %v", h)
 	}
 }
