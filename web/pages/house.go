@@ -64,6 +64,14 @@ const (
 
 // readLogo reads the logo in a file.
 func readLogo(file string) (*logo, error) {
+	// Nothing may ever come out of a pipe, and opening it waits for that.
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -104,27 +112,41 @@ func pngSize(body []byte) (w, h float64, err error) {
 }
 
 // svgSize reads the picture to its end: a browser shows nothing of one that is not
-// well-formed.
+// well-formed. The decoder would let pass what stands beside the one element.
 func svgSize(body []byte) (w, h float64, err error) {
-	d := xml.NewDecoder(bytes.NewReader(body))
-	root := false
+	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
+	root, depth := false, 0
+	malformed := func(err error) (_, _ float64, _ error) {
+		return 0, 0, fmt.Errorf("it is neither a PNG nor a well-formed SVG: %w", err)
+	}
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) && root {
 			return w, h, nil
 		}
 		if err != nil {
-			return 0, 0, fmt.Errorf("it is neither a PNG nor a well-formed SVG: %w", err)
+			return malformed(err)
 		}
-		start, ok := token.(xml.StartElement)
-		if !ok || root {
-			continue
-		}
-		if root = true; start.Name.Local != "svg" || start.Name.Space != "http://www.w3.org/2000/svg" {
-			return 0, 0, errors.New(`it is neither a PNG nor an SVG; the latter begins with <svg xmlns="http://www.w3.org/2000/svg"`)
-		}
-		if w, h, err = sizeOf(start); err != nil {
-			return 0, 0, err
+		switch token := token.(type) {
+		case xml.EndElement:
+			depth--
+		case xml.CharData:
+			if depth == 0 && len(bytes.TrimSpace(token)) > 0 {
+				return malformed(errors.New("there is text beside the drawing"))
+			}
+		case xml.StartElement:
+			if depth++; depth > 1 {
+				continue
+			}
+			if root {
+				return malformed(errors.New("there is something after the drawing"))
+			}
+			if root = true; token.Name.Local != "svg" || token.Name.Space != "http://www.w3.org/2000/svg" {
+				return 0, 0, errors.New(`it is neither a PNG nor an SVG; the latter begins with <svg xmlns="http://www.w3.org/2000/svg"`)
+			}
+			if w, h, err = sizeOf(token); err != nil {
+				return 0, 0, err
+			}
 		}
 	}
 }

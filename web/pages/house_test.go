@@ -183,6 +183,10 @@ func TestALogoIsAPictureThatFits(t *testing.T) {
 		"an SVG of size none":   {[]byte(`<svg ` + ns + ` viewBox="0 0 0 NaN"/>`), 0, 0, "viewBox"},
 		"half an SVG":           {[]byte(`<svg ` + ns + ` viewBox="0 0 1 1"><g>`), 0, 0, "well-formed"},
 		"two in one":            {[]byte(`<svg ` + ns + ` viewBox="0 0 1 1"/><p>`), 0, 0, "well-formed"},
+		"two drawings in one":   {[]byte(`<svg ` + ns + ` viewBox="0 0 1 1"/><svg ` + ns + ` viewBox="0 0 1 1"/>`), 0, 0, "well-formed"},
+		"an SVG, and a text":    {[]byte(`<svg ` + ns + ` viewBox="0 0 1 1"/>after`), 0, 0, "well-formed"},
+		"a text, and an SVG":    {[]byte(`before<svg ` + ns + ` viewBox="0 0 1 1"/>`), 0, 0, "well-formed"},
+		"an SVG among comments": {[]byte("\ufeff<?xml version=\"1.0\"?><!-- a -->\n<svg " + ns + " viewBox=\"0 0 1 1\">\n<g/></svg>\n<!-- b --><?c?>\n"), 36, 36, ""},
 		"nothing":               {nil, 0, 0, "neither a PNG nor"},
 		"too much":              {bytes.Repeat([]byte(" "), maxLogo+1), 0, 0, "larger than 20480 bytes"},
 	} {
@@ -203,6 +207,12 @@ func TestALogoIsAPictureThatFits(t *testing.T) {
 	}
 	if _, err := New("", House{Name: "Acme", LogoFile: filepath.Join(t.TempDir(), "none")}); err == nil || !strings.HasPrefix(err.Error(), "pages.logo_file: ") {
 		t.Errorf("no file: %v", err)
+	}
+	// Reading a pipe could last for ever.
+	for _, other := range []string{t.TempDir(), os.DevNull} {
+		if _, err := New("", House{Name: "Acme", LogoFile: other}); err == nil || err.Error() != "pages.logo_file: "+other+" is not a file" {
+			t.Errorf("%s: %v", other, err)
+		}
 	}
 }
 
