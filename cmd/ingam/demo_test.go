@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/ingam/ingam/web/pages"
 )
 
 // demonstrate runs `serve --demo` in a folder, and returns what it printed.
@@ -41,6 +45,32 @@ func demoPassword(printed string) string {
 		}
 	}
 	return ""
+}
+
+// TestTheDemonstrationShowsNoWordsOfStrangers: whoever can write a link could say
+// anything on its page.
+func TestTheDemonstrationShowsNoWordsOfStrangers(t *testing.T) {
+	t.Parallel()
+	shown, err := pages.New("", pages.House{Name: "Demo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := demoClientApp{issuer: "https://ingam.test", pages: shown}
+	const words, answer = "Call 555 0100", "?error=access_denied&error_description=Call+555+0100"
+	for query, cookie := range map[string]string{
+		answer: "", answer + "&iss=https://ingam.test": "", answer + "&iss=https://ingam.test&state=": "s.v",
+		answer + "&state=s&iss=https://other.test": "s.v", answer + "&state=x&iss=https://ingam.test": "s.v",
+		answer + "&state=s&iss=https://ingam.test": "s.v", // what the server says is shown
+	} {
+		r, w := httptest.NewRequest(http.MethodGet, demoPath+query, nil), httptest.NewRecorder()
+		if cookie != "" {
+			r.AddCookie(&http.Cookie{Name: demoCookie, Value: cookie})
+		}
+		app.serve(w, r)
+		if own := strings.Contains(query, "state=s&iss=https://ingam.test"); strings.Contains(w.Body.String(), words) != own {
+			t.Errorf("%s with %q: %s", query, cookie, w.Body)
+		}
+	}
 }
 
 func TestTheDemonstrationInABrowser(t *testing.T) {

@@ -73,18 +73,19 @@ func (d demoClientApp) serve(w http.ResponseWriter, r *http.Request) {
 
 // finish redeems the code, as any client does.
 func (d demoClientApp) finish(ctx context.Context, r *http.Request, query url.Values) (pages.Demo, error) {
-	if code := query.Get("error"); code != "" {
-		return pages.Demo{}, errors.New(code + ": " + query.Get("error_description"))
-	}
 	cookie, err := r.Cookie(demoCookie)
 	if err != nil {
 		return pages.Demo{}, errors.New("this sign-in was not begun in this browser")
 	}
 	state, verifier, _ := strings.Cut(cookie.Value, ".")
 	// The state binds the answer to this browser (RFC 6749 section 10.12), iss
-	// to this server (RFC 9207).
+	// to this server (RFC 9207). A refusal, too: else the page would show the words of
+	// whoever wrote a link.
 	if query.Get("state") != state || query.Get("iss") != d.issuer {
 		return pages.Demo{}, errors.New("this is the answer to another sign-in")
+	}
+	if code := query.Get("error"); code != "" {
+		return pages.Demo{}, errors.New(code + ": " + query.Get("error_description"))
 	}
 	token, err := d.config.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(verifier))
 	if err != nil {
