@@ -43,7 +43,9 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	recordOf(r).clientID, recordOf(r).leftOut = req.Client.ID, req.LeftOut
 	if r.PostForm.Get("decision") == "switch" {
 		// To sign in as somebody else; all that was asked is asked of them.
-		return p.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query)}, http.StatusOK)
+		// No address shows this page: at the request's, whoever is signed in is asked.
+		p.show(w, r, place{locale: req.Locale}, http.StatusOK, pages.Login{Client: req.Client.Name, Then: authorizeAt(req.Query)})
+		return nil
 	}
 	session, _, err := p.session(r)
 	if err != nil {

@@ -129,15 +129,16 @@ func (p people) wayBack(r *http.Request, at place) (address, name string) {
 	if err != nil || len(r.Referer()) > 2000 || from.Scheme != "https" && from.Scheme != "http" || from.Host == "" || from.User != nil {
 		return "", ""
 	}
-	if from.Host == r.Host {
-		path := strings.TrimPrefix(from.RequestURI(), p.base)
-		if path == at.here {
+	origin := from.Scheme + "://" + from.Host
+	// What else there is on this host, or without TLS, may be a stranger's.
+	if below, ok := strings.CutPrefix(from.RequestURI(), p.base+"/"); ok && origin == p.origin {
+		if "/"+below == at.here {
 			return "", ""
 		}
 		return from.String(), p.text(r, "").T("previous page")
 	}
 	// If that cannot be told, there is no link: the page is about something else.
-	if known, err := p.apps.sendsHere(r.Context(), from.Scheme+"://"+from.Host); err != nil || !known {
+	if known, err := p.apps.sendsHere(r.Context(), origin); err != nil || !known {
 		return "", ""
 	}
 	return from.String(), from.Host

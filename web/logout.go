@@ -78,7 +78,10 @@ func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, req
 		recordOf(r).clientID = req.Client.ID
 	}
 	at := place{locale: req.Locale, here: authz.PathLogout}
-	if request != "" {
+	switch {
+	case request != "" && r.Method == http.MethodPost:
+		at.here = "" // what was posted, such as an ID token, stays out of addresses
+	case request != "":
 		at.here += "?" + request
 	}
 	p.show(w, r, at, http.StatusOK, page)

@@ -142,10 +142,11 @@ func (p people) language(w http.ResponseWriter, r *http.Request) error {
 	if !pages.IsLanguage(query.Get("to")) {
 		return turnedAway{protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language."), pages.FaultOfLink}
 	}
-	// Only to this server's own: whoever could choose would have a redirector.
+	// Only to this server's own, and not up to a neighbour's on the same host: whoever
+	// could choose would have a redirector.
 	then, err := url.Parse(query.Get("then"))
 	if err != nil || then.Scheme != "" || then.Host != "" || then.Opaque != "" || !strings.HasPrefix(then.Path, "/") ||
-		strings.HasPrefix(then.Path, "//") || strings.ContainsAny(then.Path, `\`) {
+		strings.HasPrefix(then.Path, "//") || strings.Contains(then.Path, `\`) || strings.Contains(then.Path+"/", "/../") {
 		then = &url.URL{Path: "/"}
 	}
 	then.User, then.Fragment = nil, ""

@@ -70,8 +70,10 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 				"https://evil.test/": "/", "javascript:alert(1)": "/", "evil.test": "/", "@evil.test": "/", "/\t/evil.test": "/", "/\r\nx": "/", "http:/evil.test": "/",
 				"/a//evil.test": "/a//evil.test", "/account#x": "/account",
 				"https:evil.test": "/", "HTTPS://evil.test": "/", "//user@evil.test:80/": "/", "//[::1]/": "/", "%2f%2fevil.test": "/", "\x00//evil.test": "/", " //evil.test": "/", "?": "/", "/%zz": "/",
-				"/./%2fevil.test": "/./%2fevil.test", "/..//evil.test": "/..//evil.test", "/%09/evil.test": "/%09/evil.test", // which stay within the path
+				"/./%2fevil.test": "/./%2fevil.test", "/%09/evil.test": "/%09/evil.test", // which stay within the path
 				"//" + strings.Repeat("e", 9000): "/", "/" + strings.Repeat("e", 9000): "/" + strings.Repeat("e", 9000),
+				// A neighbour on the same host is not this server.
+				"/..": "/", "/..//evil.test": "/", "/../~stranger/": "/", "/%2e%2e/~stranger/": "/", "/account/.%2E/../~stranger/": "/", "/account/..x": "/account/..x",
 			} {
 				sc := p.get(path + "/language?" + url.Values{"to": {"en"}, "then": {then}}.Encode())
 				if sc.status != http.StatusSeeOther || sc.to != path+want {
@@ -143,6 +145,52 @@ func TestAPersonFindsTheWayBack(t *testing.T) {
 			if sc.status < 400 || back != want || strings.Contains(sc.body, "secret") {
 				t.Errorf("%s from %.60s: %d back to %.60q, not %.60q", at, from, sc.status, back, want)
 			}
+		}
+	}
+}
+
+// TestThePageBeforeIsOneOfThisServers: neither a neighbour's on the same host, nor what
+// somebody on the way made of an address without TLS.
+func TestThePageBeforeIsOneOfThisServers(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.startBelow("/auth")
+	for from, back := range map[string]bool{
+		s.url + "/auth/account": true, s.url + "/auth/": true,
+		s.url + "/auth": false, s.url + "/authors/": false, s.url + "/~stranger/": false, s.url + "/": false,
+		strings.Replace(s.url, "http:", "https:", 1) + "/auth/account": false,
+	} {
+		a := s.ask(http.MethodGet, "/auth/nothing", "Referer", from, "Accept", "text/html")
+		if said := strings.Contains(a.body, "the page before"); a.status != http.StatusNotFound || said != back || strings.Contains(a.body, `href="`+from+`"`) != back {
+			t.Errorf("from %s: %d %s", from, a.status, a.body)
+		}
+	}
+}
+
+// TestALinkToAnotherLanguageHoldsNothingThatWasPosted, such as an ID token, and leads
+// nobody to another page than they are at.
+func TestALinkToAnotherLanguageHoldsNothingThatWasPosted(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("app")
+	d.user("minji")
+	p := s.person()
+	consent := p.get(a.request()).submit("username", "minji", "password", goodPassword).follow()
+	hint := url.Values{"id_token_hint": {"x.y.z"}, "ui_locales": {"en"}}
+	for what, c := range map[string]struct {
+		shown    screen
+		says     string
+		switches bool
+	}{
+		"sign out, by an address": {p.get("/logout?" + hint.Encode()), "Do you want to sign out?", true},
+		"sign out, by a form":     {p.post(s.url+"/logout", hint), "Do you want to sign out?", false},
+		"consent":                 {consent, "wants to use your account", true},
+		// At the request's address whoever is signed in is asked.
+		"sign in as somebody else": {consent.submit("decision", "switch"), "to continue to", false},
+	} {
+		if sc := c.shown; sc.status != http.StatusOK || !strings.Contains(sc.body, c.says) || languageHref.MatchString(sc.body) != c.switches {
+			t.Errorf("%s: %d %s", what, sc.status, sc.body)
 		}
 	}
 }
