@@ -237,27 +237,28 @@ func (t Text) Around(name TextName) Around {
 // Counted returns a text with a number where it has one.
 func (t Text) Counted(name TextName, n int) string { return fmt.Sprintf(t.T(name), n) }
 
-// Wait says for how long to wait.
+// Wait says for how long to wait: rather too long than too short.
 func (t Text) Wait(d time.Duration) string {
 	switch seconds := int(math.Ceil(d.Seconds())); {
 	case seconds < 60:
 		return t.Counted("wait seconds", max(seconds, 2))
-	case seconds <= 90:
+	case seconds == 60:
 		return t.T("wait minute")
 	default:
 		return t.Counted("wait minutes", (seconds+59)/60)
 	}
 }
 
-// Span says how long something is.
+// Span says how long something is, in the largest unit that says it exactly.
 func (t Text) Span(d time.Duration) string {
+	const day = 24 * time.Hour
 	switch {
-	case d >= 48*time.Hour:
-		return t.Counted("days", int(d.Hours()/24))
-	case d >= 2*time.Hour:
-		return t.Counted("hours", int(d.Hours()))
+	case d >= 2*day && d%day == 0:
+		return t.Counted("days", int(d/day))
+	case d >= 2*time.Hour && d%time.Hour == 0:
+		return t.Counted("hours", int(d/time.Hour))
 	}
-	return t.Counted("minutes", int(d.Minutes()))
+	return t.Counted("minutes", int(math.Ceil(d.Minutes())))
 }
 
 // Sentence returns a text as it begins a line.

@@ -185,6 +185,30 @@ func shape(t *testing.T, body string) (parts, links []string) {
 	return parts, links
 }
 
+// TestTimesAreNotSaidToBeShorterThanTheyAre: whoever waits as long as they are told is
+// heard, and what is allowed does not last longer than it says.
+func TestTimesAreNotSaidToBeShorterThanTheyAre(t *testing.T) {
+	t.Parallel()
+	text := TextFor("en", "", "")
+	for d, want := range map[time.Duration]string{
+		-time.Second: "in 2 seconds", 0: "in 2 seconds", 1: "in 2 seconds", 2*time.Second + 1: "in 3 seconds", 59 * time.Second: "in 59 seconds",
+		59*time.Second + 1: "in a minute", time.Minute: "in a minute", time.Minute + 1: "in 2 minutes", 90 * time.Second: "in 2 minutes",
+		2 * time.Minute: "in 2 minutes", 2*time.Minute + 1: "in 3 minutes", 15 * time.Minute: "in 15 minutes", 90 * time.Minute: "in 90 minutes",
+	} {
+		if got := text.Wait(d); !strings.HasSuffix(got, want+".") {
+			t.Errorf("%s: %s, not %s", d, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		5 * time.Minute: "5 minutes", 5*time.Minute + time.Second: "6 minutes", time.Hour: "60 minutes", 2 * time.Hour: "2 hours", 150 * time.Minute: "150 minutes",
+		24 * time.Hour: "24 hours", 48 * time.Hour: "2 days", 60 * time.Hour: "60 hours", 30 * 24 * time.Hour: "30 days", 48*time.Hour + time.Minute: "2881 minutes",
+	} {
+		if got := text.Span(d); got != want {
+			t.Errorf("%s: %s, not %s", d, got, want)
+		}
+	}
+}
+
 func TestWhatIsShownIsNeverMarkup(t *testing.T) {
 	t.Parallel()
 	templates, err := fs.Glob(files, "*.html")
