@@ -60,13 +60,18 @@ func ValidText(s string) error {
 	return allVisible("text", s)
 }
 
+const brailleBlank = '\u2800'
+
 // allVisible refuses what people would not see, or would see in another order.
 func allVisible(what, s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("the %s is not UTF-8", what)
 	}
 	for _, r := range s {
-		if r != ' ' && !unicode.IsGraphic(r) {
+		// Some count as letters or signs that nobody sees, such as the fillers of Hangul:
+		// consent would ask on behalf of nothing.
+		blank := unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || r == brailleBlank
+		if r != ' ' && !unicode.IsGraphic(r) || blank {
 			return fmt.Errorf("the %s %q holds the invisible character %U", what, s, r)
 		}
 	}

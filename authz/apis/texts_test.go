@@ -21,7 +21,7 @@ import (
 
 func TestATextEndsASentenceAndIsReadAsItIsWritten(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"x", "read your orders", "주문 내역 보기", "see <b>your</b> \"orders\" & 'more' 🔑", "לראות הזמנות", strings.Repeat("가", 120)} {
+	for _, good := range []string{"x", "read your orders", "주문 내역 보기", "see <b>your</b> \"orders\" & 'more' 🔑 ❤️", "לראות הזמנות", strings.Repeat("가", 120)} {
 		if err := apis.ValidText(good); err != nil {
 			t.Error(err)
 		}
@@ -30,7 +30,7 @@ func TestATextEndsASentenceAndIsReadAsItIsWritten(t *testing.T) {
 		"1 to 120 characters, this one 0":   {""},
 		"1 to 120 characters, this one 121": {strings.Repeat("가", 121)},
 		"begins or ends with a space":       {" ", " x", "x ", "x\n", "\u3000x"},
-		"invisible character":               {"a\nb", "a\tb", "a\rb", "a\x00b", "a\x1b[31mb", "a\u0085b", "a\u2028b", "a\u202eb", "a\u2066b", "a\u2069b", "a\u200fb", "a\u200bb", "a\ufeffb"},
+		"invisible character":               {"a\nb", "a\tb", "a\rb", "a\x00b", "a\x1b[31mb", "a\u0085b", "a\u2028b", "a\u202eb", "a\u2066b", "a\u2069b", "a\u200fb", "a\u200bb", "a\ufeffb", "\u3164", "a\uffa0", "\u115fb", "\u2800", "a\u034fb"},
 		"not UTF-8":                         {"a\xffb"},
 	} {
 		for _, text := range bad {
