@@ -176,14 +176,14 @@ func (b tab) wrong(found []string, format string, args ...any) {
 	}
 }
 
-// fits looks whether a page finds room in windows of different width, and with
-// letters that are twice as large.
+// fits looks whether a page finds room in narrower windows, and with letters that
+// are twice as large.
 func (b tab) fits(name string) {
 	b.t.Helper()
 	for _, window := range []struct {
 		name string
 		size chromedp.Action[chromedp.Void]
-	}{{"desktop", onADesktop}, {"phone", onAPhone}, {"small phone", onASmallPhone}, {"magnified page", magnified}} {
+	}{{"phone", onAPhone}, {"small phone", onASmallPhone}, {"magnified page", magnified}} {
 		b.do(window.name, window.size)
 		b.wrong(b.misfits(), "%s on a %s", name, window.name)
 	}
@@ -199,6 +199,7 @@ func (b tab) looks(name string) {
 	b.wrong(b.violations(), "%s, light", name)
 	b.do("look at night", atNight)
 	b.wrong(b.pale(), "%s, dark", name)
+	b.wrong(b.misfits(), "%s", name)
 	b.fits(name)
 	b.do("force colours", prefers("forced-colors", "active"))
 	b.wrong(b.unseen(), "%s, with forced colours", name)
