@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -104,7 +105,7 @@ func (p people) fillAccount(ctx context.Context, text pages.Text, session accoun
 	page.SessionCount, page.AppCount = count, len(connected)
 	for _, s := range sessions {
 		shown := pages.Session{
-			ID: s.ID, Browser: browserOf(s.UserAgent), Address: s.Address, Since: s.CreatedAt, Seen: s.SeenAt, Here: s.ID == session.ID,
+			ID: s.ID, Browser: cmp.Or(browserOf(s.UserAgent), text.T("some browser")), Address: s.Address, Since: s.CreatedAt, Seen: s.SeenAt, Here: s.ID == session.ID,
 		}
 		for _, c := range connected {
 			if c.ClientID == s.ClientID {

@@ -29,7 +29,8 @@ func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	}
 	ids := regexp.MustCompile(`name="id" value="([^"]+)"`)
 	first := signIn("minji", "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0")
-	for range 6 {
+	signIn("minji", "")
+	for range 5 {
 		signIn("minji", "Mozilla/5.0 (iPhone) Safari/605.1")
 	}
 	sc := first.get("/account")
@@ -53,7 +54,7 @@ func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	}
 	all := first.get("/account/sessions")
 	listed := ids.FindAllStringSubmatch(all.body, -1)
-	if len(listed) != 6 || strings.Contains(all.body, "See all") || strings.Contains(all.body, `name="current"`) {
+	if len(listed) != 6 || !strings.Contains(all.body, "A browser without a name") || strings.Contains(all.body, "See all") || strings.Contains(all.body, `name="current"`) {
 		t.Fatalf("%d of 6:\n%s", len(listed), all.body)
 	}
 	// One of them, on the page that it was ended on.

@@ -123,7 +123,7 @@ func TestAPersonFindsTheWayBack(t *testing.T) {
 	for _, at := range []string{"/nothing", "/oauth2/authorize?client_id=nobody"} {
 		for from, want := range map[string]string{
 			"https://app.test/": "https://app.test/", "https://shop.test:8443/cart?x=1": "https://shop.test:8443/cart?x=1", "https://bye.test/": "https://bye.test/", "http://127.0.0.1:9/x": "http://127.0.0.1:9/x",
-			s.url + "/account": s.url + "/account", s.url + at: "",
+			s.url + "/account": s.url + "/account", s.url + at: "", s.url + "/consent": "",
 			"https://stranger.test/": "", "https://app.test.stranger.test/": "", "https://app.test@stranger.test/": "", "https://minji:secret@app.test/": "",
 			"http://app.test/": "", "https://shop.test/": "", "https://gone.test/": "", "javascript:alert(1)//app.test/": "", "com.example.app:/": "", "about:blank": "", "": "",
 			"https://app.test/" + strings.Repeat("x", 2000): "",
