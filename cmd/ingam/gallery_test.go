@@ -363,7 +363,6 @@ func (e *exhibition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestTheGalleryHasEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
 	contents, faults, matters, said := shownByWeb(t)
-	t.Logf("%q %q %q %q", contents, faults, matters, said)
 	names := map[string]bool{}
 	// What is there of each kind, and of each field whether it was filled.
 	kinds, values, filled := map[string]bool{}, map[string]bool{}, map[string]bool{}

@@ -102,7 +102,7 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 			t.Errorf("at %s: %q", resource, got)
 		}
 	}
-	if sc := p.get(a.request("scope", "openid read order")); !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "“read”</div><div class=\"whose\"><bdi>Orders · https://orders.test</bdi>") {
+	if sc := p.get(a.request("scope", "openid read order")); !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "“read”</bdi></div><div class=\"whose\"><bdi>Orders · https://orders.test</bdi>") {
 		t.Errorf("read at another API is not asked for: %d %s", sc.status, sc.body)
 	}
 }
@@ -225,7 +225,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 			}
 		}
 	}
-	if sc := p.get("/account"); !strings.Contains(sc.body, "see your phone number") || !strings.Contains(sc.body, "“phone” (<bdi>Earlier · https://early.test</bdi>)") {
+	if sc := p.get("/account"); !strings.Contains(sc.body, "see your phone number") || !strings.Contains(sc.body, "“phone”</bdi> (<bdi>Earlier · https://early.test</bdi>)") {
 		t.Errorf("the account page: %s", sc.body)
 	}
 	var metadata struct {
