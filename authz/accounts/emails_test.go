@@ -62,7 +62,7 @@ func newHouse(t *testing.T, failures int) house {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	passwords, err := accounts.NewPasswords()
+	passwords, err := accounts.CheapPasswords()
 	if err != nil {
 		t.Fatal(err)
 	}

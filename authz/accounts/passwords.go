@@ -71,8 +71,11 @@ type Passwords struct {
 
 // NewPasswords returns argon2id with the parameters of OWASP (19 MiB, two
 // passes, one lane), running at most as many at once as there are CPUs.
-func NewPasswords() (*Passwords, error) {
-	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(19*1024), argon2.WithT(2), argon2.WithP(1))
+func NewPasswords() (*Passwords, error) { return newPasswords(19*1024, 2) }
+
+// newPasswords takes the memory, in KiB, and the passes of a hash.
+func newPasswords(memory uint32, passes int) (*Passwords, error) {
+	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(memory), argon2.WithT(passes), argon2.WithP(1))
 	if err != nil {
 		return nil, err
 	}
