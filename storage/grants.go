@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -303,23 +304,22 @@ func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]gra
 	// What is long is joined last, for as few rows as possible: MySQL sorts on disk
 	// where there are texts. And what goes over all grants of a client is grouped: as
 	// a window, MariaDB counts it anew for each grant.
+	const held = `(SELECT g.id, g.client_id, g.created_ms,
+		               CASE WHEN g.refresh_iat_ms > g.created_ms THEN g.refresh_iat_ms ELSE g.created_ms END AS used_ms,
+		               CASE WHEN ` + grantHolds + ` THEN TRUE ELSE FALSE END AS holds
+		          FROM grants AS g JOIN clients AS c ON c.id = g.client_id
+		         WHERE g.user_id = ? AND (g.created_ms >= c.created_ms OR g.client_epoch >= c.epoch)) AS h`
+	of := []any{ms(now), ms(now), ms(now.Add(-mayLive)), user}
 	err := s.reading(ctx).Raw(`
-		WITH h AS (
-		     SELECT g.id, g.client_id, g.created_ms,
-		            CASE WHEN g.refresh_iat_ms > g.created_ms THEN g.refresh_iat_ms ELSE g.created_ms END AS used_ms,
-		            CASE WHEN `+grantHolds+` THEN TRUE ELSE FALSE END AS holds
-		       FROM grants AS g JOIN clients AS c ON c.id = g.client_id
-		      WHERE g.user_id = ? AND (g.created_ms >= c.created_ms OR g.client_epoch >= c.epoch))
 		SELECT r.client_id, r.scopes, r.audiences, r.permissions, p.holds, a.since_ms, a.used_ms
 		  FROM (SELECT h.id, h.client_id, h.holds,
 		               ROW_NUMBER() OVER (PARTITION BY h.client_id ORDER BY h.holds DESC, h.created_ms DESC, h.id) AS place
-		          FROM h) AS p
+		          FROM `+held+`) AS p
 		  JOIN (SELECT h.client_id, MIN(CASE WHEN h.holds = TRUE THEN h.created_ms END) AS since_ms, MAX(h.used_ms) AS used_ms
-		          FROM h GROUP BY h.client_id) AS a ON a.client_id = p.client_id
+		          FROM `+held+` GROUP BY h.client_id) AS a ON a.client_id = p.client_id
 		  JOIN grants AS r ON r.id = p.id
 		 WHERE p.place = 1 OR p.holds = TRUE AND p.place <= ?
-		 ORDER BY r.client_id, p.place`,
-		ms(now), ms(now), ms(now.Add(-mayLive)), user, mostHeld).Scan(&rows).Error
+		 ORDER BY r.client_id, p.place`, append(slices.Concat(of, of), mostHeld)...).Scan(&rows).Error
 	if err != nil {
 		return nil, fault(op, err)
 	}

@@ -66,7 +66,7 @@ func TestDocumentedAppsAreAllRun(t *testing.T) {
 			t.Errorf("nothing runs this block:\n%s", block)
 		}
 	}
-	run := map[string]bool{"spa": true, "node": true, "spring": true, "flask": true, "go": true, "desktop": true}
+	run := map[string]bool{"texts": true, "spa": true, "node": true, "spring": true, "flask": true, "go": true, "desktop": true}
 	for name := range examples {
 		if !run[name] {
 			t.Errorf("no test runs the example %s", name)
@@ -306,17 +306,19 @@ func (d *documented) line(file string, number int) string {
 	return ""
 }
 
-// TestDocumentedFirstSteps runs those of the README, in one shell, and signs in.
+// TestDocumentedFirstSteps runs those of the README, in one shell, says in words what
+// their API's scopes allow, and signs in.
 func TestDocumentedFirstSteps(t *testing.T) {
 	t.Parallel()
 	need(t, "curl", "openssl")
 	examples, _ := readExamples(t, readme)
 	steps := examples["readme"]
+	apps, _ := readExamples(t, appsDoc)
 	address := freeAddress(t)
 	p := &provider{issuer: "http://localhost:" + port(address), dir: checkout(t)}
 	script := steps["start"] +
 		"until curl -sf $INGAM_ISSUER/health/ready; do sleep 0.1; done\n" + // people are slower
-		steps["client"] + steps["token"] + steps["user"] + "echo that is all\nwait\n"
+		steps["client"] + steps["token"] + steps["user"] + apps["texts"]["update"] + "bin/ingam api show https://api.example.com\necho that is all\nwait\n"
 	cmd := exec.Command("sh", "-ec", strings.ReplaceAll(script, "localhost:8080", "localhost:"+port(address)))
 	cmd.Dir = p.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "INGAM_LISTEN=" + address}
@@ -326,7 +328,7 @@ func TestDocumentedFirstSteps(t *testing.T) {
 			t.Fatalf("it says:\n%s", out.String())
 		}
 	}
-	for _, said := range []string{"created API https://api.example.com", "created client job", `"scope": "read"`, "created user minji"} {
+	for _, said := range []string{"created API https://api.example.com", "created client job", `"scope": "read"`, "created user minji", "place orders for you", "대신 주문하기"} {
 		if !strings.Contains(out.String(), said) {
 			t.Errorf("%q is not in:\n%s", said, out.String())
 		}
