@@ -96,6 +96,10 @@ func mysqlConfig(url string) (*mysqldriver.Config, error) {
 	// preparing and closing a statement; safe with utf8mb4, where no character
 	// ends in a quote or backslash.
 	cfg.InterpolateParams = true
+	// A server that has become read-only (1290, 1792, 1836), as a primary does that
+	// was demoted, means a bad connection: whoever leads now is found by connecting
+	// anew, and the pool would keep these for half an hour.
+	cfg.RejectReadOnly = true
 	// An affected row is one that changed, not one that matched.
 	cfg.ClientFoundRows = false
 	if err := cfg.Apply(mysqldriver.Charset("utf8mb4", "utf8mb4_bin")); err != nil {

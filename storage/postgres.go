@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 )
@@ -36,6 +37,8 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
 
+	cfg.Tracer = closeReadOnly{}
+
 	c := o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
 	p := pool(c, o)
 	s := &Store{dialect: postgresDialect, connector: c, readPool: p, writePool: p}
@@ -45,6 +48,25 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 	s.read = s.write
 	return s, nil
 }
+
+// closeReadOnly closes connections to a server that has become read-only, as a
+// primary does that was demoted: whoever leads now is found by connecting anew, and
+// the pool would keep these for half an hour.
+type closeReadOnly struct{}
+
+func (closeReadOnly) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (closeReadOnly) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	var pg *pgconn.PgError
+	if errors.As(data.Err, &pg) && pg.Code == readOnlySQLTransaction {
+		conn.Close(ctx)
+	}
+}
+
+// readOnlySQLTransaction is the SQLSTATE of a write where none may be.
+const readOnlySQLTransaction = "25006"
 
 // settlePostgres bounds how long a machine that vanished in the middle of a
 // change can hold up everyone else's. Sent after connecting and not with it, as
