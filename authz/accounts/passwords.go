@@ -28,7 +28,8 @@ const (
 const firstGuesses = 10_000
 
 // weighed is how much of a password is looked at for that, in bytes: the work
-// grows with the cube of it.
+// grows with the cube of it. What follows a first guess of that length is not
+// taken for a secret.
 const weighed = 64
 
 // waiting is how many may wait for each place: what it takes to hash a few
@@ -135,11 +136,14 @@ func (p *Passwords) hashNew(ctx context.Context, u User, password string) (hash 
 // guessable reports whether a password, which may be built from the user's name or
 // address, is among the first guesses.
 func guessable(password string, u User) bool {
-	if len(password) > weighed {
-		return false
-	}
 	mailbox, _, _ := strings.Cut(u.Email, "@")
-	return zxcvbn.PasswordStrength(password, []string{u.Username, u.Email, mailbox}).Entropy < math.Log2(firstGuesses)
+	own := []string{beginning(u.Username), beginning(u.Email), beginning(mailbox)}
+	return zxcvbn.PasswordStrength(beginning(password), own).Entropy < math.Log2(firstGuesses)
+}
+
+// beginning is as much of a text as is weighed, and no half of a character.
+func beginning(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), weighed)], "")
 }
 
 // match reports whether a password is the one behind a hash; an empty hash is
