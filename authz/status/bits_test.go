@@ -90,19 +90,6 @@ func TestOnlyRunsThatAListHoldsAreSet(t *testing.T) {
 	}
 }
 
-func TestTheOrderOfABlockIsAPermutation(t *testing.T) {
-	t.Parallel()
-	for range 100 {
-		s, seen := newSpread(), map[int64]bool{}
-		for i := range int64(smallestBlock) {
-			seen[s.at(i, smallestBlock)] = true
-		}
-		if len(seen) != smallestBlock {
-			t.Fatalf("%+v gives %d of %d indices", s, len(seen), smallestBlock)
-		}
-	}
-}
-
 // BenchmarkSize reports how large a list is on the wire, in base64url, for so
 // many indices of which so many are set, wherever.
 func BenchmarkSize(b *testing.B) {

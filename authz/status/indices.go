@@ -12,7 +12,7 @@ import (
 )
 
 // How many indices are taken at once: few for a client that asks now and then,
-// and more each time that they are used up. Powers of two.
+// and more each time that they are used up.
 const (
 	smallestBlock = 256
 	largestBlock  = 16384
@@ -88,12 +88,12 @@ func (t *Taker) take(ctx context.Context, p Purpose, client string, epoch change
 	generation := t.lists.generation.Load()
 	// A block of before a cut was set altogether.
 	if !open || life < ttl || o.used >= o.block.Size || o.block.Epoch < epoch && client != "" || o.generation != generation {
-		size := min(2*o.size, largestBlock, t.size)
+		size := nextBlock(o.size, t.size)
 		block, err := t.takeBlock(ctx, p, client, ttl, size)
 		if err != nil {
 			return Ref{}, err
 		}
-		o.block, o.generation, o.used, o.size, o.spread = block, generation, 0, size, newSpread()
+		o.block, o.generation, o.used, o.size, o.spread = block, generation, 0, size, newSpread(block.Size)
 	}
 	ref := Ref{o.block.List, o.block.First + o.spread.at(o.used, o.block.Size)}
 	o.used++
@@ -123,15 +123,33 @@ func (t *Taker) takeBlock(ctx context.Context, p Purpose, client string, ttl tim
 	return block, t.lists.know(ctx, block.List)
 }
 
+// nextBlock is how many indices are taken after a block of that size, from lists
+// of that size: for short lists it may be any number.
+func nextBlock(last, list int64) int64 { return min(2*last, largestBlock, list) }
+
 // spread gives the indices of a block in an order that tells an onlooker neither
 // how many tokens there are nor which came first (section 12.4).
 type spread struct{ factor, start int64 }
 
-func newSpread() spread {
-	var b [16]byte
-	rand.Read(b[:])
-	// An odd factor permutes what is counted modulo a power of two.
-	return spread{int64(binary.LittleEndian.Uint32(b[:])) | 1, int64(binary.LittleEndian.Uint32(b[8:]))}
+// newSpread returns a random order of a block of that size.
+func newSpread(size int64) spread {
+	for {
+		var b [16]byte
+		rand.Read(b[:])
+		s := spread{int64(binary.LittleEndian.Uint32(b[:])), int64(binary.LittleEndian.Uint32(b[8:]))}
+		// With a factor that shares a divisor with the size, indices come twice:
+		// to revoke one token would end another.
+		if coprime(s.factor, size) {
+			return s
+		}
+	}
+}
+
+func coprime(a, b int64) bool {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a == 1
 }
 
 func (s spread) at(i, size int64) int64 { return (i*s.factor + s.start) % size }
