@@ -191,17 +191,21 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 	}
 	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.cookies.visitor(r))
 	var tooMany *accounts.TooManyError
+	rec := recordOf(r)
 	switch {
 	case errors.As(err, &tooMany):
+		rec.errorCode, rec.err = "too_many_attempts", err
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		return p.showAccount(w, r, session, user, outcome("too many", "current", tooMany.RetryAfter), http.StatusTooManyRequests)
 	case errors.Is(err, accounts.ErrWrong):
+		rec.errorCode, rec.err = "wrong_password", err
 		return p.showAccount(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrInvalid):
+		rec.errorCode, rec.err = "new_password_refused", err
 		return p.showAccount(w, r, session, user, outcome(refused(err), "new", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrNoSession):
 		// Changed all the same; the person signs in with it.
-		recordOf(r).err = err
+		rec.errorCode, rec.err = "session_ended", err
 		p.cookies.set(w, p.cookies.session, "", -time.Second)
 		return p.showLogin(w, r, nil, pages.Login{Username: user.Username}, http.StatusOK)
 	case err != nil:

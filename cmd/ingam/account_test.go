@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -94,6 +95,7 @@ func TestANewPasswordThatWillNotDoIsToldBesideItsField(t *testing.T) {
 	d.user("minji-long-name")
 	p := s.person()
 	p.get("/login").submit("username", "minji-long-name", "password", goodPassword)
+	logged := func(code string) int { return strings.Count(s.log.String(), `"error":"`+code+`","cause":`) }
 	for _, c := range []struct{ current, new, field, said string }{
 		{goodPassword, "short", "new", "too short or too long"},
 		{goodPassword, strings.Repeat("long ", 60), "new", "too short or too long"},
@@ -120,6 +122,14 @@ func TestANewPasswordThatWillNotDoIsToldBesideItsField(t *testing.T) {
 	sc := p.post(s.url+"/account/password", url.Values{"current": {"wrong"}, "new": {"a wholly new password"}})
 	if sc.status != http.StatusTooManyRequests || !strings.Contains(sc.body, "Try again in 15 minutes.") || sc.header.Get("Retry-After") == "" {
 		t.Errorf("%d %v %s", sc.status, sc.header, sc.body)
+	}
+	if got := []int{logged("new_password_refused"), logged("wrong_password"), logged("too_many_attempts")}; !slices.Equal(got, []int{5, 3, 1}) {
+		t.Errorf("logged: %d\n%s", got, s.log.tail(4000))
+	}
+	for _, typed := range []string{goodPassword, "a wholly new password", "password123"} {
+		if strings.Contains(s.log.String(), typed) {
+			t.Errorf("the log holds %q", typed)
+		}
 	}
 }
 
