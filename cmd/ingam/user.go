@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -41,6 +39,8 @@ type userJSON struct {
 	Claims      accounts.Claims `json:"claims"`
 	Disabled    bool            `json:"disabled"`
 	CreatedAt   *string         `json:"created_at"`
+	// Password is one that was made, which nothing shows again.
+	Password string `json:"password,omitempty"`
 }
 
 func newUserJSON(u accounts.User, emailShared bool) userJSON {
@@ -48,21 +48,7 @@ func newUserJSON(u accounts.User, emailShared bool) userJSON {
 	if claims == nil {
 		claims = accounts.Claims{}
 	}
-	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, emailShared, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt)}
-}
-
-// readPassword reads a password from standard input: an argument would stand in
-// the process list and in the shell's history.
-func readPassword(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, 4<<10)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	line = strings.TrimRight(line, "\r\n")
-	if line == "" {
-		return "", errors.New("there is no password on standard input")
-	}
-	return line, nil
+	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, emailShared, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt), ""}
 }
 
 // userFlags are what a user is registered with, the password aside.
@@ -130,20 +116,22 @@ func (u *userFlags) apply(f *pflag.FlagSet, user *accounts.User) error {
 
 func userCreate(t *terminal) *cobra.Command {
 	var (
-		u                 accounts.User
-		flags             userFlags
-		fromStdin, asJSON bool
+		u      accounts.User
+		flags  userFlags
+		secret passwordFlags
+		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "create --username U --email E --password-stdin", Short: "Register a user", Args: exactly(0),
+		Use: "create --username U --email E", Short: "Register a user", Args: exactly(0),
+		Long: "Register a user. On a terminal the password is asked for; scripts send it with\n--password-stdin, and --generate makes one.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := require(cmd, "username", "password-stdin"); err != nil {
+			if err := require(cmd, "username"); err != nil {
 				return err
 			}
 			if err := flags.apply(cmd.Flags(), &u); err != nil {
 				return err
 			}
-			password, err := readPassword(t.stdin)
+			password, err := secret.read(cmd, t)
 			if err != nil {
 				return err
 			}
@@ -154,16 +142,21 @@ func userCreate(t *terminal) *cobra.Command {
 				}
 				c.warnLong(created)
 				if asJSON {
-					return t.printJSON(newUserJSON(created, false))
+					shown := newUserJSON(created, false)
+					if secret.generate {
+						shown.Password = password
+					}
+					return t.printJSON(shown)
 				}
 				fmt.Fprintf(t.stdout, "created user %s (%s)\n", created.Username, created.ID)
+				secret.print(t, password)
 				return nil
 			})
 		},
 	}
 	f := cmd.Flags()
 	flags.bind(f)
-	f.BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
+	secret.bind(cmd)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -211,7 +204,7 @@ and the id (sub), by which apps know the person, stay.`,
 	flags.bind(f)
 	flags.bindEdits(f)
 	fix(f, "id", "a user's id cannot be changed: it is the sub by which apps know them", false)
-	fix(f, "password-stdin", "a password is changed by: ingam user set-password USER --password-stdin", true)
+	fix(f, "password-stdin", "a password is changed by: ingam user set-password USER", true)
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -367,16 +360,13 @@ func userChange(t *terminal, verb, short, past string, change userVerb) *cobra.C
 
 func userSetPassword(t *terminal) *cobra.Command {
 	var (
-		fromStdin bool
-		reason    string
+		secret passwordFlags
+		reason string
 	)
 	cmd := &cobra.Command{
-		Use: "set-password USER --password-stdin", Short: "Replace a user's password, and end all sessions and grants", Args: exactly(1),
+		Use: "set-password USER", Short: "Replace a user's password, and end all sessions and grants", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := require(cmd, "password-stdin"); err != nil {
-				return err
-			}
-			password, err := readPassword(t.stdin)
+			password, err := secret.read(cmd, t)
 			if err != nil {
 				return err
 			}
@@ -389,11 +379,12 @@ func userSetPassword(t *terminal) *cobra.Command {
 					return err
 				}
 				fmt.Fprintf(t.stdout, "set the password of user %s; all sessions and grants have ended\n", u.Username)
+				secret.print(t, password)
 				return nil
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
+	secret.bind(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
 	return cmd
 }
