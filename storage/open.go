@@ -63,6 +63,10 @@ type Options struct {
 	// of address or credentials gets through; default 30 minutes.
 	MaxLifetime time.Duration
 
+	// Existing refuses a SQLite file that is not there, with ErrNoDatabase,
+	// instead of making it.
+	Existing bool
+
 	// Wrap, if set, is put around the driver: to count what reaches it, or to
 	// make it fail.
 	Wrap func(driver.Connector) driver.Connector
@@ -70,6 +74,9 @@ type Options struct {
 	// schema is set by tests: to be an older or a newer binary.
 	schema fs.FS
 }
+
+// ErrNoDatabase: the file of a SQLite database is not there.
+var ErrNoDatabase = errors.New("there is no database")
 
 // Store is one database. Its methods are safe for concurrent use.
 type Store struct {
@@ -113,7 +120,7 @@ type dialect struct {
 
 // Open connects to the database that url names:
 //
-//	sqlite:PATH                                 the folder must exist, the file need not
+//	sqlite:PATH                                 the folder must exist; the file is made, unless o.Existing
 //	postgres://user:password@host:port/name?…   parameters as pgx takes them
 //	mysql://user:password@host:port/name?…      see openMySQL for the parameters
 //

@@ -175,6 +175,31 @@ func TestSQLiteRefusesWhatIsNotAFile(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatMustExistIsNotMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, path := range []string{filepath.Join(dir, "ingam.db"), filepath.Join(dir, "no", "ingam.db")} {
+		_, err := storage.Open(t.Context(), "sqlite:"+path, storage.Options{Existing: true})
+		if !errors.Is(err, storage.ErrNoDatabase) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("the folder has %v: %v", left, err)
+	}
+	path := filepath.Join(dir, "ingam.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := storage.Open(t.Context(), "sqlite:"+path, storage.Options{Existing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSQLiteIsDurableAndReadersCannotWrite(t *testing.T) {
 	t.Parallel()
 	s := storagetest.New(t, storagetest.Engines()[0])

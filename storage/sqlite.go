@@ -38,7 +38,7 @@ var sqliteDialect = dialect{
 
 func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	path := strings.TrimPrefix(url, "sqlite:")
-	if err := createSQLite(path); err != nil {
+	if err := findSQLite(path, !o.Existing); err != nil {
 		return nil, err
 	}
 
@@ -104,9 +104,10 @@ func sqliteURI(path string) string {
 // file when it closes any descriptor of it.
 var creating sync.Mutex
 
-// createSQLite makes the file if it is not there, readable by its owner only:
-// it holds sealed keys and hashes. SQLite gives its side files the same mode.
-func createSQLite(path string) error {
+// findSQLite looks for the file and, if create is set, makes it where it is not
+// there, readable by its owner only: it holds sealed keys and hashes. SQLite gives
+// its side files the same mode.
+func findSQLite(path string, create bool) error {
 	switch {
 	case path == "" || strings.HasPrefix(path, ":memory:"):
 		return errors.New("the database URL must name a file: sqlite:PATH")
@@ -124,6 +125,12 @@ func createSQLite(path string) error {
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the database file: %w", err)
+	case !create:
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return fmt.Errorf("the database file: %w", err)
+		}
+		return fmt.Errorf("%w at %s; the setting database must name the one that the server uses", ErrNoDatabase, absolute)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the folder of the database, %s, does not exist; create it first", filepath.Dir(path))

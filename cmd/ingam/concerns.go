@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os/user"
@@ -44,25 +43,27 @@ func (t *terminal) load(cmd *cobra.Command, needs ...config.Need) (*config.Confi
 	return cfg, cfg.Validate(needs...)
 }
 
-// openStore opens the configured database, whatever its schema.
-func (t *terminal) openStore(cmd *cobra.Command, needs ...config.Need) (*config.Config, *storage.Store, error) {
+// openStore opens the configured database, whatever its schema. Its pools are as
+// configured.
+func (t *terminal) openStore(cmd *cobra.Command, o storage.Options, needs ...config.Need) (*config.Config, *storage.Store, error) {
 	cfg, err := t.load(cmd, append(needs, config.ForDatabase)...)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(cmd.Context(), cfg, nil)
+	store, err := openStore(cmd.Context(), cfg, o)
 	return cfg, store, err
 }
 
-func openStore(ctx context.Context, cfg *config.Config, wrap func(driver.Connector) driver.Connector) (*storage.Store, error) {
-	return storage.Open(ctx, cfg.Database.Reveal(), storage.Options{
-		MaxOpen: cfg.Pool.MaxOpen, MaxIdle: cfg.Pool.MaxIdle, MaxLifetime: cfg.Pool.MaxLifetime.Std(), Wrap: wrap,
-	})
+func openStore(ctx context.Context, cfg *config.Config, o storage.Options) (*storage.Store, error) {
+	o.MaxOpen, o.MaxIdle, o.MaxLifetime = cfg.Pool.MaxOpen, cfg.Pool.MaxIdle, cfg.Pool.MaxLifetime.Std()
+	return storage.Open(ctx, cfg.Database.Reveal(), o)
 }
 
 // withConcerns opens the configured database, checks its schema and calls do.
 func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, needs ...config.Need) (err error) {
-	cfg, store, err := t.openStore(cmd, needs...)
+	// In the wrong folder a relative path leads nowhere. An empty database made
+	// there would look like the real one with everything lost.
+	cfg, store, err := t.openStore(cmd, storage.Options{Existing: true}, needs...)
 	if err != nil {
 		return err
 	}

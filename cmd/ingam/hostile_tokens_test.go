@@ -36,7 +36,7 @@ func (d *deployment) ring() *keys.Keyring {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	store, err := openStore(d.t.Context(), cfg, nil)
+	store, err := openStore(d.t.Context(), cfg, storage.Options{})
 	if err != nil {
 		d.t.Fatal(err)
 	}

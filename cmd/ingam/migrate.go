@@ -5,6 +5,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/storage"
 )
 
 func migrateCommand(t *terminal) *cobra.Command {
@@ -15,7 +17,7 @@ func migrateUp(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "up", Short: "Bring the schema up to what this binary needs", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, store, err := t.openStore(cmd)
+			cfg, store, err := t.openStore(cmd, storage.Options{})
 			if err != nil {
 				return err
 			}
@@ -39,7 +41,7 @@ func migrateStatus(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show which migrations were applied", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, store, err := t.openStore(cmd)
+			_, store, err := t.openStore(cmd, storage.Options{})
 			if err != nil {
 				return err
 			}

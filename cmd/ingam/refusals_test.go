@@ -88,6 +88,12 @@ func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 				wantSaid(t, d.refuses(), why, "ingam migrate up", "--migrate")
 			}
 		}
+		if sqlite {
+			// Without the file, that is what a command would say.
+			if err := os.WriteFile(strings.TrimPrefix(d.database, "sqlite:"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		sendBack("no schema yet")
 		d.must("migrate", "up")
 

@@ -83,7 +83,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, cfg, opts.wrap)
+	store, err := openStore(ctx, cfg, storage.Options{Wrap: opts.wrap})
 	if err != nil {
 		return err
 	}
