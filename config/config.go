@@ -16,17 +16,18 @@ type Config struct {
 	} `key:"log"`
 
 	HTTP struct {
-		ReadHeaderTimeout Duration `key:"read_header_timeout" default:"5s" doc:"how long a request's header may take"`
-		ReadTimeout       Duration `key:"read_timeout" default:"10s" doc:"how long a request may take to arrive"`
-		WriteTimeout      Duration `key:"write_timeout" default:"15s" doc:"how long a request may take altogether"`
-		IdleTimeout       Duration `key:"idle_timeout" default:"2m" doc:"how long a connection is kept without a request"`
-		RequestTimeout    Duration `key:"request_timeout" default:"8s" doc:"how long answering may take, the database included; then it is a 503"`
-		DrainDelay        Duration `key:"drain_delay" default:"0s" doc:"for how long, when stopping, requests are still accepted while /health/ready says 503"`
-		ShutdownTimeout   Duration `key:"shutdown_timeout" default:"15s" doc:"how long requests under way are waited for when stopping"`
-		MaxBody           Size     `key:"max_body" default:"64KiB" doc:"the largest request body"`
-		MaxHeader         Size     `key:"max_header" default:"16KiB" doc:"the largest request header"`
-		TrustedProxies    Prefixes `key:"trusted_proxies" doc:"addresses or networks of proxies whose X-Forwarded-For is believed"`
-		CORSOrigins       Origins  `key:"cors_origins" default:"*" doc:"web origins whose scripts may fetch keys and tokens; * is all"`
+		ReadHeaderTimeout Duration  `key:"read_header_timeout" default:"5s" doc:"how long a request's header may take"`
+		ReadTimeout       Duration  `key:"read_timeout" default:"10s" doc:"how long a request may take to arrive"`
+		WriteTimeout      Duration  `key:"write_timeout" default:"15s" doc:"how long a request may take altogether"`
+		IdleTimeout       Duration  `key:"idle_timeout" default:"2m" doc:"how long a connection is kept without a request"`
+		RequestTimeout    Duration  `key:"request_timeout" default:"8s" doc:"how long answering may take, the database included; then it is a 503"`
+		DrainDelay        Duration  `key:"drain_delay" default:"0s" doc:"for how long, when stopping, requests are still accepted while /health/ready says 503"`
+		ShutdownTimeout   Duration  `key:"shutdown_timeout" default:"15s" doc:"how long requests under way are waited for when stopping"`
+		MaxBody           Size      `key:"max_body" default:"64KiB" doc:"the largest request body"`
+		MaxHeader         Size      `key:"max_header" default:"16KiB" doc:"the largest request header"`
+		TrustedProxies    Prefixes  `key:"trusted_proxies" doc:"addresses or networks of proxies that are believed where a request comes from"`
+		ForwardedHeader   Forwarded `key:"forwarded_header" default:"x-forwarded-for" doc:"the header in which they say it, and the only one that is read: x-forwarded-for or forwarded (RFC 7239)"`
+		CORSOrigins       Origins   `key:"cors_origins" default:"*" doc:"web origins whose scripts may fetch keys and tokens; * is all"`
 	} `key:"http"`
 
 	Pool struct {
@@ -105,6 +106,9 @@ type Prefixes []netip.Prefix
 
 // Origins is a list of web origins, or "*".
 type Origins []string
+
+// Forwarded names a header that proxies write: x-forwarded-for or forwarded.
+type Forwarded string
 
 // PKCE is a rule for clients: required, nonce or optional.
 type PKCE string

@@ -109,6 +109,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		"level":                     {environ: []string{"INGAM_LOG_LEVEL=loud"}, want: []string{`INGAM_LOG_LEVEL: "loud" is not a level`}},
 		"format":                    {environ: []string{"INGAM_LOG_FORMAT=xml"}, want: []string{`INGAM_LOG_FORMAT: "xml" is not a format`}},
 		"rule for PKCE":             {environ: []string{"INGAM_CLIENTS_PKCE=never"}, want: []string{`INGAM_CLIENTS_PKCE: "never" is not a rule for PKCE; there are required, nonce and optional`}},
+		"header of proxies":         {environ: []string{"INGAM_HTTP_FORWARDED_HEADER=x-real-ip"}, want: []string{`INGAM_HTTP_FORWARDED_HEADER: "x-real-ip" is no header that proxies write; there are x-forwarded-for and forwarded`}},
 		"claims that are no list":   {file: "claims: department\n", want: []string{"ingam.yaml:1: claims: a list is expected here"}},
 		"claims without a scope":    {file: "claims:\n- claims: [a]\n", want: []string{"ingam.yaml:2: claims: scope is missing"}},
 		"a scope without claims":    {file: "claims:\n- scope: a\n  claims: []\n- scope: b\n", want: []string{"ingam.yaml:3: claims: claims is a list of names", "ingam.yaml:4: claims: claims is missing"}},

@@ -362,6 +362,18 @@ func (f *Format) UnmarshalText(b []byte) error {
 }
 
 // MarshalText writes its name.
+func (f Forwarded) MarshalText() ([]byte, error) { return []byte(f), nil }
+
+// UnmarshalText reads x-forwarded-for or forwarded.
+func (f *Forwarded) UnmarshalText(b []byte) error {
+	switch *f = Forwarded(b); *f {
+	case "x-forwarded-for", "forwarded":
+		return nil
+	}
+	return fmt.Errorf("%s is no header that proxies write; there are x-forwarded-for and forwarded", quoted(string(b)))
+}
+
+// MarshalText writes its name.
 func (p PKCE) MarshalText() ([]byte, error) { return []byte(p), nil }
 
 // UnmarshalText reads required, nonce or optional.

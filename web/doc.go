@@ -13,7 +13,7 @@
 //	POST /oauth2/introspect                             oauth.introspect   resource servers
 //	POST /oauth2/revoke                                 oauth.revoke       apps
 //	GET  /.well-known/jwks.json                         jwks               resource servers
-//	GET  /.well-known/openid-configuration              document           everyone
+//	GET  /.well-known/openid-configuration[/path]       document           everyone
 //	GET  /.well-known/oauth-authorization-server[/path] document           everyone
 //	GET  /oauth2/status, /oauth2/status/{list}          statuses           resource servers
 //	GET  /oauth2/status/events, POST …/events/ack       statuses           resource servers that listen
@@ -22,6 +22,9 @@
 //	GET  /health/live                                   live               whoever restarts the process
 //	GET  /health/ready                                  ready              whoever sends it traffic
 //	everything else                                     nothing            people and programs that went astray
+//
+// Where the issuer has a path, a document's [/path] follows its address at the root of the
+// host, and the probes below /health answer at the root as well.
 //
 // Parameters are read by one function, wherever they come in: each once, those
 // without a value left out, what does not parse refused as a whole.

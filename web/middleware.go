@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"time"
-
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -105,25 +102,16 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// addressed finds the client's address. Anyone can write X-Forwarded-For, so
-// it counts only as far as trusted proxies have written it.
-func addressed(trusted []netip.Prefix) func(http.Handler) http.Handler {
-	find := middleware.ClientIPFromRemoteAddr
-	if len(trusted) > 0 {
-		prefixes := make([]string, len(trusted))
-		for i, p := range trusted {
-			prefixes[i] = p.String()
-		}
-		find = middleware.ClientIPFromXFF(prefixes...)
-	}
+// addressed finds the client's address.
+func addressed(f forwarding) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		return find(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if ip := middleware.GetClientIP(r.Context()); ip != "" {
-				r.RemoteAddr = ip
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if ip, ok := f.client(r); ok {
+				r.RemoteAddr = ip.String()
 			}
 			recordOf(r).address = r.RemoteAddr
 			next.ServeHTTP(w, r)
-		}))
+		})
 	}
 }
 

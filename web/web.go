@@ -43,8 +43,10 @@ type Parts struct {
 	GrantTTL time.Duration
 	// MaxBody is the longest request body, in bytes.
 	MaxBody int64
-	// TrustedProxies may tell the client's address in X-Forwarded-For.
-	TrustedProxies []netip.Prefix
+	// TrustedProxies may tell the client's address, in ForwardedHeader alone:
+	// X-Forwarded-For or Forwarded.
+	TrustedProxies  []netip.Prefix
+	ForwardedHeader string
 	// CORSOrigins are the web origins whose scripts may call the endpoints
 	// that are called from browsers; "*" is all of them.
 	CORSOrigins []string
@@ -67,8 +69,14 @@ func New(p Parts) (http.Handler, error) {
 	// (The authorization endpoint only shows and redirects; to it and to the
 	// logout endpoint clients may post.)
 	guard := http.NewCrossOriginProtection()
+	// Browsers without Sec-Fetch-Site are told by their Origin, which is not the Host
+	// where a proxy puts another there.
+	origin := originOf(issuer)
+	if err := guard.AddTrustedOrigin(origin); err != nil {
+		return nil, err
+	}
 	apps := &origins{list: p.Authority.Directory.List}
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, issuer.Scheme + "://" + issuer.Host, at, p.Pages, apps, p.GrantTTL}
+	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, origin, at, p.Pages, apps, p.GrantTTL}
 	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
@@ -146,7 +154,7 @@ func New(p Parts) (http.Handler, error) {
 	mux.Handle("GET /favicon.ico", people.page(people.icon))
 
 	routeOpen(http.MethodGet, at+authz.PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
-	routeOpen(http.MethodGet, at+"/.well-known/openid-configuration", discovery.get)
+	routeOpen(http.MethodGet, at+pathOpenID, discovery.get)
 	// RFC 8414 section 3.1 puts the well-known part before the issuer's path.
 	routeOpen(http.MethodGet, "/.well-known/oauth-authorization-server"+at, discovery.get)
 	statuses := statuses{p.Authority, p.Lists, p.Listening, p.Observer, forms, p.RequestTimeout}
@@ -154,17 +162,37 @@ func New(p Parts) (http.Handler, error) {
 	routeOpen(http.MethodGet, at+authz.PathStatusList, statuses.list)
 	route(http.MethodGet, at+authz.PathStatusEvents, statuses.events)
 	route(http.MethodPost, at+authz.PathStatusAck, statuses.acknowledge)
-	route(http.MethodGet, at+"/health/live", live)
-	route(http.MethodGet, at+"/health/ready", ready{p.Health, p.Watcher}.get)
+	route(http.MethodGet, at+pathLive, live)
+	route(http.MethodGet, at+pathReady, ready{p.Health, p.Watcher}.get)
+	if at != "" {
+		// Section 5 wants that for OpenID Connect as well.
+		routeOpen(http.MethodGet, pathOpenID+at, discovery.get)
+		// Who probes a server asks it directly, and need not know its issuer.
+		route(http.MethodGet, pathLive, live)
+		route(http.MethodGet, pathReady, ready{p.Health, p.Watcher}.get)
+	}
 
 	return chain(mux,
 		statuses.quick(at),
 		recorded(p.Log),
-		addressed(p.TrustedProxies),
+		addressed(forwarding{p.TrustedProxies, p.ForwardedHeader}),
 		recovered,
 		secured(issuer.Scheme == "https"),
 		timed(p.RequestTimeout, at),
 	), nil
+}
+
+const (
+	pathOpenID = "/.well-known/openid-configuration"
+	pathLive   = "/health/live"
+	pathReady  = "/health/ready"
+)
+
+// originOf returns the web origin of u as browsers write it: without the port that
+// its scheme has anyway.
+func originOf(u *url.URL) string {
+	standard := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	return u.Scheme + "://" + strings.TrimSuffix(u.Host, standard)
 }
 
 // options answers OPTIONS; what a script may do is in the header already.

@@ -90,6 +90,61 @@ func (d *deployment) startBelow(path string) *server {
 	return s
 }
 
+func TestAnIssuerWithAPathIsFoundBehindAProxy(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.settings = append(d.settings, "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1", "INGAM_HTTP_FORWARDED_HEADER=forwarded")
+	s := d.startBelow("/a/b")
+	metadata := s.get("/a/b/.well-known/openid-configuration")
+	if metadata.status != http.StatusOK || metadata.json(t)["issuer"] != d.issuer {
+		t.Fatalf("%d %s", metadata.status, metadata.body)
+	}
+	// RFC 8414 sections 3.1 and 5.
+	for _, path := range []string{"/.well-known/oauth-authorization-server/a/b", "/.well-known/openid-configuration/a/b"} {
+		if a := s.ask(http.MethodGet, path, "Origin", "https://app.test"); a.body != metadata.body || a.header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	// Nothing says that the root of the host is an issuer.
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/openid-configuration/a"} {
+		if a := s.get(path); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	for _, path := range []string{"/health/live", "/health/ready", "/a/b/health/live", "/a/b/health/ready"} {
+		if a := s.get(path); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+
+	own := strings.TrimSuffix(d.issuer, "/a/b")
+	for origin, allowed := range map[string]bool{
+		own: true, "": true,
+		strings.Replace(own, "http:", "https:", 1): false, own + "0": false, own + ".evil.test": false, own + "/a/b": false, "https://evil.test": false, "null": false,
+	} {
+		r, err := http.NewRequest(http.MethodPost, s.url+"/a/b/login", strings.NewReader("username=minji&password=wrong"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "backend.test:8080"
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Forwarded", `for="[2001:db8::1]:4711"`)
+		r.Header.Set("X-Forwarded-For", "198.51.100.1")
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		if a := s.do(r); allowed == (a.status == http.StatusForbidden) {
+			t.Errorf("a form of %q is answered with %d", origin, a.status)
+		}
+	}
+	eventually(t, "the address in the header that counts is logged", time.Minute, func() bool {
+		return strings.Contains(s.log.String(), `"address":"2001:db8::1"`)
+	})
+	if strings.Contains(s.log.String(), "198.51.100.1") {
+		t.Error("the other header counted")
+	}
+}
+
 func TestKeySetsAreCachedAsLongAsTheyMayBe(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")

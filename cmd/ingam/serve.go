@@ -174,9 +174,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		RefreshTTL:     cfg.Tokens.RefreshTTL.Std(),
 		GrantTTL:       cfg.Tokens.GrantTTL.Std(),
 		MaxBody:        int64(cfg.HTTP.MaxBody),
-		TrustedProxies: cfg.HTTP.TrustedProxies,
-		CORSOrigins:    cfg.HTTP.CORSOrigins,
-		Pages:          shown,
+		TrustedProxies: cfg.HTTP.TrustedProxies, ForwardedHeader: string(cfg.HTTP.ForwardedHeader),
+		CORSOrigins: cfg.HTTP.CORSOrigins,
+		Pages:       shown,
 	})
 	if err != nil {
 		return err
