@@ -13,3 +13,6 @@ func (m *MasterKey) Seal(ring Ring, kid string, private []byte) ([]byte, error) 
 func (m *MasterKey) Open(ring Ring, kid string, sealed []byte) ([]byte, error) {
 	return m.open(ring, kid, sealed)
 }
+
+// Snapshot tells one state of the rings in memory from another.
+func (k *Keyring) Snapshot() uint64 { return k.held.Load().number }

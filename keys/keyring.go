@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,7 @@ func New(store Store, master *MasterKey, p Policy, now func() time.Time) *Keyrin
 // snapshot is the rings as last read. It holds the schedule, so a rotation
 // needs no new one.
 type snapshot struct {
-	// number tells one from another.
+	// number tells one from another: it grows when anything changes.
 	number  uint64
 	records []Record
 	// verifying holds the keys that verify, by ring.
@@ -122,8 +123,18 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	for _, list := range next.signing {
 		slices.SortFunc(list, func(a, b *signingKey) int { return a.from.Compare(b.from) })
 	}
-	k.held.Store(next)
+	// Strangers can have this called, by tokens whose key nobody knows. They are
+	// not to take away what is known of good tokens, or the key set as written.
+	if !before.same(next) {
+		k.held.Store(next)
+	}
 	return sealed
+}
+
+// same reports whether two snapshots verify and sign alike: what verifies follows
+// from the records.
+func (s *snapshot) same(other *snapshot) bool {
+	return slices.EqualFunc(s.records, other.records, Record.equal) && maps.EqualFunc(s.signing, other.signing, slices.Equal)
 }
 
 func (s *snapshot) signer(ring Ring, kid string) *signingKey {

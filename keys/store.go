@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -45,6 +46,12 @@ type Record struct {
 	SignsFrom time.Time
 	// WithdrawnAt is zero unless the key was withdrawn.
 	WithdrawnAt time.Time
+}
+
+func (r Record) equal(o Record) bool {
+	return r.KID == o.KID && r.Ring == o.Ring && r.Ordinal == o.Ordinal &&
+		bytes.Equal(r.Public, o.Public) && bytes.Equal(r.Sealed, o.Sealed) &&
+		r.PublishedAt.Equal(o.PublishedAt) && r.SignsFrom.Equal(o.SignsFrom) && r.WithdrawnAt.Equal(o.WithdrawnAt)
 }
 
 // Action names a kind of change to a ring, for the audit.

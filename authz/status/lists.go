@@ -136,10 +136,11 @@ func ListOf(issuer, uri string) int64 {
 
 // URIs are all lists that tokens may refer to (section 9).
 func (l *Lists) URIs() []string {
-	now := l.now()
+	// Read once: a list can be gone the next time.
+	now, lists := l.now(), *l.held.Load()
 	uris := []string{}
-	for _, number := range slices.Sorted(maps.Keys(*l.held.Load())) {
-		if (*l.held.Load())[number].live(now) {
+	for _, number := range slices.Sorted(maps.Keys(lists)) {
+		if lists[number].live(now) {
 			uris = append(uris, URI(l.issuer, number))
 		}
 	}
