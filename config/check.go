@@ -135,6 +135,9 @@ func (l *loader) check() {
 	between("keys.verifier_cache", c.Keys.VerifierCache, 0, day)
 	between("changes.staleness", c.Changes.Staleness, 100*time.Millisecond, time.Minute)
 	between("changes.retention", c.Changes.Retention, time.Minute, 365*day)
+	if c.Audit.Retention != 0 {
+		between("audit.retention", c.Audit.Retention, day, 36500*day)
+	}
 	between("status.max_age", c.Status.MaxAge, time.Second, time.Hour)
 	between("throttle.window", c.Throttle.Window, time.Second, day)
 	between("purge.interval", c.Purge.Interval, time.Second, day)

@@ -82,6 +82,10 @@ type Config struct {
 		ListSize int      `key:"list_size" default:"1048576" doc:"how many tokens and grants a new status list is for; 4096 to 16777216"`
 	} `key:"status"`
 
+	Audit struct {
+		Retention Duration `key:"retention" default:"365d" doc:"for how long the audit log is kept; 0 is for ever, else 1d or more"`
+	} `key:"audit"`
+
 	Metrics struct {
 		Listen string `key:"listen" doc:"the address, host:port, at which metrics are served at /metrics; none if empty"`
 	} `key:"metrics"`

@@ -57,6 +57,32 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 	return tokens + entries, err
 }
 
+// PurgeAudit deletes the audit events of before a time, the oldest first, as Purge
+// deletes what has expired; and returns how many.
+func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (int, error) {
+	batch = min(max(batch, 1), largestBatch)
+	return s.purge(ctx, "purge the audit log", batch, func(tx *gorm.DB) (int64, error) {
+		// The lowest ids are the oldest events, and so this needs no index on times.
+		var oldest []auditRow
+		err := s.reading(tx.Statement.Context).Select("id", "at_ms").Order("id").Limit(batch).Find(&oldest).Error
+		if err != nil {
+			return 0, err
+		}
+		var ids []int64
+		for _, r := range oldest {
+			if r.AtMS >= ms(before) {
+				break
+			}
+			ids = append(ids, r.ID)
+		}
+		if len(ids) == 0 {
+			return 0, nil
+		}
+		deleted := tx.Where("id IN ?", ids).Delete(&auditRow{})
+		return deleted.RowsAffected, deleted.Error
+	})
+}
+
 // keepExpired is for how long rows stay after they have expired: a used code to
 // tell its replay, a guess until its window is over, a session for as long as
 // grants that were made in it can last.

@@ -249,7 +249,13 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 				return err
 			}
 			// To a server whose clock is behind, it has not expired yet.
-			_, err := store.Purge(ctx, now.Add(-cfg.Tokens.Skew.Std()), cfg.Purge.Batch, now.Add(-cfg.Changes.Retention.Std()))
+			if _, err := store.Purge(ctx, now.Add(-cfg.Tokens.Skew.Std()), cfg.Purge.Batch, now.Add(-cfg.Changes.Retention.Std())); err != nil {
+				return err
+			}
+			if cfg.Audit.Retention == 0 {
+				return nil
+			}
+			_, err := store.PurgeAudit(ctx, now.Add(-cfg.Audit.Retention.Std()), cfg.Purge.Batch)
 			return err
 		})
 	})
