@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -109,6 +110,12 @@ func (a *Authority) ChallengeOf(ctx context.Context, client *clients.Client, for
 		// Who signs in is known only afterwards; and to look the name up before
 		// would tell strangers whose it is.
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is not supported here; compare the sub of the ID token that is issued.")
+	}
+	// The request outlives the check of the password: what proves who somebody is
+	// must not come along to where it could be stored or logged.
+	req.Query = maps.Clone(form)
+	for _, name := range []string{"username", "password", "auth_session", "address", "client_secret"} {
+		req.Query.Del(name)
 	}
 	return req, nil
 }

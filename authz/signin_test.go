@@ -1,0 +1,38 @@
+package authz_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ingam/ingam/authz/clients"
+)
+
+// TestAChallengeKeepsNoProofOfWhoSentIt: what is asked for is carried on, and what
+// signs somebody in is not.
+func TestAChallengeKeepsNoProofOfWhoSentIt(t *testing.T) {
+	t.Parallel()
+	c := newConnections(t)
+	asked := url.Values{
+		"client_id": {"app"}, "scope": {"read"}, "nonce": {"n"}, "code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+	}
+	sent := url.Values{
+		"username": {"minji"}, "password": {"secret-password"}, "auth_session": {"secret-device"}, "address": {"192.0.2.1"}, "client_secret": {"secret-of-the-app"},
+	}
+	for name, values := range asked {
+		sent[name] = values
+	}
+	c.client(clients.Client{ID: "app", Grants: []string{clients.SignIn}, Hold: clients.HoldMemory})
+	c.connected("minji") // reads what is registered
+	client, err := c.authority.Directory.Client(c.ctx, "app")
+	c.must(err)
+	req, err := c.authority.ChallengeOf(c.ctx, client, sent)
+	c.must(err)
+	if req.Query.Encode() != asked.Encode() || strings.Contains(fmt.Sprintf("%+v", req), "secret-") {
+		t.Errorf("%+v", req)
+	}
+	if sent.Get("password") == "" {
+		t.Error("the form lost the password before it was checked")
+	}
+}
