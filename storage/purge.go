@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/ingam/ingam/authz/accounts"
 )
 
 // The batches of Purge: how many rows one statement may delete, and how many
@@ -35,8 +37,6 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 		{"codes", "hash", "expires_ms < ?"},
 		{"guesses", "subject", "since_ms < ?"},
 		{"grants", "id", "expires_ms < ?"},
-		// What was allowed in a session may outlive it, and ends with it if it
-		// was ended: it stays as long as a grant can.
 		{"login_sessions", "id", "expires_ms < ?"},
 	} {
 		before := now.Add(-keepExpired[expired.table])
@@ -84,10 +84,11 @@ func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (in
 }
 
 // keepExpired is for how long rows stay after they have expired: a used code to
-// tell its replay, a guess until its window is over, a session for as long as
-// grants that were made in it can last.
+// tell its replay, a guess until its window is over; a session for as long as the
+// device is known that it was begun in, which is longer than the grants last that
+// were made in it and end with it.
 var keepExpired = map[string]time.Duration{
-	"codes": time.Hour, "guesses": 24 * time.Hour, "grants": 24 * time.Hour, "login_sessions": 91 * 24 * time.Hour,
+	"codes": time.Hour, "guesses": 24 * time.Hour, "grants": 24 * time.Hour, "login_sessions": accounts.DeviceLife,
 }
 
 // purgeExpired deletes rows as purgeTokens does.

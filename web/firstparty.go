@@ -185,7 +185,7 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	device := in.Device
 	if client.Hold == clients.HoldCookie {
-		f.cookies.set(w, f.cookies.device, device, deviceLife)
+		f.cookies.set(w, f.cookies.device, device, accounts.DeviceLife)
 		device = ""
 	}
 	f.answer(w, client, answer, device)

@@ -69,11 +69,8 @@ func (c cookies) set(w http.ResponseWriter, name, value string, age time.Duratio
 // signedIn gives the browser what a sign-in leaves in it.
 func (c cookies) signedIn(w http.ResponseWriter, in accounts.SignedIn) {
 	c.set(w, c.session, in.Secret, 0)
-	c.set(w, c.device, in.Device, deviceLife)
+	c.set(w, c.device, in.Device, accounts.DeviceLife)
 }
-
-// deviceLife is for how long a browser is known after its last sign-in.
-const deviceLife = 365 * 24 * time.Hour
 
 // visitor returns where a request comes from.
 func (c cookies) visitor(r *http.Request) accounts.Visitor {

@@ -39,6 +39,12 @@ type Session struct {
 	ClientID string
 }
 
+// DeviceLife is for how long a browser, or an app's device, is known to be the
+// user's after they last signed in there. Its cookie lives as long, and the row of
+// the login session, by which it is known, no shorter: else a stranger who guesses
+// could lock the user out of a browser that still shows its cookie.
+const DeviceLife = 365 * 24 * time.Hour
+
 // SessionStore keeps login sessions.
 type SessionStore interface {
 	// BeginSession stores a session under the hashes of its two cookies, with

@@ -506,11 +506,21 @@ var grantTests = []test{
 			d.equal(n, want)
 		}
 		purged(noon.Add(time.Hour), 0)
-		purged(noon.Add(2*time.Hour), 1)      // the code
-		purged(noon.Add(25*time.Hour), 1)     // the guess
-		purged(noon.Add(29*24*time.Hour), 0)  // the session tells whether the grant stands
-		purged(noon.Add(32*24*time.Hour), 1)  // the grant
-		purged(noon.Add(100*24*time.Hour), 1) // the session
+		purged(noon.Add(2*time.Hour), 1)     // the code
+		purged(noon.Add(25*time.Hour), 1)    // the guess
+		purged(noon.Add(29*24*time.Hour), 0) // the session tells whether the grant stands
+		purged(noon.Add(32*24*time.Hour), 1) // the grant
+		// The session, by which its device is known; it was signed in at noon.
+		known := func(want bool) {
+			d.Helper()
+			got, err := d.s.KnownDevice(d.ctx, g.UserID, hash("device of session of g"))
+			d.must(err)
+			d.equal(got, want)
+		}
+		purged(noon.Add(accounts.DeviceLife), 0)
+		known(true)
+		purged(noon.Add(accounts.DeviceLife+24*time.Hour+time.Second), 1)
+		known(false)
 		if _, err := d.s.Grant(d.ctx, g.ID); !errors.Is(err, grants.ErrNotFound) {
 			d.Fatal(err)
 		}
