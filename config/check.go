@@ -34,7 +34,7 @@ func (c *Config) Validate(needs ...Need) error {
 		missing = append(missing, errors.New("database is not set: where everything is kept; set INGAM_DATABASE (for example sqlite:ingam.db, postgres://user:password@host/name or mysql://user:password@host/name), --database, or database in "+defaultFile))
 	}
 	if needed(ForMasterKey) && c.MasterKeyFile == "" {
-		missing = append(missing, errors.New("master_key_file is not set: the key that signing keys are sealed under; make one with: ingam master-key new --out master.key, then set INGAM_MASTER_KEY_FILE, --master-key-file, or master_key_file in "+defaultFile))
+		missing = append(missing, errors.New("master_key_file is not set: the key that signing keys are sealed under; for a new database, make one with: ingam master-key new --out master.key, and set INGAM_MASTER_KEY_FILE, --master-key-file, or master_key_file in "+defaultFile))
 	}
 	if len(missing) == 0 {
 		return nil

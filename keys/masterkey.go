@@ -26,9 +26,13 @@ type MasterKey struct {
 	path string
 }
 
-// OpenMasterKey reads a master key file.
+// OpenMasterKey reads a master key file. If it is not there, the error is
+// fs.ErrNotExist too, and advises to make one.
 func OpenMasterKey(path string) (*MasterKey, error) {
 	handle, err := readMasterKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; make one with: ingam master-key new --out %s", err, path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func OpenMasterKey(path string) (*MasterKey, error) {
 func readMasterKey(path string) (*keyset.Handle, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no file %s; make one with: ingam master-key new --out %s", ErrMasterKey, path, path)
+		return nil, &missing{path}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMasterKey, err)
@@ -54,6 +58,12 @@ func readMasterKey(path string) (*keyset.Handle, error) {
 	}
 	return handle, nil
 }
+
+// missing is the error of a master key file that is not there.
+type missing struct{ path string }
+
+func (e *missing) Error() string   { return fmt.Sprintf("%v: there is no file %s", ErrMasterKey, e.path) }
+func (e *missing) Unwrap() []error { return []error{ErrMasterKey, fs.ErrNotExist} }
 
 // WriteMasterKey makes a new master key in a new file that only its owner can
 // read. If from is not empty, it is an older master key file whose keys the new

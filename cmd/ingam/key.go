@@ -65,7 +65,7 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 	return t.withConcerns(cmd, func(c *concerns) error {
 		master, err := keys.OpenMasterKey(c.cfg.MasterKeyFile)
 		if err != nil {
-			return err
+			return withoutMasterKey(cmd.Context(), c.cfg, c.store, err)
 		}
 		if err := agrees(cmd.Context(), c.cfg, c.store, t.now()); err != nil {
 			return err

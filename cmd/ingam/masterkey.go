@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage"
 )
 
 func masterKeyCommand(t *terminal) *cobra.Command {
@@ -50,6 +54,26 @@ func masterKeyNew(t *terminal) *cobra.Command {
 	cmd.Flags().BoolVar(&ifMissing, "if-missing", false, "if the file exists, leave it as it is and succeed")
 	cmd.Flags().StringVar(&from, "from", "", "an old master key file, whose keys the new one is to open as well")
 	return cmd
+}
+
+// withoutMasterKey returns what to say of a master key that could not be opened.
+// Where the file is missing and the database has keys that it sealed, a new one
+// would open none of them, and advice to make one would lose them for good.
+func withoutMasterKey(ctx context.Context, cfg *config.Config, store *storage.Store, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if schemaErr := store.CheckSchema(ctx); errors.Is(schemaErr, storage.ErrNoSchema) {
+		return err
+	}
+	records, readErr := store.SigningKeys(ctx)
+	if readErr != nil {
+		return readErr
+	}
+	if !slices.ContainsFunc(records, func(r keys.Record) bool { return len(r.Sealed) > 0 }) {
+		return err
+	}
+	return fmt.Errorf("%w: there is no file %s, and the signing keys in the database open with it alone: restore the old one from its backup", keys.ErrMasterKey, cfg.MasterKeyFile)
 }
 
 func masterKeyReseal(t *terminal) *cobra.Command {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -47,7 +49,12 @@ func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 		d.must("master-key", "new", "--out", d.masterKey)
 		wantSaid(t, d.refuses(), "master key", d.masterKey+" is not the one")
 		d.masterKey = filepath.Join(d.dir, "missing.key")
-		wantSaid(t, d.refuses(), "there is no file "+d.masterKey, "ingam master-key new")
+		for _, said := range []string{d.refuses(), d.command("", nil, "key", "rotate").stderr} {
+			wantSaid(t, said, "there is no file "+d.masterKey, "restore the old one")
+			if strings.Contains(said, "master-key new") {
+				t.Errorf("it advises to make another one: %s", said)
+			}
+		}
 		d.masterKey = filepath.Join(d.dir, "broken.key")
 		if err := os.WriteFile(d.masterKey, []byte(`{"primaryKeyId":1,"key":[{"keyData":"hunter2"}]}`), 0o600); err != nil {
 			t.Fatal(err)
@@ -65,6 +72,25 @@ func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 		if s = d.start(); !s.active("app", secret, token) {
 			t.Error("with the right key, not as before")
 		}
+	})
+}
+
+func TestAMissingMasterKeyOfAServerWithoutKeysCanBeMade(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.masterKey = filepath.Join(d.dir, "missing.key")
+		advised := func() {
+			t.Helper()
+			wantSaid(t, d.refuses("--migrate"), "there is no file "+d.masterKey, "ingam master-key new --out "+d.masterKey)
+		}
+		advised()
+		if file, sqlite := strings.CutPrefix(d.database, "sqlite:"); sqlite {
+			if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it made a database: %v", err)
+			}
+		}
+		d.must("migrate", "up")
+		advised()
 	})
 }
 

@@ -81,7 +81,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}
 	master, err := keys.OpenMasterKey(cfg.MasterKeyFile)
 	if err != nil {
-		return err
+		store, openErr := openStore(ctx, cfg, storage.Options{Wrap: opts.wrap, Existing: true})
+		switch {
+		case errors.Is(openErr, storage.ErrNoDatabase):
+			return err
+		case openErr != nil:
+			return openErr
+		}
+		return errors.Join(withoutMasterKey(ctx, cfg, store, err), store.Close())
 	}
 	store, err := openStore(ctx, cfg, storage.Options{Wrap: opts.wrap})
 	if err != nil {
