@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,11 @@ const issuer = "https://id.test"
 // newIssuer returns an issuer with keys of its own.
 func newIssuer(t *testing.T) *tokens.Issuer {
 	t.Helper()
+	return tokens.NewIssuer(issuer, newRing(t), time.Now)
+}
+
+func newRing(t *testing.T) *keys.Keyring {
+	t.Helper()
 	file := t.TempDir() + "/master.key"
 	if err := keys.WriteMasterKey(file, ""); err != nil {
 		t.Fatal(err)
@@ -36,7 +42,7 @@ func newIssuer(t *testing.T) *tokens.Issuer {
 	if err := ring.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return tokens.NewIssuer(issuer, ring, time.Now)
+	return ring
 }
 
 // payload is what a token says, with its numbers as they are written.
@@ -133,5 +139,35 @@ func TestAnIDTokenIsNoAccessTokenAndAnAccessTokenNoHint(t *testing.T) {
 		if hint, err := i.ReadHint(ctx, token); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("an access token of typ %q as a hint: %v %+v", typ, err, hint)
 		}
+	}
+}
+
+// counted counts how often the keys are read.
+type counted struct {
+	*keys.Keyring
+	reads int
+}
+
+func (c *counted) Reload(ctx context.Context) error {
+	c.reads++
+	return c.Keyring.Reload(ctx)
+}
+
+func TestTokensWithMadeUpKeysHaveTheKeysReadFewTimes(t *testing.T) {
+	t.Parallel()
+	ring := &counted{Keyring: newRing(t)}
+	i, stranger := tokens.NewIssuer(issuer, ring, time.Now), newIssuer(t)
+	forged, err := stranger.MintAccess(&tokens.Access{ClientID: "app", Subject: "u"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	for range 1000 {
+		if _, err := i.ReadAccess(t.Context(), forged); !errors.Is(err, tokens.ErrInvalid) {
+			t.Fatal(err)
+		}
+	}
+	if most := 11 + int(10*time.Since(begun).Seconds()); ring.reads < 1 || ring.reads > most {
+		t.Errorf("the keys were read %d times, %d are allowed", ring.reads, most)
 	}
 }
