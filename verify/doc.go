@@ -68,5 +68,8 @@
 // there. A token that is bound to a key (cnf) is refused, since that it is held
 // is not checked here. With a Status other than StatusNone a token without one is refused:
 // the issuer puts one into each. A list that is older than one that was seen
-// before is a replay. Redirects are not followed.
+// before is a replay: its change number is lower, and its iat is not later. A
+// lower number at a later time is that of a server whose database was restored;
+// such a list is taken, and logged. Lists without a number are told apart by
+// iat alone. Redirects are not followed.
 package verify

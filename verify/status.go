@@ -52,8 +52,10 @@ type list struct {
 	kept atomic.Bool
 
 	mu sync.Mutex
-	// newest is the greatest iat that was seen.
-	newest time.Time
+	// newest is the greatest iat that was seen, and restored what it was when the
+	// server went back to an earlier change: lists of until then are of another
+	// history.
+	newest, restored time.Time
 	// gone: the server says that there is no such list.
 	gone bool
 	// remembered are the indices that the stream has set. A list that is
@@ -302,12 +304,30 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 func (l *list) install(s *snapshot) (*snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.issued.Before(l.newest) {
+	held := l.held.Load()
+	numbered := held != nil && held.change != nil && s.change != nil
+	later := s.issued.After(l.newest)
+	older := s.issued.Before(l.newest)
+	if numbered {
+		// The clocks of two instances may differ, the number is the same for all.
+		older = !later && *s.change < *held.change || !s.issued.After(l.restored)
+	}
+	switch {
+	case older:
 		// Somebody who replays an old list wants a token back that it does not
 		// yet call revoked. (Or it comes from a cache; the next will be newer.)
 		return nil, errors.New("it is older than one that was seen before")
+	case numbered && *s.change < *held.change:
+		l.restored = l.newest
+		l.keeper.log.Warn("the server's database was restored: its status list has an earlier change at a later time",
+			"list", l.uri, "change", *s.change, "before", *held.change)
+	case numbered && s.asOf.Before(held.asOf):
+		// It has all that the one before had, and was complete up to then.
+		s.asOf = held.asOf
 	}
-	l.newest = s.issued
+	if later {
+		l.newest = s.issued
+	}
 	rest := l.remembered[:0]
 	l.total = 0
 	for _, e := range l.remembered {
