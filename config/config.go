@@ -103,6 +103,8 @@ type Config struct {
 	} `key:"purge"`
 
 	sources map[string]source
+	// secretFiles are the files that secrets in effect were read from, by key.
+	secretFiles map[string]string
 }
 
 // Prefixes is a list of networks.

@@ -179,6 +179,7 @@ func (l *loader) take(at source, key, text string) {
 		return
 	}
 	s, ok := l.byKey[key]
+	secretFile := ""
 	if base, isFile := strings.CutSuffix(key, "_file"); !ok && isFile && l.byKey[base].field.IsValid() && l.byKey[base].secret() {
 		b, err := os.ReadFile(text)
 		if err != nil {
@@ -190,6 +191,7 @@ func (l *loader) take(at source, key, text string) {
 			l.wrong(at, key, "%s cannot be read: %w", quoted(text), err)
 			return
 		}
+		secretFile = text
 		s, text = l.byKey[base], strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 		if text == "" {
 			l.wrong(at, key, "the file is empty")
@@ -207,6 +209,10 @@ func (l *loader) take(at source, key, text string) {
 		return
 	}
 	l.config.sources[s.key] = at
+	delete(l.config.secretFiles, s.key)
+	if secretFile != "" {
+		l.config.secretFiles[s.key] = secretFile
+	}
 }
 
 func samePlace(a, b source) bool {
@@ -235,7 +241,7 @@ func (l *loader) known(key string) bool {
 // parsed, over environ over the file over defaults. All that is wrong is one
 // error, a line each.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
-	c := &Config{sources: map[string]source{}}
+	c := &Config{sources: map[string]source{}, secretFiles: map[string]string{}}
 	l := &loader{config: c, byKey: map[string]setting{}, broken: map[string]bool{}}
 	all := settings(c)
 	for _, s := range all {
@@ -274,6 +280,21 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 		return nil, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}
 	return c, nil
+}
+
+// PrivateFiles returns the files that only the server should read, as the
+// settings name them: the master key, a SQLite database, and files that hold a
+// secret.
+func (c *Config) PrivateFiles() []string {
+	files := slices.Collect(maps.Values(c.secretFiles))
+	if c.MasterKeyFile != "" {
+		files = append(files, c.MasterKeyFile)
+	}
+	if path, ok := strings.CutPrefix(c.Database.Reveal(), "sqlite:"); ok {
+		files = append(files, path)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
 }
 
 // serviceLinks are the variables that Kubernetes sets in every container of a

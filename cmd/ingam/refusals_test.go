@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -92,6 +94,46 @@ func TestAMissingMasterKeyOfAServerWithoutKeysCanBeMade(t *testing.T) {
 		d.must("migrate", "up")
 		advised()
 	})
+}
+
+func TestFilesThatOthersCanReadAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	database := strings.TrimPrefix(d.database, "sqlite:")
+	address := filepath.Join(d.dir, "address")
+	if err := os.WriteFile(address, []byte(d.database+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// It comes as far as its address, which is taken, and ends by itself.
+	held, err := net.Listen("tcp", strings.TrimPrefix(d.issuer, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	warned := func() map[string]int {
+		t.Helper()
+		files := map[string]int{}
+		for line := range strings.Lines(d.refuses("--database-file", address)) {
+			var record struct{ Level, Msg, File, Mode string }
+			if json.Unmarshal([]byte(line), &record) == nil && strings.Contains(record.Msg, "others have access") {
+				files[record.Level+" "+record.File+" "+record.Mode]++
+			}
+		}
+		return files
+	}
+	if files := warned(); len(files) > 0 {
+		t.Errorf("files of their owner: %v", files)
+	}
+	want := map[string]int{}
+	for file, mode := range map[string]os.FileMode{d.masterKey: 0o640, database: 0o604, address: 0o644} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		want[fmt.Sprintf("WARN %s %04o", file, mode)] = 1
+	}
+	if files := warned(); !maps.Equal(files, want) {
+		t.Errorf("%v, want %v", files, want)
+	}
 }
 
 func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {

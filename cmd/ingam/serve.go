@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -95,6 +97,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	warnOfReaders(ctx, log, cfg.PrivateFiles())
 	if opts.migrate || store.Engine() == storage.SQLite {
 		if err := store.Migrate(ctx); err != nil {
 			return err
@@ -295,6 +298,19 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}
 	log.InfoContext(ctx, "stopped")
 	return nil
+}
+
+// warnOfReaders warns of files that other users of this machine can read or write.
+// Whoever reads the database and the master key can sign.
+func warnOfReaders(ctx context.Context, log *slog.Logger, files []string) {
+	if runtime.GOOS == "windows" { // which has no such modes, and reports some
+		return
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Mode()&0o077 != 0 {
+			log.WarnContext(ctx, "others have access to a file that only the server should read: chmod go= it", "file", file, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+		}
+	}
 }
 
 // newPages returns the pages that people are shown, or says what of the
