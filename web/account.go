@@ -192,13 +192,12 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.cookies.visitor(r))
 	var tooMany *accounts.TooManyError
 	rec := recordOf(r)
+	rec.refusedSignIn(err)
 	switch {
 	case errors.As(err, &tooMany):
-		rec.errorCode, rec.err = "too_many_attempts", err
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		return p.showAccount(w, r, session, user, outcome("too many", "current", tooMany.RetryAfter), http.StatusTooManyRequests)
 	case errors.Is(err, accounts.ErrWrong):
-		rec.errorCode, rec.err = "wrong_password", err
 		return p.showAccount(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrInvalid):
 		rec.errorCode, rec.err = "new_password_refused", err

@@ -223,14 +223,14 @@ func (f firstParty) visitor(r *http.Request, c *clients.Client, device, address 
 // begin signs someone in. Returns accounts.ErrWrong.
 func (f firstParty) begin(r *http.Request, name, password string, from accounts.Visitor) (accounts.SignedIn, error) {
 	in, err := f.people.signIn.Do(r.Context(), name, password, from)
+	recordOf(r).refusedSignIn(err)
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
-		recordOf(r).errorCode = "too_many_attempts"
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
 		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
 		return in, e
 	}
-	return in, f.cut(r, err)
+	return in, err
 }
 
 // unfinished ends a session for which the app gets nothing.
@@ -243,15 +243,12 @@ func (f firstParty) unfinished(r *http.Request, session accounts.Session, err er
 	if ending := f.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished"); ending != nil {
 		err = errors.Join(err, ending)
 	}
-	return f.cut(r, err)
-}
-
-// cut makes one answer of a wrong password and of a user who was cut or disabled
-// while it was looked at.
-func (f firstParty) cut(r *http.Request, err error) error {
-	if errors.Is(err, accounts.ErrWrong) || errors.Is(err, accounts.ErrNoSession) || errors.Is(err, grants.ErrNotFound) {
-		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
-		return accounts.ErrWrong
+	if errors.Is(err, accounts.ErrNoSession) || errors.Is(err, grants.ErrNotFound) {
+		// Answered like a wrong password: the user was cut meanwhile.
+		cut := &accounts.WrongError{UserID: session.UserID, Reason: accounts.ReasonCut}
+		recordOf(r).refusedSignIn(cut)
+		recordOf(r).err = err
+		return cut
 	}
 	return err
 }

@@ -3,11 +3,14 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -16,6 +19,10 @@ const headerRequestID = "X-Request-Id"
 type record struct {
 	address                        string
 	clientID, grantType, errorCode string
+	// userID is whom a sign-in that was refused is about, empty unless that is
+	// known; reason is why it was.
+	userID string
+	reason accounts.Reason
 	// leftOut is how many of the scopes that were asked for could not be had: not
 	// which, for people paste secrets into the wrong field.
 	leftOut       int
@@ -26,6 +33,22 @@ type record struct {
 type recordKey struct{}
 
 func recordOf(r *http.Request) *record { return r.Context().Value(recordKey{}).(*record) }
+
+// refusedSignIn notes who was not signed in, and why, if that is what the error
+// says. It is for the log: answers must be the same whatever the reason.
+func (rec *record) refusedSignIn(err error) {
+	var tooMany *accounts.TooManyError
+	var wrong *accounts.WrongError
+	switch {
+	case errors.As(err, &tooMany):
+		rec.errorCode, rec.userID, rec.reason = "too_many_attempts", tooMany.UserID, accounts.ReasonThrottled
+	case errors.As(err, &wrong):
+		rec.errorCode, rec.userID, rec.reason = "wrong_password", wrong.UserID, wrong.Reason
+	default:
+		return
+	}
+	rec.err = err
+}
 
 // maxLoggedPath bounds what a stranger can write into the log.
 const (
@@ -49,7 +72,7 @@ func recorded(log *slog.Logger) func(http.Handler) http.Handler {
 }
 
 func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.Duration) {
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request_id", id),
 		slog.String("method", r.Method[:min(len(r.Method), maxLoggedMethod)]),
@@ -64,6 +87,12 @@ func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.D
 	}
 	if rec.grantType != "" {
 		attrs = append(attrs, slog.String("grant_type", rec.grantType))
+	}
+	if rec.userID != "" {
+		attrs = append(attrs, slog.String("user_id", rec.userID))
+	}
+	if rec.reason != "" {
+		attrs = append(attrs, slog.String("reason", string(rec.reason)))
 	}
 	if rec.leftOut > 0 {
 		attrs = append(attrs, slog.Int("scopes_left_out", rec.leftOut))

@@ -374,15 +374,14 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		visitor.Session = old.ID
 	}
 	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
+	recordOf(r).refusedSignIn(err)
 	var tooMany *accounts.TooManyError
 	switch {
 	case errors.As(err, &tooMany):
-		recordOf(r).errorCode, recordOf(r).err = "too_many_attempts", err
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		form.Problem, form.Wait = "too many", tooMany.RetryAfter
 		return p.showLogin(w, r, req, form, http.StatusTooManyRequests)
 	case errors.Is(err, accounts.ErrWrong):
-		recordOf(r).errorCode, recordOf(r).err = "wrong_password", err
 		form.Problem = "wrong"
 		return p.showLogin(w, r, req, form, http.StatusUnprocessableEntity)
 	case err != nil:

@@ -15,11 +15,44 @@ import (
 )
 
 // ErrWrong: unknown user, wrong password or disabled user; which is nobody's
-// business.
+// business but the operator's. What is returned is a *WrongError.
 var ErrWrong = errors.New("unknown user or wrong password")
 
+// Reason is why nobody was signed in, as the log has it.
+type Reason string
+
+// The reasons.
+const (
+	// ReasonUnknown: there is no such user, or several by an address.
+	ReasonUnknown Reason = "unknown"
+	ReasonWrong   Reason = "wrong"
+	// ReasonDisabled: with the right password.
+	ReasonDisabled  Reason = "disabled"
+	ReasonThrottled Reason = "throttled"
+	// ReasonCut: the user was cut, disabled or deleted while the password was
+	// looked at.
+	ReasonCut Reason = "cut"
+)
+
+// WrongError is an ErrWrong, and reads like one, with what only the log may say:
+// told to whoever asks, it would tell strangers who has an account.
+type WrongError struct {
+	// UserID is empty if nobody is known by what was typed.
+	UserID string
+	Reason Reason
+}
+
+func (e *WrongError) Error() string { return ErrWrong.Error() }
+
+// Is makes it an ErrWrong.
+func (e *WrongError) Is(target error) bool { return target == ErrWrong }
+
 // TooManyError: so many attempts failed that no more are heard for a while.
-type TooManyError struct{ RetryAfter time.Duration }
+type TooManyError struct {
+	RetryAfter time.Duration
+	// UserID is for the log alone, and empty if nobody is known by what was typed.
+	UserID string
+}
 
 func (e *TooManyError) Error() string {
 	return fmt.Sprintf("too many failed attempts to sign in; try again in %s", e.RetryAfter)
@@ -126,7 +159,7 @@ func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string
 	// that they had, perhaps as the address of that one.
 	u, err := s.users.ByID(ctx, u.ID)
 	if errors.Is(err, ErrNotFound) {
-		return SignedIn{}, ErrWrong
+		return SignedIn{}, &WrongError{Reason: ReasonUnknown}
 	}
 	if err != nil {
 		return SignedIn{}, err
@@ -170,7 +203,7 @@ func (s *SignIn) begin(ctx context.Context, u User, device string, from Visitor)
 	in.User, in.Device = u, strings.Join(devices[max(0, len(devices)-mostDevices):], deviceSeparator)
 	in.Secret, in.Session, err = s.sessions.begin(ctx, u, from, device)
 	if errors.Is(err, ErrNotFound) {
-		return SignedIn{}, ErrWrong // deleted or disabled a moment ago
+		return SignedIn{}, &WrongError{u.ID, ReasonCut}
 	}
 	if err != nil {
 		return SignedIn{}, err
@@ -239,7 +272,11 @@ func (s *SignIn) check(ctx context.Context, u User, of, password string, from Vi
 		right, err = s.passwords.match(ctx, u.Password, password)
 	}
 	if err == nil && (!right || u.Disabled) {
-		return "", ErrWrong
+		return "", wrong(u, right)
+	}
+	var tooMany *TooManyError
+	if errors.As(err, &tooMany) {
+		tooMany.UserID = u.ID
 	}
 	// Only this attempt is taken back: otherwise whoever has an account could
 	// wipe the count of an address by signing in to it.
@@ -247,6 +284,18 @@ func (s *SignIn) check(ctx context.Context, u User, of, password string, from Vi
 		return "", err
 	}
 	return device, nil
+}
+
+// wrong says why a user, who may be nobody, is not signed in.
+func wrong(u User, right bool) error {
+	e := &WrongError{u.ID, ReasonWrong}
+	switch {
+	case u.ID == "":
+		e.Reason = ReasonUnknown
+	case right:
+		e.Reason = ReasonDisabled
+	}
+	return e
 }
 
 // count is what attempts are counted for, and how many there may be.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -55,10 +57,108 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 		if log := s.log.String(); strings.Contains(log, "not the one, 4711") || strings.Contains(log, goodPassword) {
 			t.Error("the log holds a password")
 		}
-		if sc := page.submit("username", " MINJI", "password", goodPassword); sc.status != http.StatusSeeOther {
+		sc := page.submit("username", " MINJI", "password", goodPassword)
+		if sc.status != http.StatusSeeOther {
 			t.Errorf("the name as people type it: %d %s", sc.status, sc.body)
 		}
+		if set := strings.Join(sc.header.Values("Set-Cookie"), "\n"); !strings.Contains(set, fmt.Sprintf("Max-Age=%d", int(accounts.DeviceLife.Seconds()))) {
+			t.Errorf("the browser is not known for as long as its row is kept: %s", set)
+		}
 	})
+}
+
+// TestTheLogSaysWhoWasNotSignedInAndWhy, and who asks is told neither: at each place
+// where a password is asked for, the answer is the same.
+func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=6")
+	d.signInApp("mobile")
+	minji, gone := d.user("minji"), d.user("gone")
+	d.must("user", "disable", "gone")
+	own := s.person()
+	own.get("/login").submit("username", "minji", "password", goodPassword)
+	page := s.person().get("/login")
+	const typed = "somebody-pasted-4711"
+	// logged is the error, the user and the reason in the record of a request.
+	logged := func(header http.Header) (found [3]string) {
+		t.Helper()
+		id := header.Get("X-Request-Id")
+		eventually(t, "the request is logged", 10*time.Second, func() bool {
+			for line := range strings.Lines(s.log.String()) {
+				var rec struct {
+					ID            string `json:"request_id"`
+					UserID        string `json:"user_id"`
+					Error, Reason string
+				}
+				if json.Unmarshal([]byte(line), &rec) == nil && rec.ID == id {
+					found = [3]string{rec.Error, rec.UserID, rec.Reason}
+					return true
+				}
+			}
+			return false
+		})
+		return found
+	}
+	type told struct {
+		status int
+		body   string
+		header http.Header
+	}
+	form := func(user, password string) told {
+		sc := page.submit("username", user, "password", password)
+		return told{sc.status, strings.ReplaceAll(sc.body, `value="`+user+`"`, ""), sc.header}
+	}
+	app := func(user, password string) told {
+		a := s.postJSON("/login", members{"id": user, "pw": password, "client_id": "mobile"})
+		return told{a.status, a.body, a.header}
+	}
+	challenge := func(user, password string) told {
+		a := s.raw("/oauth2/authorize-challenge", url.Values{
+			"client_id": {"mobile"}, "scope": {"read"}, "username": {user}, "password": {password},
+			"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+		}.Encode())
+		return told{a.status, a.body, a.header}
+	}
+	for place, try := range map[string]func(user, password string) told{"page": form, "app": app, "challenge": challenge} {
+		var first told
+		for i, c := range []struct{ user, password, id, reason string }{
+			{"minji", "not the one, 4711", minji.ID, "wrong"},
+			{typed, goodPassword, "", "unknown"},
+			{"gone", goodPassword, gone.ID, "disabled"},
+			{"gone", "not the one, 4711", gone.ID, "wrong"},
+		} {
+			got := try(c.user, c.password)
+			if i == 0 {
+				first = got
+			}
+			if got.status != first.status || got.body != first.body || got.status < 400 {
+				t.Errorf("%s: %s is told: %d %s", place, c.reason, got.status, got.body)
+			}
+			if got, want := logged(got.header), [3]string{"wrong_password", c.id, c.reason}; got != want {
+				t.Errorf("%s: logged %q, not %q", place, got, want)
+			}
+		}
+	}
+	for range 3 {
+		form("minji", "not the one, 4711")
+	}
+	// Now minji's guesses from here are used up, but not of the browser that is known.
+	for place, try := range map[string]func(user, password string) told{"page": form, "app": app, "challenge": challenge} {
+		got := try("minji", goodPassword)
+		if logged := logged(got.header); got.status != http.StatusTooManyRequests || logged != [3]string{"too_many_attempts", minji.ID, "throttled"} {
+			t.Errorf("%s: %d, logged %q", place, got.status, logged)
+		}
+	}
+	sc := own.post(s.url+"/account/password", url.Values{"current": {"wrong"}, "new": {"a wholly new password"}})
+	if got := logged(sc.header); got != [3]string{"wrong_password", minji.ID, "wrong"} {
+		t.Errorf("logged %q", got)
+	}
+	for _, text := range []string{typed, goodPassword, "not the one"} {
+		if strings.Contains(s.log.String(), text) {
+			t.Errorf("the log holds %q", text)
+		}
+	}
 }
 
 func TestGuessingIsThrottledOverAllServersAndLocksNobodyOut(t *testing.T) {
