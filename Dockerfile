@@ -5,7 +5,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN make build && mkdir -p /made/data && cp bin/ingam /made/
+# The repository's history is not in here: docker build --build-arg COMMIT=$(git rev-parse HEAD)
+ARG VERSION
+ARG COMMIT
+ARG DATE
+RUN make build VERSION="$VERSION" COMMIT="$COMMIT" DATE="$DATE" && mkdir -p /made/data && cp bin/ingam /made/
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

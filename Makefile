@@ -2,7 +2,12 @@
 
 # A binary that needs no shared library and can be copied anywhere.
 TAGS = netgo osusergo sqlite_omit_load_extension
-STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w -linkmode external -extldflags -static'
+# What the binary says it was made from; empty where there is no repository.
+VERSION = $(shell git describe --tags --dirty=+dirty 2>/dev/null)
+COMMIT = $(shell git describe --always --exclude='*' --abbrev=40 --dirty=+dirty 2>/dev/null)
+DATE = $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+STAMPS = -X main.stampedVersion=$(VERSION) -X main.stampedCommit=$(COMMIT) -X main.stampedDate=$(DATE)
+STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMPS) -linkmode external -extldflags -static'
 
 .PHONY: demo build test databases strangers bench lint vuln
 

@@ -76,6 +76,8 @@ type serveOptions struct {
 // bottom to top, and closes it in reverse.
 func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptions) (err error) {
 	log := newLogger(t, cfg)
+	made := thisBuild()
+	log.InfoContext(ctx, "starting", "version", made.version, "commit", made.commit, "date", made.date, "go", made.goVersion)
 
 	shown, err := newPages(cfg, "")
 	if err != nil {
@@ -273,7 +275,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	log.InfoContext(ctx, "listening", "address", listener.Addr().String(), "issuer", cfg.Issuer.String(),
-		"database", store.Engine(), "version", version())
+		"database", store.Engine())
 	if opts.listening != nil {
 		opts.listening(listener.Addr().String())
 	}

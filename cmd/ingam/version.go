@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 
@@ -9,28 +10,51 @@ import (
 
 func versionCommand(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: exactly(0),
+		Use: "version", Short: "Print the version, the commit and its date", Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintln(t.stdout, "ingam", version())
+			b := thisBuild()
+			fmt.Fprintf(t.stdout, "ingam %s commit %s date %s %s\n", b.version, b.commit, b.date, b.goVersion)
 			return nil
 		},
 	}
 }
 
-// version is what the Go command recorded when it built the binary.
-func version() string {
+// What `make build` stamps the binary with, which knows of the repository where
+// the Go command does not, as in an image. Empty otherwise.
+var stampedVersion, stampedCommit, stampedDate string
+
+// build says what a binary was made from.
+type build struct {
+	version, commit string
+	// date is when the commit was made, which is the same for everyone who
+	// builds it.
+	date      string
+	goVersion string
+}
+
+// thisBuild returns what was stamped and, for what was not, what the Go command
+// recorded.
+func thisBuild() build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		info = &debug.BuildInfo{}
 	}
-	v := info.Main.Version
-	if v == "" {
-		v = "(devel)"
-	}
+	return buildFrom(build{version: stampedVersion, commit: stampedCommit, date: stampedDate}, info)
+}
+
+func buildFrom(stamped build, info *debug.BuildInfo) build {
+	recorded := map[string]string{}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v += " " + s.Value
-		}
+		recorded[s.Key] = s.Value
 	}
-	return v + " " + info.GoVersion
+	commit := recorded["vcs.revision"]
+	if commit != "" && recorded["vcs.modified"] == "true" {
+		commit += "+dirty"
+	}
+	return build{
+		version:   cmp.Or(stamped.version, info.Main.Version, "(devel)"),
+		commit:    cmp.Or(stamped.commit, commit, "unknown"),
+		date:      cmp.Or(stamped.date, recorded["vcs.time"], "unknown"),
+		goVersion: cmp.Or(info.GoVersion, "unknown"),
+	}
 }
