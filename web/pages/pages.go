@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -154,9 +155,9 @@ func (v view) Heading() TextName { return v.Data.form().title }
 func (v view) Advice() TextName { return v.Data.form().title + " text" }
 
 // languages are those that pages are in; the first is the default.
-var languages = []language.Tag{language.English, language.Korean}
+var languages = [2]Text{{"en", english}, {"ko", korean}}
 
-var matcher = language.NewMatcher(languages)
+var matcher = language.NewMatcher([]language.Tag{language.Make(languages[0].Lang), language.Make(languages[1].Lang)})
 
 // TextFor picks the language: what the person chose here, else what the client asks
 // for in ui_locales, else what the browser accepts.
@@ -172,14 +173,13 @@ func TextFor(chosen, uiLocales, acceptLanguage string) Text {
 		wanted = append(wanted, accepted...)
 	}
 	_, i, _ := matcher.Match(wanted...)
-	if i == 1 {
-		return Text{"ko", korean}
-	}
-	return Text{"en", english}
+	return languages[i]
 }
 
 // IsLanguage reports whether pages are in a language, given by its tag.
-func IsLanguage(tag string) bool { return tag == "en" || tag == "ko" }
+func IsLanguage(tag string) bool {
+	return slices.ContainsFunc(languages[:], func(t Text) bool { return t.Lang == tag })
+}
 
 // Text is the texts of one language.
 type Text struct {
@@ -190,10 +190,10 @@ type Text struct {
 
 // Other is the texts of the other language.
 func (t Text) Other() Text {
-	if t.Lang == "ko" {
-		return Text{"en", english}
+	if t.Lang == languages[0].Lang {
+		return languages[1]
 	}
-	return Text{"ko", korean}
+	return languages[0]
 }
 
 // Of returns, of a text in several languages, the one in this, else that in the
@@ -202,7 +202,7 @@ func (t Text) Of(byLanguage map[string]string) string {
 	if text := byLanguage[t.Lang]; text != "" {
 		return text
 	}
-	return byLanguage[languages[0].String()]
+	return byLanguage[languages[0].Lang]
 }
 
 // T returns the text with that name.
