@@ -290,8 +290,8 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	if d := cmp.Diff(c.Claims, again.Claims, cmpopts.IgnoreFields(config.ClaimScope{}, "At")); d != "" || len(c.Claims) != 2 || c.Claims[1].TextKo != "보기" {
 		t.Errorf("claims became %+v: %s", again.Claims, d)
 	}
-	if again.MasterKeyFile != c.MasterKeyFile {
-		t.Errorf("master_key_file became %q", again.MasterKeyFile)
+	if want, err := filepath.Abs(c.MasterKeyFile); err != nil || again.MasterKeyFile != want {
+		t.Errorf("master_key_file became %q, not %q: %v", again.MasterKeyFile, want, err)
 	}
 	if err := again.Print(&second); err != nil {
 		t.Fatal(err)
@@ -340,6 +340,80 @@ func TestOneLineBreakEndsASecretFile(t *testing.T) {
 		if got := mustLoad(t, "", []string{"INGAM_DATABASE_FILE=" + path}).Database.Reveal(); got != want {
 			t.Errorf("%q gave %q", content, got)
 		}
+	}
+}
+
+func TestARelativePathInTheFileIsRelativeToTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	// config.go is there in the working directory of these tests.
+	here, err := filepath.Abs("config.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("both/config.go", "")
+	write("secret/url", "sqlite:data/a.db\n")
+	for name, test := range map[string]struct {
+		file    string
+		environ []string
+		// want are values of what config check prints, in dir; refused are all
+		// parts of the error.
+		want    []string
+		refused []string
+	}{
+		"a database":        {file: "database: sqlite:data/a.db\n", want: []string{"database: sqlite:DIR/data/a.db"}},
+		"a folder above":    {file: "database: sqlite:../a.db\n", want: []string{"database: sqlite:" + filepath.Dir(dir) + "/a.db"}},
+		"a master key":      {file: "master_key_file: a.key\n", want: []string{"master_key_file: DIR/a.key"}},
+		"a logo":            {file: "pages:\n  logo_file: a.svg\n", want: []string{"logo_file: DIR/a.svg"}},
+		"a secret's file":   {file: "database_file: secret/url\n", want: []string{"database: sqlite:DIR/data/a.db"}},
+		"an absolute path":  {file: "database: sqlite:/a/b.db\nmaster_key_file: /a/c\n", want: []string{"database: sqlite:/a/b.db", "master_key_file: /a/c"}},
+		"what is no path":   {file: "database: postgres://h/d\n", want: []string{"database: postgres://h/d"}},
+		"variables":         {environ: []string{"INGAM_DATABASE=sqlite:config.go", "INGAM_MASTER_KEY_FILE=config.go"}, want: []string{"database: sqlite:" + here, "master_key_file: " + here}},
+		"a variable wins":   {file: "database: sqlite:config.go\n", environ: []string{"INGAM_DATABASE=sqlite:/a/b.db"}, want: []string{"database: sqlite:/a/b.db"}},
+		"found in both":     {file: "database: sqlite:both/config.go\nmaster_key_file: both/config.go\n", want: []string{"database: sqlite:DIR/both/config.go"}},
+		"found here alone":  {file: "database: sqlite:config.go\n", refused: []string{"DIR/ingam.yaml:1: database: there is no DIR/config.go", here}},
+		"a key here alone":  {file: "\nmaster_key_file: config.go\n", refused: []string{"DIR/ingam.yaml:2: master_key_file: there is no DIR/config.go", here}},
+		"a logo here alone": {file: "pages: {logo_file: config.go}\n", refused: []string{"pages.logo_file: there is no DIR/config.go", here}},
+		"its file here":     {file: "database_file: config.go\n", refused: []string{"database_file: there is no DIR/config.go", here}},
+		"its file nowhere":  {file: "database_file: none\n", refused: []string{"database_file:", "cannot be read"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write("ingam.yaml", test.file)
+			f := pflag.NewFlagSet("test", pflag.ContinueOnError)
+			config.Flags(f)
+			c, err := config.Load(f, append(test.environ, "INGAM_CONFIG="+path))
+			if len(test.refused) > 0 {
+				for _, part := range test.refused {
+					if part = strings.ReplaceAll(part, "DIR", dir); err == nil || !strings.Contains(err.Error(), part) {
+						t.Errorf("the error lacks %q: %v", part, err)
+					}
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var printed strings.Builder
+			if err := c.Print(&printed); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range test.want {
+				if want = strings.ReplaceAll(want, "DIR", dir) + " "; !strings.Contains(printed.String(), want) {
+					t.Errorf("what is in effect lacks %q:\n%s", want, &printed)
+				}
+			}
+		})
 	}
 }
 

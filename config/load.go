@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -155,6 +156,11 @@ type loader struct {
 	problems []error
 	// broken are the settings among the problems.
 	broken map[string]bool
+	// folder is that of the configuration file while it is read, else empty.
+	folder string
+	// moved are settings of the file whose path leads somewhere from the working
+	// directory alone, and what is to be said of it unless another source wins.
+	moved map[string]func()
 }
 
 func (l *loader) wrong(at source, key, format string, args ...any) {
@@ -171,6 +177,55 @@ func (l *loader) wrong(at source, key, format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf("%s: %s: %w", at, key, err))
 }
 
+// pathIn returns the path in a value that names a file, and what stands before
+// it. The path is empty if there is none.
+func pathIn(key, value string) (before, path string) {
+	if strings.HasSuffix(key, "_file") {
+		return "", value
+	}
+	if path, ok := strings.CutPrefix(value, "sqlite:"); ok && key == "database" && !strings.HasPrefix(path, ":memory:") {
+		return "sqlite:", path
+	}
+	return "", ""
+}
+
+// absolute returns a value with the path in it, if there is one, made absolute from
+// the folder, or from the working directory if that is empty.
+func absolute(folder, key, value string) string {
+	before, path := pathIn(key, value)
+	if path == "" || filepath.IsAbs(path) {
+		return value
+	}
+	if folder == "" {
+		var err error
+		if folder, err = os.Getwd(); err != nil {
+			return value
+		}
+	}
+	return before + filepath.Join(folder, path)
+}
+
+// fromFile returns what a value of the configuration file means: there a relative
+// path is relative to the file, so that a command finds the same database wherever
+// it is called. If only the working directory has something at that path, the file
+// was written for that; then misplaced says both.
+func (l *loader) fromFile(key, value string) (meant string, misplaced error) {
+	if l.folder == "" {
+		return value, nil
+	}
+	meant = absolute(l.folder, key, value)
+	if meant == value {
+		return value, nil
+	}
+	_, here := pathIn(key, absolute("", key, value))
+	_, there := pathIn(key, meant)
+	_, hereErr := os.Stat(here)
+	if _, thereErr := os.Stat(there); hereErr == nil && errors.Is(thereErr, fs.ErrNotExist) {
+		misplaced = fmt.Errorf("there is no %s, though there is %s: a relative path in the file is relative to the file, not to where a command is called; write where it is", there, here)
+	}
+	return meant, misplaced
+}
+
 // take sets a value from one source. A secret may be given as a file that holds
 // it, by a key that ends in _file.
 func (l *loader) take(at source, key, text string) {
@@ -179,9 +234,14 @@ func (l *loader) take(at source, key, text string) {
 		return
 	}
 	s, ok := l.byKey[key]
+	text, misplaced := l.fromFile(key, text)
 	secretFile := ""
 	if base, isFile := strings.CutSuffix(key, "_file"); !ok && isFile && l.byKey[base].field.IsValid() && l.byKey[base].secret() {
 		b, err := os.ReadFile(text)
+		if err != nil && misplaced != nil {
+			l.wrong(at, key, "%w", misplaced)
+			return
+		}
 		if err != nil {
 			// The error of the system alone: its path may be the secret itself,
 			// given where its file should be.
@@ -197,6 +257,7 @@ func (l *loader) take(at source, key, text string) {
 			l.wrong(at, key, "the file is empty")
 			return
 		}
+		text, misplaced = l.fromFile(s.key, text)
 	}
 	// Within one source, a secret given twice is a mistake; between sources
 	// the later wins.
@@ -209,6 +270,10 @@ func (l *loader) take(at source, key, text string) {
 		return
 	}
 	l.config.sources[s.key] = at
+	delete(l.moved, s.key)
+	if misplaced != nil {
+		l.moved[s.key] = func() { l.wrong(at, key, "%w", misplaced) }
+	}
 	delete(l.config.secretFiles, s.key)
 	if secretFile != "" {
 		l.config.secretFiles[s.key] = secretFile
@@ -242,7 +307,7 @@ func (l *loader) known(key string) bool {
 // error, a line each.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 	c := &Config{sources: map[string]source{}, secretFiles: map[string]string{}}
-	l := &loader{config: c, byKey: map[string]setting{}, broken: map[string]bool{}}
+	l := &loader{config: c, byKey: map[string]setting{}, broken: map[string]bool{}, moved: map[string]func(){}}
 	all := settings(c)
 	for _, s := range all {
 		l.byKey[s.key] = s
@@ -274,6 +339,9 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 				l.take(source("--"+name), key, text)
 			}
 		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.moved)) {
+		l.moved[key]()
 	}
 	l.check()
 	if err := errors.Join(l.problems...); err != nil {
@@ -347,6 +415,13 @@ func (l *loader) file(flags *pflag.FlagSet, fromEnv string) {
 		l.problems = append(l.problems, fmt.Errorf("the configuration file: %w", err))
 		return
 	}
+	absolutePath, err := filepath.Abs(path)
+	if err != nil {
+		l.problems = append(l.problems, fmt.Errorf("the configuration file: %w", err))
+		return
+	}
+	l.folder = filepath.Dir(absolutePath)
+	defer func() { l.folder = "" }()
 	documents, err := yaml.NewLoader(bytes.NewReader(b))
 	if err != nil {
 		l.problems = append(l.problems, fmt.Errorf("%s: %w", path, err))
@@ -534,7 +609,8 @@ func distance(a, b string) int {
 }
 
 // Print writes the effective configuration as YAML that can be read again,
-// without secrets, and with where each value comes from.
+// without secrets, and with where each value comes from. Paths are absolute: read
+// again from anywhere, they lead to the same files.
 func (c *Config) Print(w io.Writer) error {
 	var b strings.Builder
 	section := ""
@@ -546,7 +622,7 @@ func (c *Config) Print(w io.Writer) error {
 			}
 			section, name, indent = of, rest, "  "
 		}
-		value := plainOr(s.text())
+		value := plainOr(absolute("", s.key, s.text()))
 		if s.nested() != nil {
 			value = s.text()
 		}

@@ -41,7 +41,7 @@ func migrateStatus(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show which migrations were applied", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, store, err := t.openStore(cmd, storage.Options{})
+			_, store, err := t.openStore(cmd, storage.Options{Existing: true})
 			if err != nil {
 				return err
 			}
