@@ -148,6 +148,7 @@ func (l *loader) check() {
 	}
 	count("pool.max_open", c.Pool.MaxOpen, 1, 10_000)
 	count("pool.max_idle", c.Pool.MaxIdle, 1, 10_000)
+	count("passwords.at_once", c.Passwords.AtOnce, 0, 1024)
 	count("throttle.client_failures", c.Throttle.ClientFailures, 1, 1_000_000)
 	count("throttle.sign_in_failures", c.Throttle.SignInFailures, 1, 1_000_000)
 	count("status.list_size", c.Status.ListSize, 4096, 1<<24)

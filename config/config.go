@@ -72,6 +72,10 @@ type Config struct {
 		TTL     Duration `key:"ttl" default:"7d" doc:"how long a browser stays signed in at most; up to 90d"`
 	} `key:"sessions"`
 
+	Passwords struct {
+		AtOnce int `key:"at_once" default:"0" doc:"how many passwords are hashed at once, each on a CPU of its own; 0 is half of the CPUs, and at least one"`
+	} `key:"passwords"`
+
 	Changes struct {
 		Staleness Duration `key:"staleness" default:"2s" doc:"how long a change may take to reach every server process; 100ms to 1m"`
 		Retention Duration `key:"retention" default:"24h" doc:"for how long the log of changes is kept for processes that were away"`

@@ -197,6 +197,9 @@ func (p people) changePassword(w http.ResponseWriter, r *http.Request, session a
 	case errors.As(err, &tooMany):
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		return p.showAccount(w, r, session, user, outcome("too many", "current", tooMany.RetryAfter), http.StatusTooManyRequests)
+	case errors.Is(err, accounts.ErrCrowded):
+		retryAfter(w.Header(), accounts.CrowdedFor)
+		return p.showAccount(w, r, session, user, outcome("crowded", "current", accounts.CrowdedFor), http.StatusServiceUnavailable)
 	case errors.Is(err, accounts.ErrWrong):
 		return p.showAccount(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrInvalid):

@@ -230,6 +230,11 @@ func (f firstParty) begin(r *http.Request, name, password string, from accounts.
 		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
 		return in, e
 	}
+	if errors.Is(err, accounts.ErrCrowded) {
+		e := protocol.Refuse(protocol.TemporarilyUnavailable, "Too many people are signing in at once. Try again in %d seconds.", int(accounts.CrowdedFor.Seconds()))
+		e.RetryAfter, e.Cause = accounts.CrowdedFor, err
+		return in, e
+	}
 	return in, err
 }
 

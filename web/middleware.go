@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/protocol"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -44,6 +45,8 @@ func (rec *record) refusedSignIn(err error) {
 		rec.errorCode, rec.userID, rec.reason = "too_many_attempts", tooMany.UserID, accounts.ReasonThrottled
 	case errors.As(err, &wrong):
 		rec.errorCode, rec.userID, rec.reason = "wrong_password", wrong.UserID, wrong.Reason
+	case errors.Is(err, accounts.ErrCrowded):
+		rec.errorCode = string(protocol.TemporarilyUnavailable)
 	default:
 		return
 	}

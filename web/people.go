@@ -381,6 +381,10 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		form.Problem, form.Wait = "too many", tooMany.RetryAfter
 		return p.showLogin(w, r, req, form, http.StatusTooManyRequests)
+	case errors.Is(err, accounts.ErrCrowded):
+		retryAfter(w.Header(), accounts.CrowdedFor)
+		form.Problem, form.Wait = "crowded", accounts.CrowdedFor
+		return p.showLogin(w, r, req, form, http.StatusServiceUnavailable)
 	case errors.Is(err, accounts.ErrWrong):
 		form.Problem = "wrong"
 		return p.showLogin(w, r, req, form, http.StatusUnprocessableEntity)

@@ -49,7 +49,9 @@ type house struct {
 	store  *storage.Store
 	users  *accounts.Directory
 	signIn *accounts.SignIn
-	hash   string
+	// passwords are those of users and signIn.
+	passwords *accounts.Passwords
+	hash      string
 }
 
 // secret is everyone's password, so that it never decides who signs in.
@@ -72,7 +74,7 @@ func newHouse(t *testing.T, failures int) house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return house{t, url, store, users, accounts.NewSignIn(users, sessions, store, failures, time.Hour, time.Now), keeper.Password}
+	return house{t, url, store, users, accounts.NewSignIn(users, sessions, store, failures, time.Hour, time.Now), passwords, keeper.Password}
 }
 
 // user registers one, whose id is the user name.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // gates let a few through at once for each key; others wait, and go in the order
@@ -45,7 +47,7 @@ func (g *gates) enter(ctx context.Context, key string, room int) (leave func(), 
 		return func() { <-at.places; gone() }, nil
 	case <-ctx.Done():
 		gone()
-		return nil, fmt.Errorf("%w: %w", errUnheard, ctx.Err())
+		return nil, fmt.Errorf("%w: %w", errUnheard, context.Cause(ctx))
 	}
 }
 
@@ -57,4 +59,62 @@ func (g *gates) through(key string) int64 {
 		return int64(len(at.places))
 	}
 	return 0
+}
+
+// line is who waits for an attempt to sign in, or makes one. It ends where waiting
+// would be in vain, before anything is asked of the database, and nobody can fill it
+// alone.
+type line struct {
+	// most is how many may stand in it, each how many of one account or address.
+	most, each int
+	// turns are for those whose attempt is counted and whose password is looked at.
+	// They are a few more than are hashed at once, so that the threads have work
+	// while others ask the database; and few, for it is not theirs alone.
+	turns *semaphore.Weighted
+
+	mu sync.Mutex
+	n  int
+	of map[string]int
+}
+
+// newLine returns one for as many threads as hash at once.
+func newLine(threads int64) *line {
+	// What is hashed in a few seconds.
+	most := 128 * int(threads)
+	return &line{most: most, each: most / 4, turns: semaphore.NewWeighted(4 * threads), of: map[string]int{}}
+}
+
+// join returns how to leave, or ErrCrowded.
+func (l *line) join(of ...string) (leave func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := l.n >= l.most
+	for _, key := range of {
+		full = full || l.of[key] >= l.each
+	}
+	if full {
+		return nil, fmt.Errorf("%w: %w", errUnheard, ErrCrowded)
+	}
+	l.n++
+	for _, key := range of {
+		l.of[key]++
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.n--
+		for _, key := range of {
+			if l.of[key]--; l.of[key] == 0 {
+				delete(l.of, key)
+			}
+		}
+	}, nil
+}
+
+// turn waits for a turn and returns how to end it; or errUnheard.
+func (l *line) turn(ctx context.Context) (end func(), err error) {
+	if l.turns.Acquire(ctx, 1) != nil {
+		return nil, fmt.Errorf("%w: %w", errUnheard, context.Cause(ctx))
+	}
+	return func() { l.turns.Release(1) }, nil
 }

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go"
 	"github.com/go-crypt/crypt"
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/secure/precis"
 )
 
@@ -32,12 +36,8 @@ const firstGuesses = 10_000
 // taken for a secret.
 const weighed = 64
 
-// waiting is how many may wait for each place: what it takes to hash a few
-// seconds long. Whoever waits longer has gone away.
-const waiting = 128
-
-// errCrowded: too many wait for their password to be looked at. It passes.
-var errCrowded error = crowded{}
+// ErrCrowded: more people sign in than passwords can be looked at. It passes.
+var ErrCrowded error = crowded{}
 
 type crowded struct{}
 
@@ -45,6 +45,10 @@ func (crowded) Error() string { return "too many passwords wait to be looked at"
 
 // Unavailable tells the edge that this is a 503.
 func (crowded) Unavailable() bool { return true }
+
+// CrowdedFor is when to come again after an ErrCrowded: about what it takes to look
+// at all that may wait.
+const CrowdedFor = 4 * time.Second
 
 // Why a new password is refused: each is an ErrInvalid, and so is one with
 // characters that cannot be typed.
@@ -57,25 +61,27 @@ var (
 // errUnheard: a password was not looked at.
 var errUnheard = errors.New("the password was not looked at")
 
-// Passwords hashes and checks them, a few at a time: each takes 19 MiB, and a
-// crowd of them would take the server down.
+// Passwords hashes and checks them, a few at a time: each takes a CPU for 20 ms and
+// 19 MiB, and a crowd of them would take the server from everyone else.
 type Passwords struct {
 	hasher  *argon2.Hasher
 	decoder *crypt.Decoder
-	// places holds a token for each hash that may run, queue for each that runs
-	// or waits.
-	places, queue chan struct{}
+	// atOnce is how many threads may hash at once. Whoever hashes takes them from
+	// threads, and others wait in the order in which they came.
+	atOnce  int64
+	threads *semaphore.Weighted
 	// nobody is the hash that is checked where there is no user, so that the
 	// answer takes as long.
 	nobody string
 }
 
-// NewPasswords returns argon2id with the parameters of OWASP (19 MiB, two
-// passes, one lane), running at most as many at once as there are CPUs.
-func NewPasswords() (*Passwords, error) { return newPasswords(19*1024, 2) }
+// NewPasswords returns argon2id with the parameters of OWASP (19 MiB, two passes,
+// one lane), which takes as many threads at once, or with zero half of the CPUs: the
+// other half is for those who have signed in.
+func NewPasswords(atOnce int) (*Passwords, error) { return newPasswords(atOnce, 19*1024, 2) }
 
 // newPasswords takes the memory, in KiB, and the passes of a hash.
-func newPasswords(memory uint32, passes int) (*Passwords, error) {
+func newPasswords(atOnce int, memory uint32, passes int) (*Passwords, error) {
 	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(memory), argon2.WithT(passes), argon2.WithP(1))
 	if err != nil {
 		return nil, err
@@ -89,25 +95,45 @@ func newPasswords(memory uint32, passes int) (*Passwords, error) {
 	if err != nil {
 		return nil, err
 	}
-	places := runtime.GOMAXPROCS(0)
-	return &Passwords{hasher, decoder, make(chan struct{}, places), make(chan struct{}, places*waiting), digest.Encode()}, nil
+	if atOnce == 0 {
+		atOnce = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	return &Passwords{hasher, decoder, int64(atOnce), semaphore.NewWeighted(int64(atOnce)), digest.Encode()}, nil
 }
 
-// alone waits for a place and runs f in it; or returns errUnheard.
-func (p *Passwords) alone(ctx context.Context, f func() error) error {
-	select {
-	case p.queue <- struct{}{}:
-	default:
-		return fmt.Errorf("%w: %w", errUnheard, errCrowded)
+// hashing waits until threads are free, runs f in them, and returns its error; or
+// errUnheard. Where f takes more than there are, it takes all.
+func (p *Passwords) hashing(ctx context.Context, threads int64, f func() error) error {
+	waiting, cancel := patiently(ctx)
+	defer cancel()
+	threads = min(threads, p.atOnce)
+	if p.threads.Acquire(waiting, threads) != nil {
+		return fmt.Errorf("%w: %w", errUnheard, context.Cause(waiting))
 	}
-	defer func() { <-p.queue }()
-	select {
-	case p.places <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errUnheard, ctx.Err())
-	}
-	defer func() { <-p.places }()
+	defer p.threads.Release(threads)
 	return f()
+}
+
+// patiently bounds how long it is waited for others: half of the time that is left
+// to answer, after which it is ErrCrowded. The other half is for what is waited for.
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, time.Until(deadline)/2, ErrCrowded)
+}
+
+// lanes finds how many threads an argon2 hash takes (its parameter p).
+var lanes = regexp.MustCompile(`^\$argon2.*[$,]p=(\d{1,8})[$,]`)
+
+// threadsOf is how many threads it takes to check a hash.
+func threadsOf(hash string) int64 {
+	if found := lanes.FindStringSubmatch(hash); found != nil {
+		n, _ := strconv.ParseInt(found[1], 10, 64)
+		return max(1, n)
+	}
+	return 1
 }
 
 // hashNew hashes a password that someone chose for a user, or returns ErrInvalid.
@@ -120,10 +146,11 @@ func (p *Passwords) hashNew(ctx context.Context, u User, password string) (hash 
 		return "", ErrPasswordLength
 	case strings.EqualFold(password, u.Username) || strings.EqualFold(password, u.Email):
 		return "", ErrPasswordName
-	case guessable(password, u):
-		return "", ErrPasswordGuessed
 	}
-	err = p.alone(ctx, func() error {
+	err = p.hashing(ctx, 1, func() error {
+		if guessable(password, u) {
+			return ErrPasswordGuessed
+		}
 		digest, err := p.hasher.Hash(password)
 		if err == nil {
 			hash = digest.Encode()
@@ -158,7 +185,7 @@ func (p *Passwords) match(ctx context.Context, hash, password string) (ok bool, 
 	if digest, err = p.decoder.Decode(hash); err != nil {
 		return false, fmt.Errorf("a stored password hash cannot be read: %w", err)
 	}
-	err = p.alone(ctx, func() error {
+	err = p.hashing(ctx, threadsOf(hash), func() error {
 		ok, err = digest.MatchAdvanced(password)
 		return err
 	})

@@ -107,11 +107,15 @@ type Visitor struct {
 // Until it is taken back, a right password counts like a wrong one. So that many
 // at once do not lock each other out, few of what is counted together are under
 // way at once in this process.
+//
+// Where more come than can be looked at, the last are turned away before they are
+// counted, and so are those who have waited for half of their time.
 type SignIn struct {
 	users     *Directory
 	sessions  *Sessions
 	passwords *Passwords
 	guesses   GuessStore
+	line      *line
 	gates     *gates
 	limit     int64
 	window    time.Duration
@@ -122,7 +126,7 @@ type SignIn struct {
 // address within window, and ten times as many from one address or for one
 // account.
 func NewSignIn(users *Directory, sessions *Sessions, guesses GuessStore, limit int, window time.Duration, now func() time.Time) *SignIn {
-	return &SignIn{users, sessions, users.passwords, guesses, newGates(), int64(limit), window, now}
+	return &SignIn{users, sessions, users.passwords, guesses, newLine(users.passwords.atOnce), newGates(), int64(limit), window, now}
 }
 
 // SignedIn is what a sign-in leaves in the browser.
@@ -136,8 +140,14 @@ type SignedIn struct {
 }
 
 // Do checks the password of the user whom a person names, by user name or by
-// address, and begins a login session. Returns ErrWrong or a *TooManyError.
+// address, and begins a login session. Returns ErrWrong, a *TooManyError or
+// ErrCrowded.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
+	leave, err := s.join(name, from)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	defer leave()
 	u, err := s.users.bySignInName(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return SignedIn{}, err
@@ -151,13 +161,18 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 
 // Change replaces the password of a user who knows the one they have, which
 // ends all their sessions, and begins a new one. Returns ErrWrong or a
-// *TooManyError, or ErrInvalid for a new password that will not do; then nothing
-// was changed. If the password was changed and no session could be begun, it
+// *TooManyError, ErrCrowded, or ErrInvalid for a new password that will not do; then
+// nothing was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
 func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
+	leave, err := s.join(u.ID, from)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	defer leave()
 	// By id: whoever was renamed a moment ago would find another user by the name
 	// that they had, perhaps as the address of that one.
-	u, err := s.users.ByID(ctx, u.ID)
+	u, err = s.users.ByID(ctx, u.ID)
 	if errors.Is(err, ErrNotFound) {
 		return SignedIn{}, &WrongError{Reason: ReasonUnknown}
 	}
@@ -180,6 +195,16 @@ func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	return in, nil
+}
+
+// join stands in the line, by what is known before the database is asked: the name
+// as it was typed, and where that comes from.
+func (s *SignIn) join(name string, from Visitor) (leave func(), err error) {
+	of := []string{subject("account", accountOf(User{}, name))}
+	if !from.Shared {
+		of = append(of, subject("address", from.Address))
+	}
+	return s.line.join(of...)
 }
 
 func (s *SignIn) begin(ctx context.Context, u User, device string, from Visitor) (in SignedIn, err error) {
@@ -256,16 +281,23 @@ func (s *SignIn) check(ctx context.Context, u User, of, password string, from Vi
 		// comes another way.
 		counts = []count{{subject("client", account, from.ClientID), s.limit, 1}}
 	}
+	waiting, cancel := patiently(ctx)
+	defer cancel()
 	// The narrowest first: who waits for it takes no place of others.
 	for _, c := range slices.Backward(counts) {
 		if c.atOnce > 0 {
-			leave, err := s.gates.enter(ctx, c.subject, c.atOnce)
+			leave, err := s.gates.enter(waiting, c.subject, c.atOnce)
 			if err != nil {
 				return "", err
 			}
 			defer leave()
 		}
 	}
+	end, err := s.line.turn(waiting)
+	if err != nil {
+		return "", err
+	}
+	defer end()
 	counted, err := s.count(ctx, counts)
 	right := false
 	if err == nil {

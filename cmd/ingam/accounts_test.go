@@ -346,6 +346,70 @@ func TestWhoeverHangsUpIsNotCounted(t *testing.T) {
 	})
 }
 
+// TestACrowdOfSignInsIsToldToComeAgain: while nothing can be counted, nobody gets on,
+// and one address holds no more of the line than its share.
+func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start("INGAM_PASSWORDS_AT_ONCE=1", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
+	d.signInApp("mobile")
+	d.user("minji")
+	const from, share, more = "192.0.2.1", 32, 8
+	owner, stranger := s.person(), s.person()
+	owner.get("/login").submit("username", "minji", "password", goodPassword)
+	unlock := storagetest.LockWrites(t, d.database)
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	answers := make(chan answer, share+more)
+	for i := range share + more {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/login", strings.NewReader(fmt.Sprintf(`{"id":"nobody%d","pw":"wrong","client_id":"mobile"}`, i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Forwarded-For", from)
+		go func() {
+			if a, err := send(r); err == nil {
+				answers <- a
+			}
+		}()
+	}
+	for range more {
+		a := <-answers
+		wantUnavailable(t, "an app", a)
+		if a.header.Get("Retry-After") != "4" {
+			t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+		}
+	}
+	wantUnavailable(t, "a challenge", s.raw("/oauth2/authorize-challenge", url.Values{
+		"client_id": {"mobile"}, "scope": {"read"}, "username": {"minji"}, "password": {goodPassword},
+		"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+	}.Encode(), "X-Forwarded-For", from))
+	form := func(p *person, path string, values url.Values) screen {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(values.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("X-Forwarded-For", from)
+		sc := p.do(r)
+		if sc.status != http.StatusServiceUnavailable || sc.header.Get("Retry-After") != "4" || !strings.Contains(sc.body, "Too many people are signing in right now. Try again in 4 seconds.") {
+			t.Errorf("%s: %d, Retry-After %q, %s", path, sc.status, sc.header.Get("Retry-After"), sc.body)
+		}
+		return sc
+	}
+	if sc := form(stranger, "/login", url.Values{"username": {"minji"}, "password": {goodPassword}}); !strings.Contains(sc.body, `value="minji"`) || strings.Contains(sc.body, goodPassword) {
+		t.Errorf("the page keeps something else than the name: %s", sc.body)
+	}
+	form(owner, "/account/password", url.Values{"current": {goodPassword}, "new": {"a wholly new password"}})
+	hangUp()
+	unlock()
+	eventually(t, "nothing is counted, and there is room again", time.Minute, func() bool {
+		return s.signIn(goodPassword, from).status == http.StatusOK && d.counted() == 0
+	})
+}
+
 func TestAFaultOfTheDatabaseIsNoFailedSignIn(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {

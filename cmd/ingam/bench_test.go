@@ -53,6 +53,7 @@ func BenchmarkServer(b *testing.B) {
 	})
 	b.Run("SignIn", func(b *testing.B) { benchmarkSignIn(b, binary) })
 	b.Run("RefusedSignIn", func(b *testing.B) { benchmarkRefusedSignIn(b, binary) })
+	b.Run("Storm", func(b *testing.B) { benchmarkStorm(b, binary) })
 	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
 	b.Run("StatusList", func(b *testing.B) { benchmarkStatusList(b, binary) })
 	b.Run("Revocation", func(b *testing.B) { benchmarkRevocation(b, binary) })
@@ -191,6 +192,98 @@ func benchmarkRefusedSignIn(b *testing.B, binary string) {
 			s.load(b, ask)
 		})
 	}
+}
+
+// benchmarkStorm refreshes one grant over and over, alone and beside 500 sign-ins at
+// once with wrong passwords, each for an account and from an address of its own.
+func benchmarkStorm(b *testing.B, binary string) {
+	const crowd = 500
+	d := newReleased(b, binary, "")
+	d.settings = []string{"INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1"}
+	s := d.start()
+	d.signInApp("mobile")
+	d.user("minji")
+	a := d.webClient("app")
+	token := a.tokens(s.server, s.person(), "minji", "scope", "openid read").Refresh
+	w := s.connect(b)[0]
+	refresh := func() time.Duration {
+		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {a.id}, "refresh_token": {token}}.Encode()
+		began := time.Now()
+		body, err := w.exchange(fmt.Sprintf("POST /oauth2/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+			s.address, len(form), form), request{status: http.StatusOK, body: `{"access_token":"ey`})
+		took := time.Since(began)
+		var set tokenSet
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &set)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		token = set.Refresh
+		// So that there is time between them, as between those of many apps.
+		time.Sleep(5 * time.Millisecond)
+		return took
+	}
+	report := func(b *testing.B, took []time.Duration) {
+		slices.Sort(took)
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(milliseconds(took[len(took)/2]), "ms-p50")
+		b.ReportMetric(milliseconds(took[len(took)*99/100]), "ms-p99")
+		b.ReportMetric(milliseconds(took[len(took)-1]), "ms-max")
+	}
+	b.Run("alone", func(b *testing.B) {
+		var took []time.Duration
+		for range 300 * b.N {
+			took = append(took, refresh())
+		}
+		report(b, took)
+	})
+	addresses := 0
+	b.Run(fmt.Sprintf("beside-%d", crowd), func(b *testing.B) {
+		var took []time.Duration
+		var lookedAt, turnedAway atomic.Int64
+		for range b.N {
+			var storm sync.WaitGroup
+			for range crowd {
+				addresses++
+				body := fmt.Sprintf(`{"id":"nobody%d","pw":"wrong","client_id":"mobile"}`, addresses)
+				text := fmt.Sprintf("POST /login HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.%d.%d.%d\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+					s.address, addresses>>16, addresses>>8&255, addresses&255, len(body), body)
+				storm.Go(func() {
+					conn, err := net.Dial("tcp", s.address)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					defer conn.Close()
+					conn.SetDeadline(time.Now().Add(time.Minute))
+					io.WriteString(conn, text)
+					answer, err := io.ReadAll(conn)
+					switch {
+					case strings.HasPrefix(string(answer), "HTTP/1.1 401 "):
+						lookedAt.Add(1)
+					case strings.HasPrefix(string(answer), "HTTP/1.1 503 "):
+						turnedAway.Add(1)
+					default:
+						b.Errorf("%v: %s", err, answer)
+					}
+				})
+			}
+			over := make(chan struct{})
+			go func() { storm.Wait(); close(over) }()
+			for raging := true; raging; {
+				took = append(took, refresh())
+				select {
+				case <-over:
+					raging = false
+				default:
+				}
+			}
+		}
+		report(b, took)
+		b.ReportMetric(float64(lookedAt.Load())/float64(b.N), "looked-at")
+		b.ReportMetric(float64(turnedAway.Load())/float64(b.N), "turned-away")
+	})
 }
 
 func benchmarkJWKS(b *testing.B, binary string) {

@@ -119,7 +119,7 @@ func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog
 
 // prepareDemoUser makes someone who can sign in, and returns the password.
 func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (password string, err error) {
-	passwords, err := accounts.NewPasswords()
+	passwords, err := accounts.NewPasswords(0)
 	if err != nil {
 		return "", err
 	}

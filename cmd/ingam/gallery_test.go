@@ -135,6 +135,7 @@ func gallery() []state {
 		{"sign-in-wrong", "acme", problem("wrong", 0)},
 		{"sign-in-throttled-seconds", "", problem("too many", 7*time.Second)},
 		{"sign-in-throttled-a-minute", "acme", problem("too many", time.Minute)},
+		{"sign-in-crowded", "acme", problem("crowded", 4*time.Second)},
 		{"sign-in-throttled-minutes", "", problem("too many", 15*time.Minute)},
 
 		{"consent-short", "", consent(func(c *pages.Consent) { c.Since = time.Time{} }, func(t pages.Text) []pages.Permission { return everyPermission(t)[:1] })},
@@ -165,6 +166,7 @@ func gallery() []state {
 		{"account-password-changed", "", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "password changed"})},
 		{"account-current-wrong", "acme", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "current wrong", Field: "current"})},
 		{"account-throttled", "", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "too many", Field: "current", Wait: 3 * time.Minute})},
+		{"account-crowded", "acme", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "crowded", Field: "current", Wait: 4 * time.Second})},
 	}
 	for _, why := range []pages.TextName{"password length", "password is name", "password guessed", "password typed"} {
 		states = append(states, state{"account-" + strings.ReplaceAll(string(why), " ", "-"), "", account(func(a *pages.Account) {

@@ -154,7 +154,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err := store.RenewEmailForms(ctx); err != nil {
 		return err
 	}
-	passwords, err := accounts.NewPasswords()
+	passwords, err := accounts.NewPasswords(cfg.Passwords.AtOnce)
 	if err != nil {
 		return err
 	}

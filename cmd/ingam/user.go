@@ -220,7 +220,7 @@ func (c *concerns) warnLong(u accounts.User) {
 
 // withUsers opens the configured database for what is about users.
 func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Directory) error) error {
-	passwords, err := accounts.NewPasswords()
+	passwords, err := accounts.NewPasswords(0)
 	if err != nil {
 		return err
 	}

@@ -186,6 +186,25 @@ func Exec(t testing.TB, url, statement string) {
 	}
 }
 
+// LockWrites keeps everyone else from writing to a SQLite database until it is told
+// otherwise.
+func LockWrites(t testing.TB, url string) (unlock func()) {
+	t.Helper()
+	db := connect(t, url)
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(statement string) {
+		t.Helper()
+		if _, err := conn.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("BEGIN IMMEDIATE")
+	return func() { run("ROLLBACK"); conn.Close(); db.Close() }
+}
+
 // Rows counts the rows of all tables that requests could add to.
 func Rows(t testing.TB, url string) (n int) {
 	t.Helper()
