@@ -19,19 +19,22 @@ var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 
 // Listen lets a resource server listen to what is set in the status lists. Which
 // indices are set is public; who listens is not, and is waited for, so only
-// confidential clients may. verifier is the name that it goes by; once it is
-// saved, it takes the place of another of that name.
-func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier string) (status.Listener, error) {
+// confidential clients may. verifier is the name that it goes by, which replicas
+// may share, and instance what tells it from these.
+func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier, instance string) (status.Listener, error) {
 	client, err := a.resourceServer(ctx, r, nil)
 	if err != nil {
 		return status.Listener{ClientID: client}, err
 	}
-	l := status.Listener{ID: rand.Text(), ClientID: client, Name: verifier}
+	l := status.Listener{ID: rand.Text(), ClientID: client, Name: verifier, Instance: instance}
 	if l.Name == "" {
 		l.Name = l.ID
 	}
 	if !verifierSyntax.MatchString(l.Name) {
 		return l, protocol.Refuse(protocol.InvalidRequest, "The parameter verifier is not 1 to 100 letters, digits and .-_: characters.")
+	}
+	if instance != "" && !verifierSyntax.MatchString(instance) {
+		return l, protocol.Refuse(protocol.InvalidRequest, "The parameter instance is not 1 to 100 letters, digits and .-_: characters.")
 	}
 	return l, nil
 }
@@ -42,8 +45,9 @@ func (a *Authority) MayListen(ctx context.Context, client string) bool {
 	return err == nil && !c.Disabled
 }
 
-// Acknowledge notes that a listener has applied everything up to a number. It
-// returns the client that asked, once known, for the log.
+// Acknowledge notes that a listener has applied everything up to a number; or,
+// where it says so, that it leaves, and is not to be waited for. It returns the
+// client that asked, once known, for the log, and what was acknowledged.
 func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller string, n changes.Number, err error) {
 	caller, err = a.resourceServer(ctx, r, r.PostForm)
 	if err != nil {
@@ -53,7 +57,15 @@ func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller st
 	if err != nil || number < 0 {
 		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter id is not the id of an event.")
 	}
-	err = a.Listeners.Acknowledge(ctx, r.PostForm.Get("listener"), caller, changes.Number(number))
+	listener := r.PostForm.Get("listener")
+	switch r.PostForm.Get("leaving") {
+	case "":
+		err = a.Listeners.Acknowledge(ctx, listener, caller, changes.Number(number))
+	case "true":
+		number, err = 0, a.Listeners.RemoveListener(ctx, listener, caller)
+	default:
+		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter leaving is true or is left out.")
+	}
 	if errors.Is(err, status.ErrNoListener) {
 		e := protocol.Refuse(protocol.InvalidRequest, "The listener is not known (any more): connect again.")
 		e.Status = http.StatusNotFound

@@ -59,8 +59,8 @@ type Config struct {
 	// ClientID and ClientSecret are this API's at the issuer. Required for
 	// StatusStream, unused otherwise.
 	ClientID, ClientSecret string
-	// Name is what the issuer calls this process in its list of listeners. The
-	// host's name and something random.
+	// Name is what people call this process where the issuer says who has applied
+	// a revocation. Replicas may share it. The host's name and something random.
 	Name string
 	// MaxStaleness is how old what is known of a token's status may be: 10 s,
 	// from 1 s to 24 h. The issuer's clock is among what measures it, so that

@@ -80,9 +80,11 @@ type fakeList struct {
 type fakeStream struct {
 	last string
 	name string
-	out  chan string
-	cut  chan struct{}
-	gone <-chan struct{}
+	// instance is what tells the process from its replicas.
+	instance string
+	out      chan string
+	cut      chan struct{}
+	gone     <-chan struct{}
 }
 
 func newIssuer(t testing.TB) *issuer {
@@ -207,7 +209,11 @@ func (f *issuer) serve(w http.ResponseWriter, r *http.Request) {
 		if !f.authenticated(w, r) {
 			return
 		}
-		f.acks <- r.FormValue("listener") + " " + r.FormValue("id")
+		ack := r.FormValue("listener") + " " + r.FormValue("id")
+		if leaving := r.FormValue("leaving"); leaving != "" {
+			ack += " leaving " + leaving
+		}
+		f.acks <- ack
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		http.NotFound(w, r)
@@ -292,7 +298,7 @@ func (f *issuer) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := &fakeStream{
-		last: r.Header.Get("Last-Event-ID"), name: r.URL.Query().Get("verifier"),
+		last: r.Header.Get("Last-Event-ID"), name: r.URL.Query().Get("verifier"), instance: r.URL.Query().Get("instance"),
 		out: make(chan string, 64), cut: make(chan struct{}), gone: r.Context().Done(),
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -44,6 +44,12 @@ type stream struct {
 	// trouble is why there is no connection.
 	trouble atomic.Pointer[string]
 
+	// instance tells this process from replicas of the same name.
+	instance string
+	// listener is what the server called the last connection, until it is told that
+	// this process leaves.
+	listener atomic.Pointer[string]
+
 	// What follows is run's alone. last is the id of the last event that was
 	// applied; resumable says that there is one.
 	last      uint64
@@ -70,8 +76,8 @@ type coverage struct {
 	before          time.Time
 }
 
-func newStream(v *Verifier) *stream {
-	s := &stream{v: v, ackWake: make(chan struct{}, 1)}
+func newStream(v *Verifier, instance string) *stream {
+	s := &stream{v: v, instance: instance, ackWake: make(chan struct{}, 1)}
 	s.coverage.Store(&coverage{})
 	return s
 }
@@ -214,6 +220,7 @@ func (s *stream) connect(ctx context.Context) error {
 	}
 	query := events.Query()
 	query.Set("verifier", s.v.cfg.Name)
+	query.Set("instance", s.instance)
 	events.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, events.String(), nil)
 	if err != nil {
@@ -299,6 +306,7 @@ func (s *stream) hello(e sent) (listener string, err error) {
 	}
 	s.applied.Store(s.last + 1)
 	s.acked.Store(0)
+	s.listener.Store(&data.Listener)
 	s.connected.Store(true)
 	s.trouble.Store(nil)
 	s.v.counts.events.Add(1)
@@ -368,7 +376,7 @@ func (s *stream) acknowledge(ctx context.Context, cancel context.CancelCauseFunc
 	for {
 		applied := s.applied.Load() // before behind: a gap is begun before its id is here
 		if applied != acked && !s.v.lists.behind(s.generation()) && !s.lacksKeys() {
-			switch err := s.postAck(ctx, listener, applied-1); {
+			switch err := s.postAck(ctx, listener, applied-1, false); {
 			case err == nil:
 				failures, acked = 0, applied
 				s.acked.Store(applied)
@@ -402,7 +410,26 @@ func (s *stream) acknowledge(ctx context.Context, cancel context.CancelCauseFunc
 	}
 }
 
-func (s *stream) postAck(ctx context.Context, listener string, id uint64) error {
+// leaveWait is how long Close takes at most to say so.
+const leaveWait = 2 * time.Second
+
+// leave tells the server that nobody is behind the last connection any more. A
+// connection that only ends may be one that broke, whose verifier goes on and is
+// waited for. A server that knows no such message takes it for an acknowledgement
+// of what it knows already.
+func (s *stream) leave() {
+	listener := s.listener.Swap(nil)
+	if listener == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
+	defer cancel()
+	if err := s.postAck(ctx, *listener, max(s.acked.Load(), 1)-1, true); err != nil && !errors.Is(err, errForgot) {
+		s.v.cfg.Logger.Warn("the server could not be told that this verifier leaves", "error", err)
+	}
+}
+
+func (s *stream) postAck(ctx context.Context, listener string, id uint64, leaving bool) error {
 	m := s.v.meta.Load()
 	if m.Ack == "" {
 		return errors.New("the server has no endpoint for it")
@@ -410,6 +437,9 @@ func (s *stream) postAck(ctx context.Context, listener string, id uint64) error 
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	form := url.Values{"listener": {listener}, "id": {strconv.FormatUint(id, 10)}}
+	if leaving {
+		form.Set("leaving", "true")
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Ack, strings.NewReader(form.Encode()))
 	if err != nil {
 		return errors.New("the address cannot be used")

@@ -399,6 +399,46 @@ func TestEventsOfKindsAndListsThatAreUnknownAreLeftAlone(t *testing.T) {
 	})
 }
 
+func TestAVerifierThatClosesSaysThatItLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newIssuer(t)
+		uri, l := f.addList(1)
+		v, s := f.streamed(nil)
+		replica, other := f.streamed(nil)
+		if s.instance == "" || s.instance == other.instance {
+			t.Errorf("replicas call themselves %q and %q", s.instance, other.instance)
+		}
+		// A connection that breaks is not a verifier that leaves: it comes back.
+		close(s.cut)
+		again := <-f.streams
+		if again.instance != s.instance {
+			t.Errorf("%q came back as %q", s.instance, again.instance)
+		}
+		again.hello(10, "L2")
+		f.acked("L2 10")
+		// It claims no more than what it has applied.
+		f.with(func() {
+			f.answers["/realm/status/1"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
+		})
+		f.revoke(l, 3)
+		expect(t, v, f.listed(uri, 4), nil)
+		again.reload(20)
+		f.notAcked()
+		v.Close()
+		f.acked("L2 10 leaving true")
+		v.Close()
+		f.notAcked()
+		// Nor does it hold its process up where nobody listens.
+		f.stop()
+		begun := time.Now()
+		replica.Close()
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 func TestAListenerThatTheServerForgotConnectsAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

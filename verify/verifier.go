@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,7 @@ func New(ctx context.Context, c Config) (*Verifier, error) {
 		lists:      lists{byURI: map[string]*list{}},
 	}
 	v.ctx, v.cancel = context.WithCancel(ctx)
-	v.stream = newStream(v)
+	v.stream = newStream(v, rand.Text())
 	v.keyKeeper = v.newKeeper("keys", unknownKeyLimit, 30*time.Second, v.fetchKeys)
 
 	fetched := v.keyKeeper.ask()
@@ -89,13 +90,17 @@ func New(ctx context.Context, c Config) (*Verifier, error) {
 }
 
 // Close ends what goes on in the background, and returns when it has ended.
-// What is held is used on, until it is too old.
+// What is held is used on, until it is too old. Where there was a stream, the issuer
+// is told, for two seconds at most, that revocations need not wait for this process
+// any more: so call it after the last request was answered, and before a process
+// ends, since one that vanishes is waited for.
 func (v *Verifier) Close() {
 	v.cancel()
 	v.mu.Lock()
 	v.closed = true
 	v.mu.Unlock()
 	v.running.Wait()
+	v.stream.leave()
 }
 
 // spawn runs f in the background, if there is still one.

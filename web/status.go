@@ -135,7 +135,7 @@ const slowest = 10 * time.Second
 // events is the stream (WHATWG HTML section 9.2). It lasts until the listener or
 // the server goes away, or the listener does not read.
 //
-//	hello   id N   {"listener": ID}: N is where it begins
+//	hello   id N   {"listener": ID}: N is where it begins, ID what acknowledgements name
 //	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these were set;
 //	               with "keys": true, read the key set again, too
 //	reload  id N   {}: read the lists and the key set again
@@ -149,19 +149,24 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	listener, err := s.authority.Listen(ctx, r, query.Get("verifier"))
+	listener, err := s.authority.Listen(ctx, r, query.Get("verifier"), query.Get("instance"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
 		return err
 	}
-	leave, ok := s.listening.enter(listener.ID, listener.ClientID)
-	if !ok {
+	seat := s.listening.enter(listener.ClientID)
+	if seat == nil {
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
 	}
-	defer leave()
-	if err := s.authority.Listeners.SaveListener(ctx, listener); err != nil {
+	defer seat.leave()
+	err = s.authority.Listeners.SaveListener(ctx, listener, r.Header.Get("Last-Event-ID") != "")
+	if errors.Is(err, status.ErrTooManyListeners) {
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners of this client are connected.")
+	}
+	if err != nil {
 		return err
 	}
+	gone := seat.take(listener.ID)
 	stream := s.lists.Stream()
 	at, generation, missed, err := s.resume(ctx, r.Header.Get("Last-Event-ID"))
 	if err != nil {
@@ -203,8 +208,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 			// happened; then what it acknowledged means nothing either.
 			at, generation = stream.Number()
 			again, cancel := context.WithTimeout(r.Context(), s.timeout)
-			listener.Acknowledged = 0
-			err := s.authority.Listeners.SaveListener(again, listener)
+			err := s.authority.Listeners.ResetListener(again, listener.ID)
 			cancel()
 			if err != nil || send("reload", at, struct{}{}) != nil {
 				return nil
@@ -228,6 +232,8 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 		}
 		select {
 		case <-r.Context().Done():
+			return nil
+		case <-gone:
 			return nil
 		case <-bell:
 		case <-beat.C:

@@ -14,7 +14,8 @@ const Unseen = 30 * time.Second
 const awaitInterval = 50 * time.Millisecond
 
 // Await waits until every verifier that is connected has applied the last cut
-// that was made, or ctx ends. It returns who has, and who has not.
+// that was made, or ctx ends. It returns the connections over which that was
+// acknowledged, and those over which it was not: replicas of one name are as many.
 func Await(ctx context.Context, store Store) (done, missing []Listener, err error) {
 	n, err := store.LastCut(ctx)
 	if err != nil {

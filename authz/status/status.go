@@ -16,6 +16,8 @@ var (
 	ErrNoRoom = errors.New("no open status list has room")
 	// ErrNoListener: there is no such listener, or it is another client's.
 	ErrNoListener = errors.New("no such listener")
+	// ErrTooManyListeners: the client has MostListeners already.
+	ErrTooManyListeners = errors.New("the client has too many listeners")
 )
 
 // Ref is a place in a list. The zero Ref is none: lists are numbered from 1.
@@ -76,13 +78,22 @@ type Run struct {
 	First, Size int64
 }
 
-// Listener is a verifier that listens to the stream.
+// Listener is a connection over which a verifier listens to the stream.
 type Listener struct {
-	// ID is of one connection, Name of the verifier, which it keeps.
-	ID, ClientID, Name  string
+	// ID is of this connection alone.
+	ID, ClientID string
+	// Name is what people call the verifier. Replicas of an API may share it.
+	Name string
+	// Instance tells the process from its replicas, over all its connections; empty
+	// where the verifier does not say.
+	Instance            string
 	ConnectedAt, SeenAt time.Time
 	Acknowledged        changes.Number
 }
+
+// MostListeners is how many listeners a client may have on all servers together:
+// whoever has an API's secret must not fill the database.
+const MostListeners = 1000
 
 // Store keeps lists and listeners, and tells which bits are set.
 type Store interface {
@@ -112,11 +123,20 @@ type Store interface {
 	// ChangeNumber returns the number of the last committed change.
 	ChangeNumber(ctx context.Context) (changes.Number, error)
 
-	// SaveListener stores a listener in place of the one that the client has
-	// under that name. When it was seen is by the database's clock, here and below.
-	SaveListener(ctx context.Context, l Listener) error
-	// SeeListeners notes that these are still connected.
-	SeeListeners(ctx context.Context, ids []string) error
+	// SaveListener stores a listener, in place of the former connection of its
+	// instance. Where it does not say which instance it is, and resumes, it takes
+	// the place of another of its name that does not say so either: of the one that
+	// has acknowledged most, so that no lack of an acknowledgement is forgotten. Those
+	// of the client that are Unseen are forgotten. Returns ErrTooManyListeners.
+	// When it was seen is by the database's clock, here and below.
+	SaveListener(ctx context.Context, l Listener, resumes bool) error
+	// ResetListener forgets what a listener has acknowledged. Returns ErrNoListener.
+	ResetListener(ctx context.Context, id string) error
+	// SeeListeners notes that these are still connected, and returns those that are
+	// not known any more.
+	SeeListeners(ctx context.Context, ids []string) (gone []string, err error)
+	// RemoveListener forgets a listener that leaves. Returns ErrNoListener.
+	RemoveListener(ctx context.Context, id, client string) error
 	// Acknowledge notes what a listener has applied. Returns ErrNoListener.
 	Acknowledge(ctx context.Context, id, client string, n changes.Number) error
 	// LastCut returns the number of the last change that may have ended what was

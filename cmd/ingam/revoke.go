@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,23 +214,74 @@ func (r *revoking) carryOut(c *concerns, a aim) error {
 	if !r.cmd.Flags().Changed("wait") {
 		return nil
 	}
-	began := time.Now()
+	return r.await(c)
+}
+
+// await waits for the verifiers, and says of each whether it has applied the cut.
+func (r *revoking) await(c *concerns) error {
+	const unwaited = "it is revoked, and the verifiers could not be waited for: %w"
+	ctx, began := r.cmd.Context(), time.Now()
 	bounded, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
 	done, missing, err := status.Await(bounded, c.store)
-	switch {
-	case err != nil:
-		return fmt.Errorf("it is revoked, and the verifiers could not be waited for: %w", err)
-	case len(missing) > 0:
-		var names []string
-		for _, l := range missing {
-			names = append(names, fmt.Sprintf("%s of client %s", l.Name, l.ClientID))
-		}
-		return fmt.Errorf("it is revoked; within %s %s applied it, and not:\n%s", r.wait, counted(int64(len(done)), "verifier"), strings.Join(names, "\n"))
-	case len(done) == 0:
+	if err != nil {
+		return fmt.Errorf(unwaited, err)
+	}
+	took := time.Since(began)
+	all := slices.Concat(done, missing)
+	if len(all) == 0 {
 		fmt.Fprintln(r.t.stdout, "no verifier is listening")
-	default:
-		fmt.Fprintf(r.t.stdout, "applied by %s after %s\n", counted(int64(len(done)), "verifier"), time.Since(began).Round(time.Millisecond))
+		return nil
+	}
+	now, err := c.store.Clock(ctx)
+	if err != nil {
+		return fmt.Errorf(unwaited, err)
+	}
+	apis := map[string]string{}
+	for _, l := range all {
+		client, err := c.store.Client(ctx, l.ClientID)
+		if err != nil && !errors.Is(err, clients.ErrNotFound) {
+			return fmt.Errorf(unwaited, err)
+		}
+		if len(client.Audiences) > 0 {
+			apis[l.ClientID] = " (" + strings.Join(client.Audiences, " ") + ")"
+		}
+	}
+	ofOne := func(a, b status.Listener) bool { return a.ClientID == b.ClientID && a.Name == b.Name }
+	tell := func(some []status.Listener) string {
+		var lines []string
+		for len(some) > 0 {
+			first := some[0]
+			of := func(all []status.Listener) (n int) {
+				for _, l := range all {
+					if ofOne(l, first) {
+						n++
+					}
+				}
+				return n
+			}
+			// Of several, the one that was not heard for longest.
+			heard, connections := first.SeenAt, counted(int64(of(all)), "connection")
+			if n := of(some); n < of(all) {
+				connections = fmt.Sprintf("%d of %s", n, connections)
+			}
+			some = slices.DeleteFunc(some, func(l status.Listener) bool {
+				if ofOne(l, first) && l.SeenAt.Before(heard) {
+					heard = l.SeenAt
+				}
+				return ofOne(l, first)
+			})
+			lines = append(lines, fmt.Sprintf("%s of client %s%s: %s, last heard %s ago",
+				first.Name, first.ClientID, apis[first.ClientID], connections, max(0, now.Sub(heard)).Round(time.Second)))
+		}
+		return strings.Join(lines, "\n")
+	}
+	applied := counted(int64(len(done)), "verifier")
+	if len(done) > 0 {
+		fmt.Fprintf(r.t.stdout, "applied by %s after %s:\n%s\n", applied, took.Round(time.Millisecond), tell(done))
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("it is revoked; within %s %s applied it, and not:\n%s", r.wait, applied, tell(missing))
 	}
 	return nil
 }

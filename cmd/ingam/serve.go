@@ -132,7 +132,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	var listWatcher *changes.Watcher
 	behind := func() time.Duration { return listWatcher.Behind() }
 	age := func() time.Duration { return listWatcher.Age() }
-	measures := metrics.New(func() int { return len(listening.IDs()) }, behind)
+	measures := metrics.New(listening.Count, behind)
 	lists := status.NewLists(store, status.Settings{
 		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
 		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
@@ -243,7 +243,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	})
 	running.Go(func() {
 		every(tasks, seenInterval, log, "note which verifiers listen", func(ctx context.Context) error {
-			return store.SeeListeners(ctx, listening.IDs())
+			gone, err := store.SeeListeners(ctx, listening.IDs())
+			listening.End(gone)
+			return err
 		})
 	})
 	running.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/verify"
 )
 
 // statusOf is where the status of a token is.
@@ -622,6 +624,98 @@ func TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate(t *testing.T) {
 	})
 }
 
+func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s, second := d.start(), d.startAt(freeAddress(t))
+	api, secret := d.client("api"), d.client("service")
+	connect := func(s *server) (*reader, string) {
+		t.Helper()
+		l := s.listen(t, "api", api, "orders", "")
+		_, hello := l.next()
+		return l, hello["listener"].(string)
+	}
+	ack := func(listener, id string) int {
+		return second.post("/oauth2/status/events/ack", "api", api, url.Values{"listener": {listener}, "id": {id}}).status
+	}
+	leave := func(listener, leaving string) int {
+		return second.post("/oauth2/status/events/ack", "api", api, url.Values{"listener": {listener}, "id": {"0"}, "leaving": {leaving}}).status
+	}
+	revoke := func() ended {
+		return d.command(s.token("service", secret), nil, "revoke", "--token-stdin", "--wait=1s")
+	}
+	told := func(what string, e ended, status int, stdout, stderr string) {
+		t.Helper()
+		if e.status != status || !regexp.MustCompile(stdout).MatchString(e.stdout) || !regexp.MustCompile(stderr).MatchString(e.stderr) {
+			t.Errorf("%s: %d\n%s\n%s", what, e.status, e.stdout, e.stderr)
+		}
+	}
+	const of = `orders of client api \(https://api\.test\): `
+	one, oneID := connect(s)
+	two, twoID := connect(second)
+	told("neither has acknowledged it", revoke(), failed, `^revoked token [^\n]*\n$`, `0 verifiers applied it, and not:\n`+of+`2 connections, last heard \d+s ago\n$`)
+	go func() {
+		for one.lines.Scan() {
+			if id, is := strings.CutPrefix(one.lines.Text(), "id: "); is {
+				ack(oneID, id)
+			}
+		}
+	}()
+	told("one has", revoke(), failed, `applied by 1 verifier after \S+:\n`+of+`1 of 2 connections, last heard \d+s ago\n`, `1 verifier applied it, and not:\n`+of+`1 of 2 connections, last heard \d+s ago\n$`)
+	// A connection that breaks is not a verifier that leaves.
+	two.cancel()
+	told("one is cut off", revoke(), failed, `1 of 2 connections`, `1 of 2 connections`)
+	others := s.post("/oauth2/status/events/ack", "service", secret, url.Values{"listener": {twoID}, "id": {"0"}, "leaving": {"true"}})
+	if others.status != http.StatusNotFound || leave("unknown", "true") != http.StatusNotFound || leave(twoID, "yes") != http.StatusBadRequest {
+		t.Error("one leaves that is another's, or not there, or in words of its own")
+	}
+	told("it is still there", revoke(), failed, `1 of 2 connections`, `1 of 2 connections`)
+	if status := leave(twoID, "true"); status != http.StatusNoContent {
+		t.Errorf("it leaves: %d", status)
+	}
+	told("one has left", revoke(), done, `applied by 1 verifier after \S+:\n`+of+`1 connection, last heard \d+s ago\n`, `^$`)
+	// And over again, as the library does it in a rolling deploy.
+	leave(oneID, "true")
+	replica := func() *verify.Verifier {
+		v := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "orders"})
+		eventually(t, "the replica listens", 30*time.Second, func() bool { return v.State().AckedEventID > 0 })
+		return v
+	}
+	old := []*verify.Verifier{replica(), replica()}
+	for _, v := range old {
+		replica()
+		v.Close()
+	}
+	told("all are new", d.command(s.token("service", secret), nil, "revoke", "--token-stdin", "--wait=20s"), done, `applied by 2 verifiers after \S+:\n`+of+`2 connections, last heard \d+s ago\n`, `^$`)
+}
+
+// A server ends the connections of listeners that have another by now: what they
+// acknowledge counts no more.
+func TestAConnectionThatWasReplacedEnds(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s, second := d.start(), d.startAt(freeAddress(t))
+	api := d.client("api")
+	former := s.listen(t, "api", api, "orders&instance=a", "")
+	former.next()
+	replica := s.listen(t, "api", api, "orders&instance=b", "")
+	replica.next()
+	if wrong := s.listen(t, "api", api, "orders&instance="+url.QueryEscape("a b"), ""); wrong.status != http.StatusBadRequest {
+		t.Errorf("an instance that is none: %d", wrong.status)
+	}
+	next := second.listen(t, "api", api, "orders&instance=a", "")
+	next.next()
+	eventually(t, "the former connection ends", 30*time.Second, func() bool { return !former.lines.Scan() })
+	if n := storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners"); n != 2 {
+		t.Errorf("%d listeners", n)
+	}
+	for _, l := range []*reader{replica, next} {
+		if !l.lines.Scan() {
+			t.Error("another connection has ended")
+		}
+	}
+}
+
 func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -776,7 +870,7 @@ func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 	}
 	eventually(t, "the slow one is dropped", time.Minute, func() bool {
 		// Nobody has seen it for a while; the quick one was.
-		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners AS a, status_listeners AS b WHERE a.name = 'slow' AND b.name = 'quick' AND b.seen_ms > a.seen_ms + 5000") == 1
+		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners AS a, status_listeners AS b WHERE a.name LIKE 'slow/%' AND b.name LIKE 'quick/%' AND b.seen_ms > a.seen_ms + 5000") == 1
 	})
 	token := s.token("service", secret)
 	s.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}})
