@@ -18,11 +18,13 @@ type changeRow struct {
 	Kind    string `gorm:"column:kind;not null"`
 	Subject string `gorm:"column:subject;not null"`
 	AtMS    int64  `gorm:"column:at_ms;not null"`
+	// Mark is NULL in rows of a version that has none.
+	Mark *string `gorm:"column:mark"`
 }
 
 func (changeRow) TableName() string { return "changes" }
 
-// ChangeNumber implements changes.Store.
+// ChangeNumber implements status.Store.
 func (s *Store) ChangeNumber(ctx context.Context) (changes.Number, error) {
 	var row seqRow
 	if err := s.reading(ctx).Where("id = 1").Take(&row).Error; err != nil {
@@ -51,6 +53,9 @@ func (s *Store) ChangesAfter(ctx context.Context, after changes.Number, limit in
 	list := make([]changes.Change, len(rows))
 	for i, r := range rows {
 		list[i] = changes.Change{Number: changes.Number(r.Number), Kind: changes.Kind(r.Kind), Subject: r.Subject, At: at(r.AtMS)}
+		if r.Mark != nil {
+			list[i].Mark = *r.Mark
+		}
 	}
 	return list, nil
 }

@@ -80,8 +80,11 @@ func describe(err error) string {
 		my         *mysqldriver.MySQLError
 		lite       sqlite3.Error
 		network    *net.OpError
+		other      otherHistory
 	)
 	switch {
+	case errors.As(err, &other):
+		return other.Error()
 	case errors.As(err, &connecting):
 		return strings.Join(strings.Fields(connecting.Error()), " ")
 	case errors.As(err, &pg):

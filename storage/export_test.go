@@ -3,11 +3,19 @@ package storage
 import (
 	"database/sql"
 	"io/fs"
+	"time"
 )
 
 // Built returns o for a binary that was built with other migrations.
 func Built(o Options, schema fs.FS) Options {
 	o.schema = schema
+	return o
+}
+
+// Proven returns o for a Store by which a poll proves for that long which history is
+// the one to serve.
+func Proven(o Options, d time.Duration) Options {
+	o.provenFor = d
 	return o
 }
 

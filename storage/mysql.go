@@ -20,6 +20,7 @@ var mysqlDialect = dialect{
 	takeNumber: takeNumberMySQL,
 	tableExists: `SELECT COUNT(*) FROM information_schema.tables
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
+	history:         fmt.Sprintf(historySQL, "?"),
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?")),
 	countGuess:      countGuessMySQL,

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -71,8 +72,10 @@ type Options struct {
 	// make it fail.
 	Wrap func(driver.Connector) driver.Connector
 
-	// schema is set by tests: to be an older or a newer binary.
-	schema fs.FS
+	// schema is set by tests: to be an older or a newer binary. So is provenFor: to
+	// wait less.
+	schema    fs.FS
+	provenFor time.Duration
 }
 
 // ErrNoDatabase: the file of a SQLite database is not there.
@@ -91,6 +94,7 @@ type Store struct {
 	changing chan struct{}
 	// connector opens further connections, for migrations.
 	connector driver.Connector
+	served    *served
 	schema    fs.FS
 	// latest is the schema version that this binary was built for.
 	latest int64
@@ -111,6 +115,8 @@ type dialect struct {
 	tableExists string
 	// standing and standingOfGrant are the statements of Store.Standing.
 	standing, standingOfGrant string
+	// history is the statement of Store.History.
+	history string
 	// countGuess adds one to a subject's count and returns its row, see
 	// Store.CountGuess.
 	countGuess func(db *gorm.DB, subject string, now, since int64) ([]guessRow, error)
@@ -137,8 +143,12 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.MaxLifetime <= 0 {
 		o.MaxLifetime = 30 * time.Minute
 	}
-	if o.Wrap == nil {
-		o.Wrap = func(c driver.Connector) driver.Connector { return c }
+	history, wrap := &served{provenFor: cmp.Or(o.provenFor, provenFor)}, o.Wrap
+	o.Wrap = func(c driver.Connector) driver.Connector {
+		if wrap != nil {
+			c = wrap(c)
+		}
+		return judging{c, history}
 	}
 
 	scheme, _, _ := strings.Cut(url, ":")
@@ -155,6 +165,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.served, history.question = history, s.dialect.history
 	if err := s.prepare(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -21,6 +21,7 @@ var postgresDialect = dialect{
 	tx: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
+	history:         fmt.Sprintf(historySQL, "$1"),
 	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), fmt.Sprintf(grantStanding, "$5", "$6")),
 	countGuess:      countGuessReturning,

@@ -30,6 +30,7 @@ var sqliteDialect = dialect{
 	takeNumber:      takeNumberReturning,
 	ping:            "PRAGMA schema_version",
 	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+	history:         fmt.Sprintf(historySQL, "?"),
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?")),
 	countGuess:      countGuessReturning,

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -75,7 +76,8 @@ func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *go
 		}
 		rows, events := make([]changeRow, len(all)), make([]auditRow, len(all))
 		for i, e := range all {
-			rows[i] = changeRow{Number: n + int64(i), Kind: string(kind), Subject: e.subject, AtMS: ms(e.ev.At)}
+			mark := rand.Text()
+			rows[i] = changeRow{Number: n + int64(i), Kind: string(kind), Subject: e.subject, AtMS: ms(e.ev.At), Mark: &mark}
 			if events[i], err = newAuditRow(e.ev); err != nil {
 				return err
 			}

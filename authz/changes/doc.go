@@ -9,6 +9,11 @@
 // have been lost to a restored database.) (Auto-increment
 // ids lack this: a transaction that commits late hides behind a higher id.)
 //
+// A number says how many changes there were, and not which: a standby that had not
+// got the last ones gives their numbers out again once it leads. So each change has a
+// random mark as well, and a process that finds another mark at the last number that
+// it followed drops every copy.
+//
 //	change → UPDATE change_seq, INSERT changes → commit
 //	Watcher, every interval → changes after n → followers drop or reload what they hold → n advances
 //

@@ -33,8 +33,8 @@ type Watcher struct {
 	patience time.Duration
 
 	started time.Time
-	primed  bool   // touched by Poll only
-	applied Number // touched by Poll only
+	primed  bool     // touched by Poll only
+	applied Position // touched by Poll only
 	// freshUntil is when the last successful poll stops vouching for the
 	// followers' copies, as the time since started: a monotonic reading, so
 	// that setting the wall clock cannot stretch the bound.
@@ -78,54 +78,61 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	// What the poll reads was true at some moment after it began, so it is
 	// from its beginning that the copies age.
 	began := time.Since(w.started)
-	n, err := w.store.ChangeNumber(ctx)
+	h, err := w.store.History(ctx, w.applied)
 	if err != nil {
 		return fmt.Errorf("read the change number: %w", err)
 	}
-	switch {
+	other := h.Lacks(w.applied)
+	if w.primed && other != "" {
+		// This is another database, or an older copy of this one. Which one it is
+		// that answers from now on: on a connection that was made after that.
+		if h, err = w.store.History(ctx, Position{}); err != nil {
+			return fmt.Errorf("read the change number: %w", err)
+		}
+		w.log.WarnContext(ctx, "the database has another history than the one that was followed: after a failover that lost changes, or a restore; all copies in memory are dropped",
+			"found", other, "followed", int64(w.applied.Number), "newest", int64(h.Newest.Number))
+		w.primed, w.applied = false, Position{}
+	}
+	at := h.Newest
+	switch n := at.Number; {
 	case !w.primed:
 		// The number was read before the followers load: what they load is at
 		// least that new.
 		err = w.tell(ctx, nil)
-	case n < w.applied:
-		// The sequence never goes backwards: this is another database, or an
-		// older copy of this one.
-		w.log.WarnContext(ctx, "the change sequence went backwards: was the database restored?",
-			"applied", int64(w.applied), "found", int64(n))
-		err = w.tell(ctx, nil)
-	case n > w.applied+most:
+	case n > w.applied.Number+most:
 		// Reading so much could take longer than it stays fresh.
 		err = w.tell(ctx, nil)
-	case n > w.applied:
-		n, err = w.catchUp(ctx, n)
+	case n > w.applied.Number:
+		at, err = w.catchUp(ctx, at)
 	}
 	if err != nil {
 		return err
 	}
-	w.primed, w.applied = true, n
+	w.primed, w.applied = true, at
 	w.freshUntil.Store(int64(began + w.staleness))
 	return nil
 }
 
-// catchUp tells the followers of the changes after w.applied, up to n at
-// least, and returns the last number told.
-func (w *Watcher) catchUp(ctx context.Context, n Number) (Number, error) {
+// catchUp tells the followers of the changes after w.applied, up to the newest at
+// least, and returns the last that was told.
+func (w *Watcher) catchUp(ctx context.Context, newest Position) (Position, error) {
 	at := w.applied
-	for at < n {
-		changed, err := w.store.ChangesAfter(ctx, at, batch)
+	for at.Number < newest.Number {
+		changed, err := w.store.ChangesAfter(ctx, at.Number, batch)
 		if err != nil {
-			return 0, fmt.Errorf("read the changes: %w", err)
+			return at, fmt.Errorf("read the changes: %w", err)
 		}
-		if !follow(changed, at) {
+		if !follow(changed, at.Number) {
 			// Purged before we read them: this process was away for longer
 			// than changes are kept. Or everything was cut, which leaps.
-			return n, w.tell(ctx, nil)
+			return newest, w.tell(ctx, nil)
 		}
 		if err := w.tell(ctx, changed); err != nil {
-			return 0, err
+			return at, err
 		}
 		// Kept should the next part fail: nobody is told twice.
-		at = changed[len(changed)-1].Number
+		last := changed[len(changed)-1]
+		at = Position{last.Number, last.Mark}
 		w.applied = at
 	}
 	return at, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
@@ -78,6 +79,7 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"Clients":         func() error { _, err := s.Clients(ctx); return err },
 		"AuditEvents":     func() error { _, err := s.AuditEvents(ctx, audit.Query{}); return err },
 		"ChangeNumber":    func() error { _, err := s.ChangeNumber(ctx); return err },
+		"History":         func() error { _, err := s.History(ctx, changes.Position{}); return err },
 		"ChangesAfter":    func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
 		"ServerEpoch":     func() error { _, err := s.ServerEpoch(ctx); return err },
 		"Standing":        func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },

@@ -1,0 +1,235 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// historySQL asks for the last change and its mark, for the lowest number of which
+// there is an entry, and for the entry of one number and its mark, as of one moment.
+const historySQL = `
+	SELECT s.n, l.mark, (SELECT MIN(number) FROM changes), a.number, a.mark
+	  FROM change_seq AS s LEFT JOIN changes AS l ON l.number = s.n LEFT JOIN changes AS a ON a.number = %s
+	 WHERE s.id = 1`
+
+// historyColumns is how many columns that has.
+const historyColumns = 5
+
+// scanHistory reads the row of historySQL; each dest is a sql.Scanner.
+func scanHistory(scan func(dest ...any) error) (changes.History, error) {
+	var newest, oldest, asked sql.NullInt64
+	var newestMark, mark sql.NullString
+	err := scan(&newest, &newestMark, &oldest, &asked, &mark)
+	return changes.History{
+		Newest: changes.Position{Number: changes.Number(newest.Int64), Mark: newestMark.String},
+		Oldest: changes.Number(oldest.Int64), Kept: asked.Valid, Mark: mark.String,
+	}, err
+}
+
+// History implements changes.Store. Polls of the changes are what the Store learns
+// from which history is the one to serve.
+func (s *Store) History(ctx context.Context, p changes.Position) (changes.History, error) {
+	h, err := scanHistory(s.readPool.QueryRowContext(ctx, s.dialect.history, int64(p.Number)).Scan)
+	if err != nil {
+		return h, fault("read the history", err)
+	}
+	if h.Lacks(p) == "" {
+		s.served.prove(h.Newest)
+	} else {
+		s.served.distrust()
+	}
+	return h, nil
+}
+
+// provenFor is for how long a poll proves which history is the one to serve. There are
+// four a second, or more.
+const provenFor = 2 * time.Second
+
+// served is the history that a process serves, and by which each connection is
+// judged. What one address leads to may change beneath a server (DNS, a proxy, several
+// hosts in the URL), and some of its connections may lead to a database that has not
+// got, or has not kept, the changes that this process knows to have been made: a
+// primary that was cut off and is back, or a standby that took over without them.
+// There, what was revoked is not.
+//
+// So each connection is asked, as it is made, whether it has the last change that a
+// poll has found, and is refused if it has not: one question for each connection, and
+// none for each request. That is how a stale database is kept out for as long as the
+// polls go on finding the other one.
+//
+// But the whole database may have gone back, by a restore or a failover that lost
+// changes, and then it has to be taken for what it is. The two look alike on one
+// connection. They differ in that nobody finds the lost changes any more: when no poll
+// has for as long as provenFor, nothing is refused, and the next poll decides.
+// Connections that were made meanwhile were not judged, and are not used again once a
+// poll has been answered.
+//
+// A poll that finds its last change missing has itself come upon such a connection. It
+// cannot know of the others what they lead to, so none of them is used again.
+type served struct {
+	provenFor time.Duration
+	// question is historySQL; set when the Store is.
+	question string
+
+	mu sync.Mutex
+	// last is what a poll has found last, at provenAt; zero before the first.
+	last     changes.Position
+	provenAt time.Time
+	// generation is that of connections that may be used.
+	generation int
+}
+
+// proven returns the position that a connection must have, if there is one, and of
+// which generation it then is.
+func (v *served) proven() (p changes.Position, generation int, young bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.last, v.generation, v.young()
+}
+
+func (v *served) young() bool {
+	return !v.provenAt.IsZero() && time.Since(v.provenAt) < v.provenFor
+}
+
+func (v *served) prove(p changes.Position) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.young() {
+		v.generation++ // there may be some that were not judged
+	}
+	v.last, v.provenAt = p, time.Now()
+}
+
+func (v *served) distrust() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.generation++
+}
+
+// usable reports whether connections of a generation may be used.
+func (v *served) usable(generation int) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return generation == v.generation
+}
+
+// otherHistory is the error of a connection that leads to another history than the
+// one that is served. To database/sql it is a bad connection, instead of which another
+// one is tried.
+type otherHistory struct{ lacks string }
+
+func (e otherHistory) Error() string {
+	return "this database server has another history than the one that answered until now: " + e.lacks +
+		"; a stale primary, a standby that is behind, or a restored database, which is taken if nothing else answers"
+}
+
+func (otherHistory) Unwrap() error { return driver.ErrBadConn }
+
+// judging is a connector whose connections lead to the history that is served.
+type judging struct {
+	driver.Connector
+	served *served
+}
+
+func (c judging) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, generation, young := c.served.proven()
+	if young {
+		// It is the connection's question, and not that of the request that happens to
+		// wait for it. And the pool opens some connections with no deadline.
+		asking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		h, err := c.ask(asking, conn, p)
+		if lacks := h.Lacks(p); err == nil && lacks != "" {
+			err = otherHistory{lacks}
+		}
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return judged{conn, c.served, generation}, nil
+}
+
+func (c judging) ask(ctx context.Context, conn driver.Conn, p changes.Position) (h changes.History, err error) {
+	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, c.served.question, []driver.NamedValue{{Ordinal: 1, Value: int64(p.Number)}})
+	if err != nil {
+		return h, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	row := make([]driver.Value, historyColumns)
+	if err := rows.Next(row); errors.Is(err, io.EOF) {
+		return h, sql.ErrNoRows
+	} else if err != nil {
+		return h, err
+	}
+	return scanHistory(func(dest ...any) (err error) {
+		for i, d := range dest {
+			err = errors.Join(err, d.(sql.Scanner).Scan(row[i]))
+		}
+		return err
+	})
+}
+
+// judged is a connection of a generation. It passes on what database/sql may ask, and
+// is not used again once its generation is over.
+type judged struct {
+	driver.Conn
+	served     *served
+	generation int
+}
+
+func (c judged) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
+}
+
+func (c judged) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
+}
+
+func (c judged) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
+	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, q)
+}
+
+func (c judged) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+}
+
+func (c judged) Ping(ctx context.Context) error {
+	if p, ok := c.Conn.(driver.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+func (c judged) CheckNamedValue(v *driver.NamedValue) error {
+	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c judged) ResetSession(ctx context.Context) error {
+	if !c.served.usable(c.generation) {
+		return driver.ErrBadConn
+	}
+	if r, ok := c.Conn.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c judged) IsValid() bool {
+	v, ok := c.Conn.(driver.Validator)
+	return c.served.usable(c.generation) && (!ok || v.IsValid())
+}
