@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	"gorm.io/gorm"
+
 	"github.com/ingam/ingam/authz/audit"
 )
 
@@ -54,6 +56,18 @@ func (r auditRow) event() (audit.Event, error) {
 		ev.Details = nil
 	}
 	return ev, nil
+}
+
+// Record implements accounts.RefusalStore.
+func (s *Store) Record(ctx context.Context, events []audit.Event) error {
+	rows := make([]auditRow, len(events))
+	for i, ev := range events {
+		var err error
+		if rows[i], err = newAuditRow(ev); err != nil {
+			return err
+		}
+	}
+	return answer("record events", "", s.transaction(ctx, func(tx *gorm.DB) error { return tx.CreateInBatches(&rows, rowsAtOnce).Error }))
 }
 
 // AuditEvents implements audit.Store.

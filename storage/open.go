@@ -40,6 +40,7 @@ var (
 	_ accounts.SessionStore = (*Store)(nil)
 	_ accounts.ConsentStore = (*Store)(nil)
 	_ accounts.GuessStore   = (*Store)(nil)
+	_ accounts.RefusalStore = (*Store)(nil)
 	_ keys.Store            = (*Store)(nil)
 )
 

@@ -81,6 +81,10 @@ const everything = "/"
 // fail tells the client of a refusal if it may be told, and otherwise the
 // person.
 func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if asked := recordOf(r).asked; asked != nil && protocol.From(err).Status < http.StatusInternalServerError {
+		sent := p.authority.WhatWasSent(r.Context(), asked)
+		recordOf(r).sent = &sent
+	}
 	var toClient *authz.AuthorizeError
 	if errors.As(err, &toClient) {
 		rec := recordOf(r)

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
+	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/protocol"
 )
@@ -26,7 +28,11 @@ type record struct {
 	reason accounts.Reason
 	// leftOut is how many of the scopes that were asked for could not be had: not
 	// which, for people paste secrets into the wrong field.
-	leftOut       int
+	leftOut int
+	// asked is the authorization request that is to be answered, and sent what is
+	// logged of it if it is refused.
+	asked         url.Values
+	sent          *authz.Sent
 	err           error
 	status, bytes int
 }
@@ -75,7 +81,7 @@ func recorded(log *slog.Logger) func(http.Handler) http.Handler {
 }
 
 func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.Duration) {
-	attrs := make([]slog.Attr, 0, 14)
+	attrs := make([]slog.Attr, 0, 15)
 	attrs = append(attrs,
 		slog.String("request_id", id),
 		slog.String("method", r.Method[:min(len(r.Method), maxLoggedMethod)]),
@@ -99,6 +105,10 @@ func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.D
 	}
 	if rec.leftOut > 0 {
 		attrs = append(attrs, slog.Int("scopes_left_out", rec.leftOut))
+	}
+	if rec.sent != nil {
+		attrs = append(attrs, slog.Group("sent", "client_id", rec.sent.ClientID, "redirect_uri", rec.sent.RedirectURI,
+			"scope", rec.sent.Scopes, "unknown_scopes", rec.sent.UnknownScopes))
 	}
 	level := slog.LevelInfo
 	if rec.err != nil {

@@ -226,7 +226,7 @@ func (p people) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
 	if fault != nil || again || p.guard.Check(r) == nil {
 		return p.authorize(w, r, values, fault)
 	}
-	req, err := p.authority.ParseAuthorize(r.Context(), values, nil)
+	req, err := p.parse(r, values, nil)
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (p people) authorizeByGet(w http.ResponseWriter, r *http.Request) error {
 
 // authorize answers an authorization request.
 func (p people) authorize(w http.ResponseWriter, r *http.Request, query url.Values, fault error) error {
-	req, err := p.authority.ParseAuthorize(r.Context(), query, fault)
+	req, err := p.parse(r, query, fault)
 	if err != nil {
 		return err
 	}
@@ -311,10 +311,16 @@ func (p people) tooMuch(req *authz.AuthorizeRequest) bool {
 // authorizeAt is where an authorization request goes on, at this server.
 func authorizeAt(query url.Values) string { return authz.PathAuthorize + "?" + query.Encode() }
 
+// parse reads an authorization request that is to be answered now.
+func (p people) parse(r *http.Request, query url.Values, fault error) (*authz.AuthorizeRequest, error) {
+	recordOf(r).asked = query
+	return p.authority.ParseAuthorize(r.Context(), query, fault)
+}
+
 // asked reads an authorization request that a page carries.
 func (p people) asked(r *http.Request, text string) (*authz.AuthorizeRequest, error) {
 	values, fault := parameters(text)
-	return p.authority.ParseAuthorize(r.Context(), values, fault)
+	return p.parse(r, values, fault)
 }
 
 // finish sends the person back with a code.

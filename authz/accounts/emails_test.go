@@ -51,6 +51,7 @@ type house struct {
 	signIn *accounts.SignIn
 	// passwords are those of users and signIn.
 	passwords *accounts.Passwords
+	refusals  *accounts.Refusals
 	hash      string
 }
 
@@ -74,7 +75,8 @@ func newHouse(t *testing.T, failures int) house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return house{t, url, store, users, accounts.NewSignIn(users, sessions, store, failures, time.Hour, time.Now), passwords, keeper.Password}
+	refusals := accounts.NewRefusals(store, time.Now)
+	return house{t, url, store, users, accounts.NewSignIn(users, sessions, store, refusals, failures, time.Hour, time.Now), passwords, refusals, keeper.Password}
 }
 
 // user registers one, whose id is the user name.

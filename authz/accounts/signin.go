@@ -115,6 +115,7 @@ type SignIn struct {
 	sessions  *Sessions
 	passwords *Passwords
 	guesses   GuessStore
+	refusals  *Refusals
 	line      *line
 	gates     *gates
 	limit     int64
@@ -125,8 +126,8 @@ type SignIn struct {
 // NewSignIn returns a SignIn that hears limit failures for one account from one
 // address within window, and ten times as many from one address or for one
 // account.
-func NewSignIn(users *Directory, sessions *Sessions, guesses GuessStore, limit int, window time.Duration, now func() time.Time) *SignIn {
-	return &SignIn{users, sessions, users.passwords, guesses, newLine(users.passwords.atOnce), newGates(), int64(limit), window, now}
+func NewSignIn(users *Directory, sessions *Sessions, guesses GuessStore, refusals *Refusals, limit int, window time.Duration, now func() time.Time) *SignIn {
+	return &SignIn{users, sessions, users.passwords, guesses, refusals, newLine(users.passwords.atOnce), newGates(), int64(limit), window, now}
 }
 
 // SignedIn is what a sign-in leaves in the browser.
@@ -142,7 +143,8 @@ type SignedIn struct {
 // Do checks the password of the user whom a person names, by user name or by
 // address, and begins a login session. Returns ErrWrong, a *TooManyError or
 // ErrCrowded.
-func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (SignedIn, error) {
+func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (in SignedIn, err error) {
+	defer func() { s.refusals.note(err, from.Address) }()
 	leave, err := s.join(name, from)
 	if err != nil {
 		return SignedIn{}, err
@@ -164,7 +166,8 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (S
 // *TooManyError, ErrCrowded, or ErrInvalid for a new password that will not do; then
 // nothing was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
-func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (SignedIn, error) {
+func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (in SignedIn, err error) {
+	defer func() { s.refusals.note(err, from.Address) }()
 	leave, err := s.join(u.ID, from)
 	if err != nil {
 		return SignedIn{}, err
@@ -190,8 +193,7 @@ func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
-	in, err := s.begin(ctx, changed, device, from)
-	if err != nil {
+	if in, err = s.begin(ctx, changed, device, from); err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", ErrNoSession, err)
 	}
 	return in, nil

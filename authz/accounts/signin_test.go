@@ -68,7 +68,7 @@ func TestWhatIsCountedCanBeTakenBack(t *testing.T) {
 				}
 				return nil
 			}}
-			s := NewSignIn(&Directory{passwords: &Passwords{}}, nil, store, 1, time.Hour, func() time.Time { return noon })
+			s := NewSignIn(&Directory{passwords: &Passwords{}}, nil, store, nil, 1, time.Hour, func() time.Time { return noon })
 			for range c.under + 1 {
 				leave, err := s.gates.enter(t.Context(), "b", 5)
 				if err != nil {

@@ -96,6 +96,33 @@ func (c *Catalog) Several(ctx context.Context, audiences []string) ([]API, error
 	}
 }
 
+// Known returns those of some scopes that the server or any API understands, each
+// once, and how many others there are.
+func (c *Catalog) Known(ctx context.Context, scopes []string) (known []string, others int, err error) {
+	var all map[string]API
+	if c.fresh != nil && c.fresh() {
+		all = *c.held.Load()
+	} else if all, err = c.load(ctx); err != nil {
+		return nil, 0, err
+	}
+	understood := map[string]bool{}
+	for _, a := range all {
+		for _, scope := range a.Scopes {
+			understood[scope] = true
+		}
+	}
+	for i, scope := range scopes {
+		switch {
+		case slices.Contains(scopes[:i], scope):
+		case understood[scope] || c.own.Has(scope):
+			known = append(known, scope)
+		default:
+			others++
+		}
+	}
+	return known, others, nil
+}
+
 func spelt(all map[string]API, audience string) (API, bool) {
 	for _, spelling := range Spellings(audience) {
 		if a, ok := all[spelling]; ok {

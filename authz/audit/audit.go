@@ -38,15 +38,18 @@ const (
 	UserEnabled         Action = "user.enable"
 	UserDeleted         Action = "user.delete"
 	UserPasswordSet     Action = "user.password"
-	SessionBegun        Action = "session.begin"
-	SessionEnded        Action = "session.end"
-	ConsentGiven        Action = "consent.give"
-	ConsentTaken        Action = "consent.take_back"
-	TokenCut            Action = "cut.token"
-	GrantCut            Action = "cut.grant"
-	UserCut             Action = "cut.user"
-	ClientCut           Action = "cut.client"
-	EverythingCut       Action = "cut.everything"
+	// SignInRefused is of several refusals: its details say how many. It has no
+	// subject if nobody is known by what was typed.
+	SignInRefused Action = "sign_in.refuse"
+	SessionBegun  Action = "session.begin"
+	SessionEnded  Action = "session.end"
+	ConsentGiven  Action = "consent.give"
+	ConsentTaken  Action = "consent.take_back"
+	TokenCut      Action = "cut.token"
+	GrantCut      Action = "cut.grant"
+	UserCut       Action = "cut.user"
+	ClientCut     Action = "cut.client"
+	EverythingCut Action = "cut.everything"
 	// GrantReused and CodeReused: what may be used once was used again, and the
 	// grant was revoked for it.
 	GrantReused Action = "grant.reuse"
@@ -65,7 +68,7 @@ type Event struct {
 	Actor  Actor
 	Action Action
 	// Subject is the record acted upon: a client id, an audience, a kid, a
-	// jti. Empty for a change to the whole server.
+	// jti. Empty for a change to the whole server, or where there is no record.
 	Subject string
 	// Reason is what the actor gave as the reason; may be empty.
 	Reason string

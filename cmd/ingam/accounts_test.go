@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -158,6 +159,22 @@ func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 		if strings.Contains(s.log.String(), text) {
 			t.Errorf("the log holds %q", text)
 		}
+	}
+	// What was not written yet is written when the server stops.
+	s.stop()
+	var events []eventJSON
+	d.mustJSON(&events, "audit", "list", "--action", "sign_in.refuse")
+	counts := map[string]string{}
+	for _, ev := range events {
+		counts[ev.Subject+" "+ev.Reason] = ev.Details["count"]
+		if address := ev.Details["addresses"]; address != "127.0.0.1" {
+			t.Errorf("from %q", address)
+		}
+	}
+	if want := map[string]string{
+		minji.ID + " wrong": "7", " unknown": "3", gone.ID + " disabled": "3", gone.ID + " wrong": "3", minji.ID + " throttled": "3",
+	}; !maps.Equal(counts, want) {
+		t.Errorf("the audit log has %v, not %v", counts, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -415,6 +416,70 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 	}
 	if log := s.log.String(); strings.Contains(log, "%zz") || strings.Contains(log, "a;b") {
 		t.Error("the log holds a query")
+	}
+}
+
+// TestTheLogSaysWhatARefusedAuthorizationRequestSent, as far as it is no secret,
+// wherever the request came in.
+func TestTheLogSaysWhatARefusedAuthorizationRequestSent(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	a := d.webClient("web")
+	p := s.person()
+	type sent struct {
+		ClientID    string `json:"client_id"`
+		RedirectURI string `json:"redirect_uri"`
+		Scope       string
+		Unknown     int `json:"unknown_scopes"`
+	}
+	logged := func(id string) (found *sent) {
+		t.Helper()
+		eventually(t, "the request is logged", 10*time.Second, func() bool {
+			for line := range strings.Lines(s.log.String()) {
+				var rec struct {
+					ID   string `json:"request_id"`
+					Sent *sent
+				}
+				if json.Unmarshal([]byte(line), &rec) == nil && rec.ID == id {
+					found = rec.Sent
+					return true
+				}
+			}
+			return false
+		})
+		return found
+	}
+	const pasted = "pasted-4711"
+	for what, c := range map[string]struct {
+		request string
+		want    sent
+	}{
+		"an address that is not registered": {
+			a.request("redirect_uri", "https://u:"+pasted+"@app.test:8443/cb?code="+pasted+"#"+pasted, "scope", "read openid "+pasted+" openid read "+pasted+"2"),
+			sent{"web", "https://app.test:8443/cb", "read openid", 2},
+		},
+		"a client that there is not":   {a.request("client_id", "wep\n"), sent{`wep\n`, callback, "openid read", 0}},
+		"no client and no address":     {a.request("client_id", "", "redirect_uri", "", "scope", ""), sent{}},
+		"what is told to the client":   {a.request("response_type", "token", "state", pasted), sent{"web", callback, "openid read", 0}},
+		"more than anybody would send": {a.request("client_id", strings.Repeat("c", 300), "scope", strings.Repeat(pasted+" ", 99)), sent{strings.Repeat("c", 100) + "…", callback, "", 50}},
+	} {
+		query := strings.TrimPrefix(c.request, "/oauth2/authorize?")
+		for place, sc := range map[string]screen{
+			"by GET": p.get(c.request), "by POST": p.postText(s.url+"/oauth2/authorize", query),
+			"at the sign-in": p.post(s.url+"/login", url.Values{"then": {c.request}, "username": {"minji"}, "password": {goodPassword}}),
+			"at the consent": p.post(s.url+"/consent", url.Values{"request": {query}, "decision": {"allow"}}),
+		} {
+			if got := logged(sc.header.Get("X-Request-Id")); got == nil || *got != c.want {
+				t.Errorf("%s, %s: logged %+v, not %+v", what, place, got, c.want)
+			}
+		}
+	}
+	if sc := p.get(a.request()); sc.status != http.StatusOK || logged(sc.header.Get("X-Request-Id")) != nil {
+		t.Errorf("of a request that is not refused it is logged: %d %s", sc.status, sc.body)
+	}
+	if strings.Contains(s.log.String(), pasted) {
+		t.Error("the log holds what was pasted")
 	}
 }
 

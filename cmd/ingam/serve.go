@@ -160,6 +160,15 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}
 	users := accounts.NewDirectory(store, passwords, t.now)
 	sessions := accounts.NewSessions(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), t.now)
+	refusals := accounts.NewRefusals(store, t.now)
+	// When nobody can be refused any more, and before the database closes.
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if writing := refusals.Write(last); writing != nil {
+			log.ErrorContext(ctx, "what is in the audit log of those who were not signed in is not complete", "error", writing)
+		}
+	}()
 	authority := authz.New(authz.Parts{
 		Parts: grants.Parts{
 			Rules: &grants.Rules{APIs: catalog, Clients: directory, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
@@ -178,7 +187,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	health := &health{Store: store}
 	handler, err := web.New(web.Parts{
 		Authority: authority, Sessions: sessions,
-		SignIn: accounts.NewSignIn(users, sessions, store, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
+		SignIn: accounts.NewSignIn(users, sessions, store, refusals, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
 		Keys:   ring, Watcher: watcher, Health: health, Log: log,
 		Lists: lists, Listening: listening, Observer: measures,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
@@ -247,6 +256,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 			listening.End(gone)
 			return err
 		})
+	})
+	running.Go(func() {
+		every(tasks, refusalInterval, log, "write down who was not signed in", refusals.Write)
 	})
 	running.Go(func() {
 		every(tasks, formInterval, log, "renew the forms of addresses", store.RenewEmailForms)
@@ -357,6 +369,10 @@ const keyInterval = 30 * time.Second
 
 // listInterval is how often it is looked which status lists are full.
 const listInterval = 10 * time.Second
+
+// refusalInterval is how long refused sign-ins are counted together, and what a crash
+// can lose of them.
+const refusalInterval = time.Minute
 
 // formInterval is how often addresses are looked for that an older version wrote
 // beside this one.

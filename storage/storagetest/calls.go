@@ -63,6 +63,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"RedeemCode":     func() error { return s.RedeemCode(ctx, hash("x"), noon, grants.Grant{ID: "x"}) },
 		"RotateGrant":    func() error { return s.RotateGrant(ctx, "x", 1, grants.Refresh{}, status.Ref{}, status.Ref{}, noon) },
 		"RevokeGrant":    func() error { return s.RevokeGrant(ctx, "x", ev) },
+		"Record":         func() error { return s.Record(ctx, []audit.Event{ev}) },
 		"Purge":          func() error { _, err := s.Purge(ctx, noon, 10, noon); return err },
 	} {
 		calls[name] = call

@@ -286,6 +286,19 @@ var purgeTests = []test{
 }
 
 var auditTests = []test{
+	{"events that are about no change are kept, and take no number", func(d *databaseTest) {
+		n, err := d.s.ChangeNumber(d.ctx)
+		d.must(err)
+		var want []audit.Event
+		for i := range 250 { // which takes several statements
+			want = append(want, audit.Event{At: stored(noon), Actor: audit.Server, Action: audit.SignInRefused, Reason: "unknown", Details: map[string]string{"count": fmt.Sprint(i)}})
+		}
+		d.must(d.s.Record(d.ctx, want))
+		d.equal(d.events(), want)
+		after, err := d.other.ChangeNumber(d.ctx)
+		d.must(err)
+		d.equal(after, n)
+	}},
 	{"events are found by action, subject and time, the newest of them, the oldest first", func(d *databaseTest) {
 		var want []audit.Event
 		for i := range 12 {

@@ -1,0 +1,151 @@
+package accounts
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+)
+
+// RefusalStore keeps what Refusals writes.
+type RefusalStore interface {
+	// Record stores events that are about no change; all or none.
+	Record(ctx context.Context, events []audit.Event) error
+}
+
+// Refusals counts who was not signed in, and why, for the audit log: one event for
+// each user and reason between two times that it is written. It is what the log has of
+// each refusal, for longer, and in as many rows as there is time, not as there are
+// guesses.
+type Refusals struct {
+	store RefusalStore
+	now   func() time.Time
+
+	mu sync.Mutex
+	of map[refusal]*refused
+	// users is how many of these are of a user.
+	users int
+}
+
+// The bounds of what strangers can have written at a time.
+const (
+	// mostRefused is of how many users and reasons there are events of their own.
+	// Further users are counted together, like those who are not known.
+	mostRefused = 200
+	// mostAddresses is how many addresses such an event names.
+	mostAddresses = 5
+)
+
+// refusal is what is counted together: without a user, that of all who are not known.
+type refusal struct {
+	userID string
+	reason Reason
+}
+
+type refused struct {
+	since, until time.Time
+	count        int
+	addresses    []string
+	// elsewhere is how many of them came from other addresses.
+	elsewhere int
+}
+
+// NewRefusals returns an empty one.
+func NewRefusals(store RefusalStore, now func() time.Time) *Refusals {
+	return &Refusals{store: store, now: now, of: map[refusal]*refused{}}
+}
+
+// note counts what SignIn answers, if that is a refusal.
+func (r *Refusals) note(err error, address string) {
+	var of refusal
+	var wrong *WrongError
+	var tooMany *TooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		of = refusal{tooMany.UserID, ReasonThrottled}
+	case errors.As(err, &wrong):
+		of = refusal{wrong.UserID, wrong.Reason}
+	default:
+		return
+	}
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(of, &refused{since: now, until: now, count: 1, addresses: []string{address}})
+}
+
+func (r *Refusals) add(of refusal, more *refused) {
+	known, ok := r.of[of]
+	if !ok && of.userID != "" && r.users >= mostRefused {
+		of.userID = ""
+		known, ok = r.of[of]
+	}
+	if !ok {
+		if of.userID != "" {
+			r.users++
+		}
+		r.of[of] = more
+		return
+	}
+	if more.since.Before(known.since) {
+		known.since = more.since
+	}
+	if more.until.After(known.until) {
+		known.until = more.until
+	}
+	known.count += more.count
+	known.elsewhere += more.elsewhere
+	for _, address := range more.addresses {
+		switch {
+		case slices.Contains(known.addresses, address):
+		case len(known.addresses) < mostAddresses:
+			known.addresses = append(known.addresses, address)
+		default:
+			known.elsewhere++
+		}
+	}
+}
+
+// Write writes what was counted since the last time. If that fails, it is counted on.
+func (r *Refusals) Write(ctx context.Context) error {
+	r.mu.Lock()
+	counted := r.of
+	r.of, r.users = map[refusal]*refused{}, 0
+	r.mu.Unlock()
+	if len(counted) == 0 {
+		return nil
+	}
+	events := make([]audit.Event, 0, len(counted))
+	for _, of := range slices.SortedFunc(maps.Keys(counted), func(a, b refusal) int {
+		return cmp.Or(counted[a].until.Compare(counted[b].until), cmp.Compare(a.userID, b.userID), cmp.Compare(a.reason, b.reason))
+	}) {
+		events = append(events, counted[of].event(of))
+	}
+	if err := r.store.Record(ctx, events); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for of, more := range counted {
+			r.add(of, more)
+		}
+		return fmt.Errorf("write down who was not signed in: %w", err)
+	}
+	return nil
+}
+
+func (r *refused) event(of refusal) audit.Event {
+	details := map[string]string{
+		"count": strconv.Itoa(r.count), "since": r.since.UTC().Format(time.RFC3339), "addresses": strings.Join(r.addresses, " "),
+	}
+	if r.elsewhere > 0 {
+		details["from_further_addresses"] = strconv.Itoa(r.elsewhere)
+	}
+	return audit.Event{At: r.until, Actor: audit.Server, Action: audit.SignInRefused, Subject: of.userID, Reason: string(of.reason), Details: details}
+}
