@@ -3,8 +3,17 @@ package storage
 import (
 	"database/sql"
 	"io/fs"
+	"net"
 	"time"
 )
+
+// Dial is how servers are connected to.
+var Dial = dial
+
+// Impatient returns conn with a bound on its silence.
+func Impatient(conn net.Conn, silence time.Duration) net.Conn {
+	return &impatient{Conn: conn, silence: silence}
+}
 
 // Built returns o for a binary that was built with other migrations.
 func Built(o Options, schema fs.FS) Options {

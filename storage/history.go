@@ -37,6 +37,10 @@ func scanHistory(scan func(dest ...any) error) (changes.History, error) {
 // from which history is the one to serve.
 func (s *Store) History(ctx context.Context, p changes.Position) (changes.History, error) {
 	h, err := scanHistory(s.readPool.QueryRowContext(ctx, s.dialect.history, int64(p.Number)).Scan)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// The others are likely to be as silent, and each would be waited for in turn.
+		s.served.distrust()
+	}
 	if err != nil {
 		return h, fault("read the history", err)
 	}

@@ -88,8 +88,8 @@ func mysqlConfig(url string) (*mysqldriver.Config, error) {
 	cfg.Addr = net.JoinHostPort(u.Hostname(), portOr(u.Port(), "3306"))
 	cfg.DBName = name
 	cfg.Timeout = 5 * time.Second
-	cfg.ReadTimeout = 30 * time.Second
-	cfg.WriteTimeout = 30 * time.Second
+	cfg.ReadTimeout = mostSilence
+	cfg.WriteTimeout = mostSilence
 	cfg.Loc = time.UTC
 	// goose reads when a migration ran; nothing of ours is a DATETIME.
 	cfg.ParseTime = true
@@ -128,6 +128,7 @@ func mysqlConfig(url string) (*mysqldriver.Config, error) {
 	if err != nil {
 		return nil, errors.New("a parameter of the mysql URL has a value that the driver does not take")
 	}
+	cfg.DialFunc = dial
 	// What it would log, it also returns.
 	cfg.Logger = &mysqldriver.NopLogger{}
 	return cfg, nil

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,9 +41,13 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 
 	cfg.Tracer = closeReadOnly{}
 
-	c := o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
-	p := pool(c, o)
-	s := &Store{dialect: postgresDialect, connector: c, readPool: p, writePool: p}
+	connector := func(dial pgconn.DialFunc) driver.Connector {
+		cfg := cfg.Copy()
+		cfg.DialFunc = dial
+		return o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
+	}
+	p := pool(connector(dialImpatiently), o)
+	s := &Store{dialect: postgresDialect, connector: connector(dial), readPool: p, writePool: p}
 	if s.write, err = overPool(postgres.New(postgres.Config{Conn: p})); err != nil {
 		return nil, errors.Join(fault("open", err), s.Close())
 	}

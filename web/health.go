@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // Health is what readiness depends on.
@@ -22,10 +23,14 @@ func live(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// ready says whether to send traffic here.
+// ready says whether to send traffic here. How the status lists are it only tells:
+// without them this instance still issues, refreshes and introspects, of which a
+// load balancer would deprive everyone if it sent nothing here; and whoever comes for
+// a list gets a 503, keeps the one that he has, and tries again, mostly elsewhere.
 type ready struct {
 	health  Health
 	watcher Freshness
+	lists   *status.Lists
 }
 
 func (h ready) get(w http.ResponseWriter, r *http.Request) error {
@@ -38,6 +43,6 @@ func (h ready) get(w http.ResponseWriter, r *http.Request) error {
 	if err := h.health.Ping(r.Context()); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ready", "status_lists": string(h.lists.State())})
 	return nil
 }

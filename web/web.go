@@ -163,13 +163,13 @@ func New(p Parts) (http.Handler, error) {
 	route(http.MethodGet, at+authz.PathStatusEvents, statuses.events)
 	route(http.MethodPost, at+authz.PathStatusAck, statuses.acknowledge)
 	route(http.MethodGet, at+pathLive, live)
-	route(http.MethodGet, at+pathReady, ready{p.Health, p.Watcher}.get)
+	route(http.MethodGet, at+pathReady, ready{p.Health, p.Watcher, p.Lists}.get)
 	if at != "" {
 		// Section 5 wants that for OpenID Connect as well.
 		routeOpen(http.MethodGet, pathOpenID+at, discovery.get)
 		// Who probes a server asks it directly, and need not know its issuer.
 		route(http.MethodGet, pathLive, live)
-		route(http.MethodGet, pathReady, ready{p.Health, p.Watcher}.get)
+		route(http.MethodGet, pathReady, ready{p.Health, p.Watcher, p.Lists}.get)
 	}
 
 	return chain(mux,

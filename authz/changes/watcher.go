@@ -2,8 +2,10 @@ package changes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -29,8 +31,11 @@ type Watcher struct {
 	staleness time.Duration
 	followers []Follower
 	log       *slog.Logger
-	// patience is how long a poll may take.
-	patience time.Duration
+	// copies is what the log calls that which the followers hold.
+	copies string
+	// asking is how long a question for what has changed may take, and following
+	// how long the followers may.
+	asking, following time.Duration
 
 	started time.Time
 	primed  bool     // touched by Poll only
@@ -39,21 +44,29 @@ type Watcher struct {
 	// followers' copies, as the time since started: a monotonic reading, so
 	// that setting the wall clock cannot stretch the bound.
 	freshUntil atomic.Int64
+	// failure is why the last poll failed; nil if it did not.
+	failure atomic.Pointer[error]
 }
 
 // NewWatcher returns a watcher whose followers are never behind the database
 // by more than staleness while it is Fresh. Followers are told in the order
 // given.
 func NewWatcher(store Store, staleness time.Duration, log *slog.Logger, followers ...Follower) *Watcher {
-	w := &Watcher{store: store, staleness: staleness, followers: followers, log: log, started: time.Now(), patience: max(staleness, 2*time.Second)}
+	w := &Watcher{
+		store: store, staleness: staleness, followers: followers, log: log, started: time.Now(), copies: "copies in memory",
+		// Of two questions one may go unanswered, and the copies are fresh still.
+		asking: max(staleness*3/4, time.Second), following: max(staleness, 2*time.Second),
+	}
 	w.freshUntil.Store(-1)
 	return w
 }
 
-// Patient gives each poll ten minutes, for followers that may have much to read.
-// It is to be called before Run.
-func (w *Watcher) Patient() *Watcher {
-	w.patience = 10 * time.Minute
+// Patient gives the followers ten minutes, for such as may have much to read, and
+// says what the log is to call that which they hold. What is not read, but
+// asked for at each poll, has no longer than with any other watcher. It is to be called
+// before Run.
+func (w *Watcher) Patient(copies string) *Watcher {
+	w.following, w.copies = 10*time.Minute, copies
 	return w
 }
 
@@ -78,7 +91,7 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	// What the poll reads was true at some moment after it began, so it is
 	// from its beginning that the copies age.
 	began := time.Since(w.started)
-	h, err := w.store.History(ctx, w.applied)
+	h, err := w.history(ctx, w.applied)
 	if err != nil {
 		return fmt.Errorf("read the change number: %w", err)
 	}
@@ -86,7 +99,7 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	if w.primed && other != "" {
 		// This is another database, or an older copy of this one. Which one it is
 		// that answers from now on: on a connection that was made after that.
-		if h, err = w.store.History(ctx, Position{}); err != nil {
+		if h, err = w.history(ctx, Position{}); err != nil {
 			return fmt.Errorf("read the change number: %w", err)
 		}
 		w.log.WarnContext(ctx, "the database has another history than the one that was followed: after a failover that lost changes, or a restore; all copies in memory are dropped",
@@ -113,12 +126,26 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	return nil
 }
 
+// history and after ask the store within the bound that a question has: a database
+// that accepts a connection and then says nothing must not hold the poll.
+func (w *Watcher) history(ctx context.Context, p Position) (History, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.asking)
+	defer cancel()
+	return w.store.History(ctx, p)
+}
+
+func (w *Watcher) after(ctx context.Context, n Number) ([]Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.asking)
+	defer cancel()
+	return w.store.ChangesAfter(ctx, n, batch)
+}
+
 // catchUp tells the followers of the changes after w.applied, up to the newest at
 // least, and returns the last that was told.
 func (w *Watcher) catchUp(ctx context.Context, newest Position) (Position, error) {
 	at := w.applied
 	for at.Number < newest.Number {
-		changed, err := w.store.ChangesAfter(ctx, at.Number, batch)
+		changed, err := w.after(ctx, at.Number)
 		if err != nil {
 			return at, fmt.Errorf("read the changes: %w", err)
 		}
@@ -149,6 +176,8 @@ func follow(changed []Change, at Number) bool {
 }
 
 func (w *Watcher) tell(ctx context.Context, changed []Change) error {
+	ctx, cancel := context.WithTimeout(ctx, w.following)
+	defer cancel()
 	for _, f := range w.followers {
 		if err := f.Follow(ctx, changed); err != nil {
 			return fmt.Errorf("follow the changes: %w", err)
@@ -162,32 +191,58 @@ func (w *Watcher) tell(ctx context.Context, changed []Change) error {
 const slowest = 250 * time.Millisecond
 
 // Run polls four times within the staleness or more often, so that one slow
-// answer does not put the copies out of use, until ctx ends. Failures are logged when
-// they begin and when they end.
+// answer does not put the copies out of use, until ctx ends. It is logged when they
+// begin to be out of use, and when they are in use again.
 func (w *Watcher) Run(ctx context.Context) {
-	tick := time.NewTicker(min(w.staleness/4, slowest))
+	var reporting sync.WaitGroup
+	defer reporting.Wait()
+	reporting.Go(func() { w.report(ctx) })
+	tick := time.NewTicker(w.interval())
 	defer tick.Stop()
-	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		// A database that accepts a connection and then says nothing must not
-		// hold the poll for ever.
-		pollCtx, cancel := context.WithTimeout(ctx, w.patience)
-		err := w.Poll(pollCtx)
-		cancel()
-		switch {
-		case ctx.Err() != nil:
+		if err := w.Poll(ctx); err != nil {
+			w.failure.Store(&err)
+		} else {
+			w.failure.Store(nil)
+		}
+	}
+}
+
+func (w *Watcher) interval() time.Duration { return min(w.staleness/4, slowest) }
+
+// errSlow: the last poll has not ended.
+var errSlow = errors.New("it takes long to read what has changed")
+
+// report is apart from polling, for a poll can be what takes long.
+func (w *Watcher) report(ctx context.Context) {
+	tick := time.NewTicker(w.interval())
+	defer tick.Stop()
+	behind := false
+	for {
+		select {
+		case <-ctx.Done():
 			return
-		case err != nil && !failing:
-			failing = true
-			w.log.ErrorContext(ctx, "cannot read the change sequence: copies in memory are out of use until it can be read", "error", err)
-		case err == nil && failing:
-			failing = false
-			w.log.InfoContext(ctx, "the change sequence can be read again")
+		case <-tick.C:
+		}
+		failure := w.failure.Load()
+		switch is := !w.Fresh(); {
+		case is && !behind && failure == nil && w.freshUntil.Load() < 0:
+			// They were never in use: they are still being made.
+		case is && !behind:
+			behind = true
+			err := errSlow
+			if failure != nil {
+				err = *failure
+			}
+			w.log.ErrorContext(ctx, "cannot read the change sequence in time: "+w.copies+" are out of use until it can be read", "error", err)
+		case !is && behind:
+			behind = false
+			w.log.InfoContext(ctx, "the change sequence can be read again: "+w.copies+" are in use")
 		}
 	}
 }

@@ -2,11 +2,15 @@ package changes_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ingam/ingam/authz/apis"
@@ -186,3 +190,101 @@ func TestASequenceThatWentBackwardsMeansEverything(t *testing.T) {
 
 // swapped stands for a database that was replaced beneath the server.
 type swapped struct{ *storage.Store }
+
+// slow follows when it is let.
+type slow struct{ let chan struct{} }
+
+func (f slow) Follow(ctx context.Context, _ []changes.Change) error {
+	select {
+	case <-f.let:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lines are what was logged.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+func (l lines) next(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-l:
+		return line
+	case <-time.After(time.Minute):
+		t.Fatal("nothing is logged")
+		return ""
+	}
+}
+
+func TestCopiesThatFallBehindAreLoggedOnceAndOnceWhenTheyHaveCaughtUp(t *testing.T) {
+	t.Parallel()
+	store, log := open(t), make(lines, 100)
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	f := slow{make(chan struct{}, 1)}
+	w := changes.NewWatcher(store, 2*time.Second, logger, f).Patient("the lists")
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+
+	f.let <- struct{}{}
+	for w.Behind() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 2 {
+		change(t, store, rand.Text())
+		// Nothing has failed: the follower reads, and that takes long.
+		if line := log.next(t); !strings.Contains(line, "the lists are out of use") || !strings.Contains(line, "takes long") {
+			t.Error(line)
+		}
+		if w.Fresh() {
+			t.Error("fresh while a follower is behind")
+		}
+		f.let <- struct{}{}
+		if line := log.next(t); !strings.Contains(line, "the lists are in use") {
+			t.Error(line)
+		}
+	}
+	store.Close()
+	if line := log.next(t); !strings.Contains(line, "the lists are out of use") || strings.Contains(line, "takes long") {
+		t.Error(line)
+	}
+	stop()
+	running.Wait()
+	close(log)
+	for line := range log {
+		t.Error("further: ", line)
+	}
+}
+
+// mute is a database that gives no answer.
+type mute struct{ *storage.Store }
+
+func (mute) History(ctx context.Context, _ changes.Position) (changes.History, error) {
+	<-ctx.Done()
+	return changes.History{}, ctx.Err()
+}
+
+func TestAPollDoesNotWaitLongForAnAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, staleness := range []time.Duration{100 * time.Millisecond, 2 * time.Second, time.Minute} {
+			w := changes.NewWatcher(mute{}, staleness, slog.New(slog.DiscardHandler), &follower{}).Patient("the lists")
+			began := time.Now()
+			if err := w.Poll(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			// While one is waited for, the copies stay fresh long enough for another.
+			if took := time.Since(began); took > max(staleness*3/4, time.Second) {
+				t.Errorf("with a staleness of %s it took %s", staleness, took)
+			}
+		}
+	})
+}

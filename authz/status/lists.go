@@ -369,6 +369,31 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 	return t, err
 }
 
+// State says whether lists can be had.
+type State string
+
+// The states that there are.
+const (
+	// Current: every list is known up to the last second or so.
+	Current State = "current"
+	// Building: they have yet to be read for the first time.
+	Building State = "building"
+	// Behind: it could not be read for too long what was cut.
+	Behind State = "behind"
+)
+
+// State returns the state of the lists.
+func (l *Lists) State() State {
+	switch {
+	case l.behind() <= 0:
+		return Current
+	case l.generation.Load() == 0:
+		return Building
+	default:
+		return Behind
+	}
+}
+
 // Vouched reports whether what is held may be taken for what there is.
 func (l *Lists) Vouched() bool { return l.behind() <= 0 }
 

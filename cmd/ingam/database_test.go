@@ -269,6 +269,52 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 	}
 }
 
+func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
+	t.Parallel()
+	for _, e := range storagetest.Servers() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			direct := e.NewURL(t)
+			through, silence := storagetest.Silencer(t, direct)
+			d := newDeployment(t, direct)
+			d.must("migrate", "up")
+			secret, other := d.client("app"), d.client("other")
+			s := d.start("INGAM_DATABASE="+through, "INGAM_HTTP_REQUEST_TIMEOUT=1s")
+			token := s.token("app", secret)
+			path, index := statusOf(t, token)
+			listed := func(as bool) bool {
+				got := s.get(path)
+				return got.status == http.StatusOK && s.bitOf(t, got, path, index) == as
+			}
+			if !listed(false) {
+				t.Fatal("the list is not as it should be")
+			}
+			for range 2 {
+				silence()
+				d.must("client", "disable", "app")
+				// The driver for MySQL would give up by itself after 30 s, pgx never.
+				const soon = 20 * time.Second
+				eventually(t, "the cut is listed", soon, func() bool { return listed(true) })
+				eventually(t, "the server is ready", soon, func() bool {
+					a := s.get("/health/ready")
+					return a.status == http.StatusOK && a.json(t)["status_lists"] == "current"
+				})
+				eventually(t, "requests are answered", soon, func() bool {
+					return s.post("/oauth2/introspect", "other", other, url.Values{"token": {token}}).status == http.StatusOK
+				})
+				d.must("client", "enable", "app")
+				eventually(t, "the token stands", soon, func() bool { return listed(false) })
+			}
+			for _, of := range []string{"copies in memory", "the status lists"} {
+				began, ended := strings.Count(s.log.String(), "cannot read the change sequence in time: "+of), strings.Count(s.log.String(), "can be read again: "+of)
+				if began == 0 || began > 2 || ended != began {
+					t.Errorf("the log says %d times that %s are out of use, and %d times that they are in use", began, of, ended)
+				}
+			}
+		})
+	}
+}
+
 // events lists the audit events of one action.
 func (d *deployment) events(t testing.TB, action string) []eventJSON {
 	t.Helper()

@@ -132,13 +132,13 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	var listWatcher *changes.Watcher
 	behind := func() time.Duration { return listWatcher.Behind() }
 	age := func() time.Duration { return listWatcher.Age() }
-	measures := metrics.New(listening.Count, behind)
+	measures := metrics.New(listening.Count, func() time.Duration { return watcher.Behind() }, behind)
 	lists := status.NewLists(store, status.Settings{
 		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
 		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
 	})
 	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
-	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, lists).Patient()
+	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, lists).Patient("the status lists")
 
 	// The first Maintain makes the first keys; the first Poll loads them.
 	if err := maintain(ctx, cfg, store, ring, t.now); err != nil {
@@ -382,6 +382,10 @@ const formInterval = 10 * time.Minute
 // three times as long is taken to be gone.
 const seenInterval = 10 * time.Second
 
+// longestTask is how long a task may take that is done every so often. What it has
+// not come to, it does the next time.
+const longestTask = 30 * time.Second
+
 // every calls do at the interval until ctx ends. A failure is logged, and
 // tried again the next time.
 func every(ctx context.Context, interval time.Duration, log *slog.Logger, task string, do func(context.Context) error) {
@@ -393,7 +397,7 @@ func every(ctx context.Context, interval time.Duration, log *slog.Logger, task s
 			return
 		case <-tick.C:
 		}
-		bounded, cancel := context.WithTimeout(ctx, max(interval, 10*time.Second))
+		bounded, cancel := context.WithTimeout(ctx, longestTask)
 		err := do(bounded)
 		cancel()
 		if err != nil && ctx.Err() == nil {

@@ -46,7 +46,12 @@ func (s *server) revoked(t testing.TB, token string) bool {
 
 func (s *server) bit(t testing.TB, path string, index int64) bool {
 	t.Helper()
-	got := s.get(path)
+	return s.bitOf(t, s.get(path), path, index)
+}
+
+// bitOf is bit for a list that was fetched already.
+func (s *server) bitOf(t testing.TB, got answer, path string, index int64) bool {
+	t.Helper()
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/statuslist+jwt" {
 		t.Fatalf("%s: %d %s", path, got.status, got.body)
 	}

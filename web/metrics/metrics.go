@@ -21,10 +21,10 @@ type Metrics struct {
 // untilKnown are the buckets of how long a cut takes to be known, in seconds.
 var untilKnown = []float64{.05, .1, .2, .3, .5, .75, 1, 2, 5, 10, 30}
 
-// New returns metrics; listeners and behind are asked when they are read: how
-// many verifiers listen here, and for how long what is in memory has not been
-// vouched for.
-func New(listeners func() int, behind func() time.Duration) *Metrics {
+// New returns metrics; listeners, behind and listsBehind are asked when they are
+// read: how many verifiers listen here, and for how long what is in memory, and
+// the status lists, have not been vouched for.
+func New(listeners func() int, behind, listsBehind func() time.Duration) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		listed: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -49,6 +49,9 @@ func New(listeners func() int, behind func() time.Duration) *Metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ingam_changes_behind_seconds", Help: "For how long this process has not known what was changed; 0 while it does.",
 		}, func() float64 { return max(0, behind().Seconds()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ingam_status_lists_behind_seconds", Help: "For how long the status lists of this process could not be had, because what was cut is not known; 0 while they can.",
+		}, func() float64 { return max(0, listsBehind().Seconds()) }),
 	)
 	return m
 }
