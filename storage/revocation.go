@@ -22,6 +22,8 @@ type serverRow struct {
 	// OldestSchema is the oldest schema version that a binary must know of to
 	// use this database.
 	OldestSchema int64 `gorm:"column:oldest_schema;not null"`
+	// Issuer is whose tokens these are; NULL until a server has started on it.
+	Issuer *string `gorm:"column:issuer"`
 }
 
 func (serverRow) TableName() string { return "server" }

@@ -55,6 +55,8 @@ const (
 	GrantReused Action = "grant.reuse"
 	CodeReused  Action = "code.reuse"
 
+	IssuerChanged Action = "server.issuer"
+
 	StatusListOpened Action = "status_list.open"
 	StatusListClosed Action = "status_list.close"
 )

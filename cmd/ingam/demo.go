@@ -76,6 +76,8 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 	}
 	var made demoThings
 	return serve(cmd.Context(), &demo, cfg, serveOptions{
+		// At another port it is another one, and nobody relies on the former.
+		acceptIssuer: true,
 		prepare: func(ctx context.Context, store *storage.Store) (err error) {
 			own, err := ownScopes(cfg)
 			if err != nil {

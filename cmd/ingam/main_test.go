@@ -46,8 +46,8 @@ type deployment struct {
 	binary    string
 	// now is the clock of servers that run in this process; nil is the real one.
 	now func() time.Time
-	// settings are for all servers and commands.
-	settings []string
+	// settings are for all servers and commands, arguments for servers alone.
+	settings, arguments []string
 }
 
 // newDeployment makes a master key; the database is empty.
@@ -214,7 +214,7 @@ func (d *deployment) startAt(address string, extra ...string) *server {
 func (d *deployment) launch(address string, extra ...string) *server {
 	d.t.Helper()
 	s := &server{d: d, url: "http://" + address, log: &logBuffer{}, waited: make(chan struct{})}
-	s.cmd = exec.Command(d.binary, "serve")
+	s.cmd = exec.Command(d.binary, append([]string{"serve"}, d.arguments...)...)
 	if !strings.HasPrefix(d.database, "sqlite:") {
 		s.cmd.Args = append(s.cmd.Args, "--migrate")
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
@@ -36,7 +37,7 @@ import (
 )
 
 func serveCommand(t *terminal) *cobra.Command {
-	var migrate, demonstrate bool
+	var migrate, demonstrate, acceptIssuer bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -51,17 +52,20 @@ func serveCommand(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), t, cfg, serveOptions{migrate: migrate})
+			return serve(cmd.Context(), t, cfg, serveOptions{migrate: migrate, acceptIssuer: acceptIssuer})
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&migrate, "migrate", false, "bring an older schema up to date first (SQLite's always is)")
+	f.BoolVar(&acceptIssuer, "accept-issuer", false, "take a database over from another issuer: all tokens that it issued end, and apps take everybody for somebody new")
 	f.BoolVar(&demonstrate, "demo", false, "demonstrate on a database, keys and a client of its own, in ./"+demoFolder)
 	return cmd
 }
 
 type serveOptions struct {
 	migrate bool
+	// acceptIssuer lets the issuer be another one than that of the database.
+	acceptIssuer bool
 	// prepare is called on the migrated database before the server listens.
 	prepare func(ctx context.Context, store *storage.Store) error
 	// listening is called once the server accepts connections.
@@ -106,6 +110,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		}
 	}
 	if err := store.CheckSchema(ctx); err != nil {
+		return err
+	}
+	if err := claim(ctx, log, cfg.Issuer.String(), store, opts.acceptIssuer, t.now()); err != nil {
 		return err
 	}
 	if opts.prepare != nil {
@@ -313,6 +320,27 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		return fmt.Errorf("stopped with requests under way after %s: %w", cfg.HTTP.ShutdownTimeout, err)
 	}
 	log.InfoContext(ctx, "stopped")
+	return nil
+}
+
+// claim refuses a database that belongs to another issuer, unless that is accepted.
+// A setting that was changed, or forgotten, would otherwise end all tokens at once:
+// whoever checks one compares the issuer in it byte by byte (RFC 8414 section 3.3).
+func claim(ctx context.Context, log *slog.Logger, issuer string, store *storage.Store, accept bool, now time.Time) error {
+	former, err := store.TakeIssuer(ctx, issuer)
+	if err != nil || former == issuer {
+		return err
+	}
+	if !accept {
+		return fmt.Errorf("the database belongs to the issuer %s, and this server is set up as %s: all tokens that were issued would end, and apps would take everybody for somebody new; set issuer to %[1]s, or start once with --accept-issuer", former, issuer)
+	}
+	err = store.ChangeIssuer(ctx, issuer, audit.Event{
+		At: now, Actor: operator(), Action: audit.IssuerChanged, Details: map[string]string{"former_issuer": former, "issuer": issuer},
+	})
+	if err != nil {
+		return err
+	}
+	log.WarnContext(ctx, "the issuer was changed: all tokens of the former one have ended, and apps take everybody for somebody new", "former_issuer", former, "issuer", issuer)
 	return nil
 }
 

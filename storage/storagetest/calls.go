@@ -34,6 +34,8 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },
 		"CutClient":          func() error { return s.CutClient(ctx, "a", ev) },
 		"CutEverything":      func() error { return s.CutEverything(ctx, ev) },
+		"TakeIssuer":         func() error { _, err := s.TakeIssuer(ctx, "https://id.test"); return err },
+		"ChangeIssuer":       func() error { return s.ChangeIssuer(ctx, "https://id.test", ev) },
 		"ChangeKeys": func() error {
 			return s.ChangeKeys(ctx, keys.Change{At: noon, Insert: []keys.Record{newKey("x", keys.Tokens, 1)}})
 		},

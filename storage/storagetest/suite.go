@@ -37,6 +37,7 @@ func Run(t *testing.T, e Engine) {
 		{"grants", grantTests},
 		{"cuts", cutTests},
 		{"standing", standingTests},
+		{"issuer", issuerTests},
 		{"keys", keyTests},
 		{"changes", changeTests},
 		{"statuses", statusTests},
