@@ -136,25 +136,34 @@ func describeMySQL(err *mysqldriver.MySQLError) string {
 	return fmt.Sprintf("MySQL: error %d", err.Number)
 }
 
-// isRetryable reports whether the engine gave up a transaction only because of
-// others, leaving nothing behind. A lost connection is not of this kind: it may
-// have been lost after the commit.
-func isRetryable(err error) bool {
+// isConflict reports whether the engine gave up a transaction, or a statement of its
+// own, only because of others, leaving nothing behind. Galera does so at the commit too:
+// what another node committed first wins. A lost connection is not of this kind: it
+// may have been lost after the commit.
+func isConflict(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
-		case "40001", "40P01", "55P03": // serialization, deadlock, lock timeout
+		case "40001", "40P01": // serialization, deadlock
 			return true
 		}
 	}
 	var my *mysqldriver.MySQLError
 	if errors.As(err, &my) {
 		switch my.Number {
-		case 1020, 1205, 1213: // changed since read, lock wait, deadlock
+		case 1020, 1213: // changed since read, deadlock
 			return true
 		}
 	}
-	return isBusy(err)
+	return false
+}
+
+// isLockTimeout reports whether the engine gave up waiting for a lock, leaving nothing
+// behind.
+func isLockTimeout(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysqldriver.MySQLError
+	return errors.As(err, &pg) && pg.Code == "55P03" || errors.As(err, &my) && my.Number == 1205
 }
 
 // isUndone reports whether a statement of its own certainly did nothing: the

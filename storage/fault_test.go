@@ -157,7 +157,7 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 	})
 }
 
-func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
+func TestWhatGaveWayToOthersIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		statement string
@@ -165,12 +165,14 @@ func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
 		failures  int
 		succeeds  bool
 	}{
-		"serialization":  {"change_seq", &pgconn.PgError{Code: "40001"}, 1, true},
-		"deadlock":       {"audit_events", &mysqldriver.MySQLError{Number: 1213}, 1, true},
-		"lock wait":      {"change_seq", &mysqldriver.MySQLError{Number: 1205}, 1, true},
-		"busy":           {"BEGIN", sqlite3.Error{Code: sqlite3.ErrBusy}, 7, true},
-		"twice":          {"change_seq", &pgconn.PgError{Code: "40P01"}, 2, false},
-		"another reason": {"change_seq", &pgconn.PgError{Code: "57P01"}, 1, false},
+		"serialization":   {"change_seq", &pgconn.PgError{Code: "40001"}, 1, true},
+		"deadlock":        {"audit_events", &mysqldriver.MySQLError{Number: 1213}, 1, true},
+		"lock wait":       {"change_seq", &mysqldriver.MySQLError{Number: 1205}, 1, true},
+		"busy":            {"BEGIN", sqlite3.Error{Code: sqlite3.ErrBusy}, 7, true},
+		"several times":   {"change_seq", &pgconn.PgError{Code: "40P01"}, 8, true},
+		"for ever":        {"change_seq", &pgconn.PgError{Code: "40P01"}, 1000, false},
+		"lock wait twice": {"change_seq", &pgconn.PgError{Code: "55P03"}, 2, false},
+		"another reason":  {"change_seq", &pgconn.PgError{Code: "57P01"}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,6 +186,7 @@ func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
 				return nil
 			})
 			err := s.CutClient(t.Context(), "a", event())
+			r.FailWith(nil)
 			if c.succeeds && err != nil || !c.succeeds && !isFault(err) {
 				t.Fatal(err)
 			}
@@ -192,6 +195,36 @@ func TestWhatGaveWayToOthersIsTriedOnceMore(t *testing.T) {
 				t.Errorf("the number is %d, not %d: %v", n, want, err)
 			}
 		})
+	}
+}
+
+// TestAConflictIsTriedAgainWithinTheTimeOfTheRequest: also one of a statement by itself.
+func TestAConflictIsTriedAgainWithinTheTimeOfTheRequest(t *testing.T) {
+	t.Parallel()
+	s, r := recorded(t, storagetest.Engines()[0])
+	fails, tried := 8, 0
+	r.FailWith(func(statement string) error {
+		if !strings.HasPrefix(statement, "UPDATE") {
+			return nil
+		}
+		if tried++; tried > fails {
+			return nil
+		}
+		return &mysqldriver.MySQLError{Number: 1213}
+	})
+	if _, err := s.SeeListeners(t.Context(), []string{"x"}); err != nil || tried != fails+1 {
+		t.Errorf("tried %d times: %v", tried, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	fails, tried = 1<<30, 0
+	r.FailWith(func(string) error {
+		if tried++; tried == 5 {
+			cancel()
+		}
+		return &mysqldriver.MySQLError{Number: 1213}
+	})
+	if _, err := s.SeeListeners(ctx, []string{"x"}); !isFault(err) || !errors.Is(err, context.Canceled) || tried > 6 {
+		t.Errorf("tried %d times: %v", tried, err)
 	}
 }
 

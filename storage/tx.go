@@ -2,9 +2,10 @@ package storage
 
 import (
 	"context"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -76,7 +77,7 @@ func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *go
 		}
 		rows, events := make([]changeRow, len(all)), make([]auditRow, len(all))
 		for i, e := range all {
-			mark := rand.Text()
+			mark := cryptorand.Text()
 			rows[i] = changeRow{Number: n + int64(i), Kind: string(kind), Subject: e.subject, AtMS: ms(e.ev.At), Mark: &mark}
 			if events[i], err = newAuditRow(e.ev); err != nil {
 				return err
@@ -127,7 +128,7 @@ func step(kind changes.Kind) int64 {
 	return 1
 }
 
-// transaction runs work in one, twice if the first had to give way to others.
+// transaction runs work in one, again if it had to give way to others.
 func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
 	select {
 	case s.changing <- struct{}{}:
@@ -138,13 +139,32 @@ func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) e
 	return again(ctx, func() error { return s.writing(ctx).Transaction(work, s.dialect.tx) })
 }
 
-// again runs f a second time if the first gave way to others; and while another
-// process is writing to SQLite's file, for as long as busyTimeout.
+// mostTries is how often what gave way to others is tried, and the pauses before it
+// is tried again are at most firstPause, twice as long each time, up to lastPause. All
+// together they are a second and a half at most.
+const (
+	mostTries  = 12
+	firstPause = 5 * time.Millisecond
+	lastPause  = 200 * time.Millisecond
+)
+
+// again runs f again while it gives way to others; and while another process is writing
+// to SQLite's file, for as long as busyTimeout. It does so within the time of ctx.
 func again(ctx context.Context, f func() error) error {
 	begun := time.Now()
 	err := f()
-	if isRetryable(err) || errors.Is(err, errAgain) {
+	if isLockTimeout(err) {
+		// It has waited long: once more, and no more.
 		err = f()
+	}
+	for tries, longest := 1, firstPause; tries < mostTries && (isConflict(err) || errors.Is(err, errAgain)); tries++ {
+		// For a random time: two that gave way to each other would meet again.
+		select {
+		case <-time.After(rand.N(longest)):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+		err, longest = f(), min(2*longest, lastPause)
 	}
 	for isBusy(err) && ctx.Err() == nil && time.Since(begun) < busyTimeout {
 		// Not every kind of busy is waited for by SQLite itself.

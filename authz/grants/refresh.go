@@ -26,7 +26,8 @@ import (
 //	                       (a browser's: not again within the grace)
 //	  the one before     → within the grace: the successor, byte for byte
 //	  older, or later    → reuse: the grant is revoked
-//	  newer than the row → the database was restored: refused, and nothing revoked
+//	  newer than the row → the database is behind another server's, for a moment: read again
+//	                       or was restored: refused, and nothing revoked
 type refreshToken struct{ Parts }
 
 var _ fosite.TokenEndpointHandler = (*refreshToken)(nil)
@@ -115,13 +116,16 @@ func (h *refreshToken) current(token tokens.Refresh, g Standing, client *clients
 // standing reads the grant of a token and checks all but the generation. A
 // stranger's attempt ends here and changes nothing.
 func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, client *Client) (Standing, error) {
-	g, err := h.Store.Grant(ctx, token.GrantID)
+	if token.ClientID != client.ID {
+		return Standing{}, errRefresh("another client's token")
+	}
+	g, err := h.read(ctx, token)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Standing{}, errRefresh("no such grant")
 	case err != nil:
 		return Standing{}, err
-	case g.ClientID != client.ID || token.ClientID != client.ID:
+	case g.ClientID != client.ID:
 		return Standing{}, errRefresh("another client's token")
 	case !g.Stands:
 		return Standing{}, errRefresh("the grant was revoked or cut")
@@ -129,6 +133,46 @@ func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, clien
 		return Standing{}, errRefresh("the grant has expired")
 	}
 	return g, nil
+}
+
+// The bounds of reading a grant again that is behind its token. A token can be used at
+// another server than the one that issued it, a moment later; and that one's database,
+// a node of a cluster, may have got less of the commits. Only tokens that this issuer
+// signed a moment ago are worth it, and only so many at once: each holds a request.
+const (
+	readAgainYoung = time.Minute
+	readAgainFirst = 15 * time.Millisecond
+	readAgainLast  = 240 * time.Millisecond // each pause is twice the one before; 465 ms altogether
+	readAgainMost  = 64
+)
+
+// readingAgain has a place for each request that reads a grant again.
+var readingAgain = make(chan struct{}, readAgainMost)
+
+// read reads the grant of a token. One that is newer than the row, or whose row is not
+// there (yet), is read again for a short time.
+func (h *refreshToken) read(ctx context.Context, token tokens.Refresh) (Standing, error) {
+	g, err := h.Store.Grant(ctx, token.GrantID)
+	behind := func() bool { return errors.Is(err, ErrNotFound) || err == nil && unknown(token, g) }
+	if !behind() || h.Now().Sub(token.IssuedAt) > readAgainYoung {
+		return g, err
+	}
+	select {
+	case readingAgain <- struct{}{}:
+		defer func() { <-readingAgain }()
+	default:
+		return g, err
+	}
+	for pause := readAgainFirst; pause <= readAgainLast && behind(); pause *= 2 {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			// Nothing is known of the token.
+			return Standing{}, ctx.Err()
+		}
+		g, err = h.Store.Grant(ctx, token.GrantID)
+	}
+	return g, err
 }
 
 // left is what is left of a grant that stands. One that outlives its login session

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -491,4 +493,58 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 func respell(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return token[:len(token)-1] + string(alphabet[strings.IndexByte(alphabet, token[len(token)-1])^1])
+}
+
+// TestATokenThatIsAheadOfItsRowIsReadAgain: another server issued it a moment ago, and
+// this one's database has not got that far.
+func TestATokenThatIsAheadOfItsRowIsReadAgain(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.must("migrate", "up")
+		later := atomic.Int64{}
+		d.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		s, asked := d.startHere()
+		a := d.webClient("app")
+		d.user("minji")
+		token := a.tokens(s, s.person(), "minji").Refresh
+		token = a.refresh(s, token).tokens(t).Refresh
+		id := d.newest(t, "app").ID
+		for what, row := range map[string]struct{ behind, caughtUp string }{
+			"an older row": {"UPDATE grants SET generation = 1", "UPDATE grants SET generation = (as before)"},
+			"no row":       {"UPDATE grants SET id = 'elsewhere'", "UPDATE grants SET id = '" + id + "'"},
+		} {
+			for _, old := range []bool{false, true} {
+				later.Store(0)
+				if old {
+					later.Store(int64(2 * time.Minute))
+				}
+				caughtUp := strings.ReplaceAll(row.caughtUp, "(as before)", fmt.Sprint(storagetest.Count(t, d.database, "SELECT generation FROM grants")))
+				storagetest.Exec(t, d.database, row.behind)
+				reads := 0
+				asked.FailWith(func(statement string) error {
+					if strings.Contains(statement, "FROM grants AS g WHERE g.id") {
+						if reads++; reads == 3 {
+							storagetest.Exec(t, d.database, caughtUp)
+						}
+					}
+					return nil
+				})
+				answer := a.refresh(s, token)
+				asked.FailWith(nil)
+				if old {
+					// Nobody waits for what was lost for good.
+					wantRefused(t, what, answer, 400, "invalid_grant")
+					if reads != 1 {
+						t.Errorf("%s of an old token was read %d times", what, reads)
+					}
+					storagetest.Exec(t, d.database, caughtUp)
+					continue
+				}
+				if token = answer.tokens(t).Refresh; reads < 3 {
+					t.Errorf("%s was read %d times", what, reads)
+				}
+			}
+		}
+		wantRevoked(t, d, "app", false, "after tokens that were ahead")
+	})
 }
