@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
+	"iter"
 
 	"gorm.io/gorm"
 
@@ -71,35 +71,53 @@ func (s *Store) Record(ctx context.Context, events []audit.Event) error {
 }
 
 // AuditEvents implements audit.Store.
-func (s *Store) AuditEvents(ctx context.Context, q audit.Query) ([]audit.Event, error) {
+func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq2[audit.Event, error], older bool, err error) {
 	const op = "read the audit log"
 	if !isText(string(q.Action)) || !isText(q.Subject) {
-		return nil, nil
+		return func(func(audit.Event, error) bool) {}, false, nil
 	}
-	if q.Limit <= 0 {
-		q.Limit = 1000
+	matching := func() *gorm.DB {
+		tx := s.reading(ctx)
+		if q.Action != "" {
+			tx = tx.Where("action = ?", string(q.Action))
+		}
+		if q.Subject != "" {
+			tx = tx.Where("subject = ?", q.Subject)
+		}
+		if !q.Since.IsZero() {
+			tx = tx.Where("at_ms >= ?", ms(q.Since))
+		}
+		return tx
 	}
-	tx := s.reading(ctx)
-	if q.Action != "" {
-		tx = tx.Where("action = ?", string(q.Action))
-	}
-	if q.Subject != "" {
-		tx = tx.Where("subject = ?", q.Subject)
-	}
-	if !q.Since.IsZero() {
-		tx = tx.Where("at_ms >= ?", ms(q.Since))
-	}
-	var rows []auditRow
-	if err := tx.Order("id DESC").Limit(q.Limit).Find(&rows).Error; err != nil {
-		return nil, fault(op, err)
-	}
-	slices.Reverse(rows)
-	events := make([]audit.Event, len(rows))
-	for i, r := range rows {
-		var err error
-		if events[i], err = r.event(); err != nil {
-			return nil, fault(op, err)
+	// The newest that the limit leaves out.
+	var before []auditRow
+	if q.Limit > 0 {
+		if err := matching().Select("id").Order("id DESC").Offset(q.Limit).Limit(1).Find(&before).Error; err != nil {
+			return nil, false, fault(op, err)
 		}
 	}
-	return events, nil
+	return func(yield func(audit.Event, error) bool) {
+		last, n := int64(0), 0
+		if len(before) > 0 {
+			last = before[0].ID
+		}
+		for {
+			var rows []auditRow
+			if err := matching().Where("id > ?", last).Order("id").Limit(wholeAtOnce).Find(&rows).Error; err != nil {
+				yield(audit.Event{}, fault(op, err))
+				return
+			}
+			for _, r := range rows {
+				ev, err := r.event()
+				// Some may have come since the limit was laid out.
+				if n++; !yield(ev, fault(op, err)) || err != nil || n == q.Limit {
+					return
+				}
+			}
+			if len(rows) < wholeAtOnce {
+				return
+			}
+			last = rows[len(rows)-1].ID
+		}
+	}, len(before) > 0, nil
 }

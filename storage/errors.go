@@ -55,17 +55,31 @@ func (r refusal) Unwrap() error { return r.error }
 
 func refuse(err error) error { return refusal{err} }
 
-// answer is the error of an operation on a subject: the contract's, with its
-// context, or a Fault, which leaves the subject out.
+// Refusal is an error that a contract names, with the operation and what it was about.
+type Refusal struct {
+	op, subject string
+	why         error
+}
+
+func (r *Refusal) Error() string {
+	if r.subject == "" {
+		return fmt.Sprintf("%s: %v", r.op, r.why)
+	}
+	return fmt.Sprintf("%s %q: %v", r.op, r.subject, r.why)
+}
+
+// Unwrap returns the contract's error, which is enough for who says what it is about.
+func (r *Refusal) Unwrap() error { return r.why }
+
+// answer is the error of an operation on a subject: a Refusal, or a Fault, which
+// leaves the subject out.
 func answer(op, subject string, err error) error {
 	var r refusal
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &r) && subject == "":
-		return fmt.Errorf("%s: %w", op, r.error)
 	case errors.As(err, &r):
-		return fmt.Errorf("%s %q: %w", op, subject, r.error)
+		return &Refusal{op, subject, r.error}
 	default:
 		return fault(op, err)
 	}

@@ -34,6 +34,9 @@ func Pool(s *Store) *sql.DB { return s.writePool }
 // ReadPool is Pool for reading.
 func ReadPool(s *Store) *sql.DB { return s.readPool }
 
+// SortInGoesOf lets listings sort so many keys at once.
+func SortInGoesOf(s *Store, n int) { s.keysAtOnce = n }
+
 // Rows are the row structs of all tables, by table.
 func Rows() map[string]any {
 	rows := map[string]any{}

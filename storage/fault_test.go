@@ -136,7 +136,7 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		events, err := past.AuditEvents(ctx, audit.Query{})
+		events, err := storagetest.Events(ctx, past, audit.Query{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +267,7 @@ func TestAFaultWhileSessionsEndEndsNone(t *testing.T) {
 		t.Helper()
 		_, total, err1 := s.Sessions(ctx, "u", "", 1, now)
 		n, err2 := s.ChangeNumber(ctx)
-		events, err3 := s.AuditEvents(ctx, audit.Query{})
+		events, err3 := storagetest.Events(ctx, s, audit.Query{})
 		if err := errors.Join(err1, err2, err3); err != nil {
 			t.Fatal(err)
 		}

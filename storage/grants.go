@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -230,30 +231,22 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 	return answer(op, "", err)
 }
 
-// standingGrants reads grants with whether they stand.
-func (s *Store) standingGrants(ctx context.Context, where string, args ...any) ([]grants.Standing, error) {
-	var rows []struct {
-		Grant        grantRow `gorm:"embedded"`
-		Stands       bool     `gorm:"column:stands"`
-		SessionEnded bool     `gorm:"column:session_ended"`
-		AgeMS        int64    `gorm:"column:age_ms"`
-	}
-	err := s.reading(ctx).Raw(`
-		SELECT g.*, CASE WHEN `+grantStands+` THEN TRUE ELSE FALSE END AS stands,
-		       CASE WHEN `+sessionEnded+` THEN TRUE ELSE FALSE END AS session_ended, `+s.dialect.now+` - g.rotated_ms AS age_ms
-		  FROM grants AS g WHERE `+where, args...).Scan(&rows).Error
-	if err != nil {
-		return nil, err
-	}
-	list := make([]grants.Standing, len(rows))
-	for i, r := range rows {
-		g, err := r.Grant.grant()
-		if err != nil {
-			return nil, err
-		}
-		list[i] = grants.Standing{Grant: g, Stands: r.Stands, SessionEnded: r.SessionEnded, Age: time.Duration(r.AgeMS) * time.Millisecond}
-	}
-	return list, nil
+// standingRow is a grant with whether it stands, as standingColumns select it.
+type standingRow struct {
+	Grant        grantRow `gorm:"embedded"`
+	Stands       bool     `gorm:"column:stands"`
+	SessionEnded bool     `gorm:"column:session_ended"`
+	AgeMS        int64    `gorm:"column:age_ms"`
+}
+
+func (s *Store) standingColumns() string {
+	return `g.*, CASE WHEN ` + grantStands + ` THEN TRUE ELSE FALSE END AS stands,
+		       CASE WHEN ` + sessionEnded + ` THEN TRUE ELSE FALSE END AS session_ended, ` + s.dialect.now + ` - g.rotated_ms AS age_ms`
+}
+
+func (r standingRow) standing() (grants.Standing, error) {
+	g, err := r.Grant.grant()
+	return grants.Standing{Grant: g, Stands: r.Stands, SessionEnded: r.SessionEnded, Age: time.Duration(r.AgeMS) * time.Millisecond}, err
 }
 
 // Grant implements grants.Store.
@@ -262,27 +255,49 @@ func (s *Store) Grant(ctx context.Context, id string) (grants.Standing, error) {
 	if !isText(id) {
 		return grants.Standing{}, answer(op, "", refuse(grants.ErrNotFound))
 	}
-	found, err := s.standingGrants(ctx, "g.id = ?", id)
-	if err == nil && len(found) == 0 {
+	var rows []standingRow
+	err := s.reading(ctx).Raw("SELECT "+s.standingColumns()+" FROM grants AS g WHERE g.id = ?", id).Scan(&rows).Error
+	if err == nil && len(rows) == 0 {
 		err = refuse(grants.ErrNotFound)
 	}
 	if err != nil {
 		return grants.Standing{}, answer(op, "", err)
 	}
-	return found[0], nil
+	found, err := rows[0].standing()
+	return found, fault(op, err)
 }
 
 // Grants implements grants.Store.
-func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) ([]grants.Standing, error) {
-	where, args := "g.expires_ms > ?", []any{ms(now)}
+func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.Seq2[grants.Listed, error] {
+	of := selection{table: "g", from: "grants AS g", where: "g.expires_ms > ?", args: []any{ms(now)}, limit: q.Limit}
 	if q.UserID != "" {
-		where, args = where+" AND g.user_id = ?", append(args, q.UserID)
+		of.where, of.args = of.where+" AND g.user_id = ?", append(of.args, q.UserID)
 	}
 	if q.ClientID != "" {
-		where, args = where+" AND g.client_id = ?", append(args, q.ClientID)
+		of.where, of.args = of.where+" AND g.client_id = ?", append(of.args, q.ClientID)
 	}
-	list, err := s.standingGrants(ctx, where+" ORDER BY g.created_ms DESC, g.id", args...)
-	return list, fault("list grants", err)
+	return newest(ctx, s, "list grants", of, func(ids []string) ([]grants.Listed, error) {
+		var rows []struct {
+			Standing   standingRow `gorm:"embedded"`
+			Username   string      `gorm:"column:username"`
+			ClientName string      `gorm:"column:client_name"`
+		}
+		err := s.reading(ctx).Raw(`
+			SELECT `+s.standingColumns()+`, COALESCE(n.username, '') AS username, COALESCE(a.name, '') AS client_name
+			  FROM grants AS g LEFT JOIN users AS n ON n.id = g.user_id LEFT JOIN clients AS a ON a.id = g.client_id
+			 WHERE g.id IN ? ORDER BY g.created_ms DESC, g.id`, ids).Scan(&rows).Error
+		if err != nil {
+			return nil, err
+		}
+		list := make([]grants.Listed, len(rows))
+		for i, r := range rows {
+			if list[i].Standing, err = r.Standing.standing(); err != nil {
+				return nil, err
+			}
+			list[i].Username, list[i].ClientName = r.Username, r.ClientName
+		}
+		return list, nil
+	})
 }
 
 // mostHeld is how many grants of each client Holdings reads what they record of.

@@ -99,6 +99,8 @@ type Store struct {
 	schema    fs.FS
 	// latest is the schema version that this binary was built for.
 	latest int64
+	// keysAtOnce is smaller in tests.
+	keysAtOnce int
 }
 
 // dialect is what differs between the engines, beside the drivers' errors.
@@ -180,6 +182,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 		}
 	}
 	s.changing = make(chan struct{}, (o.MaxOpen+1)/2)
+	s.keysAtOnce = keysAtOnce
 	if s.latest, err = migrations.Latest(s.schema); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ func (r sessionRow) session() (accounts.Session, error) {
 		EndedAt: optionalAt(r.EndedMS), Address: r.Address, UserAgent: r.UserAgent, ClientID: r.ClientID,
 	}, err
 }
+
+// sessionsWithOwners is what sessionStands is asked of.
+const sessionsWithOwners = `login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1`
 
 // sessionStands is what is asked about a login session l with its user u and
 // the server v; it takes the time twice.
@@ -118,7 +122,7 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 		       l.idle_ms AS l_idle_ms, l.expires_ms AS l_expires_ms, l.address AS l_address, l.user_agent AS l_user_agent, l.client_id AS l_client_id,
 		       u.id AS u_id, u.username AS u_username, u.email AS u_email, u.roles AS u_roles, u.claims AS u_claims, u.email_verified AS u_email_verified,
 		       u.disabled AS u_disabled, u.epoch AS u_epoch, u.created_ms AS u_created_ms
-		  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+		  FROM `+sessionsWithOwners+`
 		 WHERE l.secret_hash = ? AND `+sessionStands, secret[:], ms(now), ms(now)).Scan(&rows).Error
 	if err == nil && len(rows) == 0 {
 		err = refuse(accounts.ErrNoSession)
@@ -144,19 +148,17 @@ func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Tim
 // Sessions implements accounts.SessionStore.
 func (s *Store) Sessions(ctx context.Context, user, first string, limit int, now time.Time) ([]accounts.Session, int, error) {
 	const op = "list login sessions"
-	statement, args := `
-		SELECT l.*, COUNT(*) OVER () AS total
-		  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
-		 WHERE l.user_id = ? AND `+sessionStands+`
-		 ORDER BY CASE WHEN l.id = ? THEN 0 ELSE 1 END, l.created_ms DESC, l.id`, []any{user, ms(now), ms(now), first}
-	if limit > 0 {
-		statement, args = statement+" LIMIT ?", append(args, limit)
-	}
 	var rows []struct {
 		Session sessionRow `gorm:"embedded"`
 		Total   int        `gorm:"column:total"`
 	}
-	if err := s.reading(ctx).Raw(statement, args...).Scan(&rows).Error; err != nil || len(rows) == 0 {
+	err := s.reading(ctx).Raw(`
+		SELECT l.*, COUNT(*) OVER () AS total
+		  FROM `+sessionsWithOwners+`
+		 WHERE l.user_id = ? AND `+sessionStands+`
+		 ORDER BY CASE WHEN l.id = ? THEN 0 ELSE 1 END, l.created_ms DESC, l.id LIMIT ?`,
+		user, ms(now), ms(now), first, limit).Scan(&rows).Error
+	if err != nil || len(rows) == 0 {
 		return nil, 0, fault(op, err)
 	}
 	sessions := make([]accounts.Session, len(rows))
@@ -167,6 +169,36 @@ func (s *Store) Sessions(ctx context.Context, user, first string, limit int, now
 		}
 	}
 	return sessions, rows[0].Total, nil
+}
+
+// ListSessions implements accounts.SessionStore.
+func (s *Store) ListSessions(ctx context.Context, q accounts.SessionQuery, now time.Time) iter.Seq2[accounts.ListedSession, error] {
+	of := selection{table: "l", from: sessionsWithOwners, where: sessionStands, args: []any{ms(now), ms(now)}, limit: q.Limit}
+	if q.UserID != "" {
+		of.where, of.args = of.where+" AND l.user_id = ?", append(of.args, q.UserID)
+	}
+	return newest(ctx, s, "list login sessions", of, func(ids []string) ([]accounts.ListedSession, error) {
+		var rows []struct {
+			Session    sessionRow `gorm:"embedded"`
+			Username   string     `gorm:"column:username"`
+			ClientName string     `gorm:"column:client_name"`
+		}
+		err := s.reading(ctx).Raw(`
+			SELECT l.*, u.username AS username, COALESCE(a.name, '') AS client_name
+			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id LEFT JOIN clients AS a ON a.id = l.client_id
+			 WHERE l.id IN ? ORDER BY l.created_ms DESC, l.id`, ids).Scan(&rows).Error
+		if err != nil {
+			return nil, err
+		}
+		list := make([]accounts.ListedSession, len(rows))
+		for i, r := range rows {
+			if list[i].Session, err = r.Session.session(); err != nil {
+				return nil, err
+			}
+			list[i].Username, list[i].ClientName = r.Username, r.ClientName
+		}
+		return list, nil
+	})
 }
 
 // AppSessions implements accounts.SessionStore.
@@ -190,7 +222,7 @@ func (s *Store) AppSession(ctx context.Context, client, id string) (accounts.Ses
 func (s *Store) sessionsWhere(ctx context.Context, op, condition string, args ...any) ([]accounts.Session, error) {
 	var rows []sessionRow
 	err := s.reading(ctx).Raw(`
-		SELECT l.* FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+		SELECT l.* FROM `+sessionsWithOwners+`
 		 WHERE `+condition+` ORDER BY l.created_ms DESC, l.id`, args...).Scan(&rows).Error
 	if err != nil {
 		return nil, fault(op, err)
@@ -235,7 +267,7 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 		// Nobody else ends sessions meanwhile: whoever does takes a number first.
 		err := tx.Raw(`
 			SELECT l.id, CASE WHEN `+sessionStands+` THEN TRUE ELSE FALSE END AS stands
-			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1
+			  FROM `+sessionsWithOwners+`
 			 WHERE l.user_id = ? AND l.ended_ms IS NULL
 			   AND (`+sessionStands+` OR EXISTS (
 			       SELECT 1 FROM grants AS g WHERE g.session_id = l.id AND g.offline = FALSE AND g.expires_ms > ? AND `+grantStands+`))

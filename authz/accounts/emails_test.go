@@ -359,7 +359,7 @@ func TestTheAuditKnowsNoAddress(t *testing.T) {
 	if _, _, err := h.users.Update(t.Context(), "minji", func(u *accounts.User) error { u.Email = "private2@example.com"; return nil }, "", "test"); err != nil {
 		t.Fatal(err)
 	}
-	events, err := h.store.AuditEvents(t.Context(), audit.Query{})
+	events, err := storagetest.Events(t.Context(), h.store, audit.Query{})
 	if err != nil || len(events) < 2 || events[len(events)-1].Action != audit.UserUpdated {
 		t.Fatalf("%v, %v", events, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 // refused writes and returns the events about refusals: the subject, the reason, how
@@ -21,7 +22,7 @@ func (h house) refused() (lines []string) {
 	if err := h.refusals.Write(h.Context()); err != nil {
 		h.Fatal(err)
 	}
-	events, err := h.store.AuditEvents(h.Context(), audit.Query{Action: audit.SignInRefused})
+	events, err := storagetest.Events(h.Context(), h.store, audit.Query{Action: audit.SignInRefused})
 	if err != nil {
 		h.Fatal(err)
 	}

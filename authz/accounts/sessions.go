@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -39,6 +40,20 @@ type Session struct {
 	ClientID string
 }
 
+// SessionQuery selects login sessions. Zero fields do not restrict.
+type SessionQuery struct {
+	UserID string
+	// Limit is how many of the newest there are to be at most.
+	Limit int
+}
+
+// ListedSession is a login session with the names of whose it is: ClientName is that
+// of the app that began it, and empty where that is not there any more.
+type ListedSession struct {
+	Session
+	Username, ClientName string
+}
+
 // DeviceLife is for how long a browser, or an app's device, is known to be the
 // user's after they last signed in there. Its cookie lives as long, and the row of
 // the login session, by which it is known, no shorter: else a stranger who guesses
@@ -64,6 +79,9 @@ type SessionStore interface {
 	// before all others and then the newest, at most limit unless that is zero; and
 	// how many there are. One statement.
 	Sessions(ctx context.Context, user, first string, limit int, now time.Time) (list []Session, total int, err error)
+	// ListSessions returns those that stand at now, newest first, and holds a bounded
+	// number of them however many there are.
+	ListSessions(ctx context.Context, q SessionQuery, now time.Time) iter.Seq2[ListedSession, error]
 	// AppSessions returns those that a client began in a device and that were not
 	// ended. AppSession is the one with an id, or ErrNoSession.
 	AppSessions(ctx context.Context, client string, device [32]byte) ([]Session, error)
@@ -171,11 +189,17 @@ func (s *Sessions) begin(ctx context.Context, u User, from Visitor, device strin
 	return secret, session, s.store.BeginSession(ctx, session, secretHash, deviceHash, ev)
 }
 
-// Of returns the sessions of a user that stand, newest first, at most limit unless
-// that is zero, and how many there are. The one with the id first comes before all
+// Of returns the sessions of a user that stand, newest first, at most limit, and how
+// many there are. The one with the id first comes before all
 // others, however old it is; it may be empty.
 func (s *Sessions) Of(ctx context.Context, user, first string, limit int) (list []Session, total int, err error) {
 	return s.store.Sessions(ctx, user, first, limit, s.now())
+}
+
+// List returns the sessions that stand, newest first, and holds a bounded number of
+// them however many there are.
+func (s *Sessions) List(ctx context.Context, q SessionQuery) iter.Seq2[ListedSession, error] {
+	return s.store.ListSessions(ctx, q, s.now())
 }
 
 // EndFormer ends what an app began in a browser before: that holds one refresh

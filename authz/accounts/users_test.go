@@ -114,7 +114,7 @@ func TestEachFieldOfAUserCanBeChangedAloneOrNotAtAll(t *testing.T) {
 			t.Errorf("%s was not changed: %t, %v", name, changed, err)
 		}
 	}
-	events, err := store.AuditEvents(t.Context(), audit.Query{Action: audit.UserUpdated})
+	events, err := storagetest.Events(t.Context(), store, audit.Query{Action: audit.UserUpdated})
 	if err != nil || len(events) != n {
 		t.Errorf("%d events of %d changes: %v", len(events), n, err)
 	}

@@ -96,7 +96,7 @@ func TestAnAPIHasTextsForScopesThatItOffersAlone(t *testing.T) {
 		if err != nil || changed != (c.want != nil) {
 			t.Fatalf("%s: changed is %v, %v", c.why, changed, err)
 		}
-		log, err := store.AuditEvents(ctx, audit.Query{Limit: 1})
+		log, err := storagetest.Events(ctx, store, audit.Query{Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

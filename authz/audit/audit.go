@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -104,12 +105,14 @@ type Query struct {
 	Action  Action
 	Subject string
 	Since   time.Time
-	// Limit is how many of the newest events to return; zero means 1000.
+	// Limit is how many of the newest events there are to be at most.
 	Limit int
 }
 
 // Store reads the log. Writing happens inside the changes themselves.
 type Store interface {
-	// AuditEvents returns the matching events, oldest first.
-	AuditEvents(ctx context.Context, q Query) ([]Event, error)
+	// AuditEvents returns the matching events, oldest first, and whether there are
+	// older ones, which the limit left out. It holds a bounded number of them however
+	// many there are.
+	AuditEvents(ctx context.Context, q Query) (events iter.Seq2[Event, error], older bool, err error)
 }

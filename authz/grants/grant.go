@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -90,7 +91,18 @@ type Code struct {
 }
 
 // Query selects grants. Zero fields do not restrict.
-type Query struct{ UserID, ClientID string }
+type Query struct {
+	UserID, ClientID string
+	// Limit is how many of the newest there are to be at most.
+	Limit int
+}
+
+// Listed is a grant with the names of whose it is, which are empty where a user or a
+// client is not there any more.
+type Listed struct {
+	Standing
+	Username, ClientName string
+}
 
 // Holding is what the grants of one user to one client come to.
 type Holding struct {
@@ -126,8 +138,10 @@ type Store interface {
 	// RevokeGrant revokes it. One that is revoked changes nothing (no event
 	// either); one that is not there is ErrNotFound.
 	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
-	// Grants returns the grants that have not expired at now, newest first.
-	Grants(ctx context.Context, q Query, now time.Time) ([]Standing, error)
+	// Grants returns the grants that have not expired at now, newest first, and holds
+	// a bounded number of them however many there are. One that changes meanwhile may
+	// be as it was or as it is.
+	Grants(ctx context.Context, q Query, now time.Time) iter.Seq2[Listed, error]
 	// Holdings returns what each client holds, or held, of a user at now, ordered by
 	// client; nothing of a client that was deleted, not even if its id was given to
 	// another. One statement, whose answer does not grow with the grants.

@@ -233,7 +233,7 @@ func apiShow(t *terminal) *cobra.Command {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				a, err := c.apis.ByAudience(cmd.Context(), args[0])
 				if err != nil {
-					return fmt.Errorf("API %s: %w", args[0], err)
+					return named("API "+args[0], err)
 				}
 				if asJSON {
 					return t.printJSON(newAPIJSON(a, c.apis.Own()))
@@ -352,7 +352,7 @@ func apiDelete(t *terminal) *cobra.Command {
 					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s", err, args[0])
 				}
 				if err != nil {
-					return fmt.Errorf("API %s: %w", args[0], err)
+					return named("API "+args[0], err)
 				}
 				fmt.Fprintf(t.stdout, "deleted API %s\n", args[0])
 				return nil

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -33,42 +31,40 @@ func auditList(t *terminal) *cobra.Command {
 		q      audit.Query
 		action string
 		since  time.Duration
+		shown  bound
 		asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the newest events, oldest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if q.Limit < 1 {
-				return usage(cmd, "--limit is at least 1")
+			if err := shown.check(cmd); err != nil {
+				return err
 			}
-			q.Action = audit.Action(action)
+			if q.Action = audit.Action(action); !shown.all {
+				q.Limit = shown.limit
+			}
 			if since > 0 {
 				q.Since = t.now().Add(-since)
 			}
 			return t.withConcerns(cmd, func(c *concerns) error {
-				events, err := c.store.AuditEvents(cmd.Context(), q)
+				events, older, err := c.store.AuditEvents(cmd.Context(), q)
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					out := make([]eventJSON, len(events))
-					for i, e := range events {
-						out[i] = eventJSON{e.ID, instant(e.At), string(e.Actor), string(e.Action), e.Subject, e.Reason, e.Details}
+				list := t.printList(asJSON, "AT", "ACTOR", "ACTION", "SUBJECT", "REASON", "DETAILS")
+				for e, err := range events {
+					if err == nil {
+						err = list.add(eventJSON{e.ID, instant(e.At), string(e.Actor), string(e.Action), e.Subject, e.Reason, e.Details},
+							text(e.At), visible(e.Actor), e.Action, visible(e.Subject), visible(e.Reason), visible(detailsText(e.Details)))
 					}
-					return t.printJSON(out)
-				}
-				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "AT\tACTOR\tACTION\tSUBJECT\tREASON\tDETAILS")
-				for _, e := range events {
-					var details []string
-					for _, k := range slices.Sorted(maps.Keys(e.Details)) {
-						if e.Details[k] != "" {
-							details = append(details, k+"="+e.Details[k])
-						}
+					if err != nil {
+						return err
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", text(e.At), visible(e.Actor), e.Action, visible(e.Subject), visible(e.Reason), visible(strings.Join(details, ", ")))
 				}
-				return w.Flush()
+				if older {
+					defer shown.tellMore(t, "events")
+				}
+				return list.end()
 			})
 		},
 	}
@@ -76,9 +72,19 @@ func auditList(t *terminal) *cobra.Command {
 	f.StringVar(&action, "action", "", "only this action, such as client.disable")
 	f.StringVar(&q.Subject, "subject", "", "only this subject: a client id, an audience, a kid, a jti")
 	f.DurationVar(&since, "since", 0, "only what happened within this time, such as 24h")
-	f.IntVar(&q.Limit, "limit", 1000, "how many events at most")
+	shown.bind(cmd, 1000, "events")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func detailsText(details map[string]string) string {
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(details)) {
+		if details[k] != "" {
+			all = append(all, k+"="+details[k])
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // visible keeps what others wrote from moving the cursor or forging a line.

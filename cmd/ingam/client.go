@@ -401,7 +401,7 @@ func clientShow(t *terminal) *cobra.Command {
 			return t.withConcerns(cmd, func(con *concerns) error {
 				c, err := con.clients.Client(cmd.Context(), args[0])
 				if err != nil {
-					return fmt.Errorf("client %s: %w", args[0], err)
+					return named("client "+args[0], err)
 				}
 				if asJSON {
 					return t.printJSON(newClientJSON(*c))
@@ -445,7 +445,7 @@ func clientChange(t *terminal, verb, short, past string, change clientVerb) *cob
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				if err := change(c.clients, cmd.Context(), args[0], reason, c.actor); err != nil {
-					return fmt.Errorf("client %s: %w", args[0], err)
+					return named("client "+args[0], err)
 				}
 				if verb != "enable" { // a server that is behind never refuses by what it holds
 					c.settle(cmd.Context())
@@ -477,7 +477,7 @@ func secretAdd(t *terminal) *cobra.Command {
 					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], err, args[0])
 				}
 				if err != nil {
-					return fmt.Errorf("client %s: %w", args[0], err)
+					return named("client "+args[0], err)
 				}
 				if given != "" {
 					secret = ""
@@ -508,7 +508,7 @@ func secretRemove(t *terminal) *cobra.Command {
 					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], err, args[0])
 				}
 				if err != nil {
-					return fmt.Errorf("client %s: %w", args[0], err)
+					return named("client "+args[0], err)
 				}
 				c.settle(cmd.Context())
 				fmt.Fprintf(t.stdout, "removed a secret of client %s\n", args[0])

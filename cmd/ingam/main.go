@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/storage"
 )
 
 func main() {
@@ -192,6 +193,17 @@ func require(cmd *cobra.Command, flags ...string) error {
 		}
 	}
 	return nil
+}
+
+// named says what an error is about, once.
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := err.(*storage.Refusal); ok {
+		err = refused.Unwrap() // it would say so again
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // printJSON writes a result for programs.

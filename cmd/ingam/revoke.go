@@ -144,9 +144,6 @@ func (r *revoking) aim(c *concerns) (aim, error) {
 		}, named("session "+r.session, err)
 	}
 	_, err := c.store.Client(r.cmd.Context(), r.client)
-	if errors.Is(err, clients.ErrNotFound) {
-		err = clients.ErrNotFound
-	}
 	return aim{
 		kind: changes.Client, subject: r.client, settles: true,
 		made: fmt.Sprintf("revoked everything that was issued to client %s so far", r.client),
@@ -189,14 +186,6 @@ func (r *revoking) atToken(c *concerns, token string) (aim, error) {
 			return c.cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, r.reason, c.actor)
 		},
 	}, nil
-}
-
-// named says of what an error is.
-func named(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }
 
 func (r *revoking) carryOut(c *concerns, a aim) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -16,29 +15,18 @@ func sessionCommand(t *terminal) *cobra.Command {
 }
 
 type sessionJSON struct {
-	ID        string  `json:"id"`
+	ID string `json:"id"`
+	// User is the user name.
 	User      string  `json:"user"`
+	UserID    string  `json:"user_id"`
 	CreatedAt *string `json:"created_at"`
 	SeenAt    *string `json:"seen_at"`
 	ExpiresAt *string `json:"expires_at"`
 	Address   string  `json:"address"`
 	UserAgent string  `json:"user_agent"`
 	// ClientID is the app that signed the user in by itself.
-	ClientID string `json:"client_id,omitempty"`
-}
-
-// withSessions is withUsers for what is about one user's login sessions.
-func (t *terminal) withSessions(cmd *cobra.Command, user string, do func(*concerns, *accounts.Sessions, accounts.User) error) error {
-	if err := require(cmd, "user"); err != nil {
-		return err
-	}
-	return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
-		u, err := findUser(cmd.Context(), users, user)
-		if err != nil {
-			return err
-		}
-		return do(c, c.sessions(), u)
-	})
+	ClientID   string `json:"client_id,omitempty"`
+	ClientName string `json:"client_name,omitempty"`
 }
 
 func (c *concerns) sessions() *accounts.Sessions {
@@ -48,35 +36,43 @@ func (c *concerns) sessions() *accounts.Sessions {
 func sessionList(t *terminal) *cobra.Command {
 	var (
 		user   string
+		shown  bound
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "list --user U", Short: "List where a user is signed in, newest first", Args: exactly(0),
+		Use: "list [--user U]", Short: "List where people are signed in, newest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withSessions(cmd, user, func(_ *concerns, sessions *accounts.Sessions, u accounts.User) error {
-				list, _, err := sessions.Of(cmd.Context(), u.ID, "", 0)
+			if err := shown.check(cmd); err != nil {
+				return err
+			}
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+				of, err := idOf(cmd, users, user)
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					out := make([]sessionJSON, len(list))
-					for i, s := range list {
-						out[i] = sessionJSON{s.ID, u.Username, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent, s.ClientID}
-					}
-					return t.printJSON(out)
-				}
-				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "ID\tSINCE\tSEEN\tADDRESS\tBROWSER\tAPP")
-				for _, s := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID)
-				}
-				return w.Flush()
+				list := t.printList(asJSON, "ID", "USER NAME", "USER ID", "SINCE", "SEEN", "ADDRESS", "BROWSER", "APP", "APP NAME")
+				read := c.sessions().List(cmd.Context(), accounts.SessionQuery{UserID: of, Limit: shown.most()})
+				return printBound(t, list, read, &shown, "login sessions", func(s accounts.ListedSession) (any, []any) {
+					return sessionJSON{
+						s.ID, s.Username, s.UserID, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent, s.ClientID, s.ClientName,
+					}, []any{s.ID, s.Username, s.UserID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID, visible(s.ClientName)}
+				})
 			})
 		},
 	}
-	cmd.Flags().StringVar(&user, "user", "", "whose, by name or id")
+	cmd.Flags().StringVar(&user, "user", "", "whose, by name or id (default everyone's)")
+	shown.bind(cmd, 100, "login sessions")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// idOf is the id of the user that --user names; empty if it was not given.
+func idOf(cmd *cobra.Command, users *accounts.Directory, name string) (string, error) {
+	if !cmd.Flags().Changed("user") {
+		return "", nil
+	}
+	u, err := findUser(cmd.Context(), users, name)
+	return u.ID, err
 }
 
 func sessionEnd(t *terminal) *cobra.Command {
@@ -84,15 +80,21 @@ func sessionEnd(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "end --user U [--session ID]", Short: "End a user's login sessions: all, unless one is named", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withSessions(cmd, user, func(c *concerns, sessions *accounts.Sessions, u accounts.User) error {
+			if err := require(cmd, "user"); err != nil {
+				return err
+			}
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+				u, err := findUser(cmd.Context(), users, user)
+				if err != nil {
+					return err
+				}
 				var ended int
-				var err error
 				if id == "" {
-					ended, err = sessions.EndAll(cmd.Context(), u.ID, reason, c.actor)
-				} else if err = sessions.End(cmd.Context(), u.ID, id, reason, c.actor); err == nil {
+					ended, err = c.sessions().EndAll(cmd.Context(), u.ID, reason, c.actor)
+				} else if err = c.sessions().End(cmd.Context(), u.ID, id, reason, c.actor); err == nil {
 					ended = 1
 				} else if errors.Is(err, accounts.ErrNoSession) {
-					err = fmt.Errorf("session %s: %w", id, accounts.ErrNoSession)
+					err = named("session "+id, accounts.ErrNoSession)
 				}
 				if err != nil {
 					return err
@@ -114,9 +116,12 @@ func grantCommand(t *terminal) *cobra.Command {
 }
 
 type grantJSON struct {
-	ID         string   `json:"id"`
-	ClientID   string   `json:"client_id"`
+	ID         string `json:"id"`
+	ClientID   string `json:"client_id"`
+	ClientName string `json:"client_name"`
+	// User is the id.
 	User       string   `json:"user"`
+	Username   string   `json:"username"`
 	Session    string   `json:"session"`
 	Scopes     []string `json:"scopes"`
 	Audiences  []string `json:"audiences"`
@@ -131,49 +136,41 @@ type grantJSON struct {
 func grantList(t *terminal) *cobra.Command {
 	var (
 		user, client string
+		shown        bound
 		asJSON       bool
 	)
 	cmd := &cobra.Command{
-		Use: "list --user U | --client C", Short: "List grants that have not expired, newest first", Args: exactly(0),
+		Use: "list [--user U] [--client C]", Short: "List grants that have not expired, newest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if user == "" && client == "" {
-				return usage(cmd, "give --user, --client or both")
+			if err := shown.check(cmd); err != nil {
+				return err
 			}
 			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
-				q := grants.Query{ClientID: client}
-				if user != "" {
-					u, err := findUser(cmd.Context(), users, user)
-					if err != nil {
-						return err
-					}
-					q.UserID = u.ID
-				}
-				list, err := c.store.Grants(cmd.Context(), q, t.now())
+				of, err := idOf(cmd, users, user)
 				if err != nil {
 					return err
 				}
-				out := make([]grantJSON, len(list))
-				for i, g := range list {
-					out[i] = grantJSON{
-						g.ID, g.ClientID, g.UserID, g.SessionID, append([]string{}, g.Scopes...), append([]string{}, g.Audiences...),
-						g.Refresh.Generation, instant(g.CreatedAt), instant(g.Refresh.IssuedAt), instant(g.ExpiresAt), !g.Stands,
+				if cmd.Flags().Changed("client") {
+					// One that is misspelt would have none, and look as if all were well.
+					if _, err := c.clients.Client(cmd.Context(), client); err != nil {
+						return named("client "+client, err)
 					}
 				}
-				if asJSON {
-					return t.printJSON(out)
-				}
-				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "ID\tCLIENT\tUSER\tGENERATION\tCREATED\tEXPIRES\tREVOKED")
-				for _, g := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%t\n", g.ID, g.ClientID, g.UserID, g.Refresh.Generation, text(g.CreatedAt), text(g.ExpiresAt), !g.Stands)
-				}
-				return w.Flush()
+				list := t.printList(asJSON, "ID", "CLIENT ID", "CLIENT NAME", "USER NAME", "USER ID", "GENERATION", "CREATED", "EXPIRES", "REVOKED")
+				read := c.store.Grants(cmd.Context(), grants.Query{UserID: of, ClientID: client, Limit: shown.most()}, t.now())
+				return printBound(t, list, read, &shown, "grants", func(g grants.Listed) (any, []any) {
+					return grantJSON{
+						g.ID, g.ClientID, g.ClientName, g.UserID, g.Username, g.SessionID, append([]string{}, g.Scopes...), append([]string{}, g.Audiences...),
+						g.Refresh.Generation, instant(g.CreatedAt), instant(g.Refresh.IssuedAt), instant(g.ExpiresAt), !g.Stands,
+					}, []any{g.ID, g.ClientID, visible(g.ClientName), g.Username, g.UserID, g.Refresh.Generation, text(g.CreatedAt), text(g.ExpiresAt), !g.Stands}
+				})
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&user, "user", "", "whose, by name or id")
-	f.StringVar(&client, "client", "", "which client's")
+	f.StringVar(&user, "user", "", "whose, by name or id (default everyone's)")
+	f.StringVar(&client, "client", "", "which client's (default every client's)")
+	shown.bind(cmd, 100, "grants")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -184,7 +184,7 @@ and the id (sub), by which apps know the person, stay.`,
 				}
 				u, changed, err := users.Update(cmd.Context(), u.ID, func(u *accounts.User) error { return flags.apply(cmd.Flags(), u) }, reason, c.actor)
 				if err != nil {
-					return fmt.Errorf("user %s: %w", args[0], err)
+					return named("user "+args[0], err)
 				}
 				c.warnLong(u)
 				if asJSON {
@@ -329,7 +329,7 @@ func findUser(ctx context.Context, users *accounts.Directory, name string) (acco
 		u, err = users.ByID(ctx, name)
 	}
 	if err != nil {
-		return accounts.User{}, fmt.Errorf("user %s: %w", name, err)
+		return accounts.User{}, named("user "+name, err)
 	}
 	return u, nil
 }
@@ -347,7 +347,7 @@ func userChange(t *terminal, verb, short, past string, change userVerb) *cobra.C
 					return err
 				}
 				if err := change(users, cmd.Context(), u.ID, reason, c.actor); err != nil {
-					return fmt.Errorf("user %s: %w", args[0], err)
+					return named("user "+args[0], err)
 				}
 				fmt.Fprintf(t.stdout, "%s user %s\n", past, u.Username)
 				return nil

@@ -218,7 +218,7 @@ var purgeTests = []test{
 		d.equal(left, []string{"5", "6"})
 		// What comes later has an id that nothing had before.
 		newest := func() int64 {
-			log, err := d.s.AuditEvents(d.ctx, audit.Query{Limit: 1})
+			log, err := Events(d.ctx, d.s, audit.Query{Limit: 1})
 			d.must(err)
 			d.equal(len(log), 1)
 			return log[0].ID
@@ -332,7 +332,7 @@ var auditTests = []test{
 			{audit.Query{Subject: "jti 0", Action: audit.TokenCut, Since: want[1].At, Limit: 5}, pick(4, 8)},
 			{audit.Query{Subject: "\x00"}, nil},
 		} {
-			got, err := d.other.AuditEvents(d.ctx, c.q)
+			got, err := Events(d.ctx, d.other, c.q)
 			d.must(err)
 			for i := range got {
 				got[i].ID = 0

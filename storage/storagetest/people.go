@@ -199,14 +199,14 @@ var peopleTests = []test{
 			got, user, err := d.other.SessionBySecret(d.ctx, hash(s), noon.Add(time.Hour-time.Second))
 			d.must(err)
 			d.equal([]string{got.ID, got.UserID, user.ID, got.UserAgent}, []string{s, u, u, want.UserAgent})
-			list, total, err := d.other.Sessions(d.ctx, u, "", 0, noon)
+			list, total, err := d.other.Sessions(d.ctx, u, "", 10, noon)
 			d.must(err)
 			d.equal([]int{len(list), total}, []int{1, 1})
 			c.do(u, s)
 			if _, _, err := d.other.SessionBySecret(d.ctx, hash(s), c.now); !errors.Is(err, accounts.ErrNoSession) {
 				d.Errorf("%d: %v", i, err)
 			}
-			if list, total, err := d.other.Sessions(d.ctx, u, s, 0, c.now); err != nil || len(list) != 0 || total != 0 {
+			if list, total, err := d.other.Sessions(d.ctx, u, s, 10, c.now); err != nil || len(list) != 0 || total != 0 {
 				d.Errorf("%d: %v %d %v", i, list, total, err)
 			}
 			// And no code comes of it.
@@ -382,9 +382,9 @@ var grantTests = []test{
 			d.must(err)
 			g, err := d.other.Grant(d.ctx, id)
 			d.must(err)
-			list, err := d.other.Grants(d.ctx, grants.Query{ClientID: "c"}, noon)
+			list, err := All(d.other.Grants(d.ctx, grants.Query{ClientID: "c"}, noon))
 			d.must(err)
-			at := slices.IndexFunc(list, func(g grants.Standing) bool { return g.ID == id })
+			at := slices.IndexFunc(list, func(g grants.Listed) bool { return g.ID == id })
 			for _, got := range [][]grants.Permission{c.Permissions, g.Permissions, list[at].Permissions} {
 				d.equal(got, want)
 				d.equal(got == nil, want == nil)
@@ -402,7 +402,7 @@ var grantTests = []test{
 			mine.ID = fmt.Sprint("grant ", i)
 			return s.RedeemCode(d.ctx, hash("x"), noon, mine)
 		}), grants.ErrNotFound)
-		list, err := d.s.Grants(d.ctx, grants.Query{UserID: "u"}, noon)
+		list, err := All(d.s.Grants(d.ctx, grants.Query{UserID: "u"}, noon))
 		d.must(err)
 		d.equal(len(list), 1)
 		c, err := d.s.Code(d.ctx, hash("x"))

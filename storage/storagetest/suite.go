@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -124,7 +125,7 @@ func (d *databaseTest) number() changes.Number {
 // events returns the audit log without its ids.
 func (d *databaseTest) events() []audit.Event {
 	d.Helper()
-	log, err := d.s.AuditEvents(d.ctx, audit.Query{Limit: 1_000_000})
+	log, err := Events(d.ctx, d.s, audit.Query{})
 	d.must(err)
 	for i := range log {
 		if log[i].ID == 0 || i > 0 && log[i].ID <= log[i-1].ID && log[i-1].ID != 0 {
@@ -135,6 +136,26 @@ func (d *databaseTest) events() []audit.Event {
 		log[i].ID = 0
 	}
 	return log
+}
+
+// All are the values of a listing, up to an error.
+func All[T any](seq iter.Seq2[T, error]) (all []T, err error) {
+	for v, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// Events are the audit events that a query selects, oldest first.
+func Events(ctx context.Context, s *storage.Store, q audit.Query) ([]audit.Event, error) {
+	events, _, err := s.AuditEvents(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return All(events)
 }
 
 // changes runs f and expects it to make one change, recorded with one event.

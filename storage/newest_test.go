@@ -1,0 +1,190 @@
+package storage_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		url := e.NewURL(t)
+		r := &storagetest.Recorder{}
+		// With one connection, a statement left open while the list is read would be
+		// the last.
+		s := open(t, url, storage.Options{MaxOpen: 1, Wrap: r.Wrap})
+		ctx, now := t.Context(), time.Now()
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(s.Migrate(ctx))
+		storage.SortInGoesOf(s, 10)
+		must(s.CreateClient(ctx, clients.Client{ID: "c", Name: "Client"}, audit.Event{At: now}))
+		must(s.CreateUser(ctx, accounts.User{ID: "u", Username: "minji"}, audit.Event{At: now}))
+		u, err := s.User(ctx, "u")
+		must(err)
+		var sessions []string
+		for i := range 35 {
+			id := fmt.Sprintf("s%02d", i)
+			must(s.BeginSession(ctx, accounts.Session{
+				ID: id, UserID: "u", UserEpoch: u.Epoch, ClientID: []string{"", "c", "gone"}[i%3],
+				CreatedAt: now.Add(time.Duration(i/3) * time.Second), IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour),
+			}, sha256.Sum256([]byte(id)), sha256.Sum256([]byte(id)), audit.Event{At: now}))
+			sessions = append(sessions, id)
+		}
+		slices.SortStableFunc(sessions, func(a, b string) int { // those of one moment by their ids
+			var i, j int
+			fmt.Sscanf(a, "s%d", &i)
+			fmt.Sscanf(b, "s%d", &j)
+			return j/3 - i/3
+		})
+		must(s.SaveCode(ctx, sha256.Sum256([]byte("x")), grants.Code{ClientID: "c", SessionID: "s00", ExpiresAt: now.Add(time.Minute)}, now))
+		code, err := s.Code(ctx, sha256.Sum256([]byte("x")))
+		must(err)
+		must(s.RedeemCode(ctx, sha256.Sum256([]byte("x")), now, grants.Grant{
+			ID: "g", ClientID: "c", UserID: "u", SessionID: "s00", UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
+			CreatedAt: now, ExpiresAt: now.Add(time.Hour), Refresh: grants.Refresh{Generation: 1},
+		}))
+		storagetest.DoubleGrants(t, url, 6)
+		const many = 64
+		// Some of them at the same moment, and those of another user and client.
+		storagetest.Exec(t, url, "UPDATE grants SET created_ms = created_ms + LENGTH(id) * 1000")
+		storagetest.Exec(t, url, "UPDATE grants SET user_id = 'v', client_id = 'd' WHERE id = 'g'")
+
+		listed := func(q grants.Query) (ids []string) {
+			t.Helper()
+			all, err := storagetest.All(s.Grants(ctx, q, now))
+			must(err)
+			for i, g := range all {
+				names := [2]string{g.Username, g.ClientName}
+				if g.ID == "g" && names != [2]string{} || g.ID != "g" && names != [2]string{"minji", "Client"} || g.Stands != (g.ID != "g") {
+					t.Errorf("grant %s is %v, which stands: %t", g.ID, names, g.Stands)
+				}
+				if i > 0 && (g.CreatedAt.After(all[i-1].CreatedAt) || g.CreatedAt.Equal(all[i-1].CreatedAt) && g.ID <= all[i-1].ID) {
+					t.Errorf("%s comes after %s", g.ID, all[i-1].ID)
+				}
+				ids = append(ids, g.ID)
+			}
+			return ids
+		}
+		whole := listed(grants.Query{})
+		if len(whole) != many {
+			t.Fatalf("%d grants are listed of %d", len(whole), many)
+		}
+		for _, limit := range []int{1, 9, 10, 11, 20, 63, 64, 65, 1000} {
+			if got := listed(grants.Query{Limit: limit}); !slices.Equal(got, whole[:min(limit, many)]) {
+				t.Errorf("the newest %d are %q", limit, got)
+			}
+		}
+		for want, q := range map[int]grants.Query{
+			many - 1: {UserID: "u"}, 1: {UserID: "v"}, 0: {UserID: "u", ClientID: "d"}, 12: {ClientID: "c", UserID: "u", Limit: 12},
+		} {
+			if got := listed(q); len(got) != want {
+				t.Errorf("%+v has %d, not %d", q, len(got), want)
+			}
+		}
+		if rest, err := storagetest.All(s.Grants(ctx, grants.Query{}, now.Add(time.Hour))); err != nil || len(rest) != 0 {
+			t.Errorf("of what has expired: %d, %v", len(rest), err)
+		}
+
+		for _, limit := range []int{0, 1, 10, 34, 35, 36} {
+			all, err := storagetest.All(s.ListSessions(ctx, accounts.SessionQuery{UserID: "u", Limit: limit}, now))
+			must(err)
+			var ids []string
+			for _, l := range all {
+				if want := map[string]string{"": "", "c": "Client", "gone": ""}[l.ClientID]; l.Username != "minji" || l.ClientName != want {
+					t.Errorf("%+v", l)
+				}
+				ids = append(ids, l.ID)
+			}
+			want := sessions
+			if limit > 0 {
+				want = sessions[:min(limit, len(sessions))]
+			}
+			if !slices.Equal(ids, want) {
+				t.Errorf("the newest %d sessions are %q", limit, ids)
+			}
+		}
+		must(s.CutUser(ctx, "u", audit.Event{At: now}))
+		if all, err := storagetest.All(s.ListSessions(ctx, accounts.SessionQuery{}, now)); err != nil || len(all) != 0 {
+			t.Errorf("sessions that were ended: %d, %v", len(all), err)
+		}
+
+		// Whoever stops reads no further, and may ask something else meanwhile.
+		r.Take()
+		for g, err := range s.Grants(ctx, grants.Query{}, now) {
+			must(err)
+			_, err = s.Grant(ctx, g.ID)
+			must(err)
+			break
+		}
+		if asked := r.Take(); len(asked) != 3 {
+			t.Errorf("one of many was read by %q", asked)
+		}
+		canceled, cancel := context.WithCancel(ctx)
+		defer cancel()
+		n := 0
+		for _, err := range s.Grants(canceled, grants.Query{}, now) {
+			if n++; err != nil {
+				break
+			}
+			cancel()
+		}
+		if n != 11 { // those that were read, and the fault
+			t.Errorf("after %d", n)
+		}
+	})
+}
+
+func TestTheAuditIsReadInParts(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		url := e.NewURL(t)
+		s := open(t, url, storage.Options{MaxOpen: 1})
+		ctx := t.Context()
+		if err := s.Migrate(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CreateUser(ctx, accounts.User{ID: "u", Username: "minji"}, audit.Event{At: time.Now(), Action: "a", Subject: "s"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 11 {
+			storagetest.Exec(t, url, "INSERT INTO audit_events (at_ms, actor, action, subject, reason, details) SELECT at_ms, actor, action, subject, reason, details FROM audit_events")
+		}
+		const many = 2048 // some statements' worth
+		whole, err := storagetest.Events(ctx, s, audit.Query{})
+		if err != nil || len(whole) != many || !slices.IsSortedFunc(whole, func(a, b audit.Event) int { return int(a.ID - b.ID) }) {
+			t.Fatalf("%d events of %d, %v", len(whole), many, err)
+		}
+		for _, limit := range []int{1, 500, 1000, 2047, 2048, 2049} {
+			events, older, err := s.AuditEvents(ctx, audit.Query{Limit: limit, Action: "a", Subject: "s"})
+			if err != nil || older != (limit < many) {
+				t.Errorf("%d: older ones: %t, %v", limit, older, err)
+			}
+			if limit == 1000 { // one that comes meanwhile takes nobody's place
+				storagetest.Exec(t, url, "INSERT INTO audit_events (at_ms, actor, action, subject, reason, details) VALUES (0, '', 'a', 's', '', '{}')")
+			}
+			got, err := storagetest.All(events)
+			if err != nil || len(got) != min(limit, many) || got[0].ID != whole[max(0, many-limit)].ID {
+				t.Errorf("%d: %d events, %v", limit, len(got), err)
+			}
+			if limit == 1000 {
+				storagetest.Exec(t, url, "DELETE FROM audit_events WHERE at_ms = 0")
+			}
+		}
+	})
+}
