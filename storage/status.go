@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -273,9 +274,10 @@ type statusQuery struct {
 	runs []status.Run
 }
 
-func (q *statusQuery) one(list, index *int64) {
-	if list != nil && index != nil {
-		q.runs = append(q.runs, status.Run{List: *list, First: *index, Size: 1})
+// add adds a run of one, but for the zero ref.
+func (q *statusQuery) add(r status.Ref) {
+	if r.List != 0 {
+		q.runs = append(q.runs, status.Run{List: r.List, First: r.Index, Size: 1})
 	}
 }
 
@@ -295,24 +297,30 @@ func (q *statusQuery) lists() error {
 const mayLive = 26 * time.Hour
 
 func (q *statusQuery) grants(set int, where string, args ...any) error {
-	// CASE, because of an owner that is not there all comparisons are NULL. Read
-	// row by row, since there may be a million.
+	// Joined, which says the same as grantStands: a million subqueries take four times
+	// as long. The time is asked once and not for each row, and rows are read one by
+	// one, since there may be a million.
 	rows, err := q.s.reading(q.ctx).Raw(`
 		SELECT g.status_list, g.status_index, g.former_list, g.former_index
-		  FROM grants AS g
-		 WHERE g.status_list IS NOT NULL AND g.rotated_ms > `+q.s.dialect.now+` - ? AND `+where+`
-		   AND CASE WHEN `+grantStands+` THEN 0 ELSE 1 END = ?`, append(append([]any{mayLive.Milliseconds()}, args...), set)...).Rows()
+		  FROM grants AS g JOIN server AS v ON v.id = 1
+		  LEFT JOIN users AS u ON u.id = g.user_id AND u.disabled = FALSE
+		  LEFT JOIN clients AS c ON c.id = g.client_id AND c.disabled = FALSE
+		  LEFT JOIN login_sessions AS l ON l.id = g.session_id AND l.ended_ms IS NOT NULL
+		 WHERE g.status_list IS NOT NULL AND g.rotated_ms > (SELECT `+q.s.dialect.now+` - ?) AND `+where+`
+		   AND CASE WHEN g.revoked_ms IS NULL AND g.user_epoch >= u.epoch AND g.client_epoch >= c.epoch AND g.server_epoch >= v.epoch
+		                 AND (g.offline = TRUE OR l.id IS NULL) THEN 0 ELSE 1 END = ?`, append(append([]any{mayLive.Milliseconds()}, args...), set)...).Rows()
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var list, index, formerList, formerIndex *int64
+		var list, index, formerList, formerIndex sql.NullInt64
 		if err := rows.Scan(&list, &index, &formerList, &formerIndex); err != nil {
 			return err
 		}
-		q.one(list, index)
-		q.one(formerList, formerIndex)
+		// NULL is 0, and no list has that number.
+		q.add(status.Ref{List: list.Int64, Index: index.Int64})
+		q.add(status.Ref{List: formerList.Int64, Index: formerIndex.Int64})
 	}
 	return rows.Err()
 }
@@ -331,7 +339,7 @@ func (q *statusQuery) tokens(where string, args ...any) error {
 	var rows []revokedTokenRow
 	err := q.s.reading(q.ctx).Where("status_list IS NOT NULL AND "+where, args...).Find(&rows).Error
 	for _, r := range rows {
-		q.one(r.StatusList, r.StatusIndex)
+		q.add(refOf(r.StatusList, r.StatusIndex))
 	}
 	return err
 }

@@ -142,6 +142,9 @@ const slowest = 10 * time.Second
 func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
 	defer cancel()
+	if err := s.lists.Await(ctx); err != nil {
+		return err
+	}
 	if !s.lists.Vouched() {
 		return errBehind
 	}

@@ -44,6 +44,8 @@ type Watcher struct {
 	// followers' copies, as the time since started: a monotonic reading, so
 	// that setting the wall clock cannot stretch the bound.
 	freshUntil atomic.Int64
+	// loaded is closed when the followers have loaded for the first time.
+	loaded chan struct{}
 	// failure is why the last poll failed; nil if it did not.
 	failure atomic.Pointer[error]
 }
@@ -53,7 +55,7 @@ type Watcher struct {
 // given.
 func NewWatcher(store Store, staleness time.Duration, log *slog.Logger, followers ...Follower) *Watcher {
 	w := &Watcher{
-		store: store, staleness: staleness, followers: followers, log: log, started: time.Now(), copies: "copies in memory",
+		store: store, staleness: staleness, followers: followers, log: log, started: time.Now(), copies: "copies in memory", loaded: make(chan struct{}),
 		// Of two questions one may go unanswered, and the copies are fresh still.
 		asking: max(staleness*3/4, time.Second), following: max(staleness, 2*time.Second),
 	}
@@ -69,6 +71,9 @@ func (w *Watcher) Patient(copies string) *Watcher {
 	w.following, w.copies = 10*time.Minute, copies
 	return w
 }
+
+// Loaded is closed when the followers have loaded for the first time.
+func (w *Watcher) Loaded() <-chan struct{} { return w.loaded }
 
 // Fresh reports whether copies held by the followers may be used: everything
 // that was committed longer than the staleness ago has reached them.
@@ -123,6 +128,11 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	}
 	w.primed, w.applied = true, at
 	w.freshUntil.Store(int64(began + w.staleness))
+	select {
+	case <-w.loaded:
+	default:
+		close(w.loaded)
+	}
 	return nil
 }
 
@@ -199,11 +209,14 @@ func (w *Watcher) Run(ctx context.Context) {
 	reporting.Go(func() { w.report(ctx) })
 	tick := time.NewTicker(w.interval())
 	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	for first := true; ; first = false {
+		// The first poll need not wait.
+		if !first || w.primed {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
 		}
 		if err := w.Poll(ctx); err != nil {
 			w.failure.Store(&err)

@@ -36,6 +36,7 @@ type Lists struct {
 	// behind says for how long what is held has not been vouched for, age how
 	// long ago it was known that nothing was missing.
 	behind, age func() time.Duration
+	built       func() <-chan struct{}
 	listed      func(took time.Duration)
 	stream      *Stream
 	// onDemand bounds how often strangers' requests make the lists be read.
@@ -101,6 +102,8 @@ type Settings struct {
 	Behind func() time.Duration
 	// Age is how long ago it was known that nothing was missing.
 	Age func() time.Duration
+	// Built is closed when the lists were read for the first time.
+	Built func() <-chan struct{}
 	// Listed is told how long a cut took to be in the lists.
 	Listed func(took time.Duration)
 }
@@ -108,7 +111,7 @@ type Settings struct {
 // NewLists returns the lists in store; Follow loads them.
 func NewLists(store Store, s Settings) *Lists {
 	l := &Lists{
-		store: store, issuer: s.Issuer, sign: s.Sign, maxAge: s.MaxAge, now: s.Now, behind: s.Behind, age: s.Age, listed: s.Listed,
+		store: store, issuer: s.Issuer, sign: s.Sign, maxAge: s.MaxAge, now: s.Now, behind: s.Behind, age: s.Age, built: s.Built, listed: s.Listed,
 		stream: newStream(), onDemand: rate.NewLimiter(2, 2),
 	}
 	l.held.Store(&map[int64]*held{})
@@ -333,10 +336,15 @@ func (unvouched) Error() string { return "what was cut could not be read for too
 // Unavailable tells the edge that this is a 503.
 func (unvouched) Unavailable() bool { return true }
 
-// Token returns the list as a signed token. Returns ErrNotFound. It fails while
-// the process does not know what was cut: nothing would be worse than a new
-// signature under old news.
+// Token returns the list as a signed token. Returns ErrNotFound. It says of when it
+// is: while a cut of very much is being read, or the database cannot be, that is a
+// while ago. It fails once that is longer than anybody may keep a list, and until the
+// lists have been read for the first time: a list that only looks empty would let
+// revoked tokens pass.
 func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
+	if err := l.Await(ctx); err != nil {
+		return nil, err
+	}
 	// Before the bits: they may be newer than what they are said to be, and never
 	// older.
 	now, n := l.now(), changes.Number(l.number.Load())
@@ -345,18 +353,12 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.behind() > 0 {
-		if t := h.token.Load(); t != nil && now.Sub(t.at) < l.maxAge {
-			return t, nil
-		}
+	if l.behind() > 0 && l.age() > l.maxAge {
 		return nil, unvouched{}
-	}
-	if t := l.Signed(number); t != nil {
-		return t, nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := l.Signed(number); t != nil && t.version == h.version {
+	if t := l.recent(h); t != nil && t.version == h.version {
 		return t, nil
 	}
 	if h.lstOf != h.version {
@@ -394,6 +396,25 @@ func (l *Lists) State() State {
 	}
 }
 
+// Await waits for the lists of a process that has just started to be read.
+func (l *Lists) Await(ctx context.Context) error {
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case <-l.built():
+		return nil
+	case <-wait.C:
+		return unvouched{}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// patience is how long a request waits for the lists of a process that has just
+// started. With some ten thousand grants that is long enough, and whoever asks for
+// more is told to come again.
+const patience = time.Second
+
 // Vouched reports whether what is held may be taken for what there is.
 func (l *Lists) Vouched() bool { return l.behind() <= 0 }
 
@@ -404,6 +425,11 @@ func (l *Lists) Signed(number int64) *Token {
 	if !ok || l.behind() > 0 {
 		return nil
 	}
+	return l.recent(h)
+}
+
+// recent is a list as it was signed just now, or nil.
+func (l *Lists) recent(h *held) *Token {
 	t, now := h.token.Load(), l.now()
 	if t == nil || t.number != changes.Number(l.number.Load()) || now.Sub(t.at) >= resign || now.Before(t.at) || !h.live(now) {
 		return nil

@@ -58,6 +58,11 @@ func BenchmarkServer(b *testing.B) {
 	b.Run("StatusList", func(b *testing.B) { benchmarkStatusList(b, binary) })
 	b.Run("Revocation", func(b *testing.B) { benchmarkRevocation(b, binary) })
 	b.Run("Ready", func(b *testing.B) { benchmarkReady(b, binary) })
+	b.Run("MillionGrants", func(b *testing.B) {
+		for _, e := range storagetest.Engines() {
+			b.Run(e.Name, func(b *testing.B) { benchmarkMillionGrants(b, binary, e.NewURL(b)) })
+		}
+	})
 	b.Run("HundredThousandTokens", func(b *testing.B) { benchmarkHundredThousandTokens(b, binary) })
 }
 
@@ -409,6 +414,49 @@ func benchmarkReady(b *testing.B, binary string) {
 		b.ReportMetric(milliseconds(slices.Min(took)), "ms-min")
 		b.ReportMetric(milliseconds(median(took)), "ms-median")
 	})
+}
+
+// benchmarkMillionGrants looks at what a start and a cut take where there is much:
+// until the server is ready, until it has the status lists, and from a cut of all
+// grants until all of them are listed.
+func benchmarkMillionGrants(b *testing.B, binary, database string) {
+	d := newReleased(b, binary, database)
+	d.settings = []string{"INGAM_STATUS_LIST_SIZE=4194304"}
+	d.user("minji")
+	a := d.webClient("web")
+	s := d.start()
+	token := a.tokens(s.server, s.person(), "minji").Access
+	path, index := statusOf(b, token)
+	s.stop()
+	storagetest.DoubleGrants(b, d.database, 20)
+	last := index + 1<<20 - 1
+
+	var ready, lists []time.Duration
+	for range b.N {
+		began := time.Now()
+		s = d.launch()
+		for !s.isReady() {
+			time.Sleep(time.Millisecond)
+		}
+		ready = append(ready, time.Since(began))
+		for s.get(path).status != http.StatusOK {
+			time.Sleep(time.Millisecond)
+		}
+		lists = append(lists, time.Since(began))
+		b.StopTimer()
+		s.stop()
+		b.StartTimer()
+	}
+	s = d.start()
+	d.must("revoke", "--user", "minji")
+	cut := time.Now()
+	for !s.bit(b, path, index) || !s.bit(b, path, last) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(milliseconds(median(ready)), "ms-ready")
+	b.ReportMetric(milliseconds(median(lists)), "ms-lists")
+	b.ReportMetric(milliseconds(time.Since(cut)), "ms-listed")
 }
 
 // benchmarkHundredThousandTokens looks at what stays behind: in memory, and in

@@ -19,6 +19,13 @@ import (
 // database: the server's own tasks are left out.
 func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder) {
 	d.t.Helper()
+	r := &storagetest.Recorder{Of: func(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }}
+	return d.serveHere(r, extra...), r
+}
+
+// serveHere serves in this process, above a recorder.
+func (d *deployment) serveHere(r *storagetest.Recorder, extra ...string) *server {
+	d.t.Helper()
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	config.Flags(flags)
 	cfg, err := config.Load(flags, d.environ(append(extra, "INGAM_LISTEN="+strings.TrimPrefix(d.issuer, "http://"))...))
@@ -26,7 +33,6 @@ func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder)
 		d.t.Fatal(err)
 	}
 	s := &server{d: d, url: d.issuer, log: &logBuffer{}}
-	r := &storagetest.Recorder{Of: func(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }}
 	ctx, stop := context.WithCancel(context.Background())
 	ended, listening := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -48,7 +54,7 @@ func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder)
 			d.t.Error(err)
 		}
 	})
-	return s, r
+	return s
 }
 
 func TestWhatARequestAsksOfTheDatabase(t *testing.T) {

@@ -142,7 +142,8 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	measures := metrics.New(listening.Count, func() time.Duration { return watcher.Behind() }, behind)
 	lists := status.NewLists(store, status.Settings{
 		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
-		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
+		Built: func() <-chan struct{} { return listWatcher.Loaded() },
+		Sign:  func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
 	})
 	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
 	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, lists).Patient("the status lists")
@@ -151,10 +152,8 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err := maintain(ctx, cfg, store, ring, t.now); err != nil {
 		return err
 	}
-	for _, w := range []*changes.Watcher{watcher, listWatcher} {
-		if err := w.Poll(ctx); err != nil {
-			return err
-		}
+	if err := watcher.Poll(ctx); err != nil {
+		return err
 	}
 
 	// Before anybody signs in by an address that the migration could not read.

@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -945,4 +946,36 @@ func TestWhatIsIssuedAfterACutOfEverythingStands(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAServerServesBeforeItHasReadItsStatusLists(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.must("migrate", "up")
+		secret := d.client("app")
+		r := &storagetest.Recorder{}
+		tooMuch := errors.New("there is too much to read")
+		r.FailWith(func(statement string) error {
+			if strings.Contains(statement, "former_list") {
+				return tooMuch
+			}
+			return nil
+		})
+		s := d.serveHere(r)
+		s.awaitReady()
+		token := s.token("app", secret)
+		path, _ := statusOf(t, token)
+		got := s.get(path)
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+			t.Errorf("a list that nobody has read: %d %v %s", got.status, got.header, got.body)
+		}
+		if !s.active("app", secret, token) {
+			t.Error("introspection needs no list")
+		}
+		r.FailWith(nil)
+		eventually(t, "the lists are served", time.Minute, func() bool { return s.get(path).status == http.StatusOK })
+		if s.revoked(t, token) {
+			t.Error("the token is revoked")
+		}
+	})
 }

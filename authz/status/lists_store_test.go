@@ -1,0 +1,119 @@
+package status_test
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/storage"
+)
+
+// newLists returns the lists in a database of their own.
+func newLists(t *testing.T) (*storage.Store, *status.Lists) {
+	t.Helper()
+	none := func() time.Duration { return 0 }
+	built := make(chan struct{})
+	close(built)
+	store, lists := listsBehind(t, time.Now, none, none, built)
+	if err := lists.Follow(context.Background(), []changes.Change(nil)); err != nil {
+		t.Fatal(err)
+	}
+	return store, lists
+}
+
+// listsBehind returns lists that are yet to be read, with the clocks of who reads
+// them. What they sign is not signed.
+func listsBehind(t *testing.T, now func() time.Time, behind, age func() time.Duration, built chan struct{}) (*storage.Store, *status.Lists) {
+	t.Helper()
+	store, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ingam.db"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return store, status.NewLists(store, status.Settings{
+		Issuer: "https://id.example.com", MaxAge: 5 * time.Second, Now: now, Behind: behind, Age: age, Built: func() <-chan struct{} { return built },
+		Sign: func(claims []byte) (string, error) { return string(claims), nil }, Listed: func(time.Duration) {},
+	})
+}
+
+func TestAListSaysOfWhenItIs(t *testing.T) {
+	t.Parallel()
+	now, built := time.Now(), make(chan struct{})
+	var behind, age time.Duration
+	store, lists := listsBehind(t, func() time.Time { return now }, func() time.Duration { return behind }, func() time.Duration { return age }, built)
+	if err := store.OpenStatusList(t.Context(), status.List{Purpose: status.ForClients, Life: time.Minute, Size: 4096}, 64, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	records, err := store.StatusLists(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := records[0].Number
+	// What looks empty to a process that has read nothing may be full of cuts.
+	brief, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if token, err := lists.Token(brief, number); err == nil {
+		t.Fatalf("a list that was never read: %s", token.Body)
+	}
+	if err := lists.Follow(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	close(built)
+	for _, c := range []struct {
+		behind, age time.Duration
+		served      bool
+	}{
+		{0, 0, true},
+		{0, time.Second, true},
+		{time.Second, 3 * time.Second, true},      // a cut of very much is being read
+		{3 * time.Second, 6 * time.Second, false}, // for longer than anybody may keep it
+		{0, 0, true},
+	} {
+		now, behind, age = now.Add(10*time.Second), c.behind, c.age
+		token, err := lists.Token(t.Context(), number)
+		if !c.served {
+			if err == nil {
+				t.Errorf("%s behind and %s old: %s", c.behind, c.age, token.Body)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s behind and %s old: %v", c.behind, c.age, err)
+			continue
+		}
+		var claims struct{ Iat, Exp int64 }
+		if err := json.Unmarshal(token.Body, &claims); err != nil {
+			t.Fatal(err)
+		}
+		if want := now.Add(-c.age).Unix(); claims.Iat != want || claims.Exp != want+60 {
+			t.Errorf("%s behind and %s old, it says that it is of %d until %d, not of %d", c.behind, c.age, claims.Iat, claims.Exp, want)
+		}
+	}
+}
+
+// 4620 is 2 * 2 * 3 * 5 * 7 * 11: of the odd factors, more than half repeat
+// indices in a block of it, which is the first that a list of it is for after
+// some 8,000 tokens.
+func TestNoTwoTokensShareAnIndexWhereListsAreNoPowerOfTwo(t *testing.T) {
+	t.Parallel()
+	store, lists := newLists(t)
+	taker := status.NewTaker(store, lists, 15*time.Minute, 4620, time.Now)
+	tokens := map[status.Ref]int{}
+	for i := range 40_000 {
+		ref, err := taker.ForGrant(t.Context(), 15*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before, taken := tokens[ref]; taken {
+			t.Fatalf("tokens %d and %d have %+v: to revoke one would end the other", before, i, ref)
+		}
+		tokens[ref] = i
+	}
+}
