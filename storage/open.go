@@ -240,6 +240,15 @@ func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 	return at(now), fault("read the clock", err)
 }
 
+// Pools returns what the pools of connections are doing, by their names: "all", or
+// "read" and "write" where these are two.
+func (s *Store) Pools() map[string]sql.DBStats {
+	if s.writePool == s.readPool {
+		return map[string]sql.DBStats{"all": s.readPool.Stats()}
+	}
+	return map[string]sql.DBStats{"read": s.readPool.Stats(), "write": s.writePool.Stats()}
+}
+
 // Close closes all connections, after waiting for the statements under way.
 func (s *Store) Close() error {
 	err := s.readPool.Close()

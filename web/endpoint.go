@@ -56,6 +56,9 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.RetryAfter > 0 {
 		retryAfter(h, e.RetryAfter)
 	}
+	if e.Status == http.StatusTooManyRequests && e.Code == protocol.InvalidClient {
+		rec.throttled = throttledClients
+	}
 	var token bearerError
 	scheme, _ := authorization(r)
 	switch {

@@ -183,6 +183,7 @@ func (f firstParty) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	recordOf(r).issued = clients.AuthorizationCode
 	device := in.Device
 	if client.Hold == clients.HoldCookie {
 		f.cookies.set(w, f.cookies.device, device, accounts.DeviceLife)
@@ -223,7 +224,7 @@ func (f firstParty) visitor(r *http.Request, c *clients.Client, device, address 
 // begin signs someone in. Returns accounts.ErrWrong.
 func (f firstParty) begin(r *http.Request, name, password string, from accounts.Visitor) (accounts.SignedIn, error) {
 	in, err := f.people.signIn.Do(r.Context(), name, password, from)
-	recordOf(r).refusedSignIn(err)
+	recordOf(r).triedSignIn(err)
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
@@ -251,7 +252,7 @@ func (f firstParty) unfinished(r *http.Request, session accounts.Session, err er
 	if errors.Is(err, accounts.ErrNoSession) || errors.Is(err, grants.ErrNotFound) {
 		// Answered like a wrong password: the user was cut meanwhile.
 		cut := &accounts.WrongError{UserID: session.UserID, Reason: accounts.ReasonCut}
-		recordOf(r).refusedSignIn(cut)
+		recordOf(r).triedSignIn(cut)
 		recordOf(r).err = err
 		return cut
 	}
@@ -345,6 +346,7 @@ func (f firstParty) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unauthorized(err)
 	}
+	recordOf(r).issued = clients.RefreshToken
 	f.answer(w, held.client, answer, "")
 	return nil
 }

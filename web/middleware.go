@@ -35,6 +35,11 @@ type record struct {
 	sent          *authz.Sent
 	err           error
 	status, bytes int
+
+	// What follows is counted and not logged: the route, the grant type by which an
+	// access token was issued, what came of an attempt to sign in, and what there was
+	// too much of; each empty if it does not apply.
+	route, issued, signIn, throttled string
 }
 
 type recordKey struct{}
@@ -49,10 +54,12 @@ func (rec *record) refusedSignIn(err error) {
 	switch {
 	case errors.As(err, &tooMany):
 		rec.errorCode, rec.userID, rec.reason = "too_many_attempts", tooMany.UserID, accounts.ReasonThrottled
+		rec.throttled = throttledPasswords
 	case errors.As(err, &wrong):
 		rec.errorCode, rec.userID, rec.reason = "wrong_password", wrong.UserID, wrong.Reason
 	case errors.Is(err, accounts.ErrCrowded):
 		rec.errorCode = string(protocol.TemporarilyUnavailable)
+		rec.throttled = throttledHashing
 	default:
 		return
 	}
@@ -66,8 +73,8 @@ const (
 )
 
 // recorded gives each request an id, and logs one record of it when it is
-// over.
-func recorded(log *slog.Logger) func(http.Handler) http.Handler {
+// over, and counts it.
+func recorded(log *slog.Logger, observer Observer) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			began := time.Now()
@@ -75,7 +82,9 @@ func recorded(log *slog.Logger) func(http.Handler) http.Handler {
 			id := rand.Text()
 			w.Header().Set(headerRequestID, id)
 			next.ServeHTTP(&counted{w, rec}, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
-			rec.log(log, r, id, time.Since(began))
+			took := time.Since(began)
+			rec.log(log, r, id, took)
+			rec.count(observer, r.Method, took)
 		})
 	}
 }

@@ -25,6 +25,7 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec.grantType = r.PostForm.Get("grant_type")
+	rec.issued = rec.grantType
 	writeJSON(w, http.StatusOK, answer)
 	return nil
 }

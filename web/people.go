@@ -380,7 +380,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 		visitor.Session = old.ID
 	}
 	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
-	recordOf(r).refusedSignIn(err)
+	recordOf(r).triedSignIn(err)
 	var tooMany *accounts.TooManyError
 	switch {
 	case errors.As(err, &tooMany):

@@ -28,15 +28,6 @@ type statuses struct {
 	timeout time.Duration
 }
 
-// Observer is told how long cuts take.
-type Observer interface {
-	// CutAcknowledged is told when a verifier has applied a cut.
-	CutAcknowledged(took time.Duration)
-	// ListServed is told when a status list was served without a record in the
-	// log.
-	ListServed()
-}
-
 // list is draft-ietf-oauth-status-list-20 section 8.1.
 func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
 	number := numberOf(r.PathValue("list"))
@@ -67,17 +58,19 @@ func numberOf(text string) int64 {
 	return number
 }
 
-func writeList(w http.ResponseWriter, r *http.Request, token *status.Token) {
+// writeList returns the status that it answers with.
+func writeList(w http.ResponseWriter, r *http.Request, token *status.Token) int {
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"] = statusListType, token.CacheControl
 	if etag := r.Header.Get("If-None-Match"); etag != "" && token.Is(etag) {
 		// What it has is as good: its own tag, then.
 		h.Set("ETag", etag)
 		w.WriteHeader(http.StatusNotModified)
-		return
+		return http.StatusNotModified
 	}
 	h["Etag"], h["Content-Length"] = token.ETag, token.Length
 	w.Write(token.Body)
+	return http.StatusOK
 }
 
 // quick serves lists that are signed already past everything else: every verifier
@@ -91,9 +84,10 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 			if is && r.Method == http.MethodGet && len(r.Header["Origin"]) == 0 {
 				if number := numberOf(text); number != 0 {
 					if token := s.lists.Signed(number); token != nil {
-						h := w.Header()
+						began, h := time.Now(), w.Header()
 						h["X-Content-Type-Options"], h["Vary"] = nosniff, varyOrigin
-						writeList(w, r, token)
+						s.observer.RequestServed(authz.PathStatusList, http.MethodGet, writeList(w, r, token))
+						s.observer.RequestTook(authz.PathStatusList, time.Since(began))
 						s.observer.ListServed()
 						return
 					}
@@ -159,11 +153,13 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	seat := s.listening.enter(listener.ClientID)
 	if seat == nil {
+		recordOf(r).throttled = throttledListeners
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
 	}
 	defer seat.leave()
 	err = s.authority.Listeners.SaveListener(ctx, listener, r.Header.Get("Last-Event-ID") != "")
 	if errors.Is(err, status.ErrTooManyListeners) {
+		recordOf(r).throttled = throttledListeners
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners of this client are connected.")
 	}
 	if err != nil {

@@ -174,11 +174,12 @@ func New(p Parts) (http.Handler, error) {
 
 	return chain(mux,
 		statuses.quick(at),
-		recorded(p.Log),
+		recorded(p.Log, p.Observer),
 		addressed(forwarding{p.TrustedProxies, p.ForwardedHeader}),
 		recovered,
 		secured(issuer.Scheme == "https"),
 		timed(p.RequestTimeout, at),
+		routed(at),
 	), nil
 }
 

@@ -46,7 +46,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		return nil, err
 	}
 	c, err := a.directory.Client(ctx, offered.id)
-	if err == nil && c.refuses(offered) != "" && !a.failures.tooMany(offered.id, AddressOf(r)) {
+	if err == nil && c.refuses(offered) != nil && !a.failures.tooMany(offered.id, AddressOf(r)) {
 		// The copy in memory may not know yet of a secret that was added, or
 		// of a client that was enabled, a moment ago: a no is never a stale
 		// one. (Whoever has failed too often already waits for the copy, and
@@ -55,14 +55,14 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	}
 	// One answer for unknown, disabled, wrong secret and none: which client ids
 	// exist is nobody's business. The reason is logged.
-	reason := ""
+	var cause error
 	switch {
 	case errors.Is(err, ErrNotFound):
-		reason = "unknown client"
+		cause = protocol.Cause{Reason: protocol.ReasonUnknown, Text: "unknown client"}
 	case err != nil:
 		return nil, err
 	default:
-		if reason = c.refuses(offered); reason == "" {
+		if cause = c.refuses(offered); cause == nil {
 			return c, nil
 		}
 	}
@@ -71,7 +71,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	// a careless proxy) could lock it out by failing in its name. What the
 	// count then bounds is the noise; guessing 256 bits needs no bound.
 	refused := protocol.Refuse(protocol.InvalidClient, "Client authentication failed: unknown client, wrong or missing secret, or a secret of a client that has none.")
-	refused.Cause = errors.New(reason)
+	refused.Cause = cause
 	if c != nil {
 		refused.ClientID = c.ID
 	}
@@ -83,19 +83,19 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	return nil, refused
 }
 
-// refuses says why the client is not who offers these credentials, or nothing.
-func (c *Client) refuses(offered credentials) string {
+// refuses says why the client is not who offers these credentials; nil if it is.
+func (c *Client) refuses(offered credentials) error {
 	switch {
 	case c.Auth == None && offered.secret != "":
-		return "the client has no secret and showed one"
+		return protocol.Cause{Reason: protocol.ReasonMethod, Text: "the client has no secret and showed one"}
 	case c.Auth != None && offered.secret == "":
-		return "the client has a secret and showed none"
+		return protocol.Cause{Reason: protocol.ReasonMethod, Text: "the client has a secret and showed none"}
 	case c.Auth != None && !c.hasSecret(offered.secret) && !c.hasSecret(offered.literal):
-		return "wrong secret"
+		return protocol.Cause{Reason: protocol.ReasonSecret, Text: "wrong secret"}
 	case c.Disabled:
-		return "disabled client"
+		return protocol.Cause{Reason: protocol.ReasonDisabled, Text: "disabled client"}
 	}
-	return ""
+	return nil
 }
 
 // hasSecret compares in constant time, with every live secret.

@@ -46,9 +46,9 @@ func (h *authorizationCode) CanSkipClientAuth(context.Context, fosite.AccessRequ
 }
 
 // errCode is one answer for all that can be wrong with a code.
-func errCode(why string) error {
+func errCode(reason protocol.Reason, why string) error {
 	e := protocol.Refuse(protocol.InvalidGrant, "The authorization code is unknown, expired or used, or does not go with this client, redirect_uri and code_verifier.")
-	e.Cause = errors.New(why)
+	e.Cause = protocol.Cause{Reason: reason, Text: why}
 	return e
 }
 
@@ -61,7 +61,7 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	hash := sha256.Sum256([]byte(form.Get("code")))
 	code, err := h.Store.Code(ctx, hash)
 	if errors.Is(err, ErrNotFound) {
-		return errCode("no such code")
+		return errCode(protocol.ReasonUnknown, "no such code")
 	}
 	if err != nil {
 		return err
@@ -70,11 +70,11 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	// belongs to it gets a refusal, and the owner notices nothing.
 	switch {
 	case code.ClientID != client.ID:
-		return errCode("another client's code")
+		return errCode(protocol.ReasonClient, "another client's code")
 	case code.Challenge == "" && verifier != "":
 		// The client sent a challenge, and somebody took it out on its way, to have
 		// the code redeemed without what they do not know (RFC 9700 section 4.8.2).
-		return errCode("code_verifier without a code_challenge")
+		return errCode(protocol.ReasonVerifier, "code_verifier without a code_challenge")
 	case code.Challenge != "" && verifier == "":
 		return protocol.Refuse(protocol.InvalidRequest, "The parameter code_verifier is missing.")
 	case code.Challenge == "" && code.RedirectURI != "" && redirect == "":
@@ -82,9 +82,9 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 		// that were asked for in different places; with PKCE the verifier does.
 		return protocol.Refuse(protocol.InvalidRequest, "The parameter redirect_uri is missing.")
 	case redirect != "" && redirect != code.RedirectURI && !(code.RedirectURI == "" && client.Redirects(redirect)):
-		return errCode("another redirect_uri")
+		return errCode(protocol.ReasonRedirectURI, "another redirect_uri")
 	case code.Challenge != "" && !verifies(code.Challenge, verifier):
-		return errCode("wrong code_verifier")
+		return errCode(protocol.ReasonVerifier, "wrong code_verifier")
 	}
 	if !code.UsedAt.IsZero() {
 		// Its own client used it before, or a thief who has the verifier too did
@@ -95,10 +95,10 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		return errCode("used before; its grant is revoked")
+		return errCode(protocol.ReasonReused, "used before; its grant is revoked")
 	}
 	if !h.Now().Before(code.ExpiresAt) {
-		return errCode("expired")
+		return errCode(protocol.ReasonExpired, "expired")
 	}
 	left, err := h.Rules.Left(ctx, client.Client, code.Granted())
 	if err != nil {
@@ -110,7 +110,7 @@ func (h *authorizationCode) HandleTokenEndpointRequest(ctx context.Context, r fo
 	}
 	// By what holds for the client now, and what is left of what was granted.
 	if lacks := client.Unprotected(code.Challenge, code.Nonce, wantsID(d.Scopes)); lacks != "" {
-		return errCode(lacks)
+		return errCode(protocol.ReasonUnprotected, lacks)
 	}
 	session.decision, session.codeHash, session.code = d, hash, code
 	return nil
@@ -175,7 +175,7 @@ func (h *authorizationCode) PopulateTokenEndpointResponse(ctx context.Context, r
 	if errors.Is(err, ErrNotFound) {
 		// Another request was faster, or something was cut meanwhile. This one
 		// had found the code unused, so it is no replay.
-		return errCode("used, expired or cut meanwhile")
+		return errCode(protocol.ReasonOvertaken, "used, expired or cut meanwhile")
 	}
 	if err != nil {
 		return err

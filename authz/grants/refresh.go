@@ -39,9 +39,9 @@ func (h *refreshToken) CanHandleTokenEndpointRequest(_ context.Context, r fosite
 func (h *refreshToken) CanSkipClientAuth(context.Context, fosite.AccessRequester) bool { return false }
 
 // errRefresh is one answer for all that can be wrong with a refresh token.
-func errRefresh(why string) error {
+func errRefresh(reason protocol.Reason, why string) error {
 	e := protocol.Refuse(protocol.InvalidGrant, "The refresh token is not valid (any more), or was issued to another client.")
-	e.Cause = errors.New(why)
+	e.Cause = protocol.Cause{Reason: reason, Text: why}
 	return e
 }
 
@@ -53,7 +53,7 @@ func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.
 	}
 	token, err := h.Issuer.ReadRefresh(ctx, presented)
 	if errors.Is(err, tokens.ErrInvalid) {
-		return errRefresh(err.Error())
+		return errRefresh(protocol.ReasonInvalid, err.Error())
 	}
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (p *Parts) Refreshes(ctx context.Context, token tokens.Refresh, client *cli
 	}
 	g, err := h.standing(ctx, token, of)
 	if err == nil && !h.current(token, g, client) {
-		err = errRefresh("used before")
+		err = errRefresh(protocol.ReasonReused, "used before")
 	}
 	if err == nil {
 		_, err = h.left(ctx, client, g)
@@ -117,20 +117,20 @@ func (h *refreshToken) current(token tokens.Refresh, g Standing, client *clients
 // stranger's attempt ends here and changes nothing.
 func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, client *Client) (Standing, error) {
 	if token.ClientID != client.ID {
-		return Standing{}, errRefresh("another client's token")
+		return Standing{}, errRefresh(protocol.ReasonClient, "another client's token")
 	}
 	g, err := h.read(ctx, token)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Standing{}, errRefresh("no such grant")
+		return Standing{}, errRefresh(protocol.ReasonUnknown, "no such grant")
 	case err != nil:
 		return Standing{}, err
 	case g.ClientID != client.ID:
-		return Standing{}, errRefresh("another client's token")
+		return Standing{}, errRefresh(protocol.ReasonClient, "another client's token")
 	case !g.Stands:
-		return Standing{}, errRefresh("the grant was revoked or cut")
+		return Standing{}, errRefresh(protocol.ReasonRevoked, "the grant was revoked or cut")
 	case !h.Now().Before(g.ExpiresAt) || !h.Now().Before(g.Refresh.ExpiresAt):
-		return Standing{}, errRefresh("the grant has expired")
+		return Standing{}, errRefresh(protocol.ReasonExpired, "the grant has expired")
 	}
 	return g, nil
 }
@@ -180,7 +180,7 @@ func (h *refreshToken) read(ctx context.Context, token tokens.Refresh) (Standing
 func (h *refreshToken) left(ctx context.Context, client *clients.Client, g Standing) (Allowance, error) {
 	left, err := h.Rules.Left(ctx, client, g.Granted())
 	if err == nil && g.SessionEnded && !slices.Contains(left.Own(), apis.OfflineAccess) {
-		return Allowance{}, errRefresh("its session has ended, and the client may not have offline_access any more")
+		return Allowance{}, errRefresh(protocol.ReasonRevoked, "its session has ended, and the client may not have offline_access any more")
 	}
 	return left, err
 }
@@ -190,7 +190,7 @@ func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standi
 	switch {
 	case unknown(token, g):
 		h.Log.WarnContext(ctx, "a refresh token is newer than its grant: was the database restored?", "grant", g.ID, "client_id", client.ID)
-		return errRefresh("newer than the grant")
+		return errRefresh(protocol.ReasonAhead, "newer than the grant")
 	case h.current(token, g, client.Client):
 		return nil
 	}
@@ -203,7 +203,7 @@ func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standi
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return errRefresh("used before; the grant is revoked")
+	return errRefresh(protocol.ReasonReused, "used before; the grant is revoked")
 }
 
 // grace is for how long the client may use a token again; below zero if not at
@@ -342,8 +342,8 @@ func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g St
 			return "", g, err
 		}
 		if g.Refresh.Generation != token.Generation+1 || h.grace(client.Client) < 0 {
-			return "", g, errRefresh("overtaken by another request")
+			return "", g, errRefresh(protocol.ReasonOvertaken, "overtaken by another request")
 		}
 	}
-	return "", g, errRefresh("overtaken by others")
+	return "", g, errRefresh(protocol.ReasonOvertaken, "overtaken by others")
 }

@@ -50,16 +50,20 @@ type Lists struct {
 	// is the last change that the bits have, and generation how often all of them
 	// were read anew because anything may have changed.
 	epoch, number, generation atomic.Int64
+	// building is how long it took to read all of them, in nanoseconds.
+	building atomic.Int64
 }
 
 // held is a list with its bits.
 type held struct {
 	record atomic.Pointer[List]
-	mu     sync.Mutex // over bits, version, lst and signing
+	mu     sync.Mutex // over bits, version, lst, count and signing
 	bits   bits
 	// version counts how often bits changed, lstOf is that of lst.
 	version, lstOf int
 	lst            string
+	// count is how many bits were set in version countOf.
+	count, countOf int
 	token          atomic.Pointer[Token]
 }
 
@@ -193,6 +197,7 @@ func (l *Lists) Follow(ctx context.Context, changed []changes.Change) error {
 
 // followAnything reads all lists and all that is set in them.
 func (l *Lists) followAnything(ctx context.Context) error {
+	began := time.Now()
 	// Before what it stands for, which then is at least that new.
 	n, err := l.store.ChangeNumber(ctx)
 	if err != nil {
@@ -219,6 +224,7 @@ func (l *Lists) followAnything(ctx context.Context) error {
 		h.change(func(b bits) { copy(b, fresh[number]) })
 	}
 	l.generation.Add(1)
+	l.building.Store(int64(time.Since(began)))
 	l.advance(event{number: n, anew: true, reload: true}, nil)
 	return nil
 }

@@ -137,10 +137,18 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	// The lists have a watcher of their own: a cut of very much takes longer to
 	// read than anything else may wait for.
 	var listWatcher *changes.Watcher
+	var lists *status.Lists
 	behind := func() time.Duration { return listWatcher.Behind() }
 	age := func() time.Duration { return listWatcher.Age() }
-	measures := metrics.New(listening.Count, func() time.Duration { return watcher.Behind() }, behind)
-	lists := status.NewLists(store, status.Settings{
+	measures := metrics.New(metrics.Sources{
+		Version: made.version, Commit: made.commit, GoVersion: made.goVersion,
+		GrantTypes: grants.Supported, SignIns: web.SignInOutcomes, Throttles: web.Throttles,
+		Listeners: listening.Count, Lists: behind, Changes: func() time.Duration { return watcher.Behind() },
+		Statuses: func() metrics.Statuses { return metrics.Statuses(lists.Measure()) },
+		Keys:     func() []metrics.Key { return measuredKeys(ring) },
+		Pools:    store.Pools, Now: t.now,
+	})
+	lists = status.NewLists(store, status.Settings{
 		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
 		Built: func() <-chan struct{} { return listWatcher.Loaded() },
 		Sign:  func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
@@ -450,6 +458,15 @@ func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey
 		// What an ID token tells of is a session or a grant.
 		LongestHint: max(config.MaxSessionTTL, config.MaxGrantTTL),
 	}, now)
+}
+
+// measuredKeys returns the keys as their metrics have them.
+func measuredKeys(ring *keys.Keyring) []metrics.Key {
+	var all []metrics.Key
+	for _, k := range ring.List() {
+		all = append(all, metrics.Key{Ring: string(k.Ring), State: string(k.State), SignsFrom: k.SignsFrom, RetiresAt: k.RetiresAt})
+	}
+	return all
 }
 
 // keyFollower lets the key rings, which know nothing of the change sequence,
