@@ -95,10 +95,13 @@ func describe(err error) string {
 		lite       sqlite3.Error
 		network    *net.OpError
 		other      otherHistory
+		behind     unsynced
 	)
 	switch {
 	case errors.As(err, &other):
 		return other.Error()
+	case errors.As(err, &behind):
+		return behind.Error()
 	case errors.As(err, &connecting):
 		return strings.Join(strings.Fields(connecting.Error()), " ")
 	case errors.As(err, &pg):
@@ -142,9 +145,10 @@ func describePostgres(err *pgconn.PgError) string {
 
 func describeMySQL(err *mysqldriver.MySQLError) string {
 	switch err.Number {
-	// Access, missing databases, tables, columns and privileges, too many
-	// connections, shutdown, read-only, lock wait, deadlock.
-	case 1040, 1044, 1045, 1049, 1053, 1054, 1142, 1143, 1146, 1205, 1213, 1227, 1290, 1792, 1836, 3159:
+	// Access, a node that is not (or no more) in its cluster, missing databases,
+	// tables, columns and privileges, too many connections, shutdown, read-only, lock
+	// wait, deadlock.
+	case 1040, 1044, 1045, unprepared, 1049, 1053, 1054, 1142, 1143, 1146, 1205, 1213, 1227, 1290, 1792, 1836, 3159:
 		return fmt.Sprintf("MySQL: %s (error %d)", err.Message, err.Number)
 	}
 	return fmt.Sprintf("MySQL: error %d", err.Number)
@@ -178,6 +182,16 @@ func isLockTimeout(err error) bool {
 	var pg *pgconn.PgError
 	var my *mysqldriver.MySQLError
 	return errors.As(err, &pg) && pg.Code == "55P03" || errors.As(err, &my) && my.Number == 1205
+}
+
+// unprepared is the number of MySQL's error for a command that it does not know. A node
+// of a Galera cluster answers so to everything while it is not, or no more, part of it.
+const unprepared = 1047
+
+// isUnprepared reports whether a node is no part of its cluster.
+func isUnprepared(err error) bool {
+	var my *mysqldriver.MySQLError
+	return errors.As(err, &my) && my.Number == unprepared
 }
 
 // isUndone reports whether a statement of its own certainly did nothing: the

@@ -53,3 +53,6 @@ func Rows() map[string]any {
 
 // MySQLConfig shows what a mysql:// URL becomes.
 var MySQLConfig = mysqlConfig
+
+// SettleMySQL is what is done to each new connection to a MySQL server.
+var SettleMySQL = settleMySQL

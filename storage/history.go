@@ -90,12 +90,18 @@ type served struct {
 	generation int
 }
 
-// proven returns the position that a connection must have, if there is one, and of
-// which generation it then is.
-func (v *served) proven() (p changes.Position, generation int, young bool) {
+// proven returns the position that a connection must have, if there is one.
+func (v *served) proven() (p changes.Position, young bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.last, v.generation, v.young()
+	return v.last, v.young()
+}
+
+// now returns the generation of which a connection is that is made now.
+func (v *served) now() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.generation
 }
 
 func (v *served) young() bool {
@@ -143,30 +149,41 @@ type judging struct {
 }
 
 func (c judging) Connect(ctx context.Context) (driver.Conn, error) {
+	generation := c.served.now()
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, generation, young := c.served.proven()
-	if young {
-		// It is the connection's question, and not that of the request that happens to
-		// wait for it. And the pool opens some connections with no deadline.
-		asking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		defer context.AfterFunc(ctx, cancel)()
-		h, err := c.ask(asking, conn, p)
-		if lacks := h.Lacks(p); err == nil && lacks != "" {
-			err = otherHistory{lacks}
-		}
-		if err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
+	err = c.served.judge(ctx, func(ctx context.Context, n changes.Number) (changes.History, error) { return c.ask(ctx, conn, n) })
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	return judged{conn, c.served, generation}, nil
 }
 
-func (c judging) ask(ctx context.Context, conn driver.Conn, p changes.Position) (h changes.History, err error) {
-	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, c.served.question, []driver.NamedValue{{Ordinal: 1, Value: int64(p.Number)}})
+// judge refuses a connection to another history. ask puts historySQL to it.
+func (v *served) judge(ctx context.Context, ask func(context.Context, changes.Number) (changes.History, error)) error {
+	p, young := v.proven()
+	if !young {
+		return nil
+	}
+	// It is the connection's question, and not that of the request that happens to
+	// wait for it. And the pool opens some connections with no deadline.
+	asking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	h, err := ask(asking, p.Number)
+	if err != nil {
+		return err
+	}
+	if lacks := h.Lacks(p); lacks != "" {
+		return otherHistory{lacks}
+	}
+	return nil
+}
+
+func (c judging) ask(ctx context.Context, conn driver.Conn, n changes.Number) (h changes.History, err error) {
+	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, c.served.question, []driver.NamedValue{{Ordinal: 1, Value: int64(n)}})
 	if err != nil {
 		return h, err
 	}
@@ -186,7 +203,8 @@ func (c judging) ask(ctx context.Context, conn driver.Conn, p changes.Position) 
 }
 
 // judged is a connection of a generation. It passes on what database/sql may ask, and
-// is not used again once its generation is over.
+// is not used again once its generation is over, or the node that it leads to has left
+// its cluster.
 type judged struct {
 	driver.Conn
 	served     *served
@@ -194,11 +212,13 @@ type judged struct {
 }
 
 func (c judged) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
-	return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
+	r, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
+	return r, leaving(err)
 }
 
 func (c judged) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
-	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
+	r, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
+	return r, leaving(err)
 }
 
 func (c judged) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
@@ -206,7 +226,17 @@ func (c judged) PrepareContext(ctx context.Context, q string) (driver.Stmt, erro
 }
 
 func (c judged) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	return tx, leaving(err)
+}
+
+// leaving makes the error of a node that has left its cluster that of a bad connection:
+// it has done nothing, and another connection may lead to another node.
+func leaving(err error) error {
+	if isUnprepared(err) {
+		return errors.Join(err, driver.ErrBadConn)
+	}
+	return err
 }
 
 func (c judged) Ping(ctx context.Context) error {

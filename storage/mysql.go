@@ -1,10 +1,13 @@
 package storage
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	neturl "net/url"
 	"strings"
@@ -141,9 +144,8 @@ func portOr(port, otherwise string) string {
 	return port
 }
 
-// mysqlConnector sets the isolation level of each new connection. The variable
-// for it is called tx_isolation by MariaDB and transaction_isolation by MySQL;
-// this statement is understood by both.
+// mysqlConnector sets what each new connection has to be: its isolation level and, on
+// a node of a Galera cluster, that it reads what any node has committed.
 type mysqlConnector struct{ driver.Connector }
 
 func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -151,12 +153,75 @@ func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = conn.(driver.ExecerContext).ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil)
-	if err != nil {
+	if err := settleMySQL(ctx, conn); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
 }
+
+func settleMySQL(ctx context.Context, conn driver.Conn) error {
+	exec := conn.(driver.ExecerContext).ExecContext
+	// The variable for it is called tx_isolation by MariaDB and transaction_isolation by
+	// MySQL; this statement is understood by both.
+	if _, err := exec(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+		return err
+	}
+	galera, err := galeraVariables(ctx, conn)
+	if err != nil || galera["wsrep_on"] != "ON" {
+		return err
+	}
+	// Beside what somebody set, a string of digits.
+	set := fmt.Sprintf("SET SESSION wsrep_sync_wait = %d | %s", syncWait, cmp.Or(galera["wsrep_sync_wait"], "0"))
+	if galera["wsrep_dirty_reads"] == "ON" {
+		// A node that was cut off answers from what it had then.
+		set += ", SESSION wsrep_dirty_reads = OFF"
+	}
+	if _, err := exec(ctx, set, nil); err != nil {
+		return unsynced{err}
+	}
+	return nil
+}
+
+// syncWait has a node of a Galera cluster wait, before it reads (1), updates or deletes
+// (2), or inserts (4), until it has applied what others had committed by then. Without
+// it a node that lags behind shows what was revoked as standing, to any of these:
+// each looks, in its own statement, at what must not have been cut.
+const syncWait = 1 | 2 | 4
+
+// galeraVariables are the variables of a Galera cluster that matter here; none where
+// the server knows of no such thing.
+func galeraVariables(ctx context.Context, conn driver.Conn) (_ map[string]string, err error) {
+	rows, err := conn.(driver.QueryerContext).QueryContext(ctx,
+		"SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait', 'wsrep_dirty_reads')", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	found := map[string]string{}
+	for row := make([]driver.Value, 2); ; {
+		switch err := rows.Next(row); {
+		case errors.Is(err, io.EOF):
+			return found, nil
+		case err != nil:
+			return nil, err
+		}
+		var name, value sql.NullString
+		if err := errors.Join(name.Scan(row[0]), value.Scan(row[1])); err != nil {
+			return nil, err
+		}
+		found[name.String] = value.String
+	}
+}
+
+// unsynced is the error of a node of a Galera cluster that cannot be had to read what
+// other nodes have committed.
+type unsynced struct{ error }
+
+func (e unsynced) Error() string {
+	return "this node of a Galera cluster refuses to wait for what other nodes have committed (wsrep_sync_wait), and would show what was revoked as standing: " + describe(e.error)
+}
+
+func (e unsynced) Unwrap() error { return e.error }
 
 // takeNumberMySQL has no RETURNING: LAST_INSERT_ID(expr) sends the number back
 // with the answer to the UPDATE.

@@ -77,6 +77,9 @@ type Options struct {
 	// wait less.
 	schema    fs.FS
 	provenFor time.Duration
+
+	// history is the one that connections must lead to.
+	history *served
 }
 
 // ErrNoDatabase: the file of a SQLite database is not there.
@@ -147,6 +150,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		o.MaxLifetime = 30 * time.Minute
 	}
 	history, wrap := &served{provenFor: cmp.Or(o.provenFor, provenFor)}, o.Wrap
+	o.history = history
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		if wrap != nil {
 			c = wrap(c)

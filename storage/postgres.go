@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
+
+	"github.com/ingam/ingam/authz/changes"
 )
 
 var postgresDialect = dialect{
@@ -39,6 +42,10 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
 
+	if len(cfg.Fallbacks) > 0 {
+		cfg.ValidateConnect = amongHosts(cfg.ValidateConnect, o.history)
+	}
+
 	cfg.Tracer = closeReadOnly{}
 
 	connector := func(dial pgconn.DialFunc) driver.Connector {
@@ -53,6 +60,38 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 	}
 	s.read = s.write
 	return s, nil
+}
+
+// amongHosts has the next host of the URL tried where one leads to another history. All
+// connections are judged; but one that is refused here is not the end of connecting: a
+// former primary that was not fenced, and comes first in the URL, would take all of them.
+func amongHosts(validate pgconn.ValidateConnectFunc, history *served) pgconn.ValidateConnectFunc {
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		if validate != nil {
+			if err := validate(ctx, conn); err != nil {
+				return err
+			}
+		}
+		return history.judge(ctx, func(ctx context.Context, n changes.Number) (changes.History, error) {
+			result := conn.ExecParams(ctx, history.question, [][]byte{strconv.AppendInt(nil, int64(n), 10)}, nil, nil, nil).Read()
+			if result.Err != nil {
+				return changes.History{}, result.Err
+			}
+			if len(result.Rows) != 1 {
+				return changes.History{}, sql.ErrNoRows
+			}
+			return scanHistory(func(dest ...any) (err error) {
+				for i, d := range dest {
+					var value any
+					if text := result.Rows[0][i]; text != nil {
+						value = string(text)
+					}
+					err = errors.Join(err, d.(sql.Scanner).Scan(value))
+				}
+				return err
+			})
+		})
+	}
 }
 
 // closeReadOnly closes connections to a server that has become read-only, as a
