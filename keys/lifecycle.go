@@ -246,7 +246,7 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) e
 	return k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
 		i := indexOf(all, kid)
 		if i < 0 {
-			return nil, ErrNotFound
+			return nil, fmt.Errorf("%w: %s", ErrNotFound, kid)
 		}
 		ring := all[i].Ring
 		r := ringOf(all, ring)

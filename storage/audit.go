@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -71,18 +74,23 @@ func (s *Store) Record(ctx context.Context, events []audit.Event) error {
 }
 
 // AuditEvents implements audit.Store.
-func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq2[audit.Event, error], older bool, err error) {
+func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq2[audit.Named, error], older bool, err error) {
 	const op = "read the audit log"
-	if !isText(string(q.Action)) || !isText(q.Subject) {
-		return func(func(audit.Event, error) bool) {}, false, nil
+	for _, asked := range slices.Concat(q.Subjects, texts(q.Actors), []string{string(q.Action)}) {
+		if !isText(asked) {
+			return func(func(audit.Named, error) bool) {}, false, nil
+		}
 	}
 	matching := func() *gorm.DB {
 		tx := s.reading(ctx)
 		if q.Action != "" {
 			tx = tx.Where("action = ?", string(q.Action))
 		}
-		if q.Subject != "" {
-			tx = tx.Where("subject = ?", q.Subject)
+		if len(q.Subjects) > 0 {
+			tx = tx.Where("subject IN ?", q.Subjects)
+		}
+		if len(q.Actors) > 0 {
+			tx = tx.Where("actor IN ?", texts(q.Actors))
 		}
 		if !q.Since.IsZero() {
 			tx = tx.Where("at_ms >= ?", ms(q.Since))
@@ -96,21 +104,25 @@ func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq
 			return nil, false, fault(op, err)
 		}
 	}
-	return func(yield func(audit.Event, error) bool) {
+	return func(yield func(audit.Named, error) bool) {
 		last, n := int64(0), 0
 		if len(before) > 0 {
 			last = before[0].ID
 		}
 		for {
 			var rows []auditRow
-			if err := matching().Where("id > ?", last).Order("id").Limit(wholeAtOnce).Find(&rows).Error; err != nil {
-				yield(audit.Event{}, fault(op, err))
+			err := matching().Where("id > ?", last).Order("id").Limit(wholeAtOnce).Find(&rows).Error
+			var some []audit.Named
+			if err == nil {
+				some, err = s.nameEvents(ctx, rows)
+			}
+			if err != nil {
+				yield(audit.Named{}, fault(op, err))
 				return
 			}
-			for _, r := range rows {
-				ev, err := r.event()
+			for _, ev := range some {
 				// Some may have come since the limit was laid out.
-				if n++; !yield(ev, fault(op, err)) || err != nil || n == q.Limit {
+				if n++; !yield(ev, nil) || n == q.Limit {
 					return
 				}
 			}
@@ -120,4 +132,70 @@ func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq
 			last = rows[len(rows)-1].ID
 		}
 	}, len(before) > 0, nil
+}
+
+// texts are values of a kind of text as text, which is what drivers take.
+func texts[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
+
+// nameEvents reads events, and the names of those they tell of.
+func (s *Store) nameEvents(ctx context.Context, rows []auditRow) ([]audit.Named, error) {
+	events := make([]audit.Named, len(rows))
+	users, clients := map[string]string{}, map[string]string{}
+	// Twice over the same: the first time to learn whose names to ask for.
+	each := func() {
+		for i := range events {
+			ev := &events[i]
+			name := func(of map[string]string, id string) string {
+				of[id] += ""
+				return of[id]
+			}
+			if id, ok := strings.CutPrefix(string(ev.Actor), "user:"); ok {
+				ev.ActorName = name(users, id)
+			} else if id, ok := strings.CutPrefix(string(ev.Actor), "client:"); ok {
+				ev.ActorName = name(clients, id)
+			}
+			switch user, client := ev.About(); {
+			case user:
+				ev.SubjectName = name(users, ev.Subject)
+			case client:
+				ev.SubjectName = name(clients, ev.Subject)
+			}
+			if id := ev.Details["user"]; id != "" {
+				ev.UserName = name(users, id)
+			}
+		}
+	}
+	for i, r := range rows {
+		var err error
+		if events[i].Event, err = r.event(); err != nil {
+			return nil, err
+		}
+	}
+	each()
+	for _, c := range []struct {
+		of        map[string]string
+		statement string
+	}{{users, "SELECT id, username AS name FROM users WHERE id IN ?"}, {clients, "SELECT id, name FROM clients WHERE id IN ?"}} {
+		if len(c.of) == 0 {
+			continue
+		}
+		var found []struct {
+			ID   string `gorm:"column:id"`
+			Name string `gorm:"column:name"`
+		}
+		if err := s.reading(ctx).Raw(c.statement, slices.Collect(maps.Keys(c.of))).Scan(&found).Error; err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			c.of[f.ID] = f.Name
+		}
+	}
+	each()
+	return events, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -412,48 +413,52 @@ func addSecret(tx *gorm.DB, row secretRow) error {
 }
 
 // RemoveClientSecret implements clients.Store.
-func (s *Store) RemoveClientSecret(ctx context.Context, id, secretID string, ev audit.Event) error {
+func (s *Store) RemoveClientSecret(ctx context.Context, id, secretID string, ev audit.Event) (removed clients.Secret, err error) {
 	const op = "remove a secret of client"
 	if !isText(id) {
-		return answer(op, id, refuse(clients.ErrNotFound))
+		return clients.Secret{}, answer(op, id, refuse(clients.ErrNotFound))
 	}
-	return s.change(ctx, op, changes.Client, id, ev, func(tx *gorm.DB, _ changes.Number) error {
-		return removeSecret(tx, id, secretID)
+	err = s.edit(ctx, op, changes.Client, id, func(tx *gorm.DB, _ changes.Number) (audit.Event, error) {
+		row, err := removeSecret(tx, id, secretID)
+		removed = clients.Secret{ID: row.ID, CreatedAt: at(row.CreatedMS)}
+		recorded := ev
+		recorded.Details = map[string]string{"secret_id": removed.ID, "secret_added": removed.CreatedAt.Format(time.RFC3339)}
+		maps.Copy(recorded.Details, ev.Details)
+		return recorded, err
 	})
+	return removed, err
 }
 
-func removeSecret(tx *gorm.DB, id, secretID string) error {
+// removeSecret returns what it removed.
+func removeSecret(tx *gorm.DB, id, secretID string) (secretRow, error) {
 	var secrets []secretRow
 	err := tx.Where("client_id = ?", id).Order("added, created_ms, id").Find(&secrets).Error
 	if err != nil {
-		return err
+		return secretRow{}, err
 	}
 	if len(secrets) == 0 {
 		if err := mustExist(tx, id); err != nil {
-			return err
+			return secretRow{}, err
 		}
-		return refuse(clients.ErrSecretNotFound)
+		return secretRow{}, refuse(clients.ErrSecretNotFound)
 	}
-	if secretID == "" {
-		secretID = secrets[0].ID
+	i := 0
+	if secretID != "" {
+		i = slices.IndexFunc(secrets, func(s secretRow) bool { return s.ID == secretID })
 	}
-	found := false
-	for _, s := range secrets {
-		found = found || s.ID == secretID
-	}
-	if !found {
-		return refuse(clients.ErrSecretNotFound)
+	if i < 0 {
+		return secretRow{}, refuse(clients.ErrSecretNotFound)
 	}
 	// MySQL does not let a DELETE ask its own table, except about a derived one.
 	removed := tx.Exec(`
 		DELETE FROM client_secrets
 		 WHERE client_id = ? AND id = ?
 		   AND (SELECT live FROM (SELECT COUNT(*) AS live FROM client_secrets WHERE client_id = ?) AS counted) > 1`,
-		id, secretID, id)
+		id, secrets[i].ID, id)
 	if removed.Error == nil && removed.RowsAffected == 0 {
-		return refuse(clients.ErrLastSecret)
+		return secretRow{}, refuse(clients.ErrLastSecret)
 	}
-	return removed.Error
+	return secrets[i], removed.Error
 }
 
 // mustExist is asked after a statement that affected no row, to say why.

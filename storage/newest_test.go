@@ -171,7 +171,7 @@ func TestTheAuditIsReadInParts(t *testing.T) {
 			t.Fatalf("%d events of %d, %v", len(whole), many, err)
 		}
 		for _, limit := range []int{1, 500, 1000, 2047, 2048, 2049} {
-			events, older, err := s.AuditEvents(ctx, audit.Query{Limit: limit, Action: "a", Subject: "s"})
+			events, older, err := s.AuditEvents(ctx, audit.Query{Limit: limit, Action: "a", Subjects: []string{"s"}})
 			if err != nil || older != (limit < many) {
 				t.Errorf("%d: older ones: %t, %v", limit, older, err)
 			}

@@ -100,11 +100,35 @@ func Changed(was, is map[string]string, also ...string) map[string]string {
 	return details
 }
 
+// Named is an event with the names that those it tells of have now. They are empty
+// where there is nobody of that id (any more).
+type Named struct {
+	Event
+	ActorName, SubjectName string
+	// UserName is that of the user in the details, who is the subject's owner.
+	UserName string
+}
+
+// About returns whose id the subject is: a user's, a client's, or, where both are
+// false, something else that has no other name.
+func (e Event) About() (user, client bool) {
+	kind, _, _ := strings.Cut(string(e.Action), ".")
+	switch e.Action {
+	case UserCut:
+		return true, false
+	case ClientCut:
+		return false, true
+	}
+	return kind == "user" || kind == "sign_in", kind == "client" || kind == "consent"
+}
+
 // Query selects events. Zero fields do not restrict.
 type Query struct {
-	Action  Action
-	Subject string
-	Since   time.Time
+	Action Action
+	// Subjects and Actors are alternatives, each among its own.
+	Subjects []string
+	Actors   []Actor
+	Since    time.Time
 	// Limit is how many of the newest events there are to be at most.
 	Limit int
 }
@@ -114,5 +138,5 @@ type Store interface {
 	// AuditEvents returns the matching events, oldest first, and whether there are
 	// older ones, which the limit left out. It holds a bounded number of them however
 	// many there are.
-	AuditEvents(ctx context.Context, q Query) (events iter.Seq2[Event, error], older bool, err error)
+	AuditEvents(ctx context.Context, q Query) (events iter.Seq2[Named, error], older bool, err error)
 }

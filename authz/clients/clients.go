@@ -145,6 +145,7 @@ type Store interface {
 	AddClientSecret(ctx context.Context, id string, s Secret, ev audit.Event) error
 	// RemoveClientSecret returns ErrNotFound, ErrSecretNotFound or
 	// ErrLastSecret; two calls at once do not remove both secrets. An empty
-	// secretID means the older of two.
-	RemoveClientSecret(ctx context.Context, id, secretID string, ev audit.Event) error
+	// secretID means the older of two. Which it was is returned without its hash, and
+	// in the details of the event: secret_id, and secret_added, when that was.
+	RemoveClientSecret(ctx context.Context, id, secretID string, ev audit.Event) (Secret, error)
 }

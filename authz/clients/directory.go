@@ -335,11 +335,10 @@ func (d *Directory) AddSecret(ctx context.Context, id, secret string, by audit.A
 }
 
 // RemoveSecret ends a live secret: the one with that id or, if empty, the
-// older of two. Returns ErrNotFound, ErrSecretNotFound or ErrLastSecret.
-func (d *Directory) RemoveSecret(ctx context.Context, id, secretID string, by audit.Actor) error {
-	return d.store.RemoveClientSecret(ctx, id, secretID, audit.Event{
-		At: d.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id, Details: map[string]string{"secret_id": secretID},
-	})
+// older of two. It returns which it was. Returns ErrNotFound, ErrSecretNotFound or
+// ErrLastSecret.
+func (d *Directory) RemoveSecret(ctx context.Context, id, secretID string, by audit.Actor) (Secret, error) {
+	return d.store.RemoveClientSecret(ctx, id, secretID, audit.Event{At: d.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id})
 }
 
 // newSecret returns plain, or a new secret of 260 random bits, and what is

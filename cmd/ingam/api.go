@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -170,7 +169,7 @@ func apiCreate(t *terminal) *cobra.Command {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				created, err := c.apis.Create(cmd.Context(), a, c.actor)
 				if err != nil {
-					return err
+					return named("API "+a.Audience, err)
 				}
 				if asJSON {
 					return t.printJSON(newAPIJSON(created, c.apis.Own()))
@@ -205,9 +204,9 @@ func apiList(t *terminal) *cobra.Command {
 					return t.printJSON(out)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "AUDIENCE\tNAME\tSCOPE\tACCESS TTL")
+				fmt.Fprintln(w, "AUDIENCE\tNAME\tSCOPE\tACCESS TTL\tROLES")
 				for _, a := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Audience, a.Name, strings.Join(a.Scopes, " "), ttlText(a.AccessTTL))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%t\n", a.Audience, a.Name, strings.Join(a.Scopes, " "), c.ttlText(a), a.Roles)
 				}
 				if err := w.Flush(); err != nil {
 					return err
@@ -251,7 +250,7 @@ func apiShow(t *terminal) *cobra.Command {
 					}
 				}
 				rows = append(rows, [][2]string{
-					{"access TTL", ttlText(a.AccessTTL)},
+					{"access TTL", c.ttlText(a)},
 					{"roles", fmt.Sprint(a.Roles)},
 					{"token typ", string(a.TokenType)},
 					{"created", text(a.CreatedAt)},
@@ -292,7 +291,7 @@ it; given back, it is in the grants again that had it.`,
 					return flags.apply(cmd.Flags(), a)
 				}, reason, c.actor)
 				if err != nil {
-					return err
+					return named("API "+args[0], err)
 				}
 				if changed {
 					if err := c.warnUnoffered(cmd, a, offered); err != nil {
@@ -348,11 +347,12 @@ func apiDelete(t *terminal) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				err := c.apis.Delete(cmd.Context(), args[0], c.actor)
+				err = named("API "+args[0], err)
 				if errors.Is(err, apis.ErrInUse) {
 					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s", err, args[0])
 				}
 				if err != nil {
-					return named("API "+args[0], err)
+					return err
 				}
 				fmt.Fprintf(t.stdout, "deleted API %s\n", args[0])
 				return nil
@@ -361,9 +361,10 @@ func apiDelete(t *terminal) *cobra.Command {
 	}
 }
 
-func ttlText(d time.Duration) string {
-	if d == 0 {
-		return "default"
+// ttlText is how long access tokens for an API live.
+func (c *concerns) ttlText(a apis.API) string {
+	if a.AccessTTL == 0 {
+		return fmt.Sprintf("%s (default)", c.cfg.Tokens.AccessTTL.Std())
 	}
-	return d.String()
+	return a.AccessTTL.String()
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 )
 
@@ -17,22 +20,27 @@ func auditCommand(t *terminal) *cobra.Command {
 }
 
 type eventJSON struct {
-	ID      int64             `json:"id"`
-	At      *string           `json:"at"`
-	Actor   string            `json:"actor"`
-	Action  string            `json:"action"`
-	Subject string            `json:"subject,omitempty"`
-	Reason  string            `json:"reason,omitempty"`
-	Details map[string]string `json:"details,omitempty"`
+	ID      int64   `json:"id"`
+	At      *string `json:"at"`
+	Actor   string  `json:"actor"`
+	Action  string  `json:"action"`
+	Subject string  `json:"subject,omitempty"`
+	// The names are those of now.
+	ActorName   string            `json:"actor_name,omitempty"`
+	SubjectName string            `json:"subject_name,omitempty"`
+	UserName    string            `json:"user_name,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
+	Details     map[string]string `json:"details,omitempty"`
 }
 
 func auditList(t *terminal) *cobra.Command {
 	var (
-		q      audit.Query
-		action string
-		since  time.Duration
-		shown  bound
-		asJSON bool
+		q              audit.Query
+		subject, actor string
+		action         string
+		since          time.Duration
+		shown          bound
+		asJSON         bool
 	)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the newest events, oldest first", Args: exactly(0),
@@ -46,7 +54,19 @@ func auditList(t *terminal) *cobra.Command {
 			if since > 0 {
 				q.Since = t.now().Add(-since)
 			}
-			return t.withConcerns(cmd, func(c *concerns) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) (err error) {
+				if cmd.Flags().Changed("subject") {
+					of, err := c.called(cmd.Context(), users, subject)
+					if err != nil {
+						return err
+					}
+					q.Subjects = append(append(of.users, of.clients...), subject)
+				}
+				if cmd.Flags().Changed("actor") {
+					if q.Actors, err = c.actorsCalled(cmd.Context(), users, actor); err != nil {
+						return err
+					}
+				}
 				events, older, err := c.store.AuditEvents(cmd.Context(), q)
 				if err != nil {
 					return err
@@ -54,8 +74,8 @@ func auditList(t *terminal) *cobra.Command {
 				list := t.printList(asJSON, "AT", "ACTOR", "ACTION", "SUBJECT", "REASON", "DETAILS")
 				for e, err := range events {
 					if err == nil {
-						err = list.add(eventJSON{e.ID, instant(e.At), string(e.Actor), string(e.Action), e.Subject, e.Reason, e.Details},
-							text(e.At), visible(e.Actor), e.Action, visible(e.Subject), visible(e.Reason), visible(detailsText(e.Details)))
+						err = list.add(eventJSON{e.ID, instant(e.At), string(e.Actor), string(e.Action), e.Subject, e.ActorName, e.SubjectName, e.UserName, e.Reason, e.Details},
+							text(e.At), visible(withName(string(e.Actor), e.ActorName)), e.Action, visible(withName(e.Subject, e.SubjectName)), visible(e.Reason), visible(detailsText(e)))
 					}
 					if err != nil {
 						return err
@@ -70,21 +90,74 @@ func auditList(t *terminal) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&action, "action", "", "only this action, such as client.disable")
-	f.StringVar(&q.Subject, "subject", "", "only this subject: a client id, an audience, a kid, a jti")
+	f.StringVar(&subject, "subject", "", "only this subject: a user or client by name or id, an audience, a kid, a jti")
+	f.StringVar(&actor, "actor", "", "only what this one did: a user or client by name or id, who ran a command, or as printed, such as cli:root")
 	f.DurationVar(&since, "since", 0, "only what happened within this time, such as 24h")
 	shown.bind(cmd, 1000, "events")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func detailsText(details map[string]string) string {
+// withName is an id and, in brackets, the name that goes with it, if one does.
+func withName(id, name string) string {
+	if name == "" || name == id {
+		return id
+	}
+	return id + " (" + name + ")"
+}
+
+func detailsText(e audit.Named) string {
 	var all []string
-	for _, k := range slices.Sorted(maps.Keys(details)) {
-		if details[k] != "" {
-			all = append(all, k+"="+details[k])
+	for _, k := range slices.Sorted(maps.Keys(e.Details)) {
+		switch v := e.Details[k]; {
+		case k == "user":
+			all = append(all, k+"="+withName(v, e.UserName))
+		case v != "":
+			all = append(all, k+"="+v)
 		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// calledSo are the ids of who has a name.
+type calledSo struct{ users, clients []string }
+
+// called finds a user by name, and clients by what people are shown, which several may
+// have.
+func (c *concerns) called(ctx context.Context, users *accounts.Directory, name string) (of calledSo, err error) {
+	u, err := users.ByName(ctx, name)
+	switch {
+	case err == nil:
+		of.users = []string{u.ID}
+	case !errors.Is(err, accounts.ErrNotFound):
+		return calledSo{}, err
+	}
+	all, err := c.clients.List(ctx)
+	for _, client := range all {
+		if client.Name == name {
+			of.clients = append(of.clients, client.ID)
+		}
+	}
+	return of, err
+}
+
+// actorsCalled are the actors that --actor may mean. What it begins with says of which
+// kind they are, if it does.
+func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Directory, asked string) ([]audit.Actor, error) {
+	actors := []audit.Actor{audit.Actor(asked)}
+	kind, name, ok := strings.Cut(asked, ":")
+	if !ok || !slices.Contains([]string{"cli", "client", "user"}, kind) {
+		kind, name = "", asked
+	}
+	of, err := c.called(ctx, users, name)
+	for k, ids := range map[string][]string{"cli": {name}, "client": append(of.clients, name), "user": append(of.users, name)} {
+		for _, id := range ids {
+			if kind == "" || kind == k {
+				actors = append(actors, audit.Actor(k+":"+id))
+			}
+		}
+	}
+	return actors, err
 }
 
 // visible keeps what others wrote from moving the cursor or forging a line.

@@ -221,7 +221,7 @@ func clientCreate(t *terminal) *cobra.Command {
 				}
 				created, secret, err := con.clients.Create(cmd.Context(), c, given, con.actor)
 				if err != nil {
-					return err
+					return named("client "+id, err)
 				}
 				t.warn(created)
 				if given != "" {
@@ -280,7 +280,7 @@ again that had it.`,
 					return con.onSite(*c)
 				}, reason, con.actor)
 				if err != nil {
-					return err
+					return named("client "+args[0], err)
 				}
 				if changed {
 					t.warn(c)
@@ -474,7 +474,7 @@ func secretAdd(t *terminal) *cobra.Command {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				s, secret, err := c.clients.AddSecret(cmd.Context(), args[0], given, c.actor)
 				if errors.Is(err, clients.ErrTooManySecrets) {
-					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], err, args[0])
+					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], clients.ErrTooManySecrets, args[0])
 				}
 				if err != nil {
 					return named("client "+args[0], err)
@@ -503,15 +503,17 @@ func secretRemove(t *terminal) *cobra.Command {
 		Use: "remove ID [--secret SECRET-ID]", Short: "End a live secret of a client: the older one, unless named", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withConcerns(cmd, func(c *concerns) error {
-				err := c.clients.RemoveSecret(cmd.Context(), args[0], secretID, c.actor)
-				if errors.Is(err, clients.ErrLastSecret) {
-					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], err, args[0])
-				}
-				if err != nil {
+				removed, err := c.clients.RemoveSecret(cmd.Context(), args[0], secretID, c.actor)
+				switch {
+				case errors.Is(err, clients.ErrLastSecret):
+					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], clients.ErrLastSecret, args[0])
+				case errors.Is(err, clients.ErrSecretNotFound) && secretID != "":
+					return fmt.Errorf("client %s: %w: %s", args[0], clients.ErrSecretNotFound, secretID)
+				case err != nil:
 					return named("client "+args[0], err)
 				}
 				c.settle(cmd.Context())
-				fmt.Fprintf(t.stdout, "removed a secret of client %s\n", args[0])
+				fmt.Fprintf(t.stdout, "removed secret %s of client %s, which was added %s\n", removed.ID, args[0], text(removed.CreatedAt))
 				return nil
 			})
 		},

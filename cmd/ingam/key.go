@@ -127,7 +127,7 @@ func keyWithdraw(t *terminal) *cobra.Command {
 			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
 				opts.Actor = string(c.actor)
 				if err := k.Withdraw(cmd.Context(), args[0], opts); err != nil {
-					return err
+					return fmt.Errorf("%w (ingam key list has the keys that there are)", err)
 				}
 				c.settle(cmd.Context())
 				fmt.Fprintf(t.stdout, "withdrew key %s: every server refuses what it signed; resource servers will when they next fetch the key set, within %s\n",

@@ -138,7 +138,7 @@ func userCreate(t *terminal) *cobra.Command {
 			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
 				created, err := users.Create(cmd.Context(), u, password, c.actor)
 				if err != nil {
-					return err
+					return named("user "+u.Username, err)
 				}
 				c.warnLong(created)
 				if asJSON {
@@ -183,6 +183,9 @@ and the id (sub), by which apps know the person, stay.`,
 					return err
 				}
 				u, changed, err := users.Update(cmd.Context(), u.ID, func(u *accounts.User) error { return flags.apply(cmd.Flags(), u) }, reason, c.actor)
+				if errors.Is(err, accounts.ErrExists) {
+					return fmt.Errorf("user %s: %w: %s", args[0], accounts.ErrExists, flags.username)
+				}
 				if err != nil {
 					return named("user "+args[0], err)
 				}
@@ -230,7 +233,10 @@ func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Di
 }
 
 func userList(t *terminal) *cobra.Command {
-	var asJSON bool
+	var (
+		role   string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the users, and who shares an e-mail address, which then signs nobody in", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -240,6 +246,9 @@ func userList(t *terminal) *cobra.Command {
 					return err
 				}
 				shared := accounts.SharedEmails(list)
+				if cmd.Flags().Changed("role") {
+					list = slices.DeleteFunc(list, func(u accounts.User) bool { return !slices.Contains(u.Roles, role) })
+				}
 				if asJSON {
 					out := make([]userJSON, len(list))
 					for i, u := range list {
@@ -263,6 +272,7 @@ func userList(t *terminal) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&role, "role", "", "only those who have this role")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -287,6 +297,9 @@ func userShow(t *terminal) *cobra.Command {
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s%s%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
 					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), sharedText(others), strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
+				for _, name := range slices.Sorted(maps.Keys(u.Claims)) {
+					fmt.Fprintf(w, "claim %s\t%s\n", visible(name), visible(string(u.Claims[name])))
+				}
 				return w.Flush()
 			})
 		},

@@ -30,7 +30,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"SetClientDisabled":  func() error { return s.SetClientDisabled(ctx, "a", true, ev) },
 		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", ev) },
 		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
-		"RemoveClientSecret": func() error { return s.RemoveClientSecret(ctx, "a", "", ev) },
+		"RemoveClientSecret": func() error { _, err := s.RemoveClientSecret(ctx, "a", "", ev); return err },
 		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },
 		"CutClient":          func() error { return s.CutClient(ctx, "a", ev) },
 		"CutEverything":      func() error { return s.CutEverything(ctx, ev) },

@@ -286,6 +286,32 @@ var purgeTests = []test{
 }
 
 var auditTests = []test{
+	{"events have the names of those they tell of, as they are now", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.must(d.s.UpdateClient(d.ctx, "c", func(c *clients.Client, _ []apis.API) (*audit.Event, error) {
+			c.Name = "Client"
+			return &audit.Event{At: noon, Actor: "user:u", Action: audit.ClientUpdated, Subject: "c"}, nil
+		}))
+		d.must(d.s.CutUser(d.ctx, "u", audit.Event{At: noon, Actor: "client:c", Action: audit.UserCut, Subject: "u"}))
+		d.session("u", "s")
+		d.must(d.s.EndSession(d.ctx, "u", "s", audit.Event{At: noon, Actor: "user:gone", Action: audit.SessionEnded, Subject: "s", Details: map[string]string{"user": "u"}}))
+		// An id of one kind is none of another.
+		d.must(d.s.CutClient(d.ctx, "c", audit.Event{At: noon, Actor: "cli:u", Action: audit.ClientCut, Subject: "u"}))
+		d.must(d.s.CutToken(d.ctx, "u", noon, status.Ref{}, audit.Event{At: noon, Actor: "client:u", Action: audit.TokenCut, Subject: "u"}))
+		user, err := d.s.User(d.ctx, "u")
+		d.must(err)
+		events, older, err := d.other.AuditEvents(d.ctx, audit.Query{Limit: 6})
+		d.must(err)
+		d.equal(older, true)
+		all, err := All(events)
+		d.must(err)
+		var got [][3]string
+		for _, ev := range all {
+			got = append(got, [3]string{ev.ActorName, ev.SubjectName, ev.UserName})
+		}
+		d.equal(got, [][3]string{{user.Username, "Client", ""}, {"Client", user.Username, ""}, {}, {"", "", user.Username}, {}, {}})
+	}},
 	{"events that are about no change are kept, and take no number", func(d *databaseTest) {
 		n, err := d.s.ChangeNumber(d.ctx)
 		d.must(err)
@@ -325,12 +351,16 @@ var auditTests = []test{
 			{audit.Query{}, want},
 			{audit.Query{Limit: 2}, want[10:]},
 			{audit.Query{Action: audit.TokenCut}, pick(0, 2, 4, 6, 8, 10)},
-			{audit.Query{Subject: "jti 3"}, pick(3, 7, 11)},
-			{audit.Query{Subject: "JTI 3"}, nil},
-			{audit.Query{Subject: "jti 3", Limit: 2}, pick(7, 11)},
+			{audit.Query{Subjects: []string{"jti 3"}}, pick(3, 7, 11)},
+			{audit.Query{Subjects: []string{"JTI 3"}}, nil},
+			{audit.Query{Subjects: []string{"jti 3"}, Limit: 2}, pick(7, 11)},
 			{audit.Query{Since: want[9].At}, want[9:]},
-			{audit.Query{Subject: "jti 0", Action: audit.TokenCut, Since: want[1].At, Limit: 5}, pick(4, 8)},
-			{audit.Query{Subject: "\x00"}, nil},
+			{audit.Query{Subjects: []string{"jti 0"}, Action: audit.TokenCut, Since: want[1].At, Limit: 5}, pick(4, 8)},
+			{audit.Query{Subjects: []string{"jti 3", "jti 1"}}, pick(1, 3, 5, 7, 9, 11)},
+			{audit.Query{Subjects: []string{"\x00"}}, nil},
+			{audit.Query{Actors: []audit.Actor{"\x00", audit.Server}}, nil},
+			{audit.Query{Actors: []audit.Actor{"cli:x", audit.Server}}, want},
+			{audit.Query{Actors: []audit.Actor{"cli:x", "SERVER"}}, nil},
 		} {
 			got, err := Events(d.ctx, d.other, c.q)
 			d.must(err)

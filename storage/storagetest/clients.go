@@ -89,8 +89,8 @@ var clientTests = []test{
 				"SetClientDisabled":  func() error { return d.s.SetClientDisabled(d.ctx, id, true, ev) },
 				"DeleteClient":       func() error { return d.s.DeleteClient(d.ctx, id, ev) },
 				"AddClientSecret":    func() error { return d.s.AddClientSecret(d.ctx, id, secret("x", noon), ev) },
-				"RemoveClientSecret": func() error { return d.s.RemoveClientSecret(d.ctx, id, "s", ev) },
-				"the older":          func() error { return d.s.RemoveClientSecret(d.ctx, id, "", ev) },
+				"RemoveClientSecret": func() error { return removeSecret(d, d.s, id, "s", ev) },
+				"the older":          func() error { return removeSecret(d, d.s, id, "", ev) },
 			} {
 				if err := call(); !errors.Is(err, clients.ErrNotFound) {
 					d.Errorf("%s: %v", name, err)
@@ -216,23 +216,29 @@ var secretTests = []test{
 		d.client("a", "s1", "s2")
 		ev := event(audit.ClientSecretRemoved, "a")
 		for _, id := range []string{"s3", "S2", "s2 "} {
-			d.refuses(clients.ErrSecretNotFound, func() error { return d.s.RemoveClientSecret(d.ctx, "a", id, ev) })
+			d.refuses(clients.ErrSecretNotFound, func() error { return removeSecret(d, d.s, "a", id, ev) })
 		}
-		d.changes(changes.Client, "a", ev, func() error { return d.s.RemoveClientSecret(d.ctx, "a", "s2", ev) })
+		ev.Details = map[string]string{"secret_id": "s2", "secret_added": "2026-03-01T12:00:01Z"}
+		d.changes(changes.Client, "a", ev, func() error {
+			removed, err := d.s.RemoveClientSecret(d.ctx, "a", "s2", audit.Event{At: ev.At, Actor: ev.Actor, Action: ev.Action, Subject: "a", Reason: ev.Reason})
+			d.equal(removed, clients.Secret{ID: "s2", CreatedAt: stored(noon.Add(time.Second))})
+			return err
+		})
 		d.equal(d.secrets("a"), []string{"s1"})
 	}},
 	{"no name means the older secret", func(d *databaseTest) {
 		d.client("a", "z")
 		d.must(d.s.AddClientSecret(d.ctx, "a", secret("b", noon.Add(-time.Hour)), event(audit.ClientSecretAdded, "a")))
 		ev := event(audit.ClientSecretRemoved, "a")
-		d.changes(changes.Client, "a", ev, func() error { return d.s.RemoveClientSecret(d.ctx, "a", "", ev) })
+		ev.Details["secret_id"], ev.Details["secret_added"] = "z", "2026-03-01T12:00:00Z"
+		d.changes(changes.Client, "a", ev, func() error { return removeSecret(d, d.s, "a", "", ev) })
 		d.equal(d.secrets("a"), []string{"b"})
 	}},
 	{"the last secret stays", func(d *databaseTest) {
 		d.client("a", "s")
 		for _, id := range []string{"s", ""} {
 			d.refuses(clients.ErrLastSecret, func() error {
-				return d.s.RemoveClientSecret(d.ctx, "a", id, event(audit.ClientSecretRemoved, "a"))
+				return removeSecret(d, d.s, "a", id, event(audit.ClientSecretRemoved, "a"))
 			})
 		}
 		d.equal(d.secrets("a"), []string{"s"})
@@ -241,7 +247,7 @@ var secretTests = []test{
 		d.client("a")
 		for _, id := range []string{"s", ""} {
 			d.refuses(clients.ErrSecretNotFound, func() error {
-				return d.s.RemoveClientSecret(d.ctx, "a", id, event(audit.ClientSecretRemoved, "a"))
+				return removeSecret(d, d.s, "a", id, event(audit.ClientSecretRemoved, "a"))
 			})
 		}
 	}},
@@ -259,7 +265,7 @@ var secretTests = []test{
 			d.client(id, "s0", "s1")
 			d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
 				name := []string{"s0", "s1", "", ""}[i/2]
-				return s.RemoveClientSecret(d.ctx, id, name, event(audit.ClientSecretRemoved, id))
+				return removeSecret(d, s, id, name, event(audit.ClientSecretRemoved, id))
 			}), clients.ErrLastSecret, clients.ErrSecretNotFound)
 			d.equal(len(d.secrets(id)), 1)
 		}
@@ -270,7 +276,7 @@ var secretTests = []test{
 			if i%4 < 2 {
 				return s.AddClientSecret(d.ctx, "a", secret(fmt.Sprint(i), noon), event(audit.ClientSecretAdded, "a"))
 			}
-			return s.RemoveClientSecret(d.ctx, "a", "", event(audit.ClientSecretRemoved, "a"))
+			return removeSecret(d, s, "a", "", event(audit.ClientSecretRemoved, "a"))
 		}) {
 			if err != nil && !errors.Is(err, clients.ErrTooManySecrets) && !errors.Is(err, clients.ErrLastSecret) {
 				d.Errorf("%d: %v", i, err)
@@ -293,4 +299,9 @@ func (d *databaseTest) secrets(client string) []string {
 		ids = append(ids, s.ID)
 	}
 	return ids
+}
+
+func removeSecret(d *databaseTest, s *storage.Store, client, id string, ev audit.Event) error {
+	_, err := s.RemoveClientSecret(d.ctx, client, id, ev)
+	return err
 }

@@ -155,7 +155,12 @@ func Events(ctx context.Context, s *storage.Store, q audit.Query) ([]audit.Event
 	if err != nil {
 		return nil, err
 	}
-	return All(events)
+	named, err := All(events)
+	list := make([]audit.Event, len(named))
+	for i, ev := range named {
+		list[i] = ev.Event
+	}
+	return list, err
 }
 
 // changes runs f and expects it to make one change, recorded with one event.
