@@ -133,6 +133,11 @@ func describe(err error) string {
 }
 
 func describePostgres(err *pgconn.PgError) string {
+	switch err.Code {
+	case "26000", "42P05":
+		return "PostgreSQL: a statement was prepared in another session, or is still prepared in this one (SQLSTATE " + err.Code +
+			"): a pooler in transaction mode needs default_query_exec_mode=exec in the database URL"
+	}
 	if len(err.Code) == 5 {
 		switch err.Code[:2] {
 		// Data exceptions and violated constraints quote values.

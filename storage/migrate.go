@@ -83,16 +83,21 @@ func (s *Store) migrate(ctx context.Context, p *sql.DB) error {
 		return err
 	}
 	options = append(options, goose.WithStore(versions{inner, s.dialect.tableExists}))
-	switch s.Engine() {
-	case PostgreSQL:
+	switch engine := s.Engine(); {
+	case engine == PostgreSQL && !s.Pooled():
 		l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10))
 		if err != nil {
 			return err
 		}
 		options = append(options, goose.WithSessionLocker(l))
-	case MySQL:
+	case engine != SQLite:
+		// No lock of a session, which through a pooler nobody would let go.
+		locker := lock.NewMySQLTableLocker
+		if engine == PostgreSQL {
+			locker = lock.NewPostgresTableLocker
+		}
 		// The lease is how long others wait after the holder was killed.
-		l, err := lock.NewMySQLTableLocker(
+		l, err := locker(
 			lock.WithTableLeaseDuration(10*time.Second), lock.WithTableHeartbeatInterval(2*time.Second),
 			lock.WithTableLockTimeout(200*time.Millisecond, 1500), lock.WithTableUnlockTimeout(200*time.Millisecond, 50),
 			lock.WithTableLogger(slog.New(slog.DiscardHandler)))

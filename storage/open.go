@@ -100,6 +100,8 @@ type Store struct {
 	connector driver.Connector
 	served    *served
 	schema    fs.FS
+	// pooler is nil but on PostgreSQL.
+	pooler *pooler
 	// latest is the schema version that this binary was built for.
 	latest int64
 	// keysAtOnce is smaller in tests.

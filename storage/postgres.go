@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
 
 	"github.com/ingam/ingam/authz/changes"
 )
@@ -48,13 +50,14 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 
 	cfg.Tracer = closeReadOnly{}
 
+	between := &pooler{chosen: strings.Contains(url, "default_query_exec_mode")}
 	connector := func(dial pgconn.DialFunc) driver.Connector {
 		cfg := cfg.Copy()
 		cfg.DialFunc = dial
-		return o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(settlePostgres)))
+		return o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionBeforeConnect(between.beforeConnect), stdlib.OptionAfterConnect(between.afterConnect)))
 	}
 	p := pool(connector(dialImpatiently), o)
-	s := &Store{dialect: postgresDialect, connector: connector(dial), readPool: p, writePool: p}
+	s := &Store{dialect: postgresDialect, connector: connector(dial), readPool: p, writePool: p, pooler: between}
 	if s.write, err = overPool(postgres.New(postgres.Config{Conn: p})); err != nil {
 		return nil, errors.Join(fault("open", err), s.Close())
 	}
@@ -113,13 +116,87 @@ func (closeReadOnly) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx
 // readOnlySQLTransaction is the SQLSTATE of a write where none may be.
 const readOnlySQLTransaction = "25006"
 
+// pooler is what may stand between this process and PostgreSQL, such as PgBouncer. In
+// its transaction mode each transaction, and each statement outside of one, may come
+// upon another session: what was prepared is not there, what was set holds for whoever
+// comes next, and a lock of a session is never let go. In its session mode nothing of
+// this is so, but it cannot be told from here which one it is. So through any pooler
+// nothing is prepared, set or locked beyond a transaction.
+type pooler struct {
+	// chosen is whether the URL says how statements are sent.
+	chosen bool
+	// there is whether there is one, as the last connection showed.
+	there atomic.Bool
+}
+
+// errPooler makes database/sql connect once more, in the other way.
+var errPooler = fmt.Errorf("%w: there is a pooler now, or none any more", driver.ErrBadConn)
+
+func (p *pooler) beforeConnect(_ context.Context, cfg *pgx.ConnConfig) error {
+	if p.there.Load() && !p.chosen {
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	return nil
+}
+
+func (p *pooler) afterConnect(ctx context.Context, conn *pgx.Conn) error {
+	there, err := throughPooler(ctx, conn)
+	if err == nil {
+		p.there.Store(there)
+		switch prepares := conn.Config().DefaultQueryExecMode != pgx.QueryExecModeExec; {
+		case !p.chosen && prepares == there:
+			err = errPooler
+		case !there:
+			err = settlePostgres(ctx, conn)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, conn.Close(ctx))
+	}
+	return nil
+}
+
+// throughPooler reports whether another process answers than the one that the
+// connection was told of: a pooler makes up a number, by which it finds what is to be
+// canceled.
+func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	answers, err := conn.PgConn().Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+	if err != nil {
+		return false, err
+	}
+	if len(answers) != 1 || len(answers[0].Rows) != 1 {
+		return false, errors.New("PostgreSQL does not say which process answers")
+	}
+	return string(answers[0].Rows[0][0]) != strconv.FormatUint(uint64(conn.PgConn().PID()), 10), nil
+}
+
+// Pooled reports whether there is a pooler between this process and the database.
+func (s *Store) Pooled() bool { return s.pooler != nil && s.pooler.there.Load() }
+
+// settled is work in a transaction that is bounded as settlePostgres bounds a
+// session, where that is not ours to set.
+func (s *Store) settled(work func(tx *gorm.DB) error) func(tx *gorm.DB) error {
+	if !s.Pooled() {
+		return work
+	}
+	return func(tx *gorm.DB) error {
+		err := tx.Exec("SELECT set_config('lock_timeout', ?, true), set_config('idle_in_transaction_session_timeout', ?, true)", lockTimeout, idleInTransaction).Error
+		if err != nil {
+			return err
+		}
+		return work(tx)
+	}
+}
+
+// How long a change may wait for others, and how long it may do nothing.
+const lockTimeout, idleInTransaction = "10s", "30s"
+
 // settlePostgres bounds how long a machine that vanished in the middle of a
-// change can hold up everyone else's. Sent after connecting and not with it, as
-// a pooler such as PgBouncer refuses start-up parameters that it does not know.
+// change can hold up everyone else's.
 func settlePostgres(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.PgConn().Exec(ctx, `
-		SET lock_timeout = '10s';
-		SET idle_in_transaction_session_timeout = '30s';
+		SET lock_timeout = '`+lockTimeout+`';
+		SET idle_in_transaction_session_timeout = '`+idleInTransaction+`';
 		SET timezone = 'UTC'`).ReadAll()
 	return err
 }

@@ -136,7 +136,7 @@ func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) e
 		return ctx.Err()
 	}
 	defer func() { <-s.changing }()
-	return again(ctx, func() error { return s.writing(ctx).Transaction(work, s.dialect.tx) })
+	return again(ctx, func() error { return s.writing(ctx).Transaction(s.settled(work), s.dialect.tx) })
 }
 
 // mostTries is how often what gave way to others is tried, and the pauses before it

@@ -115,6 +115,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err := claim(ctx, log, cfg.Issuer.String(), store, opts.acceptIssuer, t.now()); err != nil {
 		return err
 	}
+	if store.Pooled() {
+		log.InfoContext(ctx, "there is a pooler in front of the database: statements are not prepared, and outside of transactions lock_timeout is what the database has for the user")
+	}
 	if opts.prepare != nil {
 		if err := opts.prepare(ctx, store); err != nil {
 			return err
