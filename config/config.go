@@ -31,7 +31,7 @@ type Config struct {
 	} `key:"http"`
 
 	Pool struct {
-		MaxOpen     int      `key:"max_open" default:"16" doc:"how many database connections there may be"`
+		MaxOpen     int      `key:"max_open" default:"16" doc:"how many database connections there may be; fewer than 3 count as 3"`
 		MaxIdle     int      `key:"max_idle" default:"8" doc:"how many of them stay open unused"`
 		MaxLifetime Duration `key:"max_lifetime" default:"30m" doc:"after how long a connection is replaced"`
 	} `key:"pool"`

@@ -478,7 +478,7 @@ func (guessRow) TableName() string { return "guesses" }
 func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.Time) (accounts.Tally, error) {
 	const op = "count a guess"
 	var rows []guessRow
-	err := again(ctx, func() (err error) {
+	err := s.statement(ctx, func() (err error) {
 		rows, err = s.dialect.countGuess(s.writing(ctx), subject, ms(now), ms(since))
 		return err
 	})
@@ -513,7 +513,7 @@ func (s *Store) UncountGuesses(ctx context.Context, counted []accounts.Tally) er
 	}
 	statement := "UPDATE guesses SET n = n - 1 WHERE n > 0 AND (" + strings.Join(windows, " OR ") + ")"
 	for pause := uncountAgain; ; pause *= 2 {
-		err := again(ctx, func() error { return s.writing(ctx).Exec(statement, values...).Error })
+		err := s.statement(ctx, func() error { return s.writing(ctx).Exec(statement, values...).Error })
 		// What may have happened is not tried again: taken back twice, it would be
 		// a guess for nothing.
 		if !isUndone(err) || pause > uncountLast {

@@ -163,7 +163,7 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now 
 		return fault(op, err)
 	}
 	var inserted *gorm.DB
-	err := again(ctx, func() error {
+	err := s.statement(ctx, func() error {
 		inserted = s.writing(ctx).Exec(`
 			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, permissions, nonce, challenge,
 			                   auth_ms, amr, user_epoch, client_epoch, server_epoch, expires_ms)
@@ -363,7 +363,7 @@ func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next gra
 	statusList, statusIndex := refColumns(ref)
 	formerList, formerIndex := refColumns(former)
 	var rotated *gorm.DB
-	err := again(ctx, func() error {
+	err := s.statement(ctx, func() error {
 		rotated = s.writing(ctx).Exec(`
 			UPDATE grants AS g
 			   SET generation = ?, rotated_ms = `+s.dialect.now+`, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?,

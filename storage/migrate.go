@@ -48,7 +48,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 		return err
 	}
 	// Connections of its own: the lock takes one for as long as it is held.
-	p := pool(s.connector, Options{MaxOpen: 4, MaxIdle: 4, MaxLifetime: time.Hour})
+	p := pool(s.connector, 4, Options{MaxIdle: 4, MaxLifetime: time.Hour})
 	defer p.Close()
 	for {
 		before, err := s.version(ctx)

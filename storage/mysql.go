@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	neturl "net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,28 +48,44 @@ func openMySQL(_ context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner, err := mysqldriver.NewConnector(cfg)
-	if err != nil {
-		return nil, errors.New("the mysql URL cannot be used; check its parameters")
+	// Changing a table may take long before there is an answer, and is not undone if
+	// nobody waits for it.
+	patient := cfg.Clone()
+	patient.ReadTimeout = 0
+	patient.Params["innodb_lock_wait_timeout"] = seconds(migrationLockWait)
+	patient.Params["lock_wait_timeout"] = seconds(migrationLockWait)
+	var connectors [2]driver.Connector
+	for i, cfg := range []*mysqldriver.Config{cfg, patient} {
+		inner, err := mysqldriver.NewConnector(cfg)
+		if err != nil {
+			return nil, errors.New("the mysql URL cannot be used; check its parameters")
+		}
+		connectors[i] = o.Wrap(mysqlConnector{inner})
 	}
-	c := o.Wrap(mysqlConnector{inner})
-	p := pool(c, o)
-	// Below the wait_timeout of mysqlConfig, so that the server never closes
-	// one that the pool is about to use.
-	p.SetConnMaxIdleTime(time.Minute)
-	s := &Store{dialect: mysqlDialect, connector: c, readPool: p, writePool: p}
-	s.write, err = overPool(mysql.New(mysql.Config{
-		Conn: p,
-		// gorm would ask for the version without a deadline, and wants it for
-		// nothing that is used here.
-		SkipInitializeWithVersion: true,
-	}))
+	c, of := connectors[0], sharesOf(o.MaxOpen)
+	p := pool(c, of.requests, o)
+	s := &Store{dialect: mysqlDialect, readPool: p, writePool: p, watchPool: pool(c, of.watching, o), connector: connectors[1]}
+	for _, p := range s.pools() {
+		// Below the wait_timeout of mysqlConfig, so that the server never closes
+		// one that the pool is about to use.
+		p.SetConnMaxIdleTime(time.Minute)
+	}
+	err = s.overPools(func(p *sql.DB) gorm.Dialector {
+		return mysql.New(mysql.Config{
+			Conn: p,
+			// gorm would ask for the version without a deadline, and wants it for
+			// nothing that is used here.
+			SkipInitializeWithVersion: true,
+		})
+	})
 	if err != nil {
 		return nil, errors.Join(fault("open", err), s.Close())
 	}
-	s.read = s.write
 	return s, nil
 }
+
+// seconds is how MySQL has times set.
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 // mysqlConfig turns a URL into the driver's configuration. Errors name
 // parameters and never values, as the password may be among what cannot be
@@ -114,8 +131,12 @@ func mysqlConfig(url string) (*mysqldriver.Config, error) {
 		"sql_mode":  "'TRADITIONAL'",
 		"time_zone": "'+00:00'",
 		// These bound how long a machine that vanished in the middle of a change
-		// can hold up everyone else's.
-		"innodb_lock_wait_timeout": "10",
+		// can hold up everyone else's; and, as the driver closes a connection whose
+		// request is over and the server does not notice, for how long a statement
+		// goes on waiting for nobody. The one is for rows and the other for tables,
+		// which is a day by default.
+		"innodb_lock_wait_timeout": seconds(lockWait),
+		"lock_wait_timeout":        seconds(lockWait),
 		"wait_timeout":             "120",
 	}
 

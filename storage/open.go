@@ -56,8 +56,8 @@ const (
 
 // Options size the connection pools. Zero means the default.
 type Options struct {
-	// MaxOpen bounds the connections; default 16. On SQLite it bounds the
-	// readers, beside which there is one writer.
+	// MaxOpen bounds the connections; default 16, and no less than 3. See shares. On
+	// SQLite it bounds the readers, beside which there is one writer.
 	MaxOpen int
 	// MaxIdle is how many stay open unused; default MaxOpen.
 	MaxIdle int
@@ -89,13 +89,12 @@ var ErrNoDatabase = errors.New("there is no database")
 type Store struct {
 	dialect dialect
 	// On SQLite write has one connection and read cannot write; elsewhere they
-	// are the same.
-	read, write         *gorm.DB
-	readPool, writePool *sql.DB
-	// changing holds a token for each transaction under way. Changes wait for
-	// each other, and must not take all connections while they do: reading, and
-	// following the changes, goes on.
-	changing chan struct{}
+	// are the same. watching is for what the server itself has to know.
+	read, write, watching          *gorm.DB
+	readPool, writePool, watchPool *sql.DB
+	// statements and changing are for the single statements that write, and for
+	// transactions.
+	statements, changing slots
 	// connector opens further connections, for migrations.
 	connector driver.Connector
 	served    *served
@@ -187,21 +186,22 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
-	s.changing = make(chan struct{}, (o.MaxOpen+1)/2)
 	s.keysAtOnce = keysAtOnce
 	if s.latest, err = migrations.Latest(s.schema); err != nil {
 		return err
 	}
+	of := sharesOf(o.MaxOpen)
+	s.statements, s.changing = make(slots, of.statements), make(slots, of.changes)
 	if err := s.Ping(ctx); err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
 	return nil
 }
 
-// pool opens a pool over c within the bounds of o.
-func pool(c driver.Connector, o Options) *sql.DB {
+// pool opens a pool of some connections over c, within the bounds of o.
+func pool(c driver.Connector, connections int, o Options) *sql.DB {
 	p := sql.OpenDB(c)
-	p.SetMaxOpenConns(o.MaxOpen)
+	p.SetMaxOpenConns(connections)
 	p.SetMaxIdleConns(o.MaxIdle)
 	p.SetConnMaxLifetime(o.MaxLifetime)
 	return p
@@ -233,10 +233,10 @@ func (s *Store) Engine() Engine { return s.dialect.engine }
 // Ping asks the database for a sign of life.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.dialect.ping == "" {
-		return fault("ping", s.readPool.PingContext(ctx))
+		return fault("ping", s.watchPool.PingContext(ctx))
 	}
 	var ignored any
-	return fault("ping", s.readPool.QueryRowContext(ctx, s.dialect.ping).Scan(&ignored))
+	return fault("ping", s.watchPool.QueryRowContext(ctx, s.dialect.ping).Scan(&ignored))
 }
 
 // Clock returns the time by the clock of the database.
@@ -257,14 +257,11 @@ func (s *Store) Pools() map[string]sql.DBStats {
 
 // Close closes all connections, after waiting for the statements under way.
 func (s *Store) Close() error {
-	err := s.readPool.Close()
+	var errs []error
 	// On SQLite the writer closes last: the last connection to close brings the
 	// write-ahead log into the file, which a reader may not.
-	if s.writePool != s.readPool {
-		err = errors.Join(err, s.writePool.Close())
+	for _, p := range s.pools() {
+		errs = append(errs, p.Close())
 	}
-	return fault("close", err)
+	return fault("close", errors.Join(errs...))
 }
-
-func (s *Store) reading(ctx context.Context) *gorm.DB { return s.read.WithContext(ctx) }
-func (s *Store) writing(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }

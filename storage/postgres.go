@@ -51,17 +51,22 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 	cfg.Tracer = closeReadOnly{}
 
 	between := &pooler{chosen: strings.Contains(url, "default_query_exec_mode")}
-	connector := func(dial pgconn.DialFunc) driver.Connector {
+	connector := func(dial pgconn.DialFunc, lockWait time.Duration) driver.Connector {
 		cfg := cfg.Copy()
 		cfg.DialFunc = dial
-		return o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionBeforeConnect(between.beforeConnect), stdlib.OptionAfterConnect(between.afterConnect)))
+		return o.Wrap(stdlib.GetConnector(*cfg, stdlib.OptionBeforeConnect(between.beforeConnect),
+			stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error { return between.afterConnect(ctx, conn, lockWait) })))
 	}
-	p := pool(connector(dialImpatiently), o)
-	s := &Store{dialect: postgresDialect, connector: connector(dial), readPool: p, writePool: p, pooler: between}
-	if s.write, err = overPool(postgres.New(postgres.Config{Conn: p})); err != nil {
+	c, of := connector(dialImpatiently, lockWait), sharesOf(o.MaxOpen)
+	p := pool(c, of.requests, o)
+	s := &Store{
+		dialect: postgresDialect, readPool: p, writePool: p, watchPool: pool(c, of.watching, o),
+		connector: connector(dial, migrationLockWait), pooler: between,
+	}
+	err = s.overPools(func(p *sql.DB) gorm.Dialector { return postgres.New(postgres.Config{Conn: p}) })
+	if err != nil {
 		return nil, errors.Join(fault("open", err), s.Close())
 	}
-	s.read = s.write
 	return s, nil
 }
 
@@ -139,7 +144,7 @@ func (p *pooler) beforeConnect(_ context.Context, cfg *pgx.ConnConfig) error {
 	return nil
 }
 
-func (p *pooler) afterConnect(ctx context.Context, conn *pgx.Conn) error {
+func (p *pooler) afterConnect(ctx context.Context, conn *pgx.Conn, lockWait time.Duration) error {
 	there, err := throughPooler(ctx, conn)
 	if err == nil {
 		p.there.Store(there)
@@ -147,7 +152,7 @@ func (p *pooler) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 		case !p.chosen && prepares == there:
 			err = errPooler
 		case !there:
-			err = settlePostgres(ctx, conn)
+			err = settlePostgres(ctx, conn, lockWait)
 		}
 	}
 	if err != nil {
@@ -180,7 +185,7 @@ func (s *Store) settled(work func(tx *gorm.DB) error) func(tx *gorm.DB) error {
 		return work
 	}
 	return func(tx *gorm.DB) error {
-		err := tx.Exec("SELECT set_config('lock_timeout', ?, true), set_config('idle_in_transaction_session_timeout', ?, true)", lockTimeout, idleInTransaction).Error
+		err := tx.Exec("SELECT set_config('lock_timeout', ?, true), set_config('idle_in_transaction_session_timeout', ?, true)", postgresTime(lockWait), postgresTime(idleInTransaction)).Error
 		if err != nil {
 			return err
 		}
@@ -188,15 +193,18 @@ func (s *Store) settled(work func(tx *gorm.DB) error) func(tx *gorm.DB) error {
 	}
 }
 
-// How long a change may wait for others, and how long it may do nothing.
-const lockTimeout, idleInTransaction = "10s", "30s"
+// idleInTransaction is how long a transaction may do nothing.
+const idleInTransaction = 30 * time.Second
+
+// postgresTime is how PostgreSQL has times set.
+func postgresTime(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
 // settlePostgres bounds how long a machine that vanished in the middle of a
 // change can hold up everyone else's.
-func settlePostgres(ctx context.Context, conn *pgx.Conn) error {
+func settlePostgres(ctx context.Context, conn *pgx.Conn, lockWait time.Duration) error {
 	_, err := conn.PgConn().Exec(ctx, `
-		SET lock_timeout = '`+lockTimeout+`';
-		SET idle_in_transaction_session_timeout = '`+idleInTransaction+`';
+		SET lock_timeout = '`+postgresTime(lockWait)+`';
+		SET idle_in_transaction_session_timeout = '`+postgresTime(idleInTransaction)+`';
 		SET timezone = 'UTC'`).ReadAll()
 	return err
 }

@@ -113,7 +113,7 @@ func (s *Store) purge(ctx context.Context, op string, batch int, one func(tx *go
 	total := 0
 	for range mostBatches {
 		var n int64
-		err := again(ctx, func() (err error) {
+		err := s.statement(ctx, func() (err error) {
 			n, err = one(s.writing(ctx))
 			return err
 		})
@@ -192,7 +192,7 @@ func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (tota
 		if total += n; err != nil {
 			return total, err
 		}
-		err = again(ctx, func() error {
+		err = s.statement(ctx, func() error {
 			// What was left for the next call keeps the list.
 			deleted := s.writing(ctx).Exec("DELETE FROM status_lists WHERE number = ? AND NOT EXISTS (SELECT 1 FROM status_blocks WHERE list = ?)", l.Number, l.Number)
 			total += int(deleted.RowsAffected)
@@ -202,7 +202,7 @@ func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (tota
 			return total, fault("purge status lists", err)
 		}
 	}
-	err = again(ctx, func() error {
+	err = s.statement(ctx, func() error {
 		deleted := s.writing(ctx).Where("seen_ms < "+s.dialect.now+" - ?", time.Hour.Milliseconds()).Delete(&listenerRow{})
 		total += int(deleted.RowsAffected)
 		return deleted.Error

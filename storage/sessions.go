@@ -140,7 +140,7 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 
 // TouchSession implements accounts.SessionStore.
 func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Time) error {
-	return fault("touch a login session", again(ctx, func() error {
+	return fault("touch a login session", s.statement(ctx, func() error {
 		return s.writing(ctx).Exec("UPDATE login_sessions SET seen_ms = ?, idle_ms = ? WHERE id = ? AND ended_ms IS NULL", ms(seen), ms(idle), id).Error
 	}))
 }

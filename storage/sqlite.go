@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -58,22 +59,19 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 
 	// One connection: SQLite has one writer anyway, and waiting in the pool is
 	// fair and ends with the context, which waiting in SQLite is not and does not.
-	one := o
-	one.MaxOpen, one.MaxIdle = 1, 1
+	read, of := o.Wrap(sqliteConnector(reader+patient)), sharesOf(o.MaxOpen)
 	s := &Store{
 		dialect:   sqliteDialect,
 		connector: o.Wrap(sqliteConnector(writer + patient)),
-		writePool: pool(o.Wrap(sqliteConnector(writer+brief)), one),
-		readPool:  pool(o.Wrap(sqliteConnector(reader+patient)), o),
+		writePool: pool(o.Wrap(sqliteConnector(writer+brief)), 1, o),
+		readPool:  pool(read, of.requests, o),
+		watchPool: pool(read, of.watching, o),
 	}
 	// The first to come changes the journal mode of the file, and the others may
 	// find it busy.
 	err := again(ctx, func() error { return s.writePool.PingContext(ctx) })
 	if err == nil {
-		s.write, err = overPool(sqlite.New(sqlite.Config{Conn: s.writePool}))
-	}
-	if err == nil {
-		s.read, err = overPool(sqlite.New(sqlite.Config{Conn: s.readPool}))
+		err = s.overPools(func(p *sql.DB) gorm.Dialector { return sqlite.New(sqlite.Config{Conn: p}) })
 	}
 	if err != nil {
 		return nil, errors.Join(fault("open "+path, err), s.Close())

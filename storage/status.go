@@ -401,7 +401,7 @@ func (s *Store) RemoveListener(ctx context.Context, id, client string) error {
 		return answer(op, "", refuse(status.ErrNoListener))
 	}
 	var removed *gorm.DB
-	err := again(ctx, func() error {
+	err := s.statement(ctx, func() error {
 		removed = s.writing(ctx).Where("id = ? AND client_id = ?", id, client).Delete(&listenerRow{})
 		return removed.Error
 	})
@@ -417,7 +417,7 @@ func (s *Store) SeeListeners(ctx context.Context, ids []string) (gone []string, 
 		return nil, nil
 	}
 	const op = "see listeners"
-	err = again(ctx, func() error {
+	err = s.statement(ctx, func() error {
 		return s.writing(ctx).Exec("UPDATE status_listeners SET seen_ms = "+s.dialect.now+" WHERE id IN ?", ids).Error
 	})
 	if err != nil {
@@ -453,7 +453,7 @@ func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Nu
 // ofListener changes a listener, which where finds.
 func (s *Store) ofListener(ctx context.Context, op, update string, args []any, where string, which ...any) error {
 	var set *gorm.DB
-	err := again(ctx, func() error {
+	err := s.statement(ctx, func() error {
 		set = s.writing(ctx).Exec(update, args...)
 		return set.Error
 	})

@@ -130,13 +130,9 @@ func step(kind changes.Kind) int64 {
 
 // transaction runs work in one, again if it had to give way to others.
 func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
-	select {
-	case s.changing <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-s.changing }()
-	return again(ctx, func() error { return s.writing(ctx).Transaction(s.settled(work), s.dialect.tx) })
+	return s.changing.within(ctx, func() error {
+		return again(ctx, func() error { return s.writing(ctx).Transaction(s.settled(work), s.dialect.tx) })
+	})
 }
 
 // mostTries is how often what gave way to others is tried, and the pauses before it

@@ -89,10 +89,17 @@ func (w *Watcher) Behind() time.Duration {
 // successful poll began.
 func (w *Watcher) Age() time.Duration { return w.Behind() + w.staleness }
 
+type polling struct{}
+
+// Polling reports whether ctx is that of a poll, which whoever reads for it must not
+// let wait behind requests: they all wait for it in the end.
+func Polling(ctx context.Context) bool { return ctx.Value(polling{}) != nil }
+
 // Poll reads what has changed and tells the followers. It is not safe for
 // concurrent use; Run calls it, and so does whoever starts the server, once,
 // before Run.
 func (w *Watcher) Poll(ctx context.Context) error {
+	ctx = context.WithValue(ctx, polling{}, true)
 	// What the poll reads was true at some moment after it began, so it is
 	// from its beginning that the copies age.
 	began := time.Since(w.started)

@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"io"
 	"net"
@@ -334,4 +335,28 @@ func DoubleGrants(t testing.TB, url string, times int) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Lock takes a lock on a database, past any Store, by the statements for its engine,
+// and holds it until it is released or the test ends.
+func Lock(t testing.TB, url string, statements map[storage.Engine][]string) (release func()) {
+	t.Helper()
+	db := connect(t, url)
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme, _, _ := strings.Cut(url, ":")
+	for _, statement := range statements[storage.Engine(scheme)] {
+		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release = sync.OnceFunc(func() {
+		// Not back into the pool: the lock ends with the connection.
+		conn.Raw(func(any) error { return driver.ErrBadConn })
+		db.Close()
+	})
+	t.Cleanup(release)
+	return release
 }
