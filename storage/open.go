@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -69,6 +70,13 @@ type Options struct {
 	// instead of making it.
 	Existing bool
 
+	// Serving keeps a SQLite database from being restored for as long as the Store is
+	// open: it may hold copies of what is in there.
+	Serving bool
+	// Restoring refuses a SQLite database on which a server is running, with ErrServing,
+	// and keeps servers away for as long as the Store is open.
+	Restoring bool
+
 	// Wrap, if set, is put around the driver: to count what reaches it, or to
 	// make it fail.
 	Wrap func(driver.Connector) driver.Connector
@@ -98,6 +106,14 @@ type Store struct {
 	// connector opens further connections, for migrations.
 	connector driver.Connector
 	served    *served
+	// file is the path of a SQLite database, reader the URI by which it is read, and
+	// held what keeps restores away from it.
+	file, reader string
+	held         *os.File
+	// logSeen and logInFile are Settle's: how the log was when it looked last, and
+	// whether all of it is in the file.
+	logSeen   logState
+	logInFile bool
 	schema    fs.FS
 	// pooler is nil but on PostgreSQL.
 	pooler *pooler
@@ -262,6 +278,10 @@ func (s *Store) Close() error {
 	// write-ahead log into the file, which a reader may not.
 	for _, p := range s.pools() {
 		errs = append(errs, p.Close())
+	}
+	if s.held != nil {
+		errs = append(errs, s.held.Close())
+		s.held = nil
 	}
 	return fault("close", errors.Join(errs...))
 }

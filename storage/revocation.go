@@ -82,6 +82,15 @@ func (s *Store) CutEverything(ctx context.Context, ev audit.Event) error {
 	})
 }
 
+// Restored implements revocation.Store.
+func (s *Store) Restored(ctx context.Context, ev audit.Event) error {
+	return s.change(ctx, "note the restore", changes.Restored, "", ev, func(tx *gorm.DB, _ changes.Number) error {
+		// Full, and not closed at once: grants move out of lists that close, and
+		// would forget one that closed only a while ago. Full ones close in their time.
+		return tx.Exec("UPDATE status_lists SET next = size WHERE closes_ms IS NULL").Error
+	})
+}
+
 // WouldEnd implements revocation.Store.
 func (s *Store) WouldEnd(ctx context.Context, kind changes.Kind, subject string, now time.Time) (revocation.Ended, error) {
 	const op = "count what a cut would end"

@@ -40,7 +40,19 @@ var sqliteDialect = dialect{
 
 func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	path := strings.TrimPrefix(url, "sqlite:")
+	var held *os.File
+	if o.Serving || o.Restoring {
+		// Before a file is made where one may be about to be restored.
+		var err error
+		held, err = holdFolder(path, o.Restoring)
+		if errors.Is(err, ErrServing) || errors.Is(err, errRestoring) {
+			return nil, fmt.Errorf("the database %s: %w", path, err)
+		}
+	}
 	if err := findSQLite(path, !o.Existing); err != nil {
+		if held != nil {
+			held.Close()
+		}
 		return nil, err
 	}
 
@@ -62,6 +74,9 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	read, of := o.Wrap(sqliteConnector(reader+patient)), sharesOf(o.MaxOpen)
 	s := &Store{
 		dialect:   sqliteDialect,
+		file:      path,
+		reader:    reader + patient,
+		held:      held,
 		connector: o.Wrap(sqliteConnector(writer + patient)),
 		writePool: pool(o.Wrap(sqliteConnector(writer+brief)), 1, o),
 		readPool:  pool(read, of.requests, o),
@@ -77,6 +92,45 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, errors.Join(fault("open "+path, err), s.Close())
 	}
 	return s, nil
+}
+
+// Settle brings what was written into SQLite's file, out of the log beside it, if
+// nothing has been written since Settle was called last: a copy of the file alone is
+// then likelier to have everything. It holds up nobody. It is not safe for concurrent
+// use, and does nothing on other engines.
+func (s *Store) Settle(ctx context.Context) error {
+	if s.file == "" {
+		return nil
+	}
+	info, err := os.Stat(s.file + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if now := (logState{info.ModTime(), info.Size()}); now != s.logSeen {
+		s.logSeen, s.logInFile = now, now.size == 0
+		return nil
+	}
+	if s.logInFile {
+		return nil
+	}
+	// A connection of its own: the pool's one is for whoever writes.
+	p := pool(s.connector, 1, Options{MaxIdle: 1, MaxLifetime: time.Hour})
+	defer p.Close()
+	var busy, frames, done int64
+	if err := p.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &done); err != nil {
+		return fault("settle the log", err)
+	}
+	s.logInFile = busy == 0 && frames == done
+	return nil
+}
+
+// logState tells whether SQLite's log was written to.
+type logState struct {
+	at   time.Time
+	size int64
 }
 
 // sqliteConnector opens connections to the database that a SQLite URI names.

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	cryptorand "crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
@@ -114,16 +115,27 @@ func createEvent(tx *gorm.DB, ev audit.Event) error {
 	return tx.Create(&row).Error
 }
 
-// leap is by how much a cut of everything raises the sequence.
-const leap = 1 << 32
+// leap is by how much a cut of everything raises the sequence, and farther how much more
+// a restore does at most.
+const (
+	leap    = 1 << 32
+	farther = 1 << 40
+)
 
 // step is by how much a change raises the sequence. A database that was
 // restored would give numbers out again that tokens already carry, and no cut
 // would reach these until it had caught up. A cut of everything goes beyond
-// whatever may have been lost.
+// whatever may have been lost, and so does a restore: by a random step, because one
+// backup can be restored twice, and each time go on. (Numbers stay below 2^53, which
+// every reader of JSON takes exactly, for some thousand restores.)
 func step(kind changes.Kind) int64 {
-	if kind == changes.Everything {
+	switch kind {
+	case changes.Everything:
 		return leap
+	case changes.Restored:
+		var random [8]byte
+		cryptorand.Read(random[:]) // never fails
+		return leap + int64(binary.LittleEndian.Uint64(random[:])%farther)
 	}
 	return 1
 }

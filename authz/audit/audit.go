@@ -56,7 +56,8 @@ const (
 	GrantReused Action = "grant.reuse"
 	CodeReused  Action = "code.reuse"
 
-	IssuerChanged Action = "server.issuer"
+	IssuerChanged    Action = "server.issuer"
+	DatabaseRestored Action = "database.restore"
 
 	StatusListOpened Action = "status_list.open"
 	StatusListClosed Action = "status_list.close"

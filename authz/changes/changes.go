@@ -25,6 +25,7 @@ const (
 	Session    Kind = "session"    // subject: the id of a login session that was ended
 	User       Kind = "user"       // subject: the id of a user, who was changed, or of whom some grants were cut
 	Everything Kind = "everything" // all tokens were cut; no subject
+	Restored   Kind = "restored"   // the database is as it was at an earlier time; no subject
 	StatusList Kind = "statuslist" // a status list was opened or will close; no subject
 )
 

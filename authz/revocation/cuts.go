@@ -50,6 +50,15 @@ func (c *Cuts) Everything(ctx context.Context, reason string, by audit.Actor) er
 	})
 }
 
+// Restored notes that the database is as it was at an earlier time, because it was
+// made of a backup: from now on no number and no index is given out that was given out
+// since. It ends nothing. Details say of which backup.
+func (c *Cuts) Restored(ctx context.Context, details map[string]string, reason string, by audit.Actor) error {
+	return c.store.Restored(ctx, audit.Event{
+		At: c.now(), Actor: by, Action: audit.DatabaseRestored, Reason: reason, Details: details,
+	})
+}
+
 // WouldEnd counts what a cut of a grant, a session, a user, a client or
 // everything would end, and makes none.
 func (c *Cuts) WouldEnd(ctx context.Context, kind changes.Kind, subject string) (Ended, error) {

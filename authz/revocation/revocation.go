@@ -74,6 +74,9 @@ type Store interface {
 	CutUser(ctx context.Context, id string, ev audit.Event) error
 	// CutEverything raises the server's epoch to the number of this change.
 	CutEverything(ctx context.Context, ev audit.Event) error
+	// Restored goes on with numbers of changes, and with status lists, that no other
+	// continuation of what this database holds has given out, or will.
+	Restored(ctx context.Context, ev audit.Event) error
 	// ServerEpoch returns the number of the last cut of everything, or 0.
 	ServerEpoch(ctx context.Context) (changes.Number, error)
 	// WouldEnd counts what stands at now and a cut would end: of a grant, a

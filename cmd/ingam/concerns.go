@@ -55,8 +55,13 @@ func (t *terminal) openStore(cmd *cobra.Command, o storage.Options, needs ...con
 }
 
 func openStore(ctx context.Context, cfg *config.Config, o storage.Options) (*storage.Store, error) {
+	return storage.Open(ctx, cfg.Database.Reveal(), options(cfg, o))
+}
+
+// options returns o with pools as configured.
+func options(cfg *config.Config, o storage.Options) storage.Options {
 	o.MaxOpen, o.MaxIdle, o.MaxLifetime = cfg.Pool.MaxOpen, cfg.Pool.MaxIdle, cfg.Pool.MaxLifetime.Std()
-	return storage.Open(ctx, cfg.Database.Reveal(), o)
+	return o
 }
 
 // withConcerns opens the configured database, checks its schema and calls do.

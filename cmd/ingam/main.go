@@ -91,6 +91,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		keyCommand(t),
 		revokeCommand(t),
 		auditCommand(t),
+		backupCommand(t),
+		restoreCommand(t),
 		tokenCommand(t),
 		configCommand(t),
 		versionCommand(t),

@@ -98,7 +98,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		}
 		return errors.Join(withoutMasterKey(ctx, cfg, store, err), store.Close())
 	}
-	store, err := openStore(ctx, cfg, storage.Options{Wrap: opts.wrap})
+	store, err := openStore(ctx, cfg, storage.Options{Wrap: opts.wrap, Serving: true})
 	if err != nil {
 		return err
 	}
@@ -278,6 +278,9 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		every(tasks, refusalInterval, log, "write down who was not signed in", refusals.Write)
 	})
 	running.Go(func() {
+		every(tasks, settleInterval, log, "bring what was written into the database's file", store.Settle)
+	})
+	running.Go(func() {
 		every(tasks, formInterval, log, "renew the forms of addresses", store.RenewEmailForms)
 	})
 	running.Go(func() {
@@ -415,6 +418,10 @@ const refusalInterval = time.Minute
 // formInterval is how often addresses are looked for that an older version wrote
 // beside this one.
 const formInterval = 10 * time.Minute
+
+// settleInterval is for how long nothing must have been written, at least, until what
+// was is brought into SQLite's file.
+const settleInterval = 2 * time.Second
 
 // seenInterval is how often it is noted who listens; whoever was not seen for
 // three times as long is taken to be gone.

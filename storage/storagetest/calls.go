@@ -33,6 +33,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"RemoveClientSecret": func() error { _, err := s.RemoveClientSecret(ctx, "a", "", ev); return err },
 		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },
 		"CutClient":          func() error { return s.CutClient(ctx, "a", ev) },
+		"Restored":           func() error { return s.Restored(ctx, ev) },
 		"CutEverything":      func() error { return s.CutEverything(ctx, ev) },
 		"TakeIssuer":         func() error { _, err := s.TakeIssuer(ctx, "https://id.test"); return err },
 		"ChangeIssuer":       func() error { return s.ChangeIssuer(ctx, "https://id.test", ev) },

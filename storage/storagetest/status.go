@@ -122,6 +122,58 @@ var statusTests = []test{
 			return err
 		})
 	}},
+	{"a restore gives out no number and no index again, and ends nothing", func(d *databaseTest) {
+		g := d.placed("g", status.Ref{List: d.list(status.ForGrants).Number, Index: 7})
+		open := d.list(status.ForClients)
+		block, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, g.ClientID)
+		d.must(err)
+		before, set := d.number(), d.setBecause(0)
+		d.must(d.s.Restored(d.ctx, event(audit.DatabaseRestored, "")))
+		first := d.number() - before
+		d.equal(first > 1<<32 && first < 1<<41, true)
+		changed, err := d.other.ChangesAfter(d.ctx, before, 10)
+		d.must(err)
+		d.equal(changed, []changes.Change{{Number: d.number(), Kind: changes.Restored, At: stored(noon)}})
+		d.equal(changed[0].IsCut(), false)
+		d.equal(d.events()[len(d.events())-1].Action, audit.DatabaseRestored)
+		d.equal(d.setBecause(before), []status.Run(nil))
+		all, err := d.other.StatusesSet(d.ctx, nil)
+		d.must(err)
+		d.equal(len(all), len(set))
+		epoch, err := d.other.ServerEpoch(d.ctx)
+		d.must(err)
+		d.equal(epoch, changes.Number(0))
+
+		for purpose, client := range map[status.Purpose]string{status.ForClients: g.ClientID, status.ForGrants: ""} {
+			_, err := d.other.TakeStatusBlock(d.ctx, purpose, life, 1, client)
+			d.equal(errors.Is(err, status.ErrNoRoom), true)
+			next := d.list(purpose)
+			d.equal(next.Number > int64(before)+1<<32, true)
+			again, err := d.s.TakeStatusBlock(d.ctx, purpose, life, 64, client)
+			d.must(err)
+			d.equal(again.List, next.Number)
+			d.equal(again.List != block.List, true)
+		}
+		// What is known of before can still be cut, one by one, and the lists close in
+		// their time.
+		before = d.number()
+		d.must(d.s.CutClient(d.ctx, g.ClientID, event(audit.ClientCut, g.ClientID)))
+		runs := d.setBecause(before)
+		for _, run := range []status.Run{{List: g.Status.List, First: 7, Size: 1}, {List: block.List, First: block.First, Size: 64}} {
+			d.equal(slices.Contains(runs, run), true)
+		}
+		d.must(d.s.CloseStatusLists(d.ctx, status.ForClients, time.Minute, 0, noon))
+		lists, err := d.other.StatusLists(d.ctx)
+		d.must(err)
+		for _, l := range lists {
+			d.equal(!l.ClosesAt.IsZero(), l.Number == open.Number)
+		}
+
+		// The same backup, restored once more, goes on elsewhere.
+		before = d.number()
+		d.must(d.s.Restored(d.ctx, event(audit.DatabaseRestored, "")))
+		d.equal(d.number()-before != first, true)
+	}},
 	{"each cut sets the indices of what it ends, and no others", func(d *databaseTest) {
 		ev := event(audit.GrantCut, "")
 		list := d.list(status.ForGrants).Number

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/storage"
+)
+
+// ownTools are the tools that copy and bring back a database of the engines that have
+// some, by the scheme of its URL.
+var ownTools = map[string]string{
+	"postgres": "pg_dump and pg_restore", "postgresql": "pg_dump and pg_restore", "mysql": "mariadb-dump (or mysqldump) and mariadb (or mysql)",
+}
+
+// needsOwnTools says so of a database that is not in a file.
+func needsOwnTools(cfg *config.Config) error {
+	scheme, _, _ := strings.Cut(cfg.Database.Reveal(), ":")
+	if tools := ownTools[scheme]; tools != "" {
+		return fmt.Errorf("this database is backed up and restored with its server's own tools: %s; after a restore run `ingam restore --in-place` (see docs/backup.md)", tools)
+	}
+	return nil
+}
+
+func backupCommand(t *terminal) *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "backup --out FILE",
+		Short: "Copy a SQLite database, while servers use it",
+		Long: "Copy a SQLite database into one file, while servers use it. The copy is of one moment, is\n" +
+			"checked, and can be read by its owner only. The master key is not in it: keep that apart.",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := require(cmd, "out"); err != nil {
+				return err
+			}
+			cfg, err := t.load(cmd, config.ForDatabase)
+			if err != nil {
+				return err
+			}
+			if err := needsOwnTools(cfg); err != nil {
+				return err
+			}
+			store, err := openStore(cmd.Context(), cfg, storage.Options{Existing: true})
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, store.Close()) }()
+			if err := store.Backup(cmd.Context(), out); err != nil {
+				return err
+			}
+			fmt.Fprintf(t.stdout, "backed up %s to %s\n", cfg.Database, out)
+			fmt.Fprintln(t.stderr, "The master key is not in it, and is needed to restore it: keep that apart.")
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "the file to make; it must not exist")
+	return cmd
+}
+
+// restoring is what `ingam restore` was asked for.
+type restoring struct {
+	t               *terminal
+	file, reason    string
+	inPlace, cutAll bool
+}
+
+func restoreCommand(t *terminal) *cobra.Command {
+	r := restoring{t: t}
+	cmd := &cobra.Command{
+		Use:   "restore FILE | --in-place",
+		Short: "Make a SQLite database out of a backup, or go on with one that was restored",
+		Long: "Make the configured SQLite database, which must not be there, out of a backup. Or, with\n" +
+			"--in-place, go on with a database that was brought back by other means, such as\n" +
+			"PostgreSQL's own: run it once, before servers start. Both see to it that no number of a\n" +
+			"change and no index of a status list is given out for a second time.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if r.inPlace == (len(args) == 1) || len(args) > 1 {
+				return usage(cmd, "give the file of one backup, or --in-place")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := t.load(cmd, config.ForDatabase)
+			if err != nil {
+				return err
+			}
+			if r.inPlace {
+				return r.here(cmd.Context(), cfg)
+			}
+			r.file = args[0]
+			if err := needsOwnTools(cfg); err != nil {
+				return err
+			}
+			return r.fromFile(cmd.Context(), cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&r.inPlace, "in-place", false, "the configured database is the one that was restored")
+	f.BoolVar(&r.cutAll, "cut-all", false, "end all that was issued to anyone, too, as revoke --all does")
+	f.StringVar(&r.reason, "reason", "", "why, for the audit log")
+	return cmd
+}
+
+func (r *restoring) fromFile(ctx context.Context, cfg *config.Config) error {
+	plain, err := storage.IsPlainCopy(r.file)
+	if err != nil {
+		return fmt.Errorf("the backup: %w", err)
+	}
+	if plain {
+		fmt.Fprintf(r.t.stderr, "Warning: ingam backup did not make %s. If it was copied while a server ran, what was done last, or since that server started, is missing.\n", r.file)
+	}
+	absolute, err := filepath.Abs(r.file)
+	if err != nil {
+		return err
+	}
+	var as string
+	err = storage.Restore(ctx, r.file, cfg.Database.Reveal(), options(cfg, storage.Options{}), func(s *storage.Store) (err error) {
+		as, err = r.goOn(ctx, s, map[string]string{"file": absolute})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.t.stdout, "restored %s from %s, %s\n", cfg.Database, r.file, as)
+	r.explain()
+	return nil
+}
+
+// here goes on with the configured database.
+func (r *restoring) here(ctx context.Context, cfg *config.Config) (err error) {
+	s, err := openStore(ctx, cfg, storage.Options{Existing: true, Restoring: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.CheckSchema(ctx); err != nil {
+		return err
+	}
+	as, err := r.goOn(ctx, s, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.t.stdout, "%s goes on %s\n", cfg.Database, as)
+	r.explain()
+	return nil
+}
+
+// goOn notes the restore in the database, and says as of when that is.
+func (r *restoring) goOn(ctx context.Context, s *storage.Store, details map[string]string) (as string, err error) {
+	n, err := s.ChangeNumber(ctx)
+	if err != nil {
+		return "", err
+	}
+	last, _, err := s.AuditEvents(ctx, audit.Query{Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	as = fmt.Sprintf("as of change %d", n)
+	if details == nil {
+		details = map[string]string{}
+	}
+	details["change"] = fmt.Sprint(n)
+	for ev, err := range last {
+		if err != nil {
+			return "", err
+		}
+		as += fmt.Sprintf("; the last thing recorded in it is of %s (UTC)", text(ev.At))
+		details["last_event_at"] = *instant(ev.At)
+	}
+	cuts, actor := revocation.NewCuts(s, r.t.now), operator()
+	if err := cuts.Restored(ctx, details, r.reason, actor); err != nil {
+		return "", err
+	}
+	if r.cutAll {
+		return as, cuts.Everything(ctx, r.reason, actor)
+	}
+	return as, nil
+}
+
+// explain says what a restore means.
+func (r *restoring) explain() {
+	fmt.Fprint(r.t.stderr, "Everything is as it was then. What was done since has to be done again: whoever was disabled,\n"+
+		"deleted, signed out or cut since is back, keys that were withdrawn are, and former passwords hold.\n"+
+		"Apps that refreshed since must sign people in again. The master key must be that of the backup.\n")
+	if r.cutAll {
+		fmt.Fprintln(r.t.stderr, "All that was issued has ended: everybody signs in again.")
+	} else {
+		fmt.Fprintln(r.t.stderr, "If something was taken back since and nobody knows what, end all that was issued: ingam revoke --all")
+	}
+}
