@@ -43,6 +43,15 @@ type Connection struct {
 // It costs two statements, however many applications and grants there are, as long
 // as clients and APIs are in memory.
 func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, error) {
+	return a.connected(ctx, user, func(string) bool { return true })
+}
+
+// ConnectedTo is that of what Connected returns which is about one client.
+func (a *Authority) ConnectedTo(ctx context.Context, user, client string) ([]Connection, error) {
+	return a.connected(ctx, user, func(id string) bool { return id == client })
+}
+
+func (a *Authority) connected(ctx context.Context, user string, asked func(client string) bool) ([]Connection, error) {
 	consents, err := a.Consents.Of(ctx, user)
 	if err != nil {
 		return nil, err
@@ -53,6 +62,9 @@ func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, e
 	}
 	var connected []Connection
 	for _, c := range consents {
+		if !asked(c.ClientID) {
+			continue
+		}
 		var held grants.Holding
 		if i := slices.IndexFunc(holdings, func(h grants.Holding) bool { return h.ClientID == c.ClientID }); i >= 0 {
 			held = holdings[i]
@@ -69,7 +81,7 @@ func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, e
 		connected = append(connected, connection)
 	}
 	for _, held := range holdings {
-		if held.Since.IsZero() {
+		if held.Since.IsZero() || !asked(held.ClientID) {
 			continue // it had access
 		}
 		connection, found, err := a.connection(ctx, held, nil)

@@ -300,6 +300,37 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 	})
 }
 
+// Holders implements grants.Store.
+func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Holder, error] {
+	return func(yield func(grants.Holder, error) bool) {
+		for after := ""; ; {
+			var rows []struct {
+				ID       string `gorm:"column:id"`
+				Username string `gorm:"column:username"`
+				Disabled bool   `gorm:"column:disabled"`
+			}
+			err := s.reading(ctx).Raw(`
+				SELECT u.id, u.username, u.disabled FROM users AS u
+				 WHERE u.username > ?
+				   AND (EXISTS (SELECT 1 FROM grants AS g WHERE g.user_id = u.id AND g.client_id = ?)
+				        OR EXISTS (SELECT 1 FROM consents AS c WHERE c.user_id = u.id AND c.client_id = ?))
+				 ORDER BY u.username LIMIT ?`, after, client, client, min(wholeAtOnce, s.keysAtOnce)).Scan(&rows).Error
+			if err != nil {
+				yield(grants.Holder{}, fault("list whose grants a client has", err))
+				return
+			}
+			for _, r := range rows {
+				if after = r.Username; !yield(grants.Holder{UserID: r.ID, Username: r.Username, Disabled: r.Disabled}, nil) {
+					return
+				}
+			}
+			if len(rows) < min(wholeAtOnce, s.keysAtOnce) {
+				return
+			}
+		}
+	}
+}
+
 // mostHeld is how many grants of each client Holdings reads what they record of.
 const mostHeld = 20
 

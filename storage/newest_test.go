@@ -101,6 +101,32 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 			t.Errorf("of what has expired: %d, %v", len(rest), err)
 		}
 
+		for i := range 25 {
+			name := fmt.Sprintf("n%02d", i)
+			must(s.CreateUser(ctx, accounts.User{ID: "id of " + name, Username: name, Disabled: i == 3}, audit.Event{At: now}))
+			if i%5 < 4 {
+				must(s.AddConsent(ctx, accounts.Consent{UserID: "id of " + name, ClientID: []string{"c", "d"}[i%2]}, audit.Event{At: now}))
+			}
+		}
+		holders := func(client string) (names []string) {
+			t.Helper()
+			all, err := storagetest.All(s.Holders(ctx, client))
+			must(err)
+			for _, h := range all {
+				names = append(names, h.Username)
+				if h.Username != "minji" && (h.UserID != "id of "+h.Username || h.Disabled != (h.Username == "n03")) {
+					t.Errorf("%+v", h)
+				}
+			}
+			return names
+		}
+		if got, want := holders("c"), "[minji n00 n02 n06 n08 n10 n12 n16 n18 n20 n22]"; fmt.Sprint(got) != want {
+			t.Errorf("%q have something at c, not %s", got, want)
+		}
+		if got, want := holders("d"), "[n01 n03 n05 n07 n11 n13 n15 n17 n21 n23]"; fmt.Sprint(got) != want {
+			t.Errorf("%q have something at d, not %s", got, want)
+		}
+
 		for _, limit := range []int{0, 1, 10, 34, 35, 36} {
 			all, err := storagetest.All(s.ListSessions(ctx, accounts.SessionQuery{UserID: "u", Limit: limit}, now))
 			must(err)

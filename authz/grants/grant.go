@@ -118,6 +118,13 @@ type Holding struct {
 	Granted []Granted
 }
 
+// Holder is a user of whom a client may hold something.
+type Holder struct {
+	UserID, Username string
+	// Disabled users are nobody's while they are.
+	Disabled bool
+}
+
 // Store keeps codes and grants.
 type Store interface {
 	// SaveCode stores a code under its hash, with the epochs as they are.
@@ -142,6 +149,10 @@ type Store interface {
 	// a bounded number of them however many there are. One that changes meanwhile may
 	// be as it was or as it is.
 	Grants(ctx context.Context, q Query, now time.Time) iter.Seq2[Listed, error]
+	// Holders returns the users who allowed a client something, or of whom grants to
+	// it are stored, by user name; and holds a bounded number of them however many
+	// there are.
+	Holders(ctx context.Context, client string) iter.Seq2[Holder, error]
 	// Holdings returns what each client holds, or held, of a user at now, ordered by
 	// client; nothing of a client that was deleted, not even if its id was given to
 	// another. One statement, whose answer does not grow with the grants.

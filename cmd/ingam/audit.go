@@ -82,7 +82,7 @@ func auditList(t *terminal) *cobra.Command {
 					}
 				}
 				if older {
-					defer shown.tellMore(t, "events")
+					defer shown.tellMore(t, "the newest events")
 				}
 				return list.end()
 			})
@@ -93,7 +93,7 @@ func auditList(t *terminal) *cobra.Command {
 	f.StringVar(&subject, "subject", "", "only this subject: a user or client by name or id, an audience, a kid, a jti")
 	f.StringVar(&actor, "actor", "", "only what this one did: a user or client by name or id, who ran a command, or as printed, such as cli:root")
 	f.DurationVar(&since, "since", 0, "only what happened within this time, such as 24h")
-	shown.bind(cmd, 1000, "events")
+	shown.bind(cmd, 1000, "the newest events")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -86,7 +86,7 @@ func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 	if err := json.Unmarshal([]byte(e.stdout), &list); err != nil || len(list) != 100 || e.status != done {
 		t.Errorf("%v, %d", err, len(list))
 	}
-	wantSaid(t, e.stderr, "the newest 100 grants", "--all", "--limit")
+	wantSaid(t, e.stderr, "the newest grants (100)", "--all", "--limit")
 	if list[0].Username != "minji" || list[0].ClientName != "app" || list[0].ClientID != "app" {
 		t.Errorf("%+v", list[0])
 	}

@@ -88,6 +88,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		userCommand(t),
 		sessionCommand(t),
 		grantCommand(t),
+		accessCommand(t),
 		keyCommand(t),
 		revokeCommand(t),
 		auditCommand(t),

@@ -52,7 +52,7 @@ func sessionList(t *terminal) *cobra.Command {
 				}
 				list := t.printList(asJSON, "ID", "USER NAME", "USER ID", "SINCE", "SEEN", "ADDRESS", "BROWSER", "APP", "APP NAME")
 				read := c.sessions().List(cmd.Context(), accounts.SessionQuery{UserID: of, Limit: shown.most()})
-				return printBound(t, list, read, &shown, "login sessions", func(s accounts.ListedSession) (any, []any) {
+				return printBound(t, list, read, &shown, "the newest login sessions", func(s accounts.ListedSession) (any, []any) {
 					return sessionJSON{
 						s.ID, s.Username, s.UserID, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent, s.ClientID, s.ClientName,
 					}, []any{s.ID, s.Username, s.UserID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID, visible(s.ClientName)}
@@ -61,7 +61,7 @@ func sessionList(t *terminal) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", "whose, by name or id (default everyone's)")
-	shown.bind(cmd, 100, "login sessions")
+	shown.bind(cmd, 100, "the newest login sessions")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -158,7 +158,7 @@ func grantList(t *terminal) *cobra.Command {
 				}
 				list := t.printList(asJSON, "ID", "CLIENT ID", "CLIENT NAME", "USER NAME", "USER ID", "GENERATION", "CREATED", "EXPIRES", "REVOKED")
 				read := c.store.Grants(cmd.Context(), grants.Query{UserID: of, ClientID: client, Limit: shown.most()}, t.now())
-				return printBound(t, list, read, &shown, "grants", func(g grants.Listed) (any, []any) {
+				return printBound(t, list, read, &shown, "the newest grants", func(g grants.Listed) (any, []any) {
 					return grantJSON{
 						g.ID, g.ClientID, g.ClientName, g.UserID, g.Username, g.SessionID, append([]string{}, g.Scopes...), append([]string{}, g.Audiences...),
 						g.Refresh.Generation, instant(g.CreatedAt), instant(g.Refresh.IssuedAt), instant(g.ExpiresAt), !g.Stands,
@@ -170,7 +170,7 @@ func grantList(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&user, "user", "", "whose, by name or id (default everyone's)")
 	f.StringVar(&client, "client", "", "which client's (default every client's)")
-	shown.bind(cmd, 100, "grants")
+	shown.bind(cmd, 100, "the newest grants")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

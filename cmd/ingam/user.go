@@ -15,6 +15,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/config"
 )
 
 func userCommand(t *terminal) *cobra.Command {
@@ -222,14 +223,14 @@ func (c *concerns) warnLong(u accounts.User) {
 }
 
 // withUsers opens the configured database for what is about users.
-func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Directory) error) error {
+func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Directory) error, needs ...config.Need) error {
 	passwords, err := accounts.NewPasswords(0)
 	if err != nil {
 		return err
 	}
 	return t.withConcerns(cmd, func(c *concerns) error {
 		return do(c, accounts.NewDirectory(c.store, passwords, t.now))
-	})
+	}, needs...)
 }
 
 func userList(t *terminal) *cobra.Command {

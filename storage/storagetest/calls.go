@@ -95,6 +95,7 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"Consent":         func() error { _, err := s.Consent(ctx, "x", "a"); return err },
 		"Consents":        func() error { _, err := s.Consents(ctx, "x"); return err },
 		"Holdings":        func() error { _, err := s.Holdings(ctx, "x", noon); return err },
+		"Holders":         func() error { _, err := All(s.Holders(ctx, "a")); return err },
 		"Grants":          func() error { _, err := All(s.Grants(ctx, grants.Query{UserID: "x"}, noon)); return err },
 		"StandingOfGrant": func() error { _, err := s.Standing(ctx, revocation.Question{GrantID: "x"}); return err },
 		"Clock":           func() error { _, err := s.Clock(ctx); return err },
