@@ -9,7 +9,7 @@ DATE = $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --forma
 STAMPS = -X main.stampedVersion=$(VERSION) -X main.stampedCommit=$(COMMIT) -X main.stampedDate=$(DATE)
 STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMPS) -linkmode external -extldflags -static'
 
-.PHONY: demo build test databases strangers bench lint vuln
+.PHONY: demo build test databases clusters strangers bench lint vuln
 
 demo:
 	go run ./cmd/ingam serve --demo
@@ -23,6 +23,10 @@ test:
 # PostgreSQL and MariaDB for the tests, until Ctrl-C; prints what to export.
 databases:
 	@.ci/databases
+
+# A Galera cluster and PostgreSQL pairs, started by the tests, that lag and fail over.
+clusters:
+	go test -tags clusters -count=1 -run TestCluster ./storage
 
 # Other people's applications sign a person in; installs them first. .ci/strangers/README.md
 strangers:
