@@ -79,9 +79,10 @@ type line struct {
 
 // newLine returns one for as many threads as hash at once.
 func newLine(threads int64) *line {
-	// What is hashed in a few seconds.
+	// What is hashed in a few seconds. One address may be an office in the morning,
+	// and still it leaves half of the line to others.
 	most := 128 * int(threads)
-	return &line{most: most, each: most / 4, turns: semaphore.NewWeighted(4 * threads), of: map[string]int{}}
+	return &line{most: most, each: most / 2, turns: semaphore.NewWeighted(4 * threads), of: map[string]int{}}
 }
 
 // join returns how to leave, or ErrCrowded.

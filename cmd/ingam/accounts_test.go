@@ -371,7 +371,7 @@ func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 	s := d.start("INGAM_PASSWORDS_AT_ONCE=1", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	d.signInApp("mobile")
 	d.user("minji")
-	const from, share, more = "192.0.2.1", 32, 8
+	const from, share, more = "192.0.2.1", 64, 8
 	owner, stranger := s.person(), s.person()
 	owner.get("/login").submit("username", "minji", "password", goodPassword)
 	unlock := storagetest.LockWrites(t, d.database)
