@@ -155,7 +155,7 @@ func (sc screen) follow() screen {
 		if err != nil {
 			sc.p.t.Fatal(err)
 		}
-		if "http://"+to.Host != sc.p.s.url {
+		if to.Scheme+"://"+to.Host != sc.p.s.url {
 			break
 		}
 		sc = sc.p.get(to.String())
