@@ -260,6 +260,30 @@ func (s *Store) StatusesSet(ctx context.Context, because []changes.Change) ([]st
 	return q.runs, nil
 }
 
+// StatusOwner returns whose tokens refer to a place in a status list: those of a client
+// itself, or those of a grant. Returns status.ErrNotFound for one that nobody has. It
+// looks at all grants, for the command line.
+func (s *Store) StatusOwner(ctx context.Context, ref status.Ref) (client, grant string, err error) {
+	const op = "find whose a status is"
+	var found []struct {
+		ClientID string `gorm:"column:client_id"`
+		GrantID  string `gorm:"column:grant_id"`
+	}
+	err = s.reading(ctx).Raw(`
+		SELECT b.client_id, '' AS grant_id FROM status_blocks AS b WHERE b.list = ? AND b.first <= ? AND b.first + b.size > ? AND b.client_id <> ''
+		UNION ALL
+		SELECT g.client_id, g.id AS grant_id FROM grants AS g
+		 WHERE g.status_list = ? AND g.status_index = ? OR g.former_list = ? AND g.former_index = ?`,
+		ref.List, ref.Index, ref.Index, ref.List, ref.Index, ref.List, ref.Index).Scan(&found).Error
+	if err == nil && len(found) == 0 {
+		err = refuse(status.ErrNotFound)
+	}
+	if err != nil {
+		return "", "", answer(op, "", err)
+	}
+	return found[0].ClientID, found[0].GrantID, nil
+}
+
 // StatusesClear implements status.Store.
 func (s *Store) StatusesClear(ctx context.Context, clients []string) ([]status.Run, error) {
 	q := statusQuery{s: s, ctx: ctx}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -25,8 +28,11 @@ type revoking struct {
 	t                                    *terminal
 	cmd                                  *cobra.Command
 	client, grant, user, session, reason string
-	fromStdin, everything, dryRun        bool
-	wait                                 time.Duration
+	// jti is a token that an API logged, with what else it logged of it.
+	jti, statusList, expires      string
+	statusIndex                   int64
+	fromStdin, everything, dryRun bool
+	wait                          time.Duration
 }
 
 // aim is one thing to revoke: what it would end, and how to.
@@ -41,10 +47,12 @@ type aim struct {
 	settles bool
 }
 
+var likeJTI = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
 func revokeCommand(t *terminal) *cobra.Command {
 	r := revoking{t: t}
 	cmd := &cobra.Command{
-		Use:   "revoke --grant G | --session S | --user U | --client C | --token-stdin | --all",
+		Use:   "revoke --grant G | --session S | --user U | --client C | --token-stdin | --jti J | --all",
 		Short: "Take back what was issued",
 		Long: "Take back what was issued. Introspection refuses it from this moment on, verifiers that\n" +
 			"listen within a second, verifiers that poll within the status lists' life. What is issued\n" +
@@ -52,15 +60,22 @@ func revokeCommand(t *terminal) *cobra.Command {
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := 0
-			for _, f := range []string{"grant", "session", "user", "client", "token-stdin", "all"} {
+			for _, f := range []string{"grant", "session", "user", "client", "token-stdin", "jti", "all"} {
 				if cmd.Flags().Changed(f) {
 					given++
 				}
 			}
 			r.cmd = cmd
 			switch {
-			case given != 1 || !r.fromStdin && !r.everything && r.grant+r.session+r.user+r.client == "":
-				return usage(cmd, "give one of --grant, --session, --user, --client, --token-stdin and --all")
+			case given != 1 || !r.fromStdin && !r.everything && r.grant+r.session+r.user+r.client+r.jti == "":
+				return usage(cmd, "give one of --grant, --session, --user, --client, --token-stdin, --jti and --all")
+			case r.jti == "" && (cmd.Flags().Changed("status-list") || cmd.Flags().Changed("status-index") || cmd.Flags().Changed("expires")):
+				return usage(cmd, "--status-list, --status-index and --expires go with --jti")
+			case r.jti != "" && !likeJTI.MatchString(r.jti):
+				// What is given here gets into the audit log, and a token must not.
+				return usage(cmd, "--jti is the jti of a token, such as 5PHUYPHEIDTG6VGPM5KGEUQXL4")
+			case r.jti != "" && cmd.Flags().Changed("status-list") != cmd.Flags().Changed("status-index"):
+				return usage(cmd, "--status-list and --status-index go together: the uri and the idx that the token has in its status")
 			case r.dryRun && cmd.Flags().Changed("wait"):
 				return usage(cmd, "--dry-run makes no cut to wait for")
 			case r.wait < 0:
@@ -75,6 +90,10 @@ func revokeCommand(t *terminal) *cobra.Command {
 	f.StringVar(&r.user, "user", "", "revoke all that was issued for this user, and end all their sessions")
 	f.StringVar(&r.client, "client", "", "revoke all that was issued to this client")
 	f.BoolVar(&r.fromStdin, "token-stdin", false, "revoke the access token on standard input, and the grant that it belongs to")
+	f.StringVar(&r.jti, "jti", "", "revoke the access token of a client's own with this jti, which an API logged")
+	f.StringVar(&r.statusList, "status-list", "", "with --jti, the uri in the token's status, or its number; verifiers that do not ask learn of the cut by it")
+	f.Int64Var(&r.statusIndex, "status-index", 0, "with --jti, the idx in the token's status")
+	f.StringVar(&r.expires, "expires", "", "with --jti, the token's exp, in seconds or as 2006-01-02T15:04:05Z (default the longest that a token can live)")
 	f.BoolVar(&r.everything, "all", false, "revoke all that was issued to anyone")
 	f.StringVar(&r.reason, "reason", "", "why, for the audit log")
 	f.BoolVar(&r.dryRun, "dry-run", false, "say what would be revoked, and revoke nothing")
@@ -93,6 +112,15 @@ func (r *revoking) run() error {
 		}
 		return r.t.withConcerns(r.cmd, func(c *concerns) error {
 			a, err := r.atToken(c, token)
+			if err != nil {
+				return err
+			}
+			return r.carryOut(c, a)
+		}, config.ForIssuer)
+	}
+	if r.jti != "" {
+		return r.t.withConcerns(r.cmd, func(c *concerns) error {
+			a, err := r.atLogged(c)
 			if err != nil {
 				return err
 			}
@@ -184,6 +212,57 @@ func (r *revoking) atToken(c *concerns, token string) (aim, error) {
 		made: fmt.Sprintf("revoked token %s of client %s, which would have expired at %s", access.ID, access.ClientID, text(access.ExpiresAt)),
 		cut: func(ctx context.Context) error {
 			return c.cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, r.reason, c.actor)
+		},
+	}, nil
+}
+
+// atLogged is the token of which an API logged the jti.
+func (r *revoking) atLogged(c *concerns) (aim, error) {
+	// A row that stays too long harms nobody.
+	expires := c.t.now().Add(apis.MaxAccessTTL)
+	if r.expires != "" {
+		seconds, err := strconv.ParseInt(r.expires, 10, 64)
+		if at := time.Unix(seconds, 0); err == nil {
+			expires = at
+		} else if expires, err = time.Parse(time.RFC3339, r.expires); err != nil {
+			return aim{}, usage(r.cmd, "--expires is a number of seconds, as exp is, or a time such as 2006-01-02T15:04:05Z")
+		}
+		if now := c.t.now(); !now.Before(expires) {
+			return aim{}, fmt.Errorf("token %s expired at %s: there is nothing to revoke", r.jti, text(expires))
+		} else if expires.After(now.Add(apis.MaxAccessTTL)) {
+			return aim{}, fmt.Errorf("no token lives until %s: the longest that one can live is %s", text(expires), apis.MaxAccessTTL)
+		}
+	}
+	var ref status.Ref
+	client, of := "", ""
+	if r.statusList != "" {
+		issuer := c.cfg.Issuer.String()
+		ref.Index = r.statusIndex
+		if number, err := strconv.ParseInt(r.statusList, 10, 64); err == nil {
+			ref.List = number
+		} else if ref.List = status.ListOf(issuer, r.statusList); ref.List == 0 {
+			return aim{}, fmt.Errorf("--status-list: %s is no status list of %s", r.statusList, issuer)
+		}
+		var grant string
+		var err error
+		client, grant, err = c.store.StatusOwner(r.cmd.Context(), ref)
+		switch {
+		case errors.Is(err, status.ErrNotFound):
+			return aim{}, fmt.Errorf("no token refers to place %d of status list %d (any more)", ref.Index, ref.List)
+		case err != nil:
+			return aim{}, err
+		case grant != "":
+			// All of its tokens have that place, and a refresh brings the next one.
+			return aim{}, fmt.Errorf("token %s was issued under grant %s to client %s: ingam revoke --grant %s", r.jti, grant, client, grant)
+		}
+		of = " of client " + client
+	} else if !r.dryRun {
+		fmt.Fprintln(r.t.stderr, "Verifiers that check tokens by themselves do not learn of this: for them, give --status-list and --status-index.")
+	}
+	return aim{
+		kind: changes.Token, subject: r.jti, made: fmt.Sprintf("revoked token %s%s", r.jti, of),
+		cut: func(ctx context.Context) error {
+			return c.cuts.Token(ctx, r.jti, client, expires, ref, r.reason, c.actor)
 		},
 	}, nil
 }

@@ -155,7 +155,7 @@ func TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes(t *testing.T) 
 		if err := json.Unmarshal([]byte(e.stdout), &claims); err != nil || e.status != done || claims["sub"] != "app" || claims["iss"] != d.issuer {
 			t.Errorf("%s: status %d, %v, %v", what, e.status, err, claims)
 		}
-		wantSaid(t, e.stderr, "signature is good", d.issuer, kidOf(t, good))
+		wantSaid(t, e.stderr, "signature is good", d.issuer, kidOf(t, good), "It was not revoked")
 	}
 	for what, c := range map[string]struct{ stdin, says string }{
 		"another audience":      {sign("at+jwt", map[string]any{"aud": "https://other.test"}), "https://other.test"},
@@ -183,6 +183,10 @@ func TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes(t *testing.T) 
 		t.Errorf("verifying changed something:\n%s\n%s", before, after)
 	}
 
+	if e := verify(good, "--no-status"); e.status != done || !strings.HasPrefix(e.stderr, "The signature is good") || !strings.Contains(e.stderr, "not checked.\n") {
+		t.Errorf("without the status list: %+v", e)
+	}
+
 	// The one cut that a script cannot make, for want of a token.
 	e := d.command(good, nil, "revoke", "--token-stdin", "--reason", "posted")
 	if e.status != done || strings.Contains(e.stdout+e.stderr, good) {
@@ -191,6 +195,13 @@ func TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes(t *testing.T) 
 	cuts := d.events(t, "cut.token")
 	if len(cuts) != 1 || cuts[0].Subject != part(t, good, 1)["jti"] || cuts[0].Reason != "posted" || cuts[0].Actor != string(operator()) {
 		t.Errorf("%+v", cuts)
+	}
+	eventually(t, "the status list says so to the command as to a resource server", time.Minute, func() bool {
+		e := verify(good, "--audience", "https://api.test")
+		return e.status == failed && e.stdout == "" && strings.Contains(e.stderr, "the token was revoked, by its status list")
+	})
+	if e := verify(good, "--no-status"); e.status != done {
+		t.Errorf("without the status list: %+v", e)
 	}
 	s.stop()
 	if e := verify(good); e.status != failed || e.stdout != "" {

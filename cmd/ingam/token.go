@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,9 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/verify"
 )
 
 func tokenCommand(t *terminal) *cobra.Command {
@@ -25,12 +28,16 @@ func tokenCommand(t *terminal) *cobra.Command {
 // tokenVerify needs no database and no key but what the server publishes: it
 // is what any resource server does.
 func tokenVerify(t *terminal) *cobra.Command {
-	var audience, typ string
+	var (
+		audience, typ string
+		noStatus      bool
+	)
 	cmd := &cobra.Command{
 		Use:   "verify --issuer URL < token",
-		Short: "Check an access token against the issuer's published keys",
+		Short: "Check an access token as a resource server does",
 		Long: "Check the access token on standard input (the token, or the token endpoint's whole\n" +
-			"JSON answer) against the issuer's published keys, and print its claims.",
+			"JSON answer) against the issuer's published keys and its status list, and print its\n" +
+			"claims. The list may be some seconds old; introspection is exact.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := t.load(cmd, config.ForIssuer)
@@ -65,13 +72,49 @@ func tokenVerify(t *terminal) *cobra.Command {
 			case audience != "" && !slices.Contains(access.Audience, audience):
 				return fmt.Errorf("the token is meant for %s and not for %s", strings.Join(access.Audience, ", "), audience)
 			}
-			fmt.Fprintf(t.stderr, "The signature is good: %s signed this with key %s.\n", issuer, verified.KID)
+			revocation := "It was not revoked, by its status list."
+			switch {
+			case noStatus:
+				revocation = "Whether it was revoked was not checked."
+			case access.Status == status.Ref{}:
+				revocation = "Whether it was revoked cannot be checked: it names no status list."
+			default:
+				if err := checkStatus(cmd.Context(), issuer, access.Audience, token); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintf(t.stderr, "The signature is good: %s signed this with key %s. %s\n", issuer, verified.KID, revocation)
 			return t.printJSON(json.RawMessage(verified.Payload))
 		},
 	}
 	cmd.Flags().StringVar(&audience, "audience", "", "the audience that the token must be meant for")
 	cmd.Flags().StringVar(&typ, "token-typ", tokens.AccessType, "the typ that the token must have: at+jwt, or JWT for either, as an API takes it that was created with --token-typ JWT")
+	cmd.Flags().BoolVar(&noStatus, "no-status", false, "do not look at the status list: a token that was revoked is good until it expires")
 	return cmd
+}
+
+// checkStatus looks at the status list that a token names, by the package that is for
+// resource servers. The token is otherwise good.
+func checkStatus(ctx context.Context, issuer string, audience []string, token string) error {
+	if len(audience) == 0 {
+		return errors.New("the token is meant for nobody: it has no aud")
+	}
+	v, err := verify.New(ctx, verify.Config{
+		Issuer: issuer, AllowInsecureIssuer: true, Audience: audience[0], AcceptJWT: true,
+		Status: verify.StatusPoll, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	switch _, err := v.Verify(ctx, token); {
+	case errors.Is(err, verify.ErrRevoked):
+		return errors.New("the token was revoked, by its status list")
+	case errors.Is(err, verify.ErrUnavailable):
+		return fmt.Errorf("the signature is good, and whether the token was revoked cannot be told (--no-status leaves that out): %w", err)
+	default:
+		return err
+	}
 }
 
 // maxToken bounds what is read as a token.

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
@@ -78,23 +79,30 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 // a client "a".
 func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 	return map[string]func() error{
-		"APIs":            func() error { _, err := s.APIs(ctx); return err },
-		"Client":          func() error { _, err := s.Client(ctx, "a"); return err },
-		"Clients":         func() error { _, err := s.Clients(ctx); return err },
-		"AuditEvents":     func() error { _, err := Events(ctx, s, audit.Query{}); return err },
-		"ChangeNumber":    func() error { _, err := s.ChangeNumber(ctx); return err },
-		"History":         func() error { _, err := s.History(ctx, changes.Position{}); return err },
-		"ChangesAfter":    func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
-		"ServerEpoch":     func() error { _, err := s.ServerEpoch(ctx); return err },
-		"Standing":        func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
-		"Users":           func() error { _, err := s.Users(ctx); return err },
-		"UsersByForm":     func() error { _, err := s.UsersByForm(ctx, "x", 3); return err },
-		"Sessions":        func() error { _, _, err := s.Sessions(ctx, "x", "", 10, noon); return err },
-		"ListSessions":    func() error { _, err := All(s.ListSessions(ctx, accounts.SessionQuery{}, noon)); return err },
-		"KnownDevice":     func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
-		"Consent":         func() error { _, err := s.Consent(ctx, "x", "a"); return err },
-		"Consents":        func() error { _, err := s.Consents(ctx, "x"); return err },
-		"Holdings":        func() error { _, err := s.Holdings(ctx, "x", noon); return err },
+		"APIs":         func() error { _, err := s.APIs(ctx); return err },
+		"Client":       func() error { _, err := s.Client(ctx, "a"); return err },
+		"Clients":      func() error { _, err := s.Clients(ctx); return err },
+		"AuditEvents":  func() error { _, err := Events(ctx, s, audit.Query{}); return err },
+		"ChangeNumber": func() error { _, err := s.ChangeNumber(ctx); return err },
+		"History":      func() error { _, err := s.History(ctx, changes.Position{}); return err },
+		"ChangesAfter": func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
+		"ServerEpoch":  func() error { _, err := s.ServerEpoch(ctx); return err },
+		"Standing":     func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
+		"Users":        func() error { _, err := s.Users(ctx); return err },
+		"UsersByForm":  func() error { _, err := s.UsersByForm(ctx, "x", 3); return err },
+		"Sessions":     func() error { _, _, err := s.Sessions(ctx, "x", "", 10, noon); return err },
+		"ListSessions": func() error { _, err := All(s.ListSessions(ctx, accounts.SessionQuery{}, noon)); return err },
+		"KnownDevice":  func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
+		"Consent":      func() error { _, err := s.Consent(ctx, "x", "a"); return err },
+		"Consents":     func() error { _, err := s.Consents(ctx, "x"); return err },
+		"Holdings":     func() error { _, err := s.Holdings(ctx, "x", noon); return err },
+		"StatusOwner": func() error {
+			_, _, err := s.StatusOwner(ctx, status.Ref{List: 1, Index: 1})
+			if errors.Is(err, status.ErrNotFound) {
+				return nil
+			}
+			return err
+		},
 		"Holders":         func() error { _, err := All(s.Holders(ctx, "a")); return err },
 		"Grants":          func() error { _, err := All(s.Grants(ctx, grants.Query{UserID: "x"}, noon)); return err },
 		"StandingOfGrant": func() error { _, err := s.Standing(ctx, revocation.Question{GrantID: "x"}); return err },
