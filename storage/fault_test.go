@@ -198,6 +198,33 @@ func TestWhatGaveWayToOthersIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain: otherwise the connection
+// that it had stays, acknowledges nothing any more, and is waited for.
+func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, r := recorded(t, storagetest.Engines()[0])
+	if err := s.SaveListener(t.Context(), status.Listener{ID: "1", ClientID: "c", Name: "n"}, false); err != nil {
+		t.Fatal(err)
+	}
+	failures := 1
+	r.FailWith(func(statement string) error {
+		if failures > 0 && strings.Contains(statement, "INSERT INTO status_listeners") {
+			failures--
+			return &mysqldriver.MySQLError{Number: 1213}
+		}
+		return nil
+	})
+	err := s.SaveListener(t.Context(), status.Listener{ID: "2", ClientID: "c", Name: "n"}, true)
+	r.FailWith(nil)
+	if err != nil || failures > 0 {
+		t.Fatal(failures, err)
+	}
+	all, err := s.Listeners(t.Context(), time.Hour)
+	if err != nil || len(all) != 1 || all[0].ID != "2" {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
 // TestAConflictIsTriedAgainWithinTheTimeOfTheRequest: also one of a statement by itself.
 func TestAConflictIsTriedAgainWithinTheTimeOfTheRequest(t *testing.T) {
 	t.Parallel()

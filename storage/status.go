@@ -381,7 +381,8 @@ func (s *Store) SaveListener(ctx context.Context, l status.Listener, resumes boo
 			return err
 		}
 		name := nameOf(l)
-		stay, leave := 0, []string(nil)
+		// What is tried again begins anew: it still resumes.
+		stay, leave, replaced := 0, []string(nil), false
 		for _, o := range others {
 			former := o.Row.listener()
 			switch {
@@ -390,8 +391,8 @@ func (s *Store) SaveListener(ctx context.Context, l status.Listener, resumes boo
 					l.ID, int64(l.Acknowledged), l.ClientID, name).Error
 			case o.Unseen:
 				leave = append(leave, former.ID)
-			case resumes && l.Instance == "" && former.Instance == "" && former.Name == l.Name:
-				leave, resumes = append(leave, former.ID), false // it takes one place
+			case resumes && !replaced && l.Instance == "" && former.Instance == "" && former.Name == l.Name:
+				leave, replaced = append(leave, former.ID), true // it takes one place
 			default:
 				stay++
 			}
