@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -46,8 +47,7 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 		return ErrNoSchema
 	}
 	return writeWhole(out, func(to string) error {
-		// Further ones than those of the pools: what they hold, or wait for, is no
-		// matter of the server's.
+		// A connection of its own, which is not asked for anything else meanwhile.
 		source := sql.OpenDB(sqliteConnector(s.reader))
 		defer source.Close()
 		from, err := source.Conn(ctx)
@@ -88,7 +88,7 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 			return fault(op, err)
 		}
 		if got != want {
-			return errors.New("the copy does not have all that the database had: is something else writing to its file?")
+			return errors.New("the copy does not have all that the database had: is something else writing to the copy?")
 		}
 		return errors.Join(fault(op, into.Close()), fault(op, copied.Close()))
 	})
@@ -302,7 +302,8 @@ func writeWhole(path string, fill func(to string) error) error {
 			return err
 		}
 	}
-	if err := toDisk(filepath.Dir(path)); err != nil {
+	// Some file systems, such as those over a network, refuse it for a folder.
+	if err := toDisk(filepath.Dir(path)); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		os.Remove(path)
 		return err
 	}
