@@ -6,7 +6,7 @@
 //	a change → number ← change_seq (stays locked) → the work → changes, audit_events → commit
 //	a read   → one statement, so that what it returns was true at one moment
 //	serve, migrate up → Migrate → package migrations, one process at a time
-//	serve, every minute → Purge
+//	serve, every minute → Purge; every 5 s → TryWriting
 //
 // Raising change_seq is the first statement of every change, so changes happen
 // one by one and no two can deadlock. Still the WHERE of each statement says

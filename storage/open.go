@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -100,6 +101,8 @@ type Store struct {
 	// are the same. watching is for what the server itself has to know.
 	read, write, watching          *gorm.DB
 	readPool, writePool, watchPool *sql.DB
+	// ownGuess is the subject of the row that TryWriting writes.
+	ownGuess string
 	// statements and changing are for the single statements that write, and for
 	// transactions.
 	statements, changing slots
@@ -206,6 +209,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	if s.latest, err = migrations.Latest(s.schema); err != nil {
 		return err
 	}
+	s.ownGuess = "written by " + rand.Text()
 	of := sharesOf(o.MaxOpen)
 	s.statements, s.changing = make(slots, of.statements), make(slots, of.changes)
 	if err := s.Ping(ctx); err != nil {

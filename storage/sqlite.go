@@ -89,7 +89,7 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 		err = s.overPools(func(p *sql.DB) gorm.Dialector { return sqlite.New(sqlite.Config{Conn: p}) })
 	}
 	if err != nil {
-		return nil, errors.Join(fault("open "+path, err), s.Close())
+		return nil, errors.Join(s.fault("open "+path, err), s.Close())
 	}
 	return s, nil
 }
@@ -131,6 +131,37 @@ func (s *Store) Settle(ctx context.Context) error {
 type logState struct {
 	at   time.Time
 	size int64
+}
+
+// fault is fault, and says which file or folder cannot be written if that is why.
+func (s *Store) fault(op string, err error) error {
+	var lite sqlite3.Error
+	if s.file == "" || !errors.As(err, &lite) {
+		return fault(op, err)
+	}
+	switch lite.Code {
+	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen:
+		if why := unwritable(s.file); why != "" {
+			return &Fault{op: op, detail: describe(err) + ": " + why, cause: err}
+		}
+	}
+	return fault(op, err)
+}
+
+// unwritable says why SQLite cannot write to a file; empty if it may. It needs the
+// folder too, for what it keeps beside the file.
+func unwritable(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	if err := writeAccess(path); err != nil {
+		return fmt.Sprintf("the file %s cannot be written: %v", path, err)
+	}
+	folder := filepath.Dir(path)
+	if err := writeAccess(folder); err != nil {
+		return fmt.Sprintf("the folder %s cannot be written, and SQLite keeps files beside the database: %v", folder, err)
+	}
+	return ""
 }
 
 // sqliteConnector opens connections to the database that a SQLite URI names.

@@ -14,6 +14,9 @@ type Health interface {
 	Ping(ctx context.Context) error
 	// Draining reports that the server is about to stop.
 	Draining() bool
+	// Unwritable says in a few words why nothing can be written to the database;
+	// empty while it can. It asks nobody.
+	Unwritable() string
 }
 
 // live says that the process serves HTTP. It asks nothing else: restarting it
@@ -39,6 +42,11 @@ func (h ready) get(w http.ResponseWriter, r *http.Request) error {
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server is stopping.")
 	case h.watcher.Behind() > 0:
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot read changes from its database.")
+	}
+	if why := h.health.Unwritable(); why != "" {
+		// Tokens of clients would be issued still, and nobody could sign in, refresh or
+		// revoke. Another server, or the database's next primary, may do better.
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot write to its database: %s.", why)
 	}
 	if err := h.health.Ping(r.Context()); err != nil {
 		return err

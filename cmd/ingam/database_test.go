@@ -63,6 +63,8 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 		d.must("migrate", "up")
 		secret, web := d.client("app"), d.webClient("web")
 		s, asked := d.startHere("INGAM_CHANGES_STALENESS=1m") // nothing changes meanwhile
+		// Indices that are taken before the lists are read are taken anew afterwards.
+		eventually(t, "the lists are read", time.Minute, func() bool { return s.get("/health/ready").json(t)["status_lists"] == "current" })
 		want := func(what string, n int, begins ...string) {
 			t.Helper()
 			statements := asked.Take()

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -201,7 +200,8 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Listeners: store,
 		Notes:     keys.NewNotes(master, "authorization request", authz.NoteLife, t.now),
 	})
-	health := &health{Store: store}
+	health := &health{Store: store, log: log}
+	health.tryWriting(ctx)
 	handler, err := web.New(web.Parts{
 		Authority: authority, Sessions: sessions,
 		SignIn: accounts.NewSignIn(users, sessions, store, refusals, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
@@ -261,6 +261,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	defer running.Wait()
 	defer stop()
 	running.Go(func() { watcher.Run(tasks) })
+	running.Go(func() { health.run(tasks) })
 	running.Go(func() { listWatcher.Run(tasks) })
 	running.Go(func() {
 		every(tasks, keyInterval, log, "maintain the signing keys", func(ctx context.Context) error {
@@ -489,14 +490,6 @@ func (f keyFollower) Follow(ctx context.Context, changed []changes.Change) error
 	}
 	return f.ring.Reload(ctx)
 }
-
-// health is what readiness depends on.
-type health struct {
-	*storage.Store
-	draining atomic.Bool
-}
-
-func (h *health) Draining() bool { return h.draining.Load() }
 
 // newLogger writes to standard error, which every supervisor collects.
 func newLogger(t *terminal, cfg *config.Config) *slog.Logger {

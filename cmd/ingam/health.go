@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/ingam/ingam/storage"
+)
+
+// health is what readiness depends on, beside how fresh the copies in memory are.
+type health struct {
+	*storage.Store
+	log      *slog.Logger
+	draining atomic.Bool
+	// unwritable is why nothing can be written; nil while it can.
+	unwritable atomic.Pointer[string]
+}
+
+func (h *health) Draining() bool { return h.draining.Load() }
+
+func (h *health) Unwritable() string {
+	if why := h.unwritable.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// writeInterval is how often it is tried whether anything can be written, and
+// writeTimeout how long that may take: together they are less than 10 s. Probes of
+// readiness only read what came of it, however many there are.
+const (
+	writeInterval = 5 * time.Second
+	writeTimeout  = 4 * time.Second
+	// rewriteInterval is writeInterval while nothing can be.
+	rewriteInterval = time.Second
+)
+
+// run tries to write until ctx ends.
+func (h *health) run(ctx context.Context) {
+	for {
+		interval := writeInterval
+		if h.Unwritable() != "" {
+			interval = rewriteInterval
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(interval):
+			h.tryWriting(ctx)
+		}
+	}
+}
+
+// tryWriting logs when it begins to fail, and when it does no longer.
+func (h *health) tryWriting(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	err := h.TryWriting(bounded)
+	failing := h.Unwritable() != ""
+	switch {
+	case ctx.Err() != nil: // the server is stopping
+	case err != nil:
+		why := storage.Why(err)
+		h.unwritable.Store(&why)
+		if !failing {
+			h.log.ErrorContext(ctx, "cannot write to the database: "+why+"; the server is not ready until it can be written to", "error", err)
+		}
+	case failing:
+		h.unwritable.Store(nil)
+		h.log.InfoContext(ctx, "the database can be written to again")
+	}
+}
