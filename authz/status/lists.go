@@ -2,6 +2,8 @@ package status
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,9 +61,10 @@ type held struct {
 	record atomic.Pointer[List]
 	mu     sync.Mutex // over bits, version, lst, count and signing
 	bits   bits
-	// version counts how often bits changed, lstOf is that of lst.
+	// version counts how often bits changed, lstOf is that of lst, and of tag, by which
+	// caches know it.
 	version, lstOf int
-	lst            string
+	lst, tag       string
 	// count is how many bits were set in version countOf.
 	count, countOf int
 	token          atomic.Pointer[Token]
@@ -90,6 +93,9 @@ type Token struct {
 	at      time.Time
 	number  changes.Number
 	version int
+	// vouched is whether nothing was missing in it when it was signed, as far as
+	// anybody could know.
+	vouched bool
 }
 
 // Settings are how lists are served.
@@ -359,18 +365,21 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.behind() > 0 && l.age() > l.maxAge {
+	vouched := l.behind() <= 0
+	if !vouched && l.age() > l.maxAge {
 		return nil, unvouched{}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := l.recent(h); t != nil && t.version == h.version {
+	if t := l.recent(h); t != nil && t.version == h.version && t.vouched == vouched {
 		return t, nil
 	}
 	if h.lstOf != h.version {
 		h.lst, h.lstOf = h.bits.encode(), h.version
+		sum := sha256.Sum256([]byte(h.lst))
+		h.tag = base64.RawURLEncoding.EncodeToString(sum[:9])
 	}
-	t, err := l.signed(number, h, n, now, asOf)
+	t, err := l.signed(number, h, n, now, asOf, vouched)
 	if err == nil {
 		h.token.Store(t)
 	}
@@ -446,9 +455,15 @@ func (l *Lists) recent(h *held) *Token {
 // signed makes the token (section 5.1), issued when it was last known that nothing
 // was missing in it. change is ours: everything up to that
 // change is in the list, so that whoever listens to the stream can tell whether
-// the list, which may come from another server, is as new as an event.
-func (l *Lists) signed(number int64, h *held, n changes.Number, now, asOf time.Time) (*Token, error) {
+// the list, which may come from another server, is as new as an event. If it is not
+// vouched for, HTTP caches may keep it for as much less as it is old: whoever counts its
+// ttl from then on would go by it for longer than by any other.
+func (l *Lists) signed(number int64, h *held, n changes.Number, now, asOf time.Time, vouched bool) (*Token, error) {
 	ttl := int64(l.maxAge / time.Second)
+	kept := ttl
+	if !vouched {
+		kept = max(0, ttl-int64(now.Sub(asOf)/time.Second))
+	}
 	type statusList struct {
 		Bits int    `json:"bits"`
 		Lst  string `json:"lst"`
@@ -470,9 +485,11 @@ func (l *Lists) signed(number int64, h *held, n changes.Number, now, asOf time.T
 		return nil, err
 	}
 	return &Token{
-		Body: []byte(jwt), ETag: []string{fmt.Sprintf(`"%d-%d-%d"`, number, n, now.Unix())},
-		Length: []string{strconv.Itoa(len(jwt))}, CacheControl: []string{"public, max-age=" + strconv.FormatInt(ttl, 10)},
-		at: now, number: n, version: h.version,
+		// With its content: after a failover that lost changes, or a restore, another
+		// list can be of the same change.
+		Body: []byte(jwt), ETag: []string{fmt.Sprintf(`"%d-%d-%s.%d"`, number, n, h.tag, now.Unix())},
+		Length: []string{strconv.Itoa(len(jwt))}, CacheControl: []string{"public, max-age=" + strconv.FormatInt(kept, 10)},
+		at: now, number: n, version: h.version, vouched: vouched,
 	}, nil
 }
 
@@ -484,7 +501,7 @@ func (l *Lists) life() int64 { return int64(max(time.Minute, 10*l.maxAge) / time
 // Is reports whether an entity tag is of this list as it is, and the token that
 // was sent with it is good for a while.
 func (t *Token) Is(etag string) bool {
-	at, ok := strings.CutPrefix(strings.TrimSuffix(etag, `"`), t.ETag[0][:strings.LastIndexByte(t.ETag[0], '-')+1])
+	at, ok := strings.CutPrefix(strings.TrimSuffix(etag, `"`), t.ETag[0][:strings.LastIndexByte(t.ETag[0], '.')+1])
 	if !ok {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
@@ -68,17 +69,18 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 	close(built)
 	for _, c := range []struct {
 		behind, age time.Duration
-		served      bool
+		// kept is for how long HTTP caches may keep it; empty if it is not served.
+		kept string
 	}{
-		{0, 0, true},
-		{0, time.Second, true},
-		{time.Second, 3 * time.Second, true},      // a cut of very much is being read
-		{3 * time.Second, 6 * time.Second, false}, // for longer than anybody may keep it
-		{0, 0, true},
+		{0, 0, "5"},
+		{0, time.Second, "5"},
+		{time.Second, 3 * time.Second, "2"},    // a cut of very much is being read
+		{3 * time.Second, 6 * time.Second, ""}, // for longer than anybody may keep it
+		{0, 0, "5"},
 	} {
 		now, behind, age = now.Add(10*time.Second), c.behind, c.age
 		token, err := lists.Token(t.Context(), number)
-		if !c.served {
+		if c.kept == "" {
 			if err == nil {
 				t.Errorf("%s behind and %s old: %s", c.behind, c.age, token.Body)
 			}
@@ -95,6 +97,52 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 		if want := now.Add(-c.age).Unix(); claims.Iat != want || claims.Exp != want+60 {
 			t.Errorf("%s behind and %s old, it says that it is of %d until %d, not of %d", c.behind, c.age, claims.Iat, claims.Exp, want)
 		}
+		if want := "public, max-age=" + c.kept; token.CacheControl[0] != want {
+			t.Errorf("%s behind and %s old: %s, not %s", c.behind, c.age, token.CacheControl[0], want)
+		}
+		// One that was signed when it was vouched for is kept for too long a moment later.
+		behind, age = time.Second, 3*time.Second
+		if soon, err := lists.Token(t.Context(), number); err != nil || soon.CacheControl[0] != "public, max-age=2" {
+			t.Errorf("behind by now: %v", err)
+		}
+	}
+}
+
+// TestAnotherListOfTheSameChangeHasAnotherTag: a failover lost changes, and as many
+// others were made since.
+func TestAnotherListOfTheSameChangeHasAnotherTag(t *testing.T) {
+	t.Parallel()
+	// listWith returns one that has an index set, in a database of its own.
+	listWith := func(index int64) *status.Token {
+		t.Helper()
+		store, lists := newLists(t)
+		err := store.OpenStatusList(t.Context(), status.List{Purpose: status.ForGrants, Life: time.Minute, Size: 4096}, 64, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := store.StatusLists(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := status.Ref{List: records[0].Number, Index: index}
+		if err := store.CutToken(t.Context(), "a", time.Now().Add(time.Hour), ref, audit.Event{At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if err := lists.Follow(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		token, err := lists.Token(t.Context(), ref.List)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	one, same, other := listWith(1), listWith(1), listWith(2)
+	if !same.Is(one.ETag[0]) {
+		t.Errorf("the same list: %s and %s", one.ETag, same.ETag)
+	}
+	if other.Is(one.ETag[0]) {
+		t.Errorf("another list: %s and %s", one.ETag, other.ETag)
 	}
 }
 
