@@ -37,9 +37,9 @@ func (s *Store) TryWriting(ctx context.Context) error {
 	return s.fault("write", err)
 }
 
-// Why says in a few words, which name nothing, why a database could not be written
+// WhyUnwritable says in a few words, which name nothing, why a database could not be written
 // to, given the error of TryWriting.
-func Why(err error) string {
+func WhyUnwritable(err error) string {
 	var (
 		lite sqlite3.Error
 		pg   *pgconn.PgError

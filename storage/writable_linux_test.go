@@ -74,8 +74,8 @@ func TestAReadOnlyFileOrFolderIsNamed(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, not %s", err, want)
 			}
-			if err != nil && storage.Why(err) != "it is read-only" {
-				t.Errorf("%s: %v", storage.Why(err), err)
+			if err != nil && storage.WhyUnwritable(err) != "it is read-only" {
+				t.Errorf("%s: %v", storage.WhyUnwritable(err), err)
 			}
 		})
 	}

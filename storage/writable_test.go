@@ -66,7 +66,7 @@ func TestWhyNothingCanBeWritten(t *testing.T) {
 		{fmt.Errorf("with its context: %w", context.DeadlineExceeded), "it does not answer in time"},
 		{errors.New("s3cret"), "it fails"},
 	} {
-		if got := storage.Why(c.err); got != c.want {
+		if got := storage.WhyUnwritable(c.err); got != c.want {
 			t.Errorf("%v: %s, not %s", c.err, got, c.want)
 		}
 	}

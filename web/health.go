@@ -29,7 +29,7 @@ func live(w http.ResponseWriter, _ *http.Request) error {
 // ready says whether to send traffic here. How the status lists are it only tells:
 // without them this instance still issues, refreshes and introspects, of which a
 // load balancer would deprive everyone if it sent nothing here; and whoever comes for
-// a list gets a 503, keeps the one that he has, and tries again, mostly elsewhere.
+// a list and gets a 503 keeps the one that it has, and tries again, mostly elsewhere.
 type ready struct {
 	health  Health
 	watcher Freshness

@@ -209,7 +209,7 @@ const slowest = 250 * time.Millisecond
 
 // Run polls four times within the staleness or more often, so that one slow
 // answer does not put the copies out of use, until ctx ends. It is logged when they
-// begin to be out of use, and when they are in use again.
+// begin to be behind, and when they have caught up.
 func (w *Watcher) Run(ctx context.Context) {
 	var reporting sync.WaitGroup
 	defer reporting.Wait()
@@ -259,10 +259,10 @@ func (w *Watcher) report(ctx context.Context) {
 			if failure != nil {
 				err = *failure
 			}
-			w.log.ErrorContext(ctx, "cannot read the change sequence in time: "+w.copies+" are out of use until it can be read", "error", err)
+			w.log.ErrorContext(ctx, "cannot read the change sequence in time: "+w.copies+" are behind", "error", err)
 		case !is && behind:
 			behind = false
-			w.log.InfoContext(ctx, "the change sequence can be read again: "+w.copies+" are in use")
+			w.log.InfoContext(ctx, "the change sequence can be read again: "+w.copies+" have caught up")
 		}
 	}
 }

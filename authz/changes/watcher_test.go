@@ -241,19 +241,19 @@ func TestCopiesThatFallBehindAreLoggedOnceAndOnceWhenTheyHaveCaughtUp(t *testing
 	for range 2 {
 		change(t, store, rand.Text())
 		// Nothing has failed: the follower reads, and that takes long.
-		if line := log.next(t); !strings.Contains(line, "the lists are out of use") || !strings.Contains(line, "takes long") {
+		if line := log.next(t); !strings.Contains(line, "the lists are behind") || !strings.Contains(line, "takes long") {
 			t.Error(line)
 		}
 		if w.Fresh() {
 			t.Error("fresh while a follower is behind")
 		}
 		f.let <- struct{}{}
-		if line := log.next(t); !strings.Contains(line, "the lists are in use") {
+		if line := log.next(t); !strings.Contains(line, "the lists have caught up") {
 			t.Error(line)
 		}
 	}
 	store.Close()
-	if line := log.next(t); !strings.Contains(line, "the lists are out of use") || strings.Contains(line, "takes long") {
+	if line := log.next(t); !strings.Contains(line, "the lists are behind") || strings.Contains(line, "takes long") {
 		t.Error(line)
 	}
 	stop()

@@ -316,7 +316,7 @@ func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
 			for _, of := range []string{"copies in memory", "the status lists"} {
 				began, ended := strings.Count(s.log.String(), "cannot read the change sequence in time: "+of), strings.Count(s.log.String(), "can be read again: "+of)
 				if began == 0 || began > 2 || ended != began {
-					t.Errorf("the log says %d times that %s are out of use, and %d times that they are in use", began, of, ended)
+					t.Errorf("the log says %d times that %s are behind, and %d times that they have caught up", began, of, ended)
 				}
 			}
 		})

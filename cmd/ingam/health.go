@@ -62,7 +62,7 @@ func (h *health) tryWriting(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil: // the server is stopping
 	case err != nil:
-		why := storage.Why(err)
+		why := storage.WhyUnwritable(err)
 		h.unwritable.Store(&why)
 		if !failing {
 			h.log.ErrorContext(ctx, "cannot write to the database: "+why+"; the server is not ready until it can be written to", "error", err)
