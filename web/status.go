@@ -275,6 +275,9 @@ func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Nu
 		return now, generation, false, nil // it begins
 	}
 	at = changes.Number(last)
+	if !stream.Resumes(at) {
+		return now, generation, true, nil
+	}
 	if at > now {
 		// Another server was ahead of this one; or the database was restored, and
 		// the number will not come again for long.
@@ -282,9 +285,6 @@ func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Nu
 		if err != nil || at <= newest {
 			return at, generation, false, err
 		}
-		return now, generation, true, nil
-	}
-	if _, _, ok, _ := stream.After(at, generation); !ok {
 		return now, generation, true, nil
 	}
 	return at, generation, false, nil

@@ -52,10 +52,13 @@ type Stream struct {
 	// generation counts how often anything may have happened: numbers of before
 	// say nothing any more, since the database may be another one.
 	generation int
-	events     []event
-	indices    int
-	bell       chan struct{}
-	closed     bool
+	// begun is when that was for the last time but the first, when lists are read
+	// because the process has just started.
+	begun   time.Time
+	events  []event
+	indices int
+	bell    chan struct{}
+	closed  bool
 	// reached is when cuts that were just made reached the lists.
 	reached []reachedAt
 }
@@ -101,7 +104,9 @@ func (s *Stream) publish(e event, changed []changes.Change) {
 	if e.anew {
 		// Nobody can be told what has happened.
 		s.events, s.indices, s.from = nil, 0, e.number
-		s.generation++
+		if s.generation++; s.generation > 1 {
+			s.begun = time.Now()
+		}
 	} else if e.number <= s.number {
 		return
 	}
@@ -145,6 +150,20 @@ func (s *Stream) After(n changes.Number, generation int) (events []Event, bell <
 		events = append(events, Event{e.number, e.set, e.keys, e.reload})
 	}
 	return events, s.bell, true, s.closed
+}
+
+// ambiguous is for how long after anything may have happened numbers of before may
+// come back: that is how long it can take a verifier to reach a server again. One that
+// was away for longer has long been going by the lists.
+const ambiguous = 10 * time.Minute
+
+// Resumes reports whether a listener that was told up to a number can be told what came
+// after it. Soon after a failover that lost changes it cannot: the number may be that
+// of a lost one, though another has it by now, of which the listener knows nothing.
+func (s *Stream) Resumes(n changes.Number) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n >= s.from && (s.begun.IsZero() || time.Since(s.begun) > ambiguous)
 }
 
 // Made returns when the last cut up to a number was made; zero if that was too

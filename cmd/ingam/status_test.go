@@ -460,6 +460,30 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 	})
 }
 
+// TestAListenerOfAnotherHistoryReadsTheListsAgain: what it was told last may have been
+// lost by a failover, and its number given to something that it was not told.
+func TestAListenerOfAnotherHistoryReadsTheListsAgain(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.start()
+	api := d.client("api")
+	away, stays := s.listen(t, "api", api, "away", ""), s.listen(t, "api", api, "stays", "")
+	away.next()
+	stays.next()
+	last := away.id
+	away.cancel()
+	storagetest.Exec(t, d.database, "UPDATE changes SET mark = 'another' WHERE number = (SELECT n FROM change_seq)")
+	if event, _ := stays.next(); event != "reload" {
+		t.Errorf("who stayed is told %s", event)
+	}
+	back := s.listen(t, "api", api, "away", last)
+	for _, want := range []string{"hello", "reload"} {
+		if event, _ := back.next(); event != want {
+			t.Errorf("who comes back with %s is told %s, not %s", last, event, want)
+		}
+	}
+}
+
 func TestWhoMayListenAndAcknowledge(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")
