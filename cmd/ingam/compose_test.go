@@ -140,6 +140,62 @@ func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 	}
 }
 
+// TestTheCommandLineIsReachedInTheComposition: what the README and the file tell to type
+// names the service, and the command in its image, and is done with the settings that the
+// server has there.
+func TestTheCommandLineIsReachedInTheComposition(t *testing.T) {
+	t.Parallel()
+	file, docker := read(t, "docker-compose.yml"), read(t, "Dockerfile")
+	var c composition
+	if err := yaml.Unmarshal([]byte(file), &c); err != nil {
+		t.Fatal(err)
+	}
+	one := func(pattern string) string {
+		t.Helper()
+		m := regexp.MustCompile(`(?m)` + pattern).FindStringSubmatch(docker)
+		if m == nil {
+			t.Fatalf("the image has no %s", pattern)
+		}
+		return m[1]
+	}
+	entry := one(`^ENTRYPOINT \["([^"]+)"\]$`)
+	if to := one(`^COPY --from=build /made/ingam (\S+)$`); to != entry {
+		t.Errorf("the image runs %s, and the command is at %s", entry, to)
+	}
+	// exec takes the user of the image, who must read the master key that serve reads.
+	if user, owner := one(`^USER (\S+)$`), one(`--chown=(\S+) /made/data /var/lib/ingam$`); user != owner {
+		t.Errorf("%s runs it, and %s has the key", user, owner)
+	}
+	told := regexp.MustCompile(`(?m)^(?:#  +)?docker compose exec (?:-T )?(\S+) (\S+) (.+)$`).FindAllStringSubmatch(read(t, "README.md")+"\n"+file, -1)
+	if len(told) != 3 {
+		t.Fatalf("it is told %d times: %q", len(told), told)
+	}
+	d := newDeployment(t, "")
+	for _, m := range told {
+		service := c.Services[m[1]]
+		if m[2] != entry || len(service.Command) == 0 || service.Command[0] != "serve" {
+			t.Errorf("%q does not lead to the command beside the server", m[0])
+			continue
+		}
+		set := dockerEnvironment(t)
+		for key, value := range service.Environment {
+			set = append(set, key+"="+value)
+		}
+		// Its database is not here; this one is.
+		set = append(set, "INGAM_DATABASE="+d.database)
+		if e := d.bare(set, "migrate", "up"); e.status != done {
+			t.Fatal(e.stderr)
+		}
+		words := strings.Fields(m[3])
+		if words[0] == "user" && words[1] == "create" {
+			words = append(words, "--generate") // there is no terminal here
+		}
+		if e := d.bare(set, words...); e.status != done {
+			t.Errorf("%q: %s", m[0], e.stderr)
+		}
+	}
+}
+
 // bare runs a command with nothing set but what is given.
 func (d *deployment) bare(environ []string, args ...string) ended {
 	d.t.Helper()

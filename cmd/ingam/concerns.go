@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"time"
 
@@ -114,7 +115,8 @@ func ownScopes(cfg *config.Config) (*apis.Own, error) {
 func operator() audit.Actor {
 	u, err := user.Current()
 	if err != nil {
-		return "cli:unknown"
+		// As in a container, where users have no names.
+		return audit.Actor(fmt.Sprintf("cli:uid-%d", os.Getuid()))
 	}
 	return audit.Actor("cli:" + u.Username)
 }
