@@ -54,3 +54,51 @@ func TestWhoIsTurnedAwayForTheCrowdIsNotCounted(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+// TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown, and one address nobody
+// out elsewhere.
+func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1000)
+	h.user("minji", "minji@example.com")
+	known, err := h.signIn.Do(t.Context(), "minji", secret, accounts.Visitor{Address: "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	giveBack := h.passwords.Occupy(t)
+	ctx, over := context.WithCancel(t.Context())
+	var crowd sync.WaitGroup
+	// come sends n at once for minji, of whom so many are turned away at the door.
+	come := func(n, turnedAway int, from string) {
+		t.Helper()
+		turned := make(chan error, n)
+		for range n {
+			crowd.Go(func() {
+				if _, err := h.signIn.Do(ctx, "minji", "wrong", accounts.Visitor{Address: from}); errors.Is(err, accounts.ErrCrowded) {
+					turned <- err
+				}
+			})
+		}
+		for range turnedAway {
+			<-turned
+		}
+	}
+	line := 128 * h.passwords.AtOnce()
+	enters := func(what string, want bool, from accounts.Visitor) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := h.signIn.Do(ctx, "minji", secret, from); errors.Is(err, accounts.ErrCrowded) == want {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	come(line/4+1, 1, "198.51.100.1")
+	enters("the crowd's address", false, accounts.Visitor{Address: "198.51.100.1"})
+	enters("another address", true, accounts.Visitor{Address: "192.0.2.1"})
+	come(line/4+1, 1, "198.51.100.2")
+	enters("another address, of a crowd at two", false, accounts.Visitor{Address: "192.0.2.1"})
+	enters("a browser that is known", true, accounts.Visitor{Address: "192.0.2.1", Device: known.Device})
+	over()
+	giveBack()
+	crowd.Wait()
+}

@@ -14,3 +14,6 @@ func (p *Passwords) Occupy(t testing.TB) (giveBack func()) {
 	}
 	return func() { p.threads.Release(p.atOnce) }
 }
+
+// AtOnce is how many threads hash at once.
+func (p *Passwords) AtOnce() int { return int(p.atOnce) }

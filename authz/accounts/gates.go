@@ -65,8 +65,8 @@ func (g *gates) through(key string) int64 {
 // would be in vain, before anything is asked of the database, and nobody can fill it
 // alone.
 type line struct {
-	// most is how many may stand in it, each how many of one account or address.
-	most, each int
+	// most is how many may stand in it.
+	most int
 	// turns are for those whose attempt is counted and whose password is looked at.
 	// They are a few more than are hashed at once, so that the threads have work
 	// while others ask the database; and few, for it is not theirs alone.
@@ -79,34 +79,33 @@ type line struct {
 
 // newLine returns one for as many threads as hash at once.
 func newLine(threads int64) *line {
-	// What is hashed in a few seconds. One address may be an office in the morning,
-	// and still it leaves half of the line to others.
-	most := 128 * int(threads)
-	return &line{most: most, each: most / 2, turns: semaphore.NewWeighted(4 * threads), of: map[string]int{}}
+	// What is hashed in a few seconds.
+	return &line{most: 128 * int(threads), turns: semaphore.NewWeighted(4 * threads), of: map[string]int{}}
 }
 
-// join returns how to leave, or ErrCrowded.
-func (l *line) join(of ...string) (leave func(), err error) {
+// join returns how to leave, or ErrCrowded. shares says, of each that an attempt is of,
+// which part of the line may be of that: one in so many.
+func (l *line) join(shares map[string]int) (leave func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := l.n >= l.most
-	for _, key := range of {
-		full = full || l.of[key] >= l.each
+	for of, share := range shares {
+		full = full || l.of[of] >= l.most/share
 	}
 	if full {
 		return nil, fmt.Errorf("%w: %w", errUnheard, ErrCrowded)
 	}
 	l.n++
-	for _, key := range of {
-		l.of[key]++
+	for of := range shares {
+		l.of[of]++
 	}
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.n--
-		for _, key := range of {
-			if l.of[key]--; l.of[key] == 0 {
-				delete(l.of, key)
+		for of := range shares {
+			if l.of[of]--; l.of[of] == 0 {
+				delete(l.of, of)
 			}
 		}
 	}, nil

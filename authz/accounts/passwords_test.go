@@ -109,8 +109,12 @@ func TestNobodyFillsTheLineAlone(t *testing.T) {
 	var leave []func()
 	// many joins as often as it can, n times at most, and returns how often that was.
 	many := func(n int, of ...string) (joined int) {
+		shares := map[string]int{}
+		for _, of := range of {
+			shares[of] = 4
+		}
 		for range n {
-			out, err := l.join(of...)
+			out, err := l.join(shares)
 			if err != nil {
 				if !errors.Is(err, ErrCrowded) || !errors.Is(err, errUnheard) {
 					t.Error(err)
@@ -122,7 +126,8 @@ func TestNobodyFillsTheLineAlone(t *testing.T) {
 		}
 		return joined
 	}
-	if n := many(1000, "account a", "address 1"); n != l.each {
+	each := l.most / 4
+	if n := many(1000, "account a", "address 1"); n != each {
 		t.Errorf("one account from one address: %d of %d", n, l.most)
 	}
 	if many(1, "account b", "address 1") != 0 || many(1, "account a", "address 2") != 0 {
@@ -131,7 +136,7 @@ func TestNobodyFillsTheLineAlone(t *testing.T) {
 	if n := many(10, "account b", "address 2"); n != 10 {
 		t.Errorf("%d others", n)
 	}
-	if n := many(1000); n != l.most-l.each-10 {
+	if n := many(1000); n != l.most-each-10 {
 		t.Errorf("%d more until it is full", n)
 	}
 	if many(1, "account c", "address 3") != 0 {

@@ -200,13 +200,18 @@ func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string
 }
 
 // join stands in the line, by what is known before the database is asked: the name
-// as it was typed, and where that comes from.
+// as it was typed, and where that comes from. Neither one address, which may be an
+// office in the morning, nor the many who guess one account keep everybody out. And
+// nobody keeps out whoever has that account: not from a single address, and not out of
+// a browser that is known, for they do not have its cookie.
 func (s *SignIn) join(name string, from Visitor) (leave func(), err error) {
-	of := []string{subject("account", accountOf(User{}, name))}
+	account := accountOf(User{}, name)
+	shares := map[string]int{subject("account", account, from.Device): 2}
 	if !from.Shared {
-		of = append(of, subject("address", from.Address))
+		shares[subject("address", from.Address)] = 2
+		shares[subject("pair", account, from.Address)] = 4
 	}
-	return s.line.join(of...)
+	return s.line.join(shares)
 }
 
 func (s *SignIn) begin(ctx context.Context, u User, device string, from Visitor) (in SignedIn, err error) {
