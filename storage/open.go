@@ -105,7 +105,7 @@ type Store struct {
 	ownGuess string
 	// statements and changing are for the single statements that write, and for
 	// transactions.
-	statements, changing slots
+	statements, changing *slots
 	// connector opens further connections, for migrations.
 	connector driver.Connector
 	served    *served
@@ -211,7 +211,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	}
 	s.ownGuess = "written by " + rand.Text()
 	of := sharesOf(o.MaxOpen)
-	s.statements, s.changing = make(slots, of.statements), make(slots, of.changes)
+	s.statements, s.changing = newSlots(of.statements), newSlots(of.changes)
 	if err := s.Ping(ctx); err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
@@ -264,15 +264,6 @@ func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 	var now int64
 	err := s.readPool.QueryRowContext(ctx, "SELECT "+s.dialect.now).Scan(&now)
 	return at(now), fault("read the clock", err)
-}
-
-// Pools returns what the pools of connections are doing, by their names: "all", or
-// "read" and "write" where these are two.
-func (s *Store) Pools() map[string]sql.DBStats {
-	if s.writePool == s.readPool {
-		return map[string]sql.DBStats{"all": s.readPool.Stats()}
-	}
-	return map[string]sql.DBStats{"read": s.readPool.Stats(), "write": s.writePool.Stats()}
 }
 
 // Close closes all connections, after waiting for the statements under way.

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -37,17 +38,59 @@ func sharesOf(maxOpen int) shares {
 }
 
 // slots bound how many of something go on at once.
-type slots chan struct{}
+type slots struct {
+	taken chan struct{}
+	// waits counts who had to wait for one, and waited for how long.
+	waits, waited atomic.Int64
+}
+
+func newSlots(n int) *slots { return &slots{taken: make(chan struct{}, n)} }
 
 // within runs f in one of the slots, for which it waits no longer than ctx lasts.
-func (s slots) within(ctx context.Context, f func() error) error {
+func (s *slots) within(ctx context.Context, f func() error) error {
 	select {
-	case s <- struct{}{}:
+	case s.taken <- struct{}{}:
+	default:
+		if err := s.wait(ctx); err != nil {
+			return err
+		}
+	}
+	defer func() { <-s.taken }()
+	return f()
+}
+
+func (s *slots) wait(ctx context.Context) error {
+	began := time.Now()
+	s.waits.Add(1)
+	defer func() { s.waited.Add(int64(time.Since(began))) }()
+	select {
+	case s.taken <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-s }()
-	return f()
+}
+
+// stats are those of the slots, as of a pool that has a connection for each.
+func (s *slots) stats() sql.DBStats {
+	n := len(s.taken)
+	return sql.DBStats{
+		MaxOpenConnections: cap(s.taken), OpenConnections: n, InUse: n,
+		WaitCount: s.waits.Load(), WaitDuration: time.Duration(s.waited.Load()),
+	}
+}
+
+// Pools returns what the pools of connections are doing, by their names: "requests", or
+// "read" and "write" where these are two; "watching"; and, as if they were pools, the
+// shares that "statements" and "transactions" have in those for requests.
+func (s *Store) Pools() map[string]sql.DBStats {
+	stats := map[string]sql.DBStats{"watching": s.watchPool.Stats(), "statements": s.statements.stats(), "transactions": s.changing.stats()}
+	if s.writePool == s.readPool {
+		stats["requests"] = s.readPool.Stats()
+	} else {
+		stats["read"], stats["write"] = s.readPool.Stats(), s.writePool.Stats()
+	}
+	return stats
 }
 
 // statement runs f, which writes by one statement, in its share of the connections.

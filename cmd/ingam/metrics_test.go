@@ -177,7 +177,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		"statuses_set": bits + 1,
 		fmt.Sprintf(`build_info{commit=%q,goversion=%q,version=%q}`, build.commit, build.goVersion, build.version): 1,
 		`keys{ring="tokens",state="active"}`: 1, `keys{ring="tokens",state="published"}`: 1, `keys{ring="refresh",state="active"}`: 1, `keys{ring="tokens",state="withdrawn"}`: 0,
-		`changes_behind_seconds`: 0, `status_lists_behind_seconds`: 0, `status_listeners`: 0, `status_lists`: 2,
+		`changes_behind_seconds`: 0, `status_lists_behind_seconds`: 0, `status_listeners`: 0, `database_writable`: 1, `status_lists`: 2,
 		`throttled_total{kind="listeners"}`: 0, `sign_ins_total{outcome="failed"}`: 0, `database_max_open_connections{pool="write"}`: 1,
 	} {
 		if got, is := now[name]; !is || got != want {

@@ -142,12 +142,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	var lists *status.Lists
 	behind := func() time.Duration { return listWatcher.Behind() }
 	age := func() time.Duration { return listWatcher.Age() }
+	health := &health{Store: store, log: log}
 	measures := metrics.New(metrics.Sources{
 		Version: made.version, Commit: made.commit, GoVersion: made.goVersion,
 		GrantTypes: grants.Supported, SignIns: web.SignInOutcomes, Throttles: web.Throttles,
 		Listeners: listening.Count, Lists: behind, Changes: func() time.Duration { return watcher.Behind() },
 		Statuses: func() metrics.Statuses { return metrics.Statuses(lists.Measure()) },
 		Keys:     func() []metrics.Key { return measuredKeys(ring) },
+		Writable: func() bool { return health.Unwritable() == "" },
 		Pools:    store.Pools, Now: t.now,
 	})
 	lists = status.NewLists(store, status.Settings{
@@ -200,7 +202,6 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Listeners: store,
 		Notes:     keys.NewNotes(master, "authorization request", authz.NoteLife, t.now),
 	})
-	health := &health{Store: store, log: log}
 	health.tryWriting(ctx)
 	handler, err := web.New(web.Parts{
 		Authority: authority, Sessions: sessions,

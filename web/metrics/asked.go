@@ -27,6 +27,7 @@ var (
 	keyAge  = described("ingam_key_age_seconds", "For how long the key that signs has signed.", "ring")
 	keyNext = described("ingam_key_rotation_due_seconds", "When the next key begins to sign; there is none while no key is published to follow.", "ring")
 
+	writable   = described("ingam_database_writable", "Whether the database could be written to when that was last tried: 1 or 0.")
 	poolMost   = described("ingam_database_max_open_connections", "Connections that a pool may have; 0 is any number.", "pool")
 	poolOpen   = described("ingam_database_open_connections", "Connections that a pool has.", "pool")
 	poolInUse  = described("ingam_database_in_use_connections", "Connections of a pool that are in use.", "pool")
@@ -42,7 +43,7 @@ var keyStates = []string{"published", "active", "retired", "gone", "withdrawn"}
 func (a asked) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		listeners, changesBehind, listsBehind, lists, statuses, set, listsBuilt, keys, keyAge, keyNext,
-		poolMost, poolOpen, poolInUse, poolIdle, poolWaits, poolWaited,
+		writable, poolMost, poolOpen, poolInUse, poolIdle, poolWaits, poolWaited,
 	} {
 		to <- d
 	}
@@ -59,6 +60,11 @@ func (a asked) Collect(to chan<- prometheus.Metric) {
 	gauge(listeners, float64(a.Listeners()))
 	gauge(changesBehind, max(0, a.Changes().Seconds()))
 	gauge(listsBehind, max(0, a.Lists().Seconds()))
+	if a.Writable() {
+		gauge(writable, 1)
+	} else {
+		gauge(writable, 0)
+	}
 	s := a.Statuses()
 	gauge(lists, float64(s.Lists))
 	gauge(statuses, float64(s.Bits))

@@ -26,8 +26,10 @@ type Sources struct {
 	// Changes and Lists say for how long what is in memory, and the status lists,
 	// have not been vouched for.
 	Changes, Lists func() time.Duration
-	Statuses       func() Statuses
-	Keys           func() []Key
+	// Writable is whether the database could be written to when that was last tried.
+	Writable func() bool
+	Statuses func() Statuses
+	Keys     func() []Key
 	// Pools are those of the database's connections, by name.
 	Pools func() map[string]sql.DBStats
 	Now   func() time.Time

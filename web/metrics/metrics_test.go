@@ -20,6 +20,7 @@ func newMetrics(ring ...metrics.Key) *metrics.Metrics {
 		Listeners: func() int { return 3 },
 		Changes:   func() time.Duration { return -time.Second },
 		Lists:     func() time.Duration { return 2 * time.Second },
+		Writable:  func() bool { return false },
 		Statuses:  func() metrics.Statuses { return metrics.Statuses{Lists: 2, Bits: 64, Set: 5, Built: time.Second} },
 		Keys:      func() []metrics.Key { return ring },
 		Pools: func() map[string]sql.DBStats {
@@ -47,7 +48,7 @@ func TestWhatIsAskedIsToldAsItIs(t *testing.T) {
 	))
 	for _, want := range []string{
 		`ingam_build_info{commit="c",goversion="go1",version="v1"} 1`,
-		`ingam_status_listeners 3`, `ingam_changes_behind_seconds 0`, `ingam_status_lists_behind_seconds 2`,
+		`ingam_status_listeners 3`, `ingam_changes_behind_seconds 0`, `ingam_status_lists_behind_seconds 2`, `ingam_database_writable 0`,
 		`ingam_status_lists 2`, `ingam_statuses 64`, `ingam_statuses_set 5`, `ingam_status_lists_build_seconds 1`,
 		`ingam_keys{ring="tokens",state="retired"} 1`, `ingam_keys{ring="tokens",state="published"} 1`, `ingam_keys{ring="refresh",state="published"} 0`,
 		`ingam_key_age_seconds{ring="tokens"} 3600`, `ingam_key_rotation_due_seconds{ring="tokens"} 60`, `ingam_key_age_seconds{ring="refresh"} 3600`,
