@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
@@ -446,11 +447,13 @@ func TestClusterFailoverToASynchronousStandbyLosesNothing(t *testing.T) {
 	if err := p.primary.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.soon("polls after the failover", func() error {
-		if !f.watcher.Fresh() {
-			return errors.New("the copies are not fresh")
+	newest := int64(storagetest.Count(t, p.direct[1], "SELECT n FROM change_seq"))
+	p.soon("polls have found the last change", func() error {
+		h, err := s.History(t.Context(), changes.Position{})
+		if err == nil && int64(h.Newest.Number) != newest {
+			err = fmt.Errorf("the last is %d, not %d", h.Newest.Number, newest)
 		}
-		return nil
+		return err
 	})
 	for i := range 8 {
 		conn, err := storage.ReadPool(s).Conn(t.Context())

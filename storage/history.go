@@ -46,8 +46,9 @@ func (s *Store) History(ctx context.Context, p changes.Position) (changes.Histor
 		brief, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		// That it fails says nothing of the changes; requests see it too.
-		if other, err := s.askHistory(brief, s.readPool, p); err == nil && other.Lacks(p) != "" {
-			h = other
+		other, err := s.askHistory(brief, s.readPool, p)
+		if err == nil && (other.Lacks(p) != "" || other.Newest.Number > h.Newest.Number) {
+			h = other // which the other connection has to have, too
 		}
 	}
 	if h.Lacks(p) == "" {
@@ -78,17 +79,18 @@ const provenFor = 2 * time.Second
 // primary that was cut off and is back, or a standby that took over without them.
 // There, what was revoked is not.
 //
-// So each connection is asked, as it is made, whether it has the last change that a
-// poll has found, and is refused if it has not: one question for each connection, and
-// none for each request. That is how a stale database is kept out for as long as the
-// polls go on finding the other one.
+// So each connection is asked whether it has the last change that a poll has found, and
+// is refused if it has not: as it is made, and before it is used for the first time
+// after polls have found another one. (When two databases part they have all that was
+// before.) That is one question for each connection and change, and none for each
+// request. It keeps a stale database out for as long as polls go on finding the other
+// one.
 //
 // But the whole database may have gone back, by a restore or a failover that lost
 // changes, and then it has to be taken for what it is. The two look alike on one
 // connection. They differ in that nobody finds the lost changes any more: when no poll
 // has for as long as provenFor, nothing is refused, and the next poll decides.
-// Connections that were made meanwhile were not judged, and are not used again once a
-// poll has been answered.
+// Connections that were made meanwhile are asked once it has been answered.
 //
 // A poll that finds its last change missing has itself come upon such a connection. It
 // cannot know of the others what they lead to, so none of them is used again.
@@ -126,9 +128,6 @@ func (v *served) young() bool {
 func (v *served) prove(p changes.Position) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.young() {
-		v.generation++ // there may be some that were not judged
-	}
 	v.last, v.provenAt = p, time.Now()
 }
 
@@ -169,18 +168,19 @@ func (c judging) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.served.judge(ctx, func(ctx context.Context, n changes.Number) (changes.History, error) { return c.ask(ctx, conn, n) })
-	if err != nil {
+	j := &judged{Conn: conn, served: c.served, generation: generation}
+	if err := j.judge(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return judged{conn, c.served, generation}, nil
+	return j, nil
 }
 
-// judge refuses a connection to another history. ask puts historySQL to it.
-func (v *served) judge(ctx context.Context, ask func(context.Context, changes.Number) (changes.History, error)) error {
+// judge refuses a connection to another history, and returns the position that it has
+// if it was asked. ask puts historySQL to it.
+func (v *served) judge(ctx context.Context, ask func(context.Context, changes.Number) (changes.History, error)) (changes.Position, error) {
 	p, young := v.proven()
 	if !young {
-		return nil
+		return changes.Position{}, nil
 	}
 	// It is the connection's question, and not that of the request that happens to
 	// wait for it. And the pool opens some connections with no deadline.
@@ -189,16 +189,27 @@ func (v *served) judge(ctx context.Context, ask func(context.Context, changes.Nu
 	defer context.AfterFunc(ctx, cancel)()
 	h, err := ask(asking, p.Number)
 	if err != nil {
-		return err
+		return changes.Position{}, err
 	}
 	if lacks := h.Lacks(p); lacks != "" {
-		return otherHistory{lacks}
+		return changes.Position{}, otherHistory{lacks}
 	}
-	return nil
+	return p, nil
 }
 
-func (c judging) ask(ctx context.Context, conn driver.Conn, n changes.Number) (h changes.History, err error) {
-	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, c.served.question, []driver.NamedValue{{Ordinal: 1, Value: int64(n)}})
+// judge asks the connection whether it has the last change that a poll has found, unless
+// it was asked for that one before.
+func (c *judged) judge(ctx context.Context) error {
+	if p, young := c.served.proven(); !young || p == c.has {
+		return nil
+	}
+	has, err := c.served.judge(ctx, c.ask)
+	c.has = has
+	return err
+}
+
+func (c *judged) ask(ctx context.Context, n changes.Number) (h changes.History, err error) {
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, c.served.question, []driver.NamedValue{{Ordinal: 1, Value: int64(n)}})
 	if err != nil {
 		return h, err
 	}
@@ -224,23 +235,25 @@ type judged struct {
 	driver.Conn
 	served     *served
 	generation int
+	// has is what it was last found to have.
+	has changes.Position
 }
 
-func (c judged) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
+func (c *judged) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
 	r, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
 	return r, leaving(err)
 }
 
-func (c judged) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *judged) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
 	r, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, q, args)
 	return r, leaving(err)
 }
 
-func (c judged) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
+func (c *judged) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
 	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, q)
 }
 
-func (c judged) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+func (c *judged) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
 	return tx, leaving(err)
 }
@@ -254,31 +267,36 @@ func leaving(err error) error {
 	return err
 }
 
-func (c judged) Ping(ctx context.Context) error {
+func (c *judged) Ping(ctx context.Context) error {
 	if p, ok := c.Conn.(driver.Pinger); ok {
 		return p.Ping(ctx)
 	}
 	return nil
 }
 
-func (c judged) CheckNamedValue(v *driver.NamedValue) error {
+func (c *judged) CheckNamedValue(v *driver.NamedValue) error {
 	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
 		return n.CheckNamedValue(v)
 	}
 	return driver.ErrSkip
 }
 
-func (c judged) ResetSession(ctx context.Context) error {
+func (c *judged) ResetSession(ctx context.Context) error {
 	if !c.served.usable(c.generation) {
 		return driver.ErrBadConn
 	}
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
-		return r.ResetSession(ctx)
+		if err := r.ResetSession(ctx); err != nil {
+			return err
+		}
+	}
+	if c.judge(ctx) != nil {
+		return driver.ErrBadConn // any other error would be passed over
 	}
 	return nil
 }
 
-func (c judged) IsValid() bool {
+func (c *judged) IsValid() bool {
 	v, ok := c.Conn.(driver.Validator)
 	return c.served.usable(c.generation) && (!ok || v.IsValid())
 }

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
@@ -281,47 +282,84 @@ func TestADatabaseThatWentBackBeneathItsConnectionsIsTaken(t *testing.T) {
 	})
 }
 
-// TestConnectionsOfAnotherHistoryAreNotUsedAgain: a poll that comes upon one cannot
-// know what the others lead to.
-func TestConnectionsOfAnotherHistoryAreNotUsedAgain(t *testing.T) {
+// TestConnectionsThatHaveFallenBehindServeNothing: when two databases part they have all
+// that was before, and connections to either were made.
+func TestConnectionsThatHaveFallenBehindServeNothing(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		p := newPair(t, e)
 		s := p.open(t, time.Hour)
 		f := follow(t, s, time.Hour)
-		// Both connections are made while the two have the same history.
-		good, err := storage.ReadPool(s).Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		var conns []*sql.Conn
+		hold := func(n int) {
+			t.Helper()
+			for range n {
+				conn, err := storage.ReadPool(s).Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				conns = append(conns, conn)
+			}
 		}
+		release := func() {
+			for _, conn := range conns {
+				conn.Close()
+			}
+			conns = nil
+		}
+		hold(1)
 		p.leads.Store(1)
-		stale, err := storage.ReadPool(s).Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		hold(4)
 		p.leads.Store(0)
 		p.change(t, 0, 1)
-		good.Close()
-		f.poll(t) // by the only one that is idle
-		if good, err = storage.ReadPool(s).Conn(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		stale.Close()
-		f.poll(t) // comes upon the stale one
-		for range 3 {
-			held, err := storage.ReadPool(s).Conn(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer held.Close()
+		f.poll(t)
+		release()
+		hold(5)
+		for _, conn := range conns {
 			var n int64
-			if err := held.QueryRowContext(t.Context(), "SELECT n FROM change_seq").Scan(&n); err != nil || n != 2 {
+			if err := conn.QueryRowContext(t.Context(), "SELECT n FROM change_seq").Scan(&n); err != nil || n != 2 {
 				t.Errorf("a connection leads to change %d: %v", n, err)
 			}
 		}
-		good.Close()
+		release()
 		f.poll(t)
-		f.wantLines(t, 1)
+		f.wantLines(t, 0)
+	})
+}
+
+// TestWhatRequestsAreToldIsFollowed: the connection by which changes are followed leads
+// to the primary that was, and those of requests to the one that is.
+func TestWhatRequestsAreToldIsFollowed(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		p := newPair(t, e)
+		s := p.open(t, time.Hour)
+		f := follow(t, s, time.Hour)
+		if f.disabled(t) {
+			t.Fatal("the client is disabled already")
+		}
+		f.poll(t)
+		p.leads.Store(1)
+		// All that are idle, so that the last to come back is a new one.
+		var conns []*sql.Conn
+		for range storage.ReadPool(s).Stats().Idle + 1 {
+			conn, err := storage.ReadPool(s).Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, conn)
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+		if err := p.past[1].SetClientDisabled(t.Context(), "a", true, event()); err != nil {
+			t.Fatal(err)
+		}
+		f.poll(t)
+		if !f.disabled(t) {
+			t.Error("the client that requests are told is disabled is taken to be enabled")
+		}
+		f.wantLines(t, 0)
 	})
 }
 
@@ -330,7 +368,8 @@ func TestConnectionsOfAnotherHistoryAreNotUsedAgain(t *testing.T) {
 func TestWhatTheHistoryLacks(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		s := storagetest.Open(t, e.NewURL(t))
+		// For which no answer proves anything about the next one.
+		s := open(t, e.NewURL(t), storage.Proven(storage.Options{}, time.Nanosecond))
 		if err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -80,7 +80,7 @@ func amongHosts(validate pgconn.ValidateConnectFunc, history *served) pgconn.Val
 				return err
 			}
 		}
-		return history.judge(ctx, func(ctx context.Context, n changes.Number) (changes.History, error) {
+		_, err := history.judge(ctx, func(ctx context.Context, n changes.Number) (changes.History, error) {
 			result := conn.ExecParams(ctx, history.question, [][]byte{strconv.AppendInt(nil, int64(n), 10)}, nil, nil, nil).Read()
 			if result.Err != nil {
 				return changes.History{}, result.Err
@@ -99,6 +99,7 @@ func amongHosts(validate pgconn.ValidateConnectFunc, history *served) pgconn.Val
 				return err
 			})
 		})
+		return err
 	}
 }
 
