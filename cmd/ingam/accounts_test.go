@@ -237,10 +237,11 @@ func (s *server) signIn(password, from string, fields ...string) answer {
 	return s.postJSON("/login", members{"id": "minji", "pw": password, "client_id": "mobile"}, append([]string{"X-Forwarded-For", from}, fields...)...)
 }
 
-// counted is how many attempts to sign in are counted in all.
+// counted is how many attempts to sign in are counted in all: without the rows by which
+// servers try whether they can write.
 func (d *deployment) counted() int {
 	d.t.Helper()
-	return storagetest.Count(d.t, d.database, "SELECT COALESCE(SUM(n), 0) FROM guesses")
+	return storagetest.Count(d.t, d.database, "SELECT COALESCE(SUM(n), 0) FROM guesses WHERE subject NOT LIKE 'written by %'")
 }
 
 func TestManyRightPasswordsAtOnceAllSignInAndWrongOnesAreBounded(t *testing.T) {
