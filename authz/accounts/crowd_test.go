@@ -3,6 +3,7 @@ package accounts_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -101,4 +102,59 @@ func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 	over()
 	giveBack()
 	crowd.Wait()
+}
+
+// TestTwoAddressesThatAreThrottledLockNobodyOut: what is throttled costs them no
+// password, and takes a place in the line all the same.
+func TestTwoAddressesThatAreThrottledLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1)
+	addresses := []string{"192.0.2.1", "192.0.2.2"}
+	for i := range 30 {
+		for _, address := range addresses {
+			_, err := h.try("keeper", "wrong", address)
+			var tooMany *accounts.TooManyError
+			if errors.As(err, &tooMany) != (i > 0) {
+				t.Fatalf("attempt %d: %v", i, err)
+			}
+		}
+	}
+	giveBack := h.passwords.Occupy(t)
+	threads := h.passwords.AtOnce()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	turnedAway := make(chan struct{}, 1000*threads)
+	var all sync.WaitGroup
+	for _, address := range addresses {
+		for i := range 100 * threads {
+			all.Go(func() {
+				_, err := h.signIn.Do(ctx, fmt.Sprint("nobody ", i), "wrong", accounts.Visitor{Address: address})
+				if errors.Is(err, accounts.ErrCrowded) {
+					turnedAway <- struct{}{}
+				}
+			})
+		}
+	}
+	for range 2 * 30 * threads {
+		<-turnedAway
+	}
+	h.user("minji", "minji@example.com")
+	signedIn := make(chan error, 1)
+	go func() {
+		_, err := h.signIn.Do(ctx, "minji", secret, accounts.Visitor{Address: "192.0.2.3"})
+		signedIn <- err
+	}()
+	select {
+	case err := <-signedIn:
+		t.Errorf("somebody else is turned away: %v", err)
+	case <-time.After(200 * time.Millisecond):
+		// Nobody's password is looked at now.
+	}
+	giveBack()
+	if t.Failed() {
+		cancel()
+	} else if err := <-signedIn; err != nil {
+		t.Error(err)
+	}
+	cancel()
+	all.Wait()
 }

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -147,5 +148,40 @@ func TestNobodyFillsTheLineAlone(t *testing.T) {
 	}
 	if l.n != 0 || len(l.of) != 0 {
 		t.Errorf("%d and %v are left", l.n, l.of)
+	}
+}
+
+func TestWhoIsThrottledAndGoesOnIsKnownUntilAPause(t *testing.T) {
+	t.Parallel()
+	p, now := newPressing(), time.Now()
+	has := func(want bool, address string) {
+		t.Helper()
+		if p.has(address, now) != want {
+			t.Errorf("%s: %t", address, !want)
+		}
+	}
+	for range mostThrottled {
+		p.note("1", now)
+		now = now.Add(pause)
+	}
+	now = now.Add(-pause)
+	has(false, "1")
+	p.note("1", now)
+	has(true, "1")
+	has(false, "2")
+	now = now.Add(pause + time.Second)
+	has(false, "1")
+	p.note("1", now)
+	has(false, "1")
+	// Of no more than so many at a time.
+	for i := range 2 * mostPressing {
+		p.note(fmt.Sprint("other ", i), now)
+	}
+	if n := len(p.of); n != mostPressing {
+		t.Errorf("%d are known", n)
+	}
+	now = now.Add(pause + time.Second)
+	if p.note("3", now); len(p.of) != 1 {
+		t.Errorf("%d are known after a pause", len(p.of))
 	}
 }

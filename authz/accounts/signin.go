@@ -117,6 +117,7 @@ type SignIn struct {
 	guesses   GuessStore
 	refusals  *Refusals
 	line      *line
+	pressing  *pressing
 	gates     *gates
 	limit     int64
 	window    time.Duration
@@ -127,7 +128,7 @@ type SignIn struct {
 // address within window, and ten times as many from one address or for one
 // account.
 func NewSignIn(users *Directory, sessions *Sessions, guesses GuessStore, refusals *Refusals, limit int, window time.Duration, now func() time.Time) *SignIn {
-	return &SignIn{users, sessions, users.passwords, guesses, refusals, newLine(users.passwords.atOnce), newGates(), int64(limit), window, now}
+	return &SignIn{users, sessions, users.passwords, guesses, refusals, newLine(users.passwords.atOnce), newPressing(), newGates(), int64(limit), window, now}
 }
 
 // SignedIn is what a sign-in leaves in the browser.
@@ -144,7 +145,7 @@ type SignedIn struct {
 // address, and begins a login session. Returns ErrWrong, a *TooManyError or
 // ErrCrowded.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (in SignedIn, err error) {
-	defer func() { s.refusals.note(err, from.Address) }()
+	defer func() { s.note(err, from) }()
 	leave, err := s.join(name, from)
 	if err != nil {
 		return SignedIn{}, err
@@ -167,7 +168,7 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (i
 // nothing was changed. If the password was changed and no session could be begun, it
 // returns ErrNoSession.
 func (s *SignIn) Change(ctx context.Context, u User, current, new, reason string, from Visitor) (in SignedIn, err error) {
-	defer func() { s.refusals.note(err, from.Address) }()
+	defer func() { s.note(err, from) }()
 	leave, err := s.join(u.ID, from)
 	if err != nil {
 		return SignedIn{}, err
@@ -208,10 +209,24 @@ func (s *SignIn) join(name string, from Visitor) (leave func(), err error) {
 	account := accountOf(User{}, name)
 	shares := map[string]int{subject("account", account, from.Device): 2}
 	if !from.Shared {
-		shares[subject("address", from.Address)] = 2
+		address, share := subject("address", from.Address), 2
+		if s.pressing.has(address, s.now()) {
+			share = 16
+		}
+		shares[address] = share
 		shares[subject("pair", account, from.Address)] = 4
 	}
 	return s.line.join(shares)
+}
+
+// note remembers a refusal, for the audit log and for the line.
+func (s *SignIn) note(err error, from Visitor) {
+	s.refusals.note(err, from.Address)
+	var tooMany *TooManyError
+	// What only has to wait for others that are under way is no sign of anything.
+	if errors.As(err, &tooMany) && tooMany.RetryAfter > time.Second && !from.Shared {
+		s.pressing.note(subject("address", from.Address), s.now())
+	}
 }
 
 func (s *SignIn) begin(ctx context.Context, u User, device string, from Visitor) (in SignedIn, err error) {
