@@ -50,8 +50,10 @@ func barely(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	address, _, _ = strings.Cut(address, "?")
 	scheme, rest, ok := strings.Cut(address, "://")
-	if !ok {
-		return address
+	if _, err := url.Parse(address); !ok || err != nil {
+		// Where the user would end is not clear: a password may hold a slash, and the
+		// scheme be missing.
+		return address[strings.LastIndexByte(address, '@')+1:]
 	}
 	host, path, below := strings.Cut(rest, "/")
 	host = host[strings.LastIndexByte(host, '@')+1:]

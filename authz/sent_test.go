@@ -9,6 +9,8 @@ func TestWhatAStrangerSentIsBareAndQuoted(t *testing.T) {
 		"https://app.example/cb?code=secret": "https://app.example/cb", "https://app.example/cb#token=secret?x": "https://app.example/cb",
 		"https://app.example#secret": "https://app.example", "https://minji:secret@app.example:8443/@minji": "https://app.example:8443/@minji",
 		"https://a@secret@app.example/": "https://app.example/", "com.example.app:/cb?secret": "com.example.app:/cb",
+		"https://minji:sec/ret@app.example/cb": "app.example/cb", "minji:secret@app.example/cb": "app.example/cb",
+		"https:/minji:secret@app.example/cb": "app.example/cb", "https://minji:%secret@app.example/cb": "app.example/cb",
 		"https://": "https://", "%zz?secret": "%zz",
 	} {
 		if got := barely(address); got != want {
