@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/ingam/ingam/storage"
 )
 
@@ -14,8 +16,31 @@ type health struct {
 	*storage.Store
 	log      *slog.Logger
 	draining atomic.Bool
+	// asking is the sign of life that is being waited for.
+	asking singleflight.Group
 	// unwritable is why nothing can be written; nil while it can.
 	unwritable atomic.Pointer[string]
+}
+
+// pingTimeout is how long the database has to give a sign of life.
+const pingTimeout = 5 * time.Second
+
+// Ping asks the database for a sign of life, once for all who ask at the same time:
+// strangers can ask as often as they like, and readiness has its connections from
+// those of the watchers.
+func (h *health) Ping(ctx context.Context) error {
+	answer := h.asking.DoChan("", func() (any, error) {
+		// Whoever asked first may hang up, and the others wait on.
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+		defer cancel()
+		return nil, h.Store.Ping(bounded)
+	})
+	select {
+	case a := <-answer:
+		return a.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (h *health) Draining() bool { return h.draining.Load() }
