@@ -467,11 +467,16 @@ func TestAListenerOfAnotherHistoryReadsTheListsAgain(t *testing.T) {
 	d := newDeployment(t, "")
 	s := d.start()
 	api := d.client("api")
-	away, stays := s.listen(t, "api", api, "away", ""), s.listen(t, "api", api, "stays", "")
-	away.next()
+	newest, last := fmt.Sprint(storagetest.Count(t, d.database, "SELECT n FROM change_seq")), ""
+	eventually(t, "the last change is followed", time.Minute, func() bool {
+		away := s.listen(t, "api", api, "away", "")
+		defer away.cancel()
+		away.next()
+		last = away.id
+		return last == newest
+	})
+	stays := s.listen(t, "api", api, "stays", "")
 	stays.next()
-	last := away.id
-	away.cancel()
 	storagetest.Exec(t, d.database, "UPDATE changes SET mark = 'another' WHERE number = (SELECT n FROM change_seq)")
 	if event, _ := stays.next(); event != "reload" {
 		t.Errorf("who stayed is told %s", event)
