@@ -499,7 +499,9 @@ const (
 	uncountLast  = 64 * uncountAgain
 )
 
-// UncountGuesses implements accounts.GuessStore.
+// UncountGuesses implements accounts.GuessStore. It has a share of its own, and one
+// connection is enough: where other writes wait for a lock, and it behind them, right
+// passwords would go on counting like wrong ones.
 func (s *Store) UncountGuesses(ctx context.Context, counted []accounts.Tally) error {
 	const op = "uncount guesses"
 	if len(counted) == 0 {
@@ -513,7 +515,9 @@ func (s *Store) UncountGuesses(ctx context.Context, counted []accounts.Tally) er
 	}
 	statement := "UPDATE guesses SET n = n - 1 WHERE n > 0 AND (" + strings.Join(windows, " OR ") + ")"
 	for pause := uncountAgain; ; pause *= 2 {
-		err := s.statement(ctx, func() error { return s.writing(ctx).Exec(statement, values...).Error })
+		err := s.uncounting.within(ctx, func() error {
+			return again(ctx, func() error { return s.writing(ctx).Exec(statement, values...).Error })
+		})
 		// What may have happened is not tried again: taken back twice, it would be
 		// a guess for nothing.
 		if !isUndone(err) || pause > uncountLast {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
@@ -223,6 +225,48 @@ func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].ID != "2" {
 		t.Errorf("%+v %v", all, err)
 	}
+}
+
+// TestAnAttemptIsTakenBackWhileOtherWritesWait: or a crowd with right passwords locks
+// itself out while an index is built.
+func TestAnAttemptIsTakenBackWhileOtherWritesWait(t *testing.T) {
+	t.Parallel()
+	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
+		url := e.NewURL(t)
+		s := storagetest.Open(t, url)
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		tally, err := s.CountGuess(t.Context(), "a", now, now.Add(-time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		release := storagetest.Lock(t, url, map[storage.Engine][]string{
+			storage.PostgreSQL: {"BEGIN", "LOCK TABLE grants IN SHARE MODE"},
+			storage.MySQL:      {"LOCK TABLES grants READ"},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var refreshes sync.WaitGroup
+		for range 40 {
+			refreshes.Go(func() { s.RotateGrant(ctx, "x", 1, grants.Refresh{}, status.Ref{}, status.Ref{}, now) })
+		}
+		for at := s.Pools()["statements"]; at.InUse < at.MaxOpenConnections; at = s.Pools()["statements"] {
+			time.Sleep(5 * time.Millisecond)
+		}
+		// As long as a sign-in waits for it.
+		brief, over := context.WithTimeout(t.Context(), 3*time.Second)
+		defer over()
+		if err := s.UncountGuesses(brief, []accounts.Tally{tally}); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		release()
+		refreshes.Wait()
+		if n := storagetest.Count(t, url, "SELECT n FROM guesses"); n != 0 {
+			t.Errorf("%d are counted", n)
+		}
+	})
 }
 
 // TestAConflictIsTriedAgainWithinTheTimeOfTheRequest: also one of a statement by itself.

@@ -106,6 +106,8 @@ type Store struct {
 	// statements and changing are for the single statements that write, and for
 	// transactions.
 	statements, changing *slots
+	// uncounting is for what must not wait behind these: see UncountGuesses.
+	uncounting *slots
 	// connector opens further connections, for migrations.
 	connector driver.Connector
 	served    *served
@@ -211,7 +213,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	}
 	s.ownGuess = "written by " + rand.Text()
 	of := sharesOf(o.MaxOpen)
-	s.statements, s.changing = newSlots(of.statements), newSlots(of.changes)
+	s.statements, s.changing, s.uncounting = newSlots(of.statements), newSlots(of.changes), newSlots(1)
 	if err := s.Ping(ctx); err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
