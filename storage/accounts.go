@@ -499,9 +499,9 @@ const (
 	uncountLast  = 64 * uncountAgain
 )
 
-// UncountGuesses implements accounts.GuessStore. It has a share of its own, and one
-// connection is enough: where other writes wait for a lock, and it behind them, right
-// passwords would go on counting like wrong ones.
+// UncountGuesses implements accounts.GuessStore. It has a small share of its own: where
+// other writes wait for a lock, and it behind them, right passwords would go on counting
+// like wrong ones.
 func (s *Store) UncountGuesses(ctx context.Context, counted []accounts.Tally) error {
 	const op = "uncount guesses"
 	if len(counted) == 0 {

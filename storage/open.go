@@ -213,7 +213,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	}
 	s.ownGuess = "written by " + rand.Text()
 	of := sharesOf(o.MaxOpen)
-	s.statements, s.changing, s.uncounting = newSlots(of.statements), newSlots(of.changes), newSlots(1)
+	s.statements, s.changing, s.uncounting = newSlots(of.statements), newSlots(of.changes), newSlots(max(of.statements/3, 1))
 	if err := s.Ping(ctx); err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
