@@ -130,8 +130,8 @@ func (d *deployment) command(stdin string, extra []string, args ...string) ended
 	binary := d.binary
 	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" && binary == "ingam" {
 		// The gate names what 'make build' made: a command starts there in a fifth
-		// of the time that one with the race detector takes, and the tests run more
-		// than a thousand. Servers, and the scripts, keep the detector.
+		// of the time that one with the race detector takes, and the tests run some
+		// two thousand. Servers keep the detector.
 		binary = other
 	}
 	cmd := exec.CommandContext(ctx, binary, args...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,6 +39,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("INGAM_MASTER_KEY_FILE", e.WorkDir+"/master.key")
 			e.Setenv("INGAM_CHANGES_STALENESS", "100ms") // commands wait for it
 			e.Setenv("GORACE", os.Getenv("GORACE"))
+			if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" {
+				e.Setenv("PATH", filepath.Dir(other)+string(os.PathListSeparator)+e.Getenv("PATH"))
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
