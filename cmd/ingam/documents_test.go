@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -225,9 +224,7 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 			}
 			stdin = string(b)
 		}
-		var stdout, stderr bytes.Buffer
-		status := run(t.Context(), words, environ, strings.NewReader(stdin), &stdout, &stderr)
-		return ended{stdout.String(), stderr.String(), status}
+		return command(t, whole.binary, dir, environ, stdin, words...)
 	}
 	folder := func(issuer string) (dir string, environ []string) {
 		t.Helper()

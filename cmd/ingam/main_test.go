@@ -125,9 +125,14 @@ type ended struct {
 // standard input.
 func (d *deployment) command(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
+	return command(d.t, d.binary, d.dir, d.environ(extra...), stdin, args...)
+}
+
+// command runs a command in a folder, with nothing but an environment.
+func command(t testing.TB, binary, dir string, environ []string, stdin string, args ...string) ended {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	binary := d.binary
 	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" && binary == "ingam" {
 		// The gate names what 'make build' made: a command starts there in a fifth
 		// of the time that one with the race detector takes, and the tests run some
@@ -135,12 +140,12 @@ func (d *deployment) command(stdin string, extra []string, args ...string) ended
 		binary = other
 	}
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = d.dir, d.environ(extra...), strings.NewReader(stdin)
+	cmd.Dir, cmd.Env, cmd.Stdin = dir, environ, strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if err != nil && cmd.ProcessState == nil {
-		d.t.Fatalf("ingam %s: %v", strings.Join(args, " "), err)
+		t.Fatalf("ingam %s: %v", strings.Join(args, " "), err)
 	}
 	return ended{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
