@@ -395,7 +395,8 @@ const (
 	Current State = "current"
 	// Building: they have yet to be read for the first time.
 	Building State = "building"
-	// Behind: it could not be read for too long what was cut.
+	// Behind: it could not be read for a while what was cut. Lists are served as of
+	// then for as long as anybody may keep one, and after that not at all.
 	Behind State = "behind"
 )
 

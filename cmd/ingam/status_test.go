@@ -789,7 +789,7 @@ func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 			t.Errorf("%d rows more", n)
 		}
 		path, first := statusOf(t, set.Access)
-		// While so much is read, no list can be vouched for, and none is served.
+		// Where reading so much takes longer than a list may be kept, none is served.
 		eventually(t, "the lists are served", time.Minute, func() bool { return s.get(path).status == http.StatusOK })
 		for _, index := range []int64{first, first + 50_000, first + 1<<17 - 1} {
 			eventually(t, "the cut is in the list", time.Minute, func() bool { return s.bit(t, path, index) })
