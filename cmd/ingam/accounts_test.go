@@ -375,6 +375,8 @@ func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 	const from, share, more = "192.0.2.1", 64, 8
 	owner, stranger := s.person(), s.person()
 	owner.get("/login").submit("username", "minji", "password", goodPassword)
+	answered := func() int { return strings.Count(s.log.String(), `"path":"/login","status"`) }
+	before := answered()
 	unlock := storagetest.LockWrites(t, d.database)
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
@@ -422,6 +424,10 @@ func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 	}
 	form(owner, "/account/password", url.Values{"current": {goodPassword}, "new": {"a wholly new password"}})
 	hangUp()
+	// What the server takes up before it has noticed would be counted, as it should.
+	eventually(t, "the server has noticed that they hung up", time.Minute, func() bool {
+		return answered() == before+share+more+1 // and the page of the stranger
+	})
 	unlock()
 	eventually(t, "nothing is counted, and there is room again", time.Minute, func() bool {
 		return s.signIn(goodPassword, from).status == http.StatusOK && d.counted() == 0
