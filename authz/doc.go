@@ -8,7 +8,7 @@
 //	GET  /logout             ParseLogout                                       the login session's row
 //	POST /oauth2/introspect  Authority.Introspect → tokens → revocation        one statement reads
 //	POST /oauth2/revoke      Authority.Revoke → tokens → revocation            one transaction writes
-//	metadata                 Authority.Metadata                                made once
+//	metadata                 NewMetadata                                        made once
 //
 // Nothing below imports this package. It decides nothing by itself but who may
 // introspect and revoke what, and what an authorization request may ask for.

@@ -1,30 +1,17 @@
 package authz
 
 import (
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
-	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
 // Metadata describes the server (RFC 8414 section 2, OpenID Connect Discovery
 // 1.0 section 3). It announces what exists and nothing else.
 type Metadata struct {
-	Issuer                string `json:"issuer"`
-	AuthorizationEndpoint string `json:"authorization_endpoint"`
-	// ChallengeEndpoint is of draft-ietf-oauth-first-party-apps section 5.
-	ChallengeEndpoint     string `json:"authorization_challenge_endpoint"`
-	TokenEndpoint         string `json:"token_endpoint"`
-	UserInfoEndpoint      string `json:"userinfo_endpoint"`
-	EndSessionEndpoint    string `json:"end_session_endpoint"`
-	JWKSURI               string `json:"jwks_uri"`
-	IntrospectionEndpoint string `json:"introspection_endpoint"`
-	RevocationEndpoint    string `json:"revocation_endpoint"`
-	// StatusLists is of draft-ietf-oauth-status-list-20 section 9.1; the two after
-	// it are this server's own.
-	StatusLists                      string   `json:"status_list_aggregation_endpoint"`
-	StatusEvents                     string   `json:"status_events_endpoint"`
-	StatusAck                        string   `json:"status_ack_endpoint"`
+	Issuer string `json:"issuer"`
+	Endpoints
 	GrantTypes                       []string `json:"grant_types_supported"`
 	ResponseTypes                    []string `json:"response_types_supported"`
 	ResponseModes                    []string `json:"response_modes_supported"`
@@ -45,54 +32,40 @@ type Metadata struct {
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 }
 
-// The paths of the endpoints, below the issuer.
-const (
-	PathAuthorize = "/oauth2/authorize"
-	PathChallenge = "/oauth2/authorize-challenge"
-	PathToken     = "/oauth2/token"
-	PathUserInfo  = "/userinfo"
-	PathLogin     = "/login"
-	PathConsent   = "/consent"
-	PathLogout    = "/logout"
-	PathAccount   = "/account"
-	// For first-party clients.
-	PathTokenRefresh = "/token/refresh"
-	PathTokenLogout  = "/token/logout"
-	PathIntrospect   = "/oauth2/introspect"
-	PathRevoke       = "/oauth2/revoke"
-	PathJWKS         = "/.well-known/jwks.json"
+// Endpoints are the addresses at which the server is asked, each a whole URL. Whoever
+// serves them says where they are.
+type Endpoints struct {
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	// ChallengeEndpoint is of draft-ietf-oauth-first-party-apps section 5.
+	ChallengeEndpoint     string `json:"authorization_challenge_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	UserInfoEndpoint      string `json:"userinfo_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	// StatusLists is of draft-ietf-oauth-status-list-20 section 9.1; the two after
+	// it are this server's own.
+	StatusLists  string `json:"status_list_aggregation_endpoint"`
+	StatusEvents string `json:"status_events_endpoint"`
+	StatusAck    string `json:"status_ack_endpoint"`
+}
 
-	PathStatusLists  = "/oauth2/status"
-	PathStatusList   = status.Path + "{list}"
-	PathStatusEvents = status.Path + "events"
-	PathStatusAck    = PathStatusEvents + "/ack"
-)
-
-// Metadata returns the server's metadata.
-func (a *Authority) Metadata() Metadata {
-	at := a.Issuer.URL()
+// NewMetadata returns the metadata of an issuer whose endpoints are at these
+// addresses; own are the scopes that it understands itself.
+func NewMetadata(issuer string, at Endpoints, own *apis.Own) Metadata {
 	confidential := []string{string(clients.SecretBasic), string(clients.SecretPost)}
 	all := append(confidential[:2:2], string(clients.None))
 	return Metadata{
-		Issuer:                at,
-		AuthorizationEndpoint: at + PathAuthorize,
-		ChallengeEndpoint:     at + PathChallenge,
-		TokenEndpoint:         at + PathToken,
-		UserInfoEndpoint:      at + PathUserInfo,
-		EndSessionEndpoint:    at + PathLogout,
-		JWKSURI:               at + PathJWKS,
-		IntrospectionEndpoint: at + PathIntrospect,
-		RevocationEndpoint:    at + PathRevoke,
-		StatusLists:           at + PathStatusLists,
-		StatusEvents:          at + PathStatusEvents,
-		StatusAck:             at + PathStatusAck,
-		GrantTypes:            grants.Supported,
-		ResponseTypes:         []string{"code"},
-		ResponseModes:         []string{"query", "form_post"},
-		CodeChallengeMethods:  []string{"S256"},
-		Scopes:                a.Rules.APIs.Own().Names(),
+		Issuer:               issuer,
+		Endpoints:            at,
+		GrantTypes:           grants.Supported,
+		ResponseTypes:        []string{"code"},
+		ResponseModes:        []string{"query", "form_post"},
+		CodeChallengeMethods: []string{"S256"},
+		Scopes:               own.Names(),
 		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
-			a.Rules.APIs.Own().Claims()...),
+			own.Claims()...),
 		SubjectTypes:                     []string{"public"},
 		IDTokenAlgorithms:                []string{"RS256"},
 		ACRValues:                        []string{tokens.ContextClass},

@@ -25,7 +25,7 @@ func (p people) owner(h func(w http.ResponseWriter, r *http.Request, session acc
 			return err
 		}
 		if session == nil {
-			p.sendTo(w, authz.PathLogin)
+			p.sendTo(w, pathLogin)
 			return nil
 		}
 		if r.Method == http.MethodPost {
@@ -39,9 +39,9 @@ func (p people) owner(h func(w http.ResponseWriter, r *http.Request, session acc
 
 // The paths of the matters of an account.
 const (
-	pathSessions = authz.PathAccount + "/sessions"
-	pathApps     = authz.PathAccount + "/apps"
-	pathPassword = authz.PathAccount + "/password"
+	pathSessions = pathAccount + "/sessions"
+	pathApps     = pathAccount + "/apps"
+	pathPassword = pathAccount + "/password"
 )
 
 // account is GET /account.
@@ -78,9 +78,9 @@ func (p people) showAccount(w http.ResponseWriter, r *http.Request, session acco
 		page.Matter = matterOf(r)
 	}
 	text, most := p.text(r, ""), someOfMatter
-	at := place{here: authz.PathAccount}
+	at := place{here: pathAccount}
 	if page.Matter != pages.EveryMatter {
-		most, at.here = mostOfMatter, authz.PathAccount+"/"+string(page.Matter)
+		most, at.here = mostOfMatter, pathAccount+"/"+string(page.Matter)
 	}
 	if err := p.fillAccount(r.Context(), text, session, user, &page, most); err != nil {
 		return err

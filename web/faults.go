@@ -136,7 +136,7 @@ func (p people) wayBack(r *http.Request, at place) (address, name string) {
 	origin := from.Scheme + "://" + from.Host
 	// What else there is on this host, or without TLS, may be a stranger's.
 	if below, ok := strings.CutPrefix(from.RequestURI(), p.base+"/"); ok && origin == p.origin {
-		if path, _, _ := strings.Cut("/"+below, "?"); "/"+below == at.here || path == authz.PathConsent {
+		if path, _, _ := strings.Cut("/"+below, "?"); "/"+below == at.here || path == pathConsent {
 			return "", "" // it is this page, or one that is no page until a form is sent
 		}
 		return from.String(), p.text(r, "").T("previous page")

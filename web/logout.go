@@ -47,7 +47,7 @@ func (p people) repost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.showPost(w, r, req.Locale, p.base+authz.PathLogout, once(r.PostForm))
+	p.showPost(w, r, req.Locale, p.base+PathLogout, once(r.PostForm))
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, req
 	if req.Client != nil {
 		recordOf(r).clientID = req.Client.ID
 	}
-	at := place{locale: req.Locale, here: authz.PathLogout}
+	at := place{locale: req.Locale, here: PathLogout}
 	switch {
 	case request != "" && r.Method == http.MethodPost:
 		at.here = "" // what was posted, such as an ID token, stays out of addresses
@@ -119,7 +119,7 @@ func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	case r.PostForm.Get("decision") == "out" || req.SessionID == session.ID:
 		return p.endSession(w, r, *session, req)
 	case r.PostForm.Get("decision") == "stay":
-		p.sendTo(w, authz.PathAccount)
+		p.sendTo(w, pathAccount)
 		return nil
 	}
 	p.showLogout(w, r, user.Username, query.Encode(), req)

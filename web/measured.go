@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/protocol"
 )
@@ -102,7 +101,7 @@ func routeOf(pattern, at string) string {
 func (rec *record) count(observer Observer, method string, took time.Duration) {
 	route, status := cmp.Or(rec.route, otherRoute), cmp.Or(rec.status, http.StatusOK)
 	observer.RequestServed(route, method, status)
-	if route != authz.PathStatusEvents {
+	if route != pathStatusEvents {
 		observer.RequestTook(route, took)
 	}
 	if rec.issued != "" {

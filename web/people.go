@@ -255,7 +255,7 @@ func (p people) tooLong(query url.Values) bool {
 // where that is too long, by a form that it posts.
 func (p people) goOn(w http.ResponseWriter, r *http.Request, uiLocales string, query url.Values) {
 	if p.tooLong(query) {
-		p.showPost(w, r, uiLocales, p.base+authz.PathAuthorize, once(query))
+		p.showPost(w, r, uiLocales, p.base+PathAuthorize, once(query))
 		return
 	}
 	p.sendTo(w, authorizeAt(query))
@@ -309,7 +309,7 @@ func (p people) tooMuch(req *authz.AuthorizeRequest) bool {
 }
 
 // authorizeAt is where an authorization request goes on, at this server.
-func authorizeAt(query url.Values) string { return authz.PathAuthorize + "?" + query.Encode() }
+func authorizeAt(query url.Values) string { return PathAuthorize + "?" + query.Encode() }
 
 // parse reads an authorization request that is to be answered now.
 func (p people) parse(r *http.Request, query url.Values, fault error) (*authz.AuthorizeRequest, error) {
@@ -337,7 +337,7 @@ func (p people) finish(w http.ResponseWriter, r *http.Request, req *authz.Author
 }
 
 func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, page pages.Login, status int) error {
-	at := place{here: authz.PathLogin}
+	at := place{here: pathLogin}
 	if req != nil {
 		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Onward())}
 	}
@@ -349,7 +349,7 @@ func (p people) showLogin(w http.ResponseWriter, r *http.Request, req *authz.Aut
 // request, or, without one, to their account. Nothing else: whoever could choose
 // would have a redirector with a sign-in page in front of it.
 func (p people) destination(r *http.Request, then string) (*authz.AuthorizeRequest, error) {
-	query, is := strings.CutPrefix(then, authz.PathAuthorize+"?")
+	query, is := strings.CutPrefix(then, PathAuthorize+"?")
 	if !is {
 		return nil, nil
 	}
@@ -406,7 +406,7 @@ func (p people) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.cookies.signedIn(w, in)
 	if req == nil {
-		p.sendTo(w, authz.PathAccount)
+		p.sendTo(w, pathAccount)
 		return nil
 	}
 	query, err := p.authority.SignedInFor(req, in.Session)

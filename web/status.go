@@ -86,8 +86,8 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 					if token := s.lists.Signed(number); token != nil {
 						began, h := time.Now(), w.Header()
 						h["X-Content-Type-Options"], h["Vary"] = nosniff, varyOrigin
-						s.observer.RequestServed(authz.PathStatusList, http.MethodGet, writeList(w, r, token))
-						s.observer.RequestTook(authz.PathStatusList, time.Since(began))
+						s.observer.RequestServed(pathStatusList, http.MethodGet, writeList(w, r, token))
+						s.observer.RequestTook(pathStatusList, time.Since(began))
 						s.observer.ListServed()
 						return
 					}
@@ -311,5 +311,5 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 // isStream is whether a request is for the stream, which no limit of time holds
 // for.
 func isStream(r *http.Request, at string) bool {
-	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, at) == authz.PathStatusEvents
+	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, at) == pathStatusEvents
 }

@@ -59,7 +59,7 @@ func New(p Parts) (http.Handler, error) {
 		return nil, err
 	}
 	at := strings.TrimSuffix(issuer.EscapedPath(), "/")
-	metadata, err := json.Marshal(p.Authority.Metadata())
+	metadata, err := json.Marshal(authz.NewMetadata(p.Authority.Issuer.URL(), endpointsOf(p.Authority.Issuer.URL()), p.Authority.Rules.APIs.Own()))
 	if err != nil {
 		return nil, err
 	}
@@ -106,41 +106,41 @@ func New(p Parts) (http.Handler, error) {
 		// Not h: an OPTIONS that is no preflight must do nothing.
 		mux.Handle(http.MethodOptions+" "+path, open.Handler(http.HandlerFunc(options)))
 	}
-	routeOpen(http.MethodPost, at+authz.PathToken, oauth.token)
-	routeOpen(http.MethodPost, at+authz.PathRevoke, oauth.revoke)
-	route(http.MethodPost, at+authz.PathIntrospect, oauth.introspect)
-	routeOpen(http.MethodGet, at+authz.PathUserInfo, oauth.userInfo)
-	routeOpen(http.MethodPost, at+authz.PathUserInfo, oauth.userInfo)
+	routeOpen(http.MethodPost, at+PathToken, oauth.token)
+	routeOpen(http.MethodPost, at+pathRevoke, oauth.revoke)
+	route(http.MethodPost, at+pathIntrospect, oauth.introspect)
+	routeOpen(http.MethodGet, at+pathUserInfo, oauth.userInfo)
+	routeOpen(http.MethodPost, at+pathUserInfo, oauth.userInfo)
 
 	show := func(path string, h page) { mux.Handle("GET "+at+path, people.page(h)) }
 	act := func(path string, h page) { mux.Handle("POST "+at+path, people.page(people.ours(h))) }
 	show("/{$}", people.home)
 	mux.Handle(everything, people.page(nothing(mux)))
-	show(authz.PathAuthorize, people.authorizeByGet)
-	mux.Handle("POST "+at+authz.PathAuthorize, people.page(people.authorizeByPost))
-	show(authz.PathLogin, people.loginPage)
+	show(PathAuthorize, people.authorizeByGet)
+	mux.Handle("POST "+at+PathAuthorize, people.page(people.authorizeByPost))
+	show(pathLogin, people.loginPage)
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
 	first := firstParty{people, p.MaxBody, apps, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
 	signIn, form := first.cross(endpoint(first.login)), people.page(people.ours(people.login))
-	mux.HandleFunc("POST "+at+authz.PathLogin, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+at+pathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
 			signIn.ServeHTTP(w, r)
 			return
 		}
 		form.ServeHTTP(w, r)
 	})
-	route(http.MethodPost, at+authz.PathChallenge, first.challenge)
-	for path, h := range map[string]endpoint{authz.PathLogin: nil, authz.PathTokenRefresh: first.refresh, authz.PathTokenLogout: first.logout} {
+	route(http.MethodPost, at+pathChallenge, first.challenge)
+	for path, h := range map[string]endpoint{pathLogin: nil, pathTokenRefresh: first.refresh, pathTokenLogout: first.logout} {
 		if h != nil {
 			mux.Handle("POST "+at+path, first.cross(h))
 		}
 		mux.Handle("OPTIONS "+at+path, first.cross(http.HandlerFunc(options)))
 	}
-	act(authz.PathConsent, people.consent)
-	show(authz.PathLogout, people.logoutPage)
-	mux.Handle("POST "+at+authz.PathLogout, people.page(people.logout))
-	show(authz.PathAccount, people.owner(people.account))
+	act(pathConsent, people.consent)
+	show(PathLogout, people.logoutPage)
+	mux.Handle("POST "+at+PathLogout, people.page(people.logout))
+	show(pathAccount, people.owner(people.account))
 	show(pathSessions, people.matter(pages.SessionMatter))
 	act(pathSessions, people.owner(people.endOther))
 	show(pathApps, people.matter(pages.AppMatter))
@@ -153,15 +153,15 @@ func New(p Parts) (http.Handler, error) {
 	// Beside what is no page browsers look for it here.
 	mux.Handle("GET /favicon.ico", people.page(people.icon))
 
-	routeOpen(http.MethodGet, at+authz.PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
+	routeOpen(http.MethodGet, at+PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
 	routeOpen(http.MethodGet, at+pathOpenID, discovery.get)
 	// RFC 8414 section 3.1 puts the well-known part before the issuer's path.
 	routeOpen(http.MethodGet, "/.well-known/oauth-authorization-server"+at, discovery.get)
 	statuses := statuses{p.Authority, p.Lists, p.Listening, p.Observer, forms, p.RequestTimeout}
-	routeOpen(http.MethodGet, at+authz.PathStatusLists, statuses.aggregate)
-	routeOpen(http.MethodGet, at+authz.PathStatusList, statuses.list)
-	route(http.MethodGet, at+authz.PathStatusEvents, statuses.events)
-	route(http.MethodPost, at+authz.PathStatusAck, statuses.acknowledge)
+	routeOpen(http.MethodGet, at+pathStatusLists, statuses.aggregate)
+	routeOpen(http.MethodGet, at+pathStatusList, statuses.list)
+	route(http.MethodGet, at+pathStatusEvents, statuses.events)
+	route(http.MethodPost, at+pathStatusAck, statuses.acknowledge)
 	route(http.MethodGet, at+pathLive, live)
 	route(http.MethodGet, at+pathReady, ready{p.Health, p.Watcher, p.Lists}.get)
 	if at != "" {

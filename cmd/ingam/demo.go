@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -22,6 +21,7 @@ import (
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/web"
 )
 
 // demoFolder holds all that the demonstration makes.
@@ -185,7 +185,7 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, c
 
 func (t *terminal) showDemo(issuer string, made demoThings) {
 	secret := made.secret
-	get := fmt.Sprintf("curl -s -u %s:%s -d grant_type=client_credentials %s", demoClient, secret, issuer+authz.PathToken)
+	get := fmt.Sprintf("curl -s -u %s:%s -d grant_type=client_credentials %s", demoClient, secret, issuer+web.PathToken)
 	fmt.Fprintf(t.stdout, `
 This is a DEMONSTRATION of Ingam, and not for real use: its keys, its database and
 the secret below lie open in ./%s. Delete that folder to start over.
@@ -211,7 +211,7 @@ Sign in as a person does, and see the tokens decoded, at
 
 Stop with Ctrl-C.
 
-`, demoFolder, issuer, issuer+authz.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience, issuer+demoPath, demoUser, made.password)
+`, demoFolder, issuer, issuer+web.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience, issuer+demoPath, demoUser, made.password)
 }
 
 // self is how this binary was called, to be called again by a shell.

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/web"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -34,7 +34,7 @@ func demoPage(cfg *config.Config) (map[string]http.Handler, error) {
 		issuer: issuer, pages: shown,
 		config: oauth2.Config{
 			ClientID: demoApp, RedirectURL: issuer + demoPath, Scopes: []string{"openid", "profile", "email", "read"},
-			Endpoint: oauth2.Endpoint{AuthURL: issuer + authz.PathAuthorize, TokenURL: issuer + authz.PathToken, AuthStyle: oauth2.AuthStyleInParams},
+			Endpoint: oauth2.Endpoint{AuthURL: issuer + web.PathAuthorize, TokenURL: issuer + web.PathToken, AuthStyle: oauth2.AuthStyleInParams},
 		},
 	}
 	return map[string]http.Handler{"GET " + cfg.Issuer.Path() + demoPath: http.HandlerFunc(app.serve)}, nil
@@ -96,7 +96,7 @@ func (d demoClientApp) finish(ctx context.Context, r *http.Request, query url.Va
 		ID:      decoded(id),
 		Access:  decoded(token.AccessToken),
 		Refresh: decoded(token.RefreshToken),
-		Logout:  d.issuer + authz.PathLogout + "?" + url.Values{"id_token_hint": {id}, "post_logout_redirect_uri": {d.config.RedirectURL}}.Encode(),
+		Logout:  d.issuer + web.PathLogout + "?" + url.Values{"id_token_hint": {id}, "post_logout_redirect_uri": {d.config.RedirectURL}}.Encode(),
 	}, nil
 }
 

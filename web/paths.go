@@ -1,0 +1,51 @@
+package web
+
+import (
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/status"
+)
+
+// The paths, below the issuer, that others than this package have to write down.
+const (
+	PathAuthorize = "/oauth2/authorize"
+	PathToken     = "/oauth2/token"
+	PathLogout    = "/logout"
+	PathJWKS      = "/.well-known/jwks.json"
+)
+
+// The other paths of endpoints and pages, below the issuer.
+const (
+	pathChallenge  = "/oauth2/authorize-challenge"
+	pathUserInfo   = "/userinfo"
+	pathLogin      = "/login"
+	pathConsent    = "/consent"
+	pathAccount    = "/account"
+	pathIntrospect = "/oauth2/introspect"
+	pathRevoke     = "/oauth2/revoke"
+
+	// For first-party clients.
+	pathTokenRefresh = "/token/refresh"
+	pathTokenLogout  = "/token/logout"
+
+	pathStatusLists  = "/oauth2/status"
+	pathStatusList   = status.Path + "{list}"
+	pathStatusEvents = status.Path + "events"
+	pathStatusAck    = pathStatusEvents + "/ack"
+)
+
+// endpointsOf returns the addresses that the metadata of an issuer announces.
+func endpointsOf(issuer string) authz.Endpoints {
+	return authz.Endpoints{
+		AuthorizationEndpoint: issuer + PathAuthorize,
+		ChallengeEndpoint:     issuer + pathChallenge,
+		TokenEndpoint:         issuer + PathToken,
+		UserInfoEndpoint:      issuer + pathUserInfo,
+		EndSessionEndpoint:    issuer + PathLogout,
+		JWKSURI:               issuer + PathJWKS,
+		IntrospectionEndpoint: issuer + pathIntrospect,
+		RevocationEndpoint:    issuer + pathRevoke,
+		StatusLists:           issuer + pathStatusLists,
+		StatusEvents:          issuer + pathStatusEvents,
+		StatusAck:             issuer + pathStatusAck,
+	}
+}
