@@ -20,7 +20,7 @@ import (
 // Parts is what an Authority is made of.
 type Parts struct {
 	grants.Parts
-	Directory *clients.Directory
+	Directory *clients.Registry
 	Clients   *clients.Authenticator
 	Consents  *accounts.Consents
 	Cuts      *revocation.Cuts

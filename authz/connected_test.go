@@ -55,10 +55,10 @@ func newConnections(t *testing.T) *connections {
 	clock := func() time.Time { return at(now) }
 	fresh := func() bool { return true }
 	catalog := apis.NewCatalog(store, own, clock, fresh)
-	directory := clients.NewDirectory(store, catalog, clock, fresh, clients.PKCERequired)
-	rules := &grants.Rules{APIs: catalog, Clients: directory, Issuer: "https://id.test", AccessTTL: time.Minute}
+	registry := clients.NewRegistry(store, catalog, clock, fresh, clients.PKCERequired)
+	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: "https://id.test", AccessTTL: time.Minute}
 	c := &connections{T: t, ctx: t.Context(), store: store, catalog: catalog, recorder: recorder, authority: &authz.Authority{Parts: authz.Parts{
-		Parts: grants.Parts{Rules: rules, Store: store, Now: clock}, Directory: directory, Consents: accounts.NewConsents(store, clock),
+		Parts: grants.Parts{Rules: rules, Store: store, Now: clock}, Directory: registry, Consents: accounts.NewConsents(store, clock),
 	}}}
 	c.must(store.Migrate(c.ctx))
 	for _, u := range []string{"minji", "junho"} {

@@ -136,9 +136,9 @@ func (c pairConn) ResetSession(ctx context.Context) error {
 
 // following is a process that keeps clients in memory.
 type following struct {
-	watcher   *changes.Watcher
-	directory *clients.Directory
-	log       *bytes.Buffer
+	watcher  *changes.Watcher
+	registry *clients.Registry
+	log      *bytes.Buffer
 }
 
 func follow(t *testing.T, s *storage.Store, staleness time.Duration) *following {
@@ -147,8 +147,8 @@ func follow(t *testing.T, s *storage.Store, staleness time.Duration) *following 
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	fresh := func() bool { return f.watcher.Fresh() }
 	catalog := apis.NewCatalog(s, nil, time.Now, fresh)
-	f.directory = clients.NewDirectory(s, catalog, time.Now, fresh, "")
-	f.watcher = changes.NewWatcher(s, staleness, log, catalog, f.directory)
+	f.registry = clients.NewRegistry(s, catalog, time.Now, fresh, "")
+	f.watcher = changes.NewWatcher(s, staleness, log, catalog, f.registry)
 	f.poll(t)
 	return f
 }
@@ -180,7 +180,7 @@ func (f *following) pollUntil(t *testing.T) (first error) {
 // disabled reports whether the client "a" is known to be.
 func (f *following) disabled(t *testing.T) bool {
 	t.Helper()
-	c, err := f.directory.Client(t.Context(), "a")
+	c, err := f.registry.Client(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}

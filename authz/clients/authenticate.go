@@ -18,14 +18,14 @@ import (
 
 // Authenticator tells which client a request comes from (RFC 6749 section 2.3).
 type Authenticator struct {
-	directory *Directory
-	failures  *failures
+	registry *Registry
+	failures *failures
 }
 
 // NewAuthenticator returns one that answers 429 to more than limit failures
 // within window from one address as one client.
-func NewAuthenticator(d *Directory, limit int, window time.Duration, now func() time.Time) *Authenticator {
-	return &Authenticator{directory: d, failures: newFailures(limit, window, now)}
+func NewAuthenticator(r *Registry, limit int, window time.Duration, now func() time.Time) *Authenticator {
+	return &Authenticator{registry: r, failures: newFailures(limit, window, now)}
 }
 
 // credentials are what a request offers to prove who it comes from. Without a
@@ -45,13 +45,13 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.directory.Client(ctx, offered.id)
+	c, err := a.registry.Client(ctx, offered.id)
 	if err == nil && c.refuses(offered) != nil && !a.failures.tooMany(offered.id, AddressOf(r)) {
 		// The copy in memory may not know yet of a secret that was added, or
 		// of a client that was enabled, a moment ago: a no is never a stale
 		// one. (Whoever has failed too often already waits for the copy, and
 		// costs no SQL.)
-		c, err = a.directory.Stored(ctx, offered.id)
+		c, err = a.registry.Stored(ctx, offered.id)
 	}
 	// One answer for unknown, disabled, wrong secret and none: which client ids
 	// exist is nobody's business. The reason is logged.

@@ -2,8 +2,8 @@
 // registered for, how they prove who they are, and the copy of each that a
 // server process keeps in memory.
 //
-//	client create|update|disable|… → Directory → Store: client + change + audit event, one commit
-//	request → Authenticator → Directory.Client → memory while fresh, else Store
+//	client create|update|disable|… → Registry → Store: client + change + audit event, one commit
+//	request → Authenticator → Registry.Client → memory while fresh, else Store
 //
 // A copy in memory is dropped when the change sequence names the client, and
 // is not used at all while the sequence cannot be read: see package changes.

@@ -106,7 +106,7 @@ type Rules struct {
 	APIs *apis.Catalog
 	// Clients are asked where the copy of a client in memory lacks what it was
 	// allowed; nil is for those who hold no copies.
-	Clients *clients.Directory
+	Clients *clients.Registry
 	// Issuer is the audience of a token that is for no API.
 	Issuer string
 	// AccessTTL is the life of an access token for an API that sets none.

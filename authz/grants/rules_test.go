@@ -313,7 +313,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 		}
 	}
 	create("a", "read")
-	writing := clients.NewDirectory(store, operators, time.Now, nil, clients.PKCERequired)
+	writing := clients.NewRegistry(store, operators, time.Now, nil, clients.PKCERequired)
 	_, _, err := writing.Create(ctx, clients.Client{
 		ID: "app", Name: "App", Grants: []string{clients.ClientCredentials}, Auth: clients.SecretBasic, Audiences: []string{"a"}, Scopes: []string{"read"},
 	}, "", "test")
@@ -325,12 +325,12 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	if err := catalog.Follow(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
-	directory := clients.NewDirectory(store, catalog, time.Now, always, clients.PKCERequired)
-	copied, err := directory.Client(ctx, "app")
+	registry := clients.NewRegistry(store, catalog, time.Now, always, clients.PKCERequired)
+	copied, err := registry.Client(ctx, "app")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := &grants.Rules{APIs: catalog, Clients: directory, Issuer: issuer, AccessTTL: time.Minute}
+	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: issuer, AccessTTL: time.Minute}
 
 	create("b", "write")
 	if _, _, err := operators.Update(ctx, "a", func(a *apis.API) error { a.Scopes = append(a.Scopes, "more"); return nil }, "", "test"); err != nil {

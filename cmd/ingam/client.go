@@ -20,9 +20,9 @@ import (
 func clientCommand(t *terminal) *cobra.Command {
 	return group("client", "The applications that ask for tokens",
 		clientCreate(t), clientList(t), clientShow(t), clientUpdate(t),
-		clientChange(t, "disable", "Refuse a client everything until it is enabled", "disabled", (*clients.Directory).Disable),
-		clientChange(t, "enable", "Take a disable back", "enabled", (*clients.Directory).Enable),
-		clientChange(t, "delete", "Remove a client; what was issued to it no longer stands", "deleted", (*clients.Directory).Delete),
+		clientChange(t, "disable", "Refuse a client everything until it is enabled", "disabled", (*clients.Registry).Disable),
+		clientChange(t, "enable", "Take a disable back", "enabled", (*clients.Registry).Enable),
+		clientChange(t, "delete", "Remove a client; what was issued to it no longer stands", "deleted", (*clients.Registry).Delete),
 		group("secret", "Rotate a client's secret", secretAdd(t), secretRemove(t)),
 	)
 }
@@ -436,7 +436,7 @@ func clientShow(t *terminal) *cobra.Command {
 	return cmd
 }
 
-type clientVerb func(d *clients.Directory, ctx context.Context, id, reason string, by audit.Actor) error
+type clientVerb func(d *clients.Registry, ctx context.Context, id, reason string, by audit.Actor) error
 
 func clientChange(t *terminal, verb, short, past string, change clientVerb) *cobra.Command {
 	var reason string

@@ -26,7 +26,7 @@ type concerns struct {
 	store   *storage.Store
 	actor   audit.Actor
 	apis    *apis.Catalog
-	clients *clients.Directory
+	clients *clients.Registry
 	cuts    *revocation.Cuts
 	t       *terminal
 }
@@ -85,7 +85,7 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	return do(&concerns{
 		cfg: cfg, store: store, actor: operator(),
 		apis:    catalog,
-		clients: clients.NewDirectory(store, catalog, t.now, nil, clients.PKCE(cfg.Clients.PKCE)),
+		clients: clients.NewRegistry(store, catalog, t.now, nil, clients.PKCE(cfg.Clients.PKCE)),
 		cuts:    revocation.NewCuts(store, t.now),
 		t:       t,
 	})

@@ -97,16 +97,16 @@ type demoThings struct{ secret, password string }
 // prepareDemo makes the demonstration's API, clients and user where they are
 // missing. The database does not know secrets, so they are kept beside it.
 func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog, issuer string) (made demoThings, err error) {
-	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
+	registry := clients.NewRegistry(store, catalog, t.now, nil, clients.PKCERequired)
 	if made.secret, err = prepareDemoClient(ctx, t, store, catalog); err != nil {
 		return made, err
 	}
 	// The addresses are this issuer's, which may be another one than last time.
-	err = directory.Delete(ctx, demoApp, "made anew", demoActor)
+	err = registry.Delete(ctx, demoApp, "made anew", demoActor)
 	if err != nil && !errors.Is(err, clients.ErrNotFound) {
 		return made, err
 	}
-	_, _, err = directory.Create(ctx, clients.Client{
+	_, _, err = registry.Create(ctx, clients.Client{
 		ID: demoApp, Name: demoAppName, Grants: []string{clients.AuthorizationCode, clients.RefreshToken},
 		RedirectURIs: []string{issuer + demoPath}, PostLogoutRedirectURIs: []string{issuer + demoPath},
 		Scopes:    []string{apis.OpenID, apis.Profile, apis.Email, "read"},
@@ -148,7 +148,7 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 }
 
 func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog) (secret string, err error) {
-	directory := clients.NewDirectory(store, catalog, t.now, nil, clients.PKCERequired)
+	registry := clients.NewRegistry(store, catalog, t.now, nil, clients.PKCERequired)
 	_, err = catalog.Create(ctx, apis.API{
 		Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"},
 		ScopeTexts: apis.ScopeTexts{
@@ -160,7 +160,7 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, c
 		return "", err
 	}
 	kept := filepath.Join(demoFolder, "client-secret")
-	_, err = directory.Client(ctx, demoClient)
+	_, err = registry.Client(ctx, demoClient)
 	if err != nil && !errors.Is(err, clients.ErrNotFound) {
 		return "", err
 	}
@@ -169,11 +169,11 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, c
 			return strings.TrimSpace(string(b)), nil
 		}
 		// The secret is lost, perhaps because the first start was cut short.
-		if err := directory.Delete(ctx, demoClient, "its secret was lost", demoActor); err != nil {
+		if err := registry.Delete(ctx, demoClient, "its secret was lost", demoActor); err != nil {
 			return "", err
 		}
 	}
-	_, secret, err = directory.Create(ctx, clients.Client{
+	_, secret, err = registry.Create(ctx, clients.Client{
 		ID: demoClient, Name: "Demo client", Grants: []string{clients.ClientCredentials},
 		Scopes: []string{"read", "write"}, Audiences: []string{demoAudience}, Auth: clients.SecretBasic,
 	}, "", demoActor)

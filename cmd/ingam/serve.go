@@ -133,7 +133,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		return err
 	}
 	catalog := apis.NewCatalog(store, own, t.now, fresh)
-	directory := clients.NewDirectory(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
+	registry := clients.NewRegistry(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
 	epoch := revocation.NewEpoch(store, fresh)
 	listening := web.NewListening()
 	// The lists have a watcher of their own: a cut of very much takes longer to
@@ -157,7 +157,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Built: func() <-chan struct{} { return listWatcher.Loaded() },
 		Sign:  func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
 	})
-	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, directory, epoch)
+	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, registry, epoch)
 	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, lists).Patient("the status lists")
 
 	// The first Maintain makes the first keys; the first Poll loads them.
@@ -189,14 +189,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}()
 	authority := authz.New(authz.Parts{
 		Parts: grants.Parts{
-			Rules: &grants.Rules{APIs: catalog, Clients: directory, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
+			Rules: &grants.Rules{APIs: catalog, Clients: registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
 			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), ring, t.now), Store: store, Users: users,
 			Lists: lists, Indices: status.NewTaker(store, lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
 			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
 			Now:   t.now, Log: log,
 		},
-		Directory: directory,
-		Clients:   clients.NewAuthenticator(directory, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
+		Directory: registry,
+		Clients:   clients.NewAuthenticator(registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
 		Consents:  accounts.NewConsents(store, t.now),
 		Cuts:      revocation.NewCuts(store, t.now),
 		Listeners: store,

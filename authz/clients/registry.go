@@ -27,8 +27,8 @@ const MinSecretLength = 32
 // maxSecretLength bounds what is hashed and what an HTTP header must carry.
 const maxSecretLength = 512
 
-// Directory is all clients there are.
-type Directory struct {
+// Registry is all clients there are.
+type Registry struct {
 	store Store
 	apis  *apis.Catalog
 	now   func() time.Time
@@ -44,11 +44,11 @@ type Directory struct {
 	drops uint64
 }
 
-// NewDirectory returns the clients in store. fresh says whether the copies
+// NewRegistry returns the clients in store. fresh says whether the copies
 // that Follow drops in time may be used; a command passes nil. pkce is the rule of
 // new clients that say nothing else, and have a choice.
-func NewDirectory(store Store, catalog *apis.Catalog, now func() time.Time, fresh func() bool, pkce PKCE) *Directory {
-	return &Directory{
+func NewRegistry(store Store, catalog *apis.Catalog, now func() time.Time, fresh func() bool, pkce PKCE) *Registry {
+	return &Registry{
 		store: store, apis: catalog, now: now, fresh: fresh, pkce: pkce,
 		copies: otter.Must(&otter.Options[string, *Client]{MaximumSize: held}),
 	}
@@ -56,36 +56,36 @@ func NewDirectory(store Store, catalog *apis.Catalog, now func() time.Time, fres
 
 // Client returns a client, disabled ones too, or ErrNotFound. What it returns
 // is shared: do not write to it.
-func (d *Directory) Client(ctx context.Context, id string) (*Client, error) {
+func (r *Registry) Client(ctx context.Context, id string) (*Client, error) {
 	if validID(id) != nil {
 		// Nothing like it was ever registered, and what is not even text is
 		// not worth a question to the database.
 		return nil, ErrNotFound
 	}
-	if d.fresh == nil || !d.fresh() {
-		return d.Stored(ctx, id)
+	if r.fresh == nil || !r.fresh() {
+		return r.Stored(ctx, id)
 	}
-	if c, ok := d.copies.GetIfPresent(id); ok {
+	if c, ok := r.copies.GetIfPresent(id); ok {
 		return c, nil
 	}
-	d.mu.Lock()
-	before := d.drops
-	d.mu.Unlock()
-	c, err := d.store.Client(ctx, id)
+	r.mu.Lock()
+	before := r.drops
+	r.mu.Unlock()
+	c, err := r.store.Client(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.drops == before {
-		d.copies.Set(c.ID, &c) // not id, which is a part of a request's body
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.drops == before {
+		r.copies.Set(c.ID, &c) // not id, which is a part of a request's body
 	}
 	return &c, nil
 }
 
 // Stored returns the client as it is in the database at this moment.
-func (d *Directory) Stored(ctx context.Context, id string) (*Client, error) {
-	c, err := d.store.Client(ctx, id)
+func (r *Registry) Stored(ctx context.Context, id string) (*Client, error) {
+	c, err := r.store.Client(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -93,30 +93,30 @@ func (d *Directory) Stored(ctx context.Context, id string) (*Client, error) {
 }
 
 // Follow drops the copies of the clients that changed.
-func (d *Directory) Follow(_ context.Context, changed []changes.Change) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.drops++
+func (r *Registry) Follow(_ context.Context, changed []changes.Change) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drops++
 	if changed == nil {
-		d.copies.InvalidateAll()
+		r.copies.InvalidateAll()
 	}
 	for _, ch := range changed {
 		if ch.Kind == changes.Client || ch.Kind == changes.Enabled {
-			d.copies.Invalidate(ch.Subject)
+			r.copies.Invalidate(ch.Subject)
 		}
 	}
 	return nil
 }
 
 // List returns all clients, ordered by id.
-func (d *Directory) List(ctx context.Context) ([]Client, error) { return d.store.Clients(ctx) }
+func (r *Registry) List(ctx context.Context) ([]Client, error) { return r.store.Clients(ctx) }
 
 // Create registers a client; it fills in Secrets, Epoch and CreatedAt. A
 // confidential client's secret is the one given or, if that is empty, a
 // generated one; either way it is returned once and never again. Returns
 // ErrInvalid, ErrExists or ErrUnknownAudience.
-func (d *Directory) Create(ctx context.Context, c Client, secret string, by audit.Actor) (Client, string, error) {
-	offered, err := d.apis.List(ctx)
+func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit.Actor) (Client, string, error) {
+	offered, err := r.apis.List(ctx)
 	if err != nil {
 		return Client{}, "", err
 	}
@@ -126,12 +126,12 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	case c.mustUsePKCE() != "":
 		c.PKCE = PKCERequired
 	default:
-		c.PKCE = d.pkce
+		c.PKCE = r.pkce
 	}
-	if err := c.check(offered, d.apis.Own(), nil); err != nil {
+	if err := c.check(offered, r.apis.Own(), nil); err != nil {
 		return Client{}, "", err
 	}
-	c.CreatedAt = d.now()
+	c.CreatedAt = r.now()
 	c.Secrets = nil
 	switch {
 	case c.Auth != None:
@@ -143,14 +143,14 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 	case secret != "":
 		return Client{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
 	}
-	err = d.store.CreateClient(ctx, c, audit.Event{
+	err = r.store.CreateClient(ctx, c, audit.Event{
 		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID,
 		Details: c.details(),
 	})
 	if err != nil {
 		return Client{}, "", err
 	}
-	c, err = d.store.Client(ctx, c.ID)
+	c, err = r.store.Client(ctx, c.ID)
 	return c, secret, err
 }
 
@@ -160,10 +160,10 @@ func (d *Directory) Create(ctx context.Context, c Client, secret string, by audi
 // by what the client is registered for now, and what is taken away and given again
 // is back in grants that had it. Returns ErrNotFound, ErrInvalid, ErrUnknownAudience,
 // or what edit returned.
-func (d *Directory) Update(ctx context.Context, id string, edit func(*Client) error, reason string, by audit.Actor) (c Client, changed bool, err error) {
-	err = d.store.UpdateClient(ctx, id, func(stored *Client, offered []apis.API) (*audit.Event, error) {
+func (r *Registry) Update(ctx context.Context, id string, edit func(*Client) error, reason string, by audit.Actor) (c Client, changed bool, err error) {
+	err = r.store.UpdateClient(ctx, id, func(stored *Client, offered []apis.API) (*audit.Event, error) {
 		was := *stored
-		before, lost := was.details(), was.Unoffered(offered, d.apis.Own())
+		before, lost := was.details(), was.Unoffered(offered, r.apis.Own())
 		if err := edit(stored); err != nil {
 			return nil, err
 		}
@@ -185,10 +185,10 @@ func (d *Directory) Update(ctx context.Context, id string, edit func(*Client) er
 		if changed = details != nil; !changed {
 			return nil, nil
 		}
-		if err := c.check(offered, d.apis.Own(), lost); err != nil {
+		if err := c.check(offered, r.apis.Own(), lost); err != nil {
 			return nil, err
 		}
-		return &audit.Event{At: d.now(), Actor: by, Action: audit.ClientUpdated, Subject: id, Reason: reason, Details: details}, nil
+		return &audit.Event{At: r.now(), Actor: by, Action: audit.ClientUpdated, Subject: id, Reason: reason, Details: details}, nil
 	})
 	if err != nil {
 		return Client{}, false, err
@@ -289,46 +289,46 @@ func (c Client) Unoffered(all []apis.API, own *apis.Own) []string {
 
 // Disable refuses the client everything until it is enabled again; what was
 // issued to it does not stand meanwhile. Returns ErrNotFound.
-func (d *Directory) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
-	return d.store.SetClientDisabled(ctx, id, true, audit.Event{
-		At: d.now(), Actor: by, Action: audit.ClientDisabled, Subject: id, Reason: reason,
+func (r *Registry) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
+	return r.store.SetClientDisabled(ctx, id, true, audit.Event{
+		At: r.now(), Actor: by, Action: audit.ClientDisabled, Subject: id, Reason: reason,
 	})
 }
 
 // Enable takes Disable back. Returns ErrNotFound.
-func (d *Directory) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
-	return d.store.SetClientDisabled(ctx, id, false, audit.Event{
-		At: d.now(), Actor: by, Action: audit.ClientEnabled, Subject: id, Reason: reason,
+func (r *Registry) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
+	return r.store.SetClientDisabled(ctx, id, false, audit.Event{
+		At: r.now(), Actor: by, Action: audit.ClientEnabled, Subject: id, Reason: reason,
 	})
 }
 
 // Delete removes the client; what was issued to it no longer stands, not even
 // if the id is registered again. Returns ErrNotFound.
-func (d *Directory) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
-	return d.store.DeleteClient(ctx, id, audit.Event{
-		At: d.now(), Actor: by, Action: audit.ClientDeleted, Subject: id, Reason: reason,
+func (r *Registry) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
+	return r.store.DeleteClient(ctx, id, audit.Event{
+		At: r.now(), Actor: by, Action: audit.ClientDeleted, Subject: id, Reason: reason,
 	})
 }
 
 // AddSecret gives the client a second live secret, generated unless given, so
 // that the first can be replaced without an outage. The secret is returned
 // once and never again. Returns ErrNotFound, ErrTooManySecrets or ErrInvalid.
-func (d *Directory) AddSecret(ctx context.Context, id, secret string, by audit.Actor) (Secret, string, error) {
-	c, err := d.store.Client(ctx, id)
+func (r *Registry) AddSecret(ctx context.Context, id, secret string, by audit.Actor) (Secret, string, error) {
+	c, err := r.store.Client(ctx, id)
 	if err != nil {
 		return Secret{}, "", err
 	}
 	if c.Auth == None {
 		return Secret{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
 	}
-	s, plain, err := newSecret(secret, d.now())
+	s, plain, err := newSecret(secret, r.now())
 	if err != nil {
 		return Secret{}, "", err
 	}
 	if slices.ContainsFunc(c.Secrets, func(live Secret) bool { return live.Hash == s.Hash }) {
 		return Secret{}, "", fmt.Errorf("%w: this secret is live already", ErrInvalid)
 	}
-	err = d.store.AddClientSecret(ctx, id, s, audit.Event{
+	err = r.store.AddClientSecret(ctx, id, s, audit.Event{
 		At: s.CreatedAt, Actor: by, Action: audit.ClientSecretAdded, Subject: id, Details: map[string]string{"secret_id": s.ID},
 	})
 	return s, plain, err
@@ -337,8 +337,8 @@ func (d *Directory) AddSecret(ctx context.Context, id, secret string, by audit.A
 // RemoveSecret ends a live secret: the one with that id or, if empty, the
 // older of two. It returns which it was. Returns ErrNotFound, ErrSecretNotFound or
 // ErrLastSecret.
-func (d *Directory) RemoveSecret(ctx context.Context, id, secretID string, by audit.Actor) (Secret, error) {
-	return d.store.RemoveClientSecret(ctx, id, secretID, audit.Event{At: d.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id})
+func (r *Registry) RemoveSecret(ctx context.Context, id, secretID string, by audit.Actor) (Secret, error) {
+	return r.store.RemoveClientSecret(ctx, id, secretID, audit.Event{At: r.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id})
 }
 
 // newSecret returns plain, or a new secret of 260 random bits, and what is
