@@ -9,7 +9,17 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session, user accounts.User) error {
+// consentPage asks a person whether a client gets what it asks for.
+type consentPage struct {
+	authority      *authz.Authority
+	authorizations authorizations
+	browsers       browsers
+	screen         screen
+	forms          forms
+	wording        wording
+}
+
+func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session, user accounts.User) error {
 	u, err := url.Parse(req.RedirectURI)
 	if err != nil {
 		return err
@@ -19,24 +29,24 @@ func (p people) showConsent(w http.ResponseWriter, r *http.Request, req *authz.A
 	if u.Scheme != "https" && u.Scheme != "http" {
 		host = u.Scheme + ":"
 	}
-	said, err := p.say(r.Context(), p.text(r, req.Locale), req.Permissions(), user)
+	said, err := p.wording.say(r.Context(), p.screen.text(r, req.Locale), req.Permissions(), user)
 	if err != nil {
 		return err
 	}
-	p.show(w, r, place{req.Locale, authorizeAt(req.Onward())}, http.StatusOK, pages.Consent{
+	p.screen.show(w, r, place{req.Locale, authorizeAt(req.Onward())}, http.StatusOK, pages.Consent{
 		Client: req.Client.Name, Since: req.Client.CreatedAt, Host: host, Username: user.Username,
 		Request: req.Onward().Encode(), Session: session.ID, Permissions: said,
 	})
 	return nil
 }
 
-// consent is POST /consent. The request comes back as it was asked and is
+// post is POST /consent. The request comes back as it was asked and is
 // judged anew: whoever edits it asks for something else, in their own name.
-func (p people) consent(w http.ResponseWriter, r *http.Request) error {
+func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 	if err := p.forms.parse(w, r); err != nil {
 		return err
 	}
-	req, err := p.asked(r, r.PostForm.Get("request"))
+	req, err := p.authorizations.asked(r, r.PostForm.Get("request"))
 	if err != nil {
 		return err
 	}
@@ -44,10 +54,10 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	if r.PostForm.Get("decision") == "switch" {
 		// To sign in as somebody else; all that was asked is asked of them.
 		// No address shows this page: at the request's, whoever is signed in is asked.
-		p.show(w, r, place{locale: req.Locale}, http.StatusOK, pages.Login{Client: req.Client.Name, Then: authorizeAt(req.Query)})
+		p.screen.show(w, r, place{locale: req.Locale}, http.StatusOK, pages.Login{Client: req.Client.Name, Then: authorizeAt(req.Query)})
 		return nil
 	}
-	session, _, err := p.session(r)
+	session, _, err := p.browsers.session(r)
 	if err != nil {
 		return err
 	}
@@ -66,11 +76,11 @@ func (p people) consent(w http.ResponseWriter, r *http.Request) error {
 	if step == authz.StepLogin {
 		// The sign-in has become too old while the page was shown, or another
 		// one was made meanwhile.
-		p.goOn(w, r, req.Locale, req.Query)
+		p.authorizations.goOn(w, r, req.Locale, req.Query)
 		return nil
 	}
 	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
 		return err
 	}
-	return p.finish(w, r, req, *session)
+	return p.authorizations.finish(w, r, req, *session)
 }

@@ -2,12 +2,15 @@
 // comes in, asks package authz, and writes what comes out.
 //
 //	route (below the issuer's path)                     handler        who calls
-//	GET  /                                              people.home        whoever opens the address
-//	GET, POST /oauth2/authorize                         people.authorize…  browsers, sent by apps
-//	GET, POST /login, POST /consent, GET, POST /logout  people             people
-//	GET  /account, GET, POST /account/…                 people             people
-//	POST /login with JSON, /token/refresh, /token/logout firstParty        first-party apps
-//	POST /oauth2/authorize-challenge                    firstParty         first-party apps
+//	GET  /                                              homePage           whoever opens the address
+//	GET, POST /oauth2/authorize                         authorizePage      browsers, sent by apps
+//	GET, POST /login                                    loginPage          people
+//	POST /consent                                       consentPage        people
+//	GET, POST /logout                                   logoutPage         people
+//	GET  /account, GET, POST /account/…                 account…           people
+//	POST /login with JSON                               appLogin           first-party apps
+//	POST /token/refresh, POST /token/logout             appRefresh, appLogout first-party apps
+//	POST /oauth2/authorize-challenge                    challenge          first-party apps
 //	POST /oauth2/token                                  oauth.token        apps
 //	GET, POST /userinfo                                 oauth.userInfo     apps
 //	POST /oauth2/introspect                             oauth.introspect   resource servers
@@ -17,8 +20,8 @@
 //	GET  /.well-known/oauth-authorization-server[/path] document           everyone
 //	GET  /oauth2/status, /oauth2/status/{list}          statuses           resource servers
 //	GET  /oauth2/status/events, POST …/events/ack       statuses           resource servers that listen
-//	GET  /language                                      people.language    people
-//	GET  /assets/{name}, /favicon.ico                   people.asset       browsers
+//	GET  /language                                      languagePage       people
+//	GET  /assets/{name}, /favicon.ico                   assets             browsers
 //	GET  /health/live                                   live               whoever restarts the process
 //	GET  /health/ready                                  ready              whoever sends it traffic
 //	everything else                                     nothing            people and programs that went astray
@@ -33,5 +36,5 @@
 // the client may know (protocol.From) and into the request's record, which is
 // logged once, when the request is over. Records never hold a query, a body,
 // or a header that could carry a credential. Handlers of pages have an adapter of
-// their own, people.page, which shows it to the person or sends it to the client.
+// their own, faults.page, which shows it to the person or sends it to the client.
 package web

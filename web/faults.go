@@ -12,6 +12,28 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
+// faults tells a person what went wrong, or the client if it may be told.
+type faults struct {
+	authority      *authz.Authority
+	authorizations authorizations
+	screen         screen
+	// origin is the issuer's.
+	origin string
+	// apps are the web origins of the clients.
+	apps *origins
+}
+
+// page is a handler whose failures are shown to a person.
+type page func(w http.ResponseWriter, r *http.Request) error
+
+func (f faults) page(h page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			f.fail(w, r, err)
+		}
+	})
+}
+
 // turnedAway is a request that no page or endpoint was asked about. A program may
 // have sent it as well as a person.
 type turnedAway struct {
@@ -21,17 +43,6 @@ type turnedAway struct {
 }
 
 func (e turnedAway) Unwrap() error { return e.error }
-
-// ours wraps what only the pages of this server may send: a page of another site
-// must not act in the name of whoever is signed in.
-func (p people) ours(h page) page {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := p.guard.Check(r); err != nil {
-			return errForeign(err)
-		}
-		return h(w, r)
-	}
-}
 
 // errNothing: there is no page, and nothing else.
 var errNothing = func() error {
@@ -80,16 +91,16 @@ const everything = "/"
 
 // fail tells the client of a refusal if it may be told, and otherwise the
 // person.
-func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if asked := recordOf(r).asked; asked != nil && protocol.From(err).Status < http.StatusInternalServerError {
-		sent := p.authority.WhatWasSent(r.Context(), asked)
+		sent := f.authority.WhatWasSent(r.Context(), asked)
 		recordOf(r).sent = &sent
 	}
 	var toClient *authz.AuthorizeError
 	if errors.As(err, &toClient) {
 		rec := recordOf(r)
 		rec.errorCode, rec.err, rec.clientID = string(toClient.Refused.Code), err, toClient.Request.Client.ID
-		p.answer(w, r, toClient.Request, url.Values{
+		f.authorizations.answer(w, r, toClient.Request, url.Values{
 			"error": {string(toClient.Refused.Code)}, "error_description": {visible(toClient.Refused.Description)},
 		})
 		return
@@ -105,7 +116,7 @@ func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
 	page, status := pages.Error{Fault: pages.FaultOfApp, Description: e.Description}, e.Status
 	var ended endedMeanwhile
 	at := place{}
-	if below, ok := strings.CutPrefix(r.URL.RequestURI(), p.base+"/"); ok && r.Method == http.MethodGet {
+	if below, ok := strings.CutPrefix(r.URL.RequestURI(), f.screen.base+"/"); ok && r.Method == http.MethodGet {
 		at.here = "/" + below
 	}
 	switch {
@@ -118,31 +129,31 @@ func (p people) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case status == http.StatusUnauthorized:
 		status = http.StatusBadRequest // there is no Basic to ask a person for
 	}
-	page.Back, page.BackTo = p.wayBack(r, at)
+	page.Back, page.BackTo = f.wayBack(r, at)
 	if e.RetryAfter > 0 {
 		retryAfter(w.Header(), e.RetryAfter)
 	}
-	p.show(w, r, at, status, page)
+	f.screen.show(w, r, at, status, page)
 }
 
 // wayBack is the page that a person came from, if it is one of this server's or of
 // an application's, and what to call it. A page of anybody else's does not get a
 // link on a page of ours: it would look as if we sent people there.
-func (p people) wayBack(r *http.Request, at place) (address, name string) {
+func (f faults) wayBack(r *http.Request, at place) (address, name string) {
 	from, err := url.Parse(r.Referer())
 	if err != nil || len(r.Referer()) > 2000 || from.Scheme != "https" && from.Scheme != "http" || from.Host == "" || from.User != nil {
 		return "", ""
 	}
 	origin := from.Scheme + "://" + from.Host
 	// What else there is on this host, or without TLS, may be a stranger's.
-	if below, ok := strings.CutPrefix(from.RequestURI(), p.base+"/"); ok && origin == p.origin {
+	if below, ok := strings.CutPrefix(from.RequestURI(), f.screen.base+"/"); ok && origin == f.origin {
 		if path, _, _ := strings.Cut("/"+below, "?"); "/"+below == at.here || path == pathConsent {
 			return "", "" // it is this page, or one that is no page until a form is sent
 		}
-		return from.String(), p.text(r, "").T("previous page")
+		return from.String(), f.screen.text(r, "").T("previous page")
 	}
 	// If that cannot be told, there is no link: the page is about something else.
-	if known, err := p.apps.sendsHere(r.Context(), origin); err != nil || !known {
+	if known, err := f.apps.sendsHere(r.Context(), origin); err != nil || !known {
 		return "", ""
 	}
 	return from.String(), from.Host

@@ -15,7 +15,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// forms parses request bodies.
+// forms parses request bodies: forms, and the JSON of first-party apps.
 type forms struct{ maxBody int64 }
 
 // isForm reports whether a request's body is said to be a form.

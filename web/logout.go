@@ -14,9 +14,18 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// logoutPage is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
+// logoutPage is where people sign out.
+type logoutPage struct {
+	authority *authz.Authority
+	browsers  browsers
+	screen    screen
+	forms     forms
+	guard     guard
+}
+
+// get is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
 // It asks: anyone can lead a browser here.
-func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
+func (p logoutPage) get(w http.ResponseWriter, r *http.Request) error {
 	query, err := parameters(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -25,7 +34,7 @@ func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, user, err := p.session(r)
+	session, user, err := p.browsers.session(r)
 	if err != nil {
 		return err
 	}
@@ -36,18 +45,18 @@ func (p people) logoutPage(w http.ResponseWriter, r *http.Request) error {
 		// Whoever holds an ID token of this very session is a client of it.
 		return p.endSession(w, r, *session, req)
 	}
-	p.showLogout(w, r, user.Username, query.Encode(), req)
+	p.show(w, r, user.Username, query.Encode(), req)
 	return nil
 }
 
 // repost has the browser send a client's form once more, from here: to a form
 // of another site it does not add the session's cookie.
-func (p people) repost(w http.ResponseWriter, r *http.Request) error {
+func (p logoutPage) repost(w http.ResponseWriter, r *http.Request) error {
 	req, err := p.authority.ParseLogout(r.Context(), r.PostForm)
 	if err != nil {
 		return err
 	}
-	p.showPost(w, r, req.Locale, p.base+PathLogout, once(r.PostForm))
+	p.screen.showPost(w, r, req.Locale, p.screen.base+PathLogout, once(r.PostForm))
 	return nil
 }
 
@@ -61,9 +70,9 @@ func once(form url.Values) url.Values {
 	return form
 }
 
-// showLogout asks whoever is signed in whether to sign out; without a username it
+// show asks whoever is signed in whether to sign out; without a username it
 // says that it is done.
-func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
+func (p logoutPage) show(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
 	page := pages.Logout{Username: username, Request: request}
 	switch req.NoReturn {
 	case authz.ErrNobodyAsks:
@@ -84,12 +93,12 @@ func (p people) showLogout(w http.ResponseWriter, r *http.Request, username, req
 	case request != "":
 		at.here += "?" + request
 	}
-	p.show(w, r, at, http.StatusOK, page)
+	p.screen.show(w, r, at, http.StatusOK, page)
 }
 
-// logout is POST /logout: from the page, or from a client (section 2 demands
+// post is POST /logout: from the page, or from a client (section 2 demands
 // it).
-func (p people) logout(w http.ResponseWriter, r *http.Request) error {
+func (p logoutPage) post(w http.ResponseWriter, r *http.Request) error {
 	if err := p.forms.parse(w, r); err != nil {
 		return err
 	}
@@ -110,7 +119,7 @@ func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, user, err := p.session(r)
+	session, user, err := p.browsers.session(r)
 	switch {
 	case err != nil:
 		return err
@@ -119,15 +128,15 @@ func (p people) logout(w http.ResponseWriter, r *http.Request) error {
 	case r.PostForm.Get("decision") == "out" || req.SessionID == session.ID:
 		return p.endSession(w, r, *session, req)
 	case r.PostForm.Get("decision") == "stay":
-		p.sendTo(w, pathAccount)
+		p.screen.sendTo(w, pathAccount)
 		return nil
 	}
-	p.showLogout(w, r, user.Username, query.Encode(), req)
+	p.show(w, r, user.Username, query.Encode(), req)
 	return nil
 }
 
-func (p people) endSession(w http.ResponseWriter, r *http.Request, session accounts.Session, req authz.LogoutRequest) error {
-	err := p.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
+func (p logoutPage) endSession(w http.ResponseWriter, r *http.Request, session accounts.Session, req authz.LogoutRequest) error {
+	err := p.browsers.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
 	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
 		return err
 	}
@@ -135,10 +144,10 @@ func (p people) endSession(w http.ResponseWriter, r *http.Request, session accou
 }
 
 // leave sends a person who is signed out away, or says so.
-func (p people) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
-	p.cookies.set(w, p.cookies.session, "", -time.Second)
+func (p logoutPage) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
+	p.browsers.cookies.set(w, p.browsers.cookies.session, "", -time.Second)
 	if req.Return == "" {
-		p.showLogout(w, r, "", "", req)
+		p.show(w, r, "", "", req)
 		return nil
 	}
 	unkept(w.Header())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
@@ -11,9 +12,16 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
+// wording says in words what permissions are.
+type wording struct {
+	apis *apis.Catalog
+	// grantLife is how long a grant lasts at most.
+	grantLife time.Duration
+}
+
 // say says in words what permissions mean to a user, and what each is of. Access
 // while they are away comes last: it is access to the rest.
-func (p people) say(ctx context.Context, text pages.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
+func (v wording) say(ctx context.Context, text pages.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
 	all := grants.ParsePermissions(permissions)
 	var audiences []string
 	for _, of := range all {
@@ -21,7 +29,7 @@ func (p people) say(ctx context.Context, text pages.Text, permissions []string, 
 			audiences = append(audiences, of.Audience)
 		}
 	}
-	targets, err := p.authority.Rules.APIs.Several(ctx, audiences)
+	targets, err := v.apis.Several(ctx, audiences)
 	if err != nil {
 		return nil, err
 	}
@@ -31,17 +39,17 @@ func (p people) say(ctx context.Context, text pages.Text, permissions []string, 
 		case of.Audience != "":
 			said = append(said, ofAPI(text, of, targets))
 		case of.Scope == apis.OfflineAccess:
-			last = append(last, pages.Permission{Text: text.T("scope offline_access"), Whose: text.With("until taken back", text.Span(p.grantLife))})
+			last = append(last, pages.Permission{Text: text.T("scope offline_access"), Whose: text.With("until taken back", text.Span(v.grantLife))})
 		default:
-			said = append(said, p.own(text, of.Scope, user))
+			said = append(said, v.own(text, of.Scope, user))
 		}
 	}
 	return append(said, last...), nil
 }
 
 // own says what one of the server's own scopes means.
-func (p people) own(text pages.Text, name string, user accounts.User) pages.Permission {
-	own := p.authority.Rules.APIs.Own()
+func (v wording) own(text pages.Text, name string, user accounts.User) pages.Permission {
+	own := v.apis.Own()
 	scope, known := own.Find(name)
 	switch further := user.Further(own); {
 	case !known:

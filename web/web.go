@@ -68,15 +68,35 @@ func New(p Parts) (http.Handler, error) {
 	// A page of another site may not act in the name of whoever is signed in.
 	// (The authorization endpoint only shows and redirects; to it and to the
 	// logout endpoint clients may post.)
-	guard := http.NewCrossOriginProtection()
-	// Browsers without Sec-Fetch-Site are told by their Origin, which is not the Host
-	// where a proxy puts another there.
 	origin := originOf(issuer)
-	if err := guard.AddTrustedOrigin(origin); err != nil {
+	guard, err := newGuard(origin)
+	if err != nil {
 		return nil, err
 	}
-	apps := &origins{list: p.Authority.Directory.List}
-	people := people{p.Authority, p.Sessions, p.SignIn, forms, newCookies(at, issuer.Scheme == "https"), guard, origin, at, p.Pages, apps, p.GrantTTL}
+	cookies := newCookies(at, issuer.Scheme == "https")
+	browsers := browsers{cookies, p.Sessions}
+	screen := screen{p.Pages, cookies.language, at}
+	authorizations := authorizations{p.Authority, screen, p.MaxBody}
+	wording := wording{p.Authority.Rules.APIs, p.GrantTTL}
+	origins := &origins{list: p.Authority.Directory.List}
+	faults := faults{p.Authority, authorizations, screen, origin, origins}
+	assets := assets{p.Pages, at}
+	consent := consentPage{p.Authority, authorizations, browsers, screen, forms, wording}
+	authorize := authorizePage{p.Authority, authorizations, browsers, screen, forms, guard, consent}
+	login := loginPage{p.Authority, authorizations, browsers, screen, forms, p.SignIn}
+	logout := logoutPage{p.Authority, browsers, screen, forms, guard}
+	owners := owners{browsers, screen, forms}
+	account := accountPage{p.Authority, p.Sessions, screen, wording, origin}
+	accountSessions := accountSessions{account, p.Sessions}
+	accountApps := accountApps{account, p.Authority.Consents}
+	accountPassword := accountPassword{account, browsers, screen, p.SignIn}
+	apps := appPages{origins, clients.SiteOf(p.Authority.Issuer.URL())}
+	refreshCookies := refreshCookies{at, p.RefreshTTL}
+	holders := holders{p.Authority, forms, apps}
+	appSignIn := appSignIn{p.SignIn, p.Sessions, cookies}
+	appLogin := appLogin{p.Authority, forms, apps, appSignIn, cookies, refreshCookies}
+	appRefresh := appRefresh{p.Authority, holders, p.Sessions, cookies, refreshCookies, at}
+	appLogout := appLogout{p.Authority, holders, p.Sessions, refreshCookies}
 	discovery := document{metadata, "application/json"}
 
 	mux := http.NewServeMux()
@@ -112,17 +132,16 @@ func New(p Parts) (http.Handler, error) {
 	routeOpen(http.MethodGet, at+pathUserInfo, oauth.userInfo)
 	routeOpen(http.MethodPost, at+pathUserInfo, oauth.userInfo)
 
-	show := func(path string, h page) { mux.Handle("GET "+at+path, people.page(h)) }
-	act := func(path string, h page) { mux.Handle("POST "+at+path, people.page(people.ours(h))) }
-	show("/{$}", people.home)
-	mux.Handle(everything, people.page(nothing(mux)))
-	show(PathAuthorize, people.authorizeByGet)
-	mux.Handle("POST "+at+PathAuthorize, people.page(people.authorizeByPost))
-	show(pathLogin, people.loginPage)
+	show := func(path string, h page) { mux.Handle("GET "+at+path, faults.page(h)) }
+	act := func(path string, h page) { mux.Handle("POST "+at+path, faults.page(guard.ours(h))) }
+	show("/{$}", homePage{screen}.get)
+	mux.Handle(everything, faults.page(nothing(mux)))
+	show(PathAuthorize, authorize.get)
+	mux.Handle("POST "+at+PathAuthorize, faults.page(authorize.post))
+	show(pathLogin, login.get)
 	// Apps of whoever runs the server sign people in here, with JSON; a form never
 	// gets tokens.
-	first := firstParty{people, p.MaxBody, apps, clients.SiteOf(p.Authority.Issuer.URL()), p.RefreshTTL}
-	signIn, form := first.cross(endpoint(first.login)), people.page(people.ours(people.login))
+	signIn, form := apps.cross(endpoint(appLogin.post)), faults.page(guard.ours(login.post))
 	mux.HandleFunc("POST "+at+pathLogin, func(w http.ResponseWriter, r *http.Request) {
 		if isJSON(r) {
 			signIn.ServeHTTP(w, r)
@@ -130,28 +149,28 @@ func New(p Parts) (http.Handler, error) {
 		}
 		form.ServeHTTP(w, r)
 	})
-	route(http.MethodPost, at+pathChallenge, first.challenge)
-	for path, h := range map[string]endpoint{pathLogin: nil, pathTokenRefresh: first.refresh, pathTokenLogout: first.logout} {
+	route(http.MethodPost, at+pathChallenge, challenge{p.Authority, forms, apps, appSignIn}.post)
+	for path, h := range map[string]endpoint{pathLogin: nil, pathTokenRefresh: appRefresh.post, pathTokenLogout: appLogout.post} {
 		if h != nil {
-			mux.Handle("POST "+at+path, first.cross(h))
+			mux.Handle("POST "+at+path, apps.cross(h))
 		}
-		mux.Handle("OPTIONS "+at+path, first.cross(http.HandlerFunc(options)))
+		mux.Handle("OPTIONS "+at+path, apps.cross(http.HandlerFunc(options)))
 	}
-	act(pathConsent, people.consent)
-	show(PathLogout, people.logoutPage)
-	mux.Handle("POST "+at+PathLogout, people.page(people.logout))
-	show(pathAccount, people.owner(people.account))
-	show(pathSessions, people.matter(pages.SessionMatter))
-	act(pathSessions, people.owner(people.endOther))
-	show(pathApps, people.matter(pages.AppMatter))
-	act(pathApps, people.owner(people.disconnect))
-	show(pathPassword, people.matter(pages.PasswordMatter))
-	act(pathPassword, people.owner(people.changePassword))
+	act(pathConsent, consent.post)
+	show(PathLogout, logout.get)
+	mux.Handle("POST "+at+PathLogout, faults.page(logout.post))
+	show(pathAccount, owners.only(account.get))
+	show(pathSessions, owners.only(account.matter(pages.SessionMatter)))
+	act(pathSessions, owners.only(accountSessions.post))
+	show(pathApps, owners.only(account.matter(pages.AppMatter)))
+	act(pathApps, owners.only(accountApps.post))
+	show(pathPassword, owners.only(account.matter(pages.PasswordMatter)))
+	act(pathPassword, owners.only(accountPassword.post))
 
-	show(pathLanguage, people.language)
-	show(pages.AssetPath, people.asset)
+	show(pathLanguage, languagePage{screen, cookies}.get)
+	show(pages.AssetPath, assets.get)
 	// Beside what is no page browsers look for it here.
-	mux.Handle("GET /favicon.ico", people.page(people.icon))
+	mux.Handle("GET /favicon.ico", faults.page(assets.icon))
 
 	routeOpen(http.MethodGet, at+PathJWKS, jwks{p.Keys, p.Watcher, p.JWKSMaxAge}.get)
 	routeOpen(http.MethodGet, at+pathOpenID, discovery.get)

@@ -1,0 +1,22 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// accountApps takes back what somebody has allowed an app.
+type accountApps struct {
+	account  accountPage
+	consents *accounts.Consents
+}
+
+// post is POST /account/apps.
+func (a accountApps) post(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+	if err := a.consents.TakeBack(r.Context(), user.ID, r.PostForm.Get("client")); err != nil {
+		return err
+	}
+	return a.account.show(w, r, session, user, pages.Account{Outcome: pages.Outcome{Of: pages.AppMatter, Text: "disconnected"}}, http.StatusOK)
+}

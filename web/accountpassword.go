@@ -1,0 +1,69 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// accountPassword changes the password of whoever is signed in.
+type accountPassword struct {
+	account  accountPage
+	browsers browsers
+	screen   screen
+	signIn   *accounts.SignIn
+}
+
+// post is POST /account/password.
+func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+	ctx := r.Context()
+	outcome := func(text pages.TextName, field string, wait time.Duration) pages.Account {
+		return pages.Account{Outcome: pages.Outcome{Of: pages.PasswordMatter, Text: text, Field: field, Wait: wait}}
+	}
+	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.browsers.cookies.visitor(r))
+	var tooMany *accounts.TooManyError
+	rec := recordOf(r)
+	rec.refusedSignIn(err)
+	switch {
+	case errors.As(err, &tooMany):
+		retryAfter(w.Header(), tooMany.RetryAfter)
+		return p.account.show(w, r, session, user, outcome("too many", "current", tooMany.RetryAfter), http.StatusTooManyRequests)
+	case errors.Is(err, accounts.ErrCrowded):
+		retryAfter(w.Header(), accounts.CrowdedFor)
+		return p.account.show(w, r, session, user, outcome("crowded", "current", accounts.CrowdedFor), http.StatusServiceUnavailable)
+	case errors.Is(err, accounts.ErrWrong):
+		return p.account.show(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
+	case errors.Is(err, accounts.ErrInvalid):
+		rec.errorCode, rec.err = "new_password_refused", err
+		return p.account.show(w, r, session, user, outcome(refused(err), "new", 0), http.StatusUnprocessableEntity)
+	case errors.Is(err, accounts.ErrNoSession):
+		// Changed all the same; the person signs in with it.
+		rec.errorCode, rec.err = "session_ended", err
+		p.browsers.cookies.set(w, p.browsers.cookies.session, "", -time.Second)
+		return p.screen.showLogin(w, r, nil, pages.Login{Username: user.Username}, http.StatusOK)
+	case err != nil:
+		return err
+	}
+	p.browsers.cookies.signedIn(w, in)
+	found, user, err := p.browsers.sessions.Find(ctx, in.Secret)
+	if err != nil {
+		return err
+	}
+	return p.account.show(w, r, found, user, outcome("password changed", "", 0), http.StatusOK)
+}
+
+// refused says why a new password will not do.
+func refused(err error) pages.TextName {
+	switch {
+	case errors.Is(err, accounts.ErrPasswordLength):
+		return "password length"
+	case errors.Is(err, accounts.ErrPasswordName):
+		return "password is name"
+	case errors.Is(err, accounts.ErrPasswordGuessed):
+		return "password guessed"
+	}
+	return "password typed"
+}

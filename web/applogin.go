@@ -1,0 +1,86 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// appLogin is where a first-party app gets tokens for a user name and a password.
+type appLogin struct {
+	authority *authz.Authority
+	forms     forms
+	apps      appPages
+	signIn    appSignIn
+	cookies   cookies
+	refresh   refreshCookies
+}
+
+// post is POST /login with JSON.
+func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
+	sent, err := l.forms.object(w, r, "id", "username", "pw", "password", "client_id", "scope", "deviceToken", "address")
+	if err != nil {
+		return err
+	}
+	name, err := either(sent["id"], sent["username"], "user name")
+	if err != nil {
+		return err
+	}
+	password, err := either(sent["pw"], sent["password"], "password")
+	if err != nil {
+		return err
+	}
+	form := public(sent["client_id"])
+	client, err := l.authority.FirstParty(r.Context(), r, form)
+	if err != nil {
+		return err
+	}
+	recordOf(r).clientID = client.ID
+	if err := l.apps.serves(r, client); err != nil {
+		return err
+	}
+	asked, err := l.authority.Asks(r.Context(), client, sent["scope"])
+	if err != nil {
+		return err
+	}
+	recordOf(r).leftOut = asked.LeftOut
+	visitor, err := l.signIn.visitor(r, client, sent["deviceToken"], sent["address"])
+	if err != nil {
+		return err
+	}
+	in, err := l.signIn.begin(r, name, password, visitor)
+	var answer authz.TokenResponse
+	if err == nil {
+		answer, err = l.authority.TokensFor(r.Context(), r, form, client, in.Session, asked)
+		if err == nil && client.Hold == clients.HoldCookie {
+			err = l.signIn.sessions.EndFormer(r.Context(), in.Former)
+		}
+		err = l.signIn.unfinished(r, in.Session, err)
+	}
+	if errors.Is(err, accounts.ErrWrong) {
+		return errWrongPassword
+	}
+	if err != nil {
+		return err
+	}
+	recordOf(r).issued = clients.AuthorizationCode
+	device := in.Device
+	if client.Hold == clients.HoldCookie {
+		l.cookies.set(w, l.cookies.device, device, accounts.DeviceLife)
+		device = ""
+	}
+	l.refresh.answer(w, client, answer, device)
+	return nil
+}
+
+// errWrongPassword is one answer for an unknown user, a wrong password and a
+// disabled user.
+var errWrongPassword = func() error {
+	e := protocol.Refuse(protocol.InvalidGrant, "The user name or the password is wrong.")
+	e.Status = http.StatusUnauthorized
+	return e
+}()

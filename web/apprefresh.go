@@ -1,0 +1,50 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// appRefresh is where a first-party app gets new tokens.
+type appRefresh struct {
+	authority *authz.Authority
+	holders   holders
+	sessions  *accounts.Sessions
+	cookies   cookies
+	refresh   refreshCookies
+	// base is the issuer's path.
+	base string
+}
+
+// post is POST /token/refresh.
+func (a appRefresh) post(w http.ResponseWriter, r *http.Request) error {
+	held, err := a.holders.of(w, r)
+	if err != nil {
+		return err
+	}
+	token, err := a.authority.OneOf(r.Context(), held.tokens, func(user string) (bool, error) {
+		// Below the root of a host, a neighbour can plant this cookie too.
+		devices := r.CookiesNamed(a.cookies.device)
+		if a.base != "" || len(devices) != 1 {
+			return false, nil
+		}
+		return a.sessions.Knows(r.Context(), user, devices[0].Value)
+	})
+	if err != nil {
+		return err
+	}
+	if token == "" {
+		return unauthorized(protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
+	}
+	answer, err := a.authority.RefreshFor(r.Context(), r, held.form, token)
+	if err != nil {
+		return unauthorized(err)
+	}
+	recordOf(r).issued = clients.RefreshToken
+	a.refresh.answer(w, held.client, answer, "")
+	return nil
+}

@@ -1,0 +1,90 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// appSignIn signs people in for apps of whoever runs the server, which ask for the
+// password themselves: JSON in, tokens out. It is the same sign-in, the same grants and
+// the same refresh as everywhere; what differs is how an app is answered.
+type appSignIn struct {
+	signIn   *accounts.SignIn
+	sessions *accounts.Sessions
+	cookies  cookies
+}
+
+// visitor returns where an attempt to sign in comes from. An app that keeps what
+// it was given says by which device; a backend, which is where all its users come
+// from, says what address they have.
+func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address string) (accounts.Visitor, error) {
+	v := s.cookies.visitor(r)
+	v.ClientID = c.ID
+	if device != "" {
+		if c.Hold == clients.HoldCookie {
+			return v, protocol.Refuse(protocol.InvalidRequest, "The browser of this client says by a cookie which device it is.")
+		}
+		v.Device = device
+	}
+	if address != "" {
+		if c.Auth == clients.None {
+			// Anyone could say so, and guess from as many as they like.
+			return v, protocol.Refuse(protocol.InvalidRequest, "Only a client with a secret may say which address a user has.")
+		}
+		if _, err := netip.ParseAddr(address); err != nil {
+			return v, protocol.Refuse(protocol.InvalidRequest, "The address is not an IP address.")
+		}
+		from := *r
+		from.RemoteAddr = address
+		v.Address = clients.AddressOf(&from)
+	}
+	v.Shared = c.Auth != clients.None && address == ""
+	return v, nil
+}
+
+// begin signs someone in. Returns accounts.ErrWrong.
+func (s appSignIn) begin(r *http.Request, name, password string, from accounts.Visitor) (accounts.SignedIn, error) {
+	in, err := s.signIn.Do(r.Context(), name, password, from)
+	recordOf(r).triedSignIn(err)
+	var tooMany *accounts.TooManyError
+	if errors.As(err, &tooMany) {
+		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
+		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
+		return in, e
+	}
+	if errors.Is(err, accounts.ErrCrowded) {
+		e := protocol.Refuse(protocol.TemporarilyUnavailable, "Too many people are signing in at once. Try again in %d seconds.", int(accounts.CrowdedFor.Seconds()))
+		e.RetryAfter, e.Cause = accounts.CrowdedFor, err
+		return in, e
+	}
+	return in, err
+}
+
+// unfinished ends a session for which the app gets nothing.
+func (s appSignIn) unfinished(r *http.Request, session accounts.Session, err error) error {
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
+	defer cancel()
+	if ending := s.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished"); ending != nil {
+		err = errors.Join(err, ending)
+	}
+	if errors.Is(err, accounts.ErrNoSession) || errors.Is(err, grants.ErrNotFound) {
+		// Answered like a wrong password: the user was cut meanwhile.
+		cut := &accounts.WrongError{UserID: session.UserID, Reason: accounts.ReasonCut}
+		recordOf(r).triedSignIn(cut)
+		recordOf(r).err = err
+		return cut
+	}
+	return err
+}

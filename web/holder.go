@@ -1,0 +1,107 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// holders reads what the holder of a refresh token sends.
+type holders struct {
+	authority *authz.Authority
+	forms     forms
+	apps      appPages
+}
+
+// holding is what a request holds of refresh tokens, and the client that they were
+// issued to.
+type holding struct {
+	client *clients.Client
+	form   url.Values
+	// tokens are those that were signed for the client. Several are only in
+	// cookies, of which a neighbour of the same site may have planted some.
+	tokens []string
+	// cookies are the names of those that the request brought.
+	cookies []string
+}
+
+// of returns what a request holds. Its client is nil if there is no token.
+func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
+	refuse := func(why string) (holding, error) {
+		return holding{}, protocol.Refuse(protocol.InvalidRequest, "%s", why)
+	}
+	in, err := s.forms.object(w, r, "refreshToken", "client_id")
+	if err != nil {
+		return holding{}, err
+	}
+	h := holding{form: public(in["client_id"])}
+	owners := map[string]bool{}
+	for _, c := range r.Cookies() {
+		if !strings.HasPrefix(c.Name, refreshCookie) || in["client_id"] != "" && c.Name != refreshCookieOf(in["client_id"]) {
+			continue
+		}
+		h.cookies = append(h.cookies, c.Name)
+		if len(h.cookies) > mostCookies {
+			return refuse("There are too many refresh tokens.")
+		}
+		owner, err := s.authority.HolderOf(r.Context(), c.Value)
+		if err != nil {
+			return holding{}, err
+		}
+		if owner != "" && refreshCookieOf(owner) == c.Name && !slices.Contains(h.tokens, c.Value) {
+			h.tokens, owners[owner] = append(h.tokens, c.Value), true
+		}
+	}
+	switch token := in["refreshToken"]; {
+	case token != "" && len(h.cookies) > 0:
+		return refuse("The refresh token comes in the body and in a cookie.")
+	case len(owners) > 1:
+		return refuse("There are refresh tokens of several apps: name the client_id.")
+	case token != "":
+		h.tokens = []string{token}
+	case len(h.tokens) == 0:
+		if len(h.cookies) == 0 {
+			return h, nil
+		}
+		known, err := s.apps.known(r)
+		if err == nil && !known {
+			err = errOrigin
+		}
+		return h, err
+	}
+	h.client, err = s.authority.FirstPartyOf(r.Context(), r, h.form, h.tokens[0])
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
+		h.tokens = nil
+		return h, nil
+	}
+	if err != nil {
+		return h, err
+	}
+	recordOf(r).clientID = h.client.ID
+	if (h.client.Hold == clients.HoldCookie) != (len(h.cookies) > 0) {
+		return refuse("The client is registered to hold its refresh token in another way.")
+	}
+	return h, s.apps.serves(r, h.client)
+}
+
+// mostCookies is how many refresh tokens a browser may send: checking one costs
+// more than sending it.
+const mostCookies = 10
+
+// unauthorized has an app sign in again.
+func unauthorized(err error) error {
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
+		e := *refused
+		e.Status = http.StatusUnauthorized
+		return &e
+	}
+	return err
+}

@@ -1,0 +1,95 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// isJSON reports whether a request's body is said to be JSON.
+func isJSON(r *http.Request) bool { return mediaTypeOf(r) == "application/json" }
+
+// object parses a JSON body: one object, of texts, with no member that is not among
+// names, or given twice, which parsers read differently.
+func (f forms) object(w http.ResponseWriter, r *http.Request, names ...string) (map[string]string, error) {
+	if !isJSON(r) {
+		return nil, protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/json.")
+	}
+	if _, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return nil, protocol.Refuse(protocol.InvalidRequest, "JSON is in UTF-8 (RFC 8259 section 8.1).")
+	}
+	if r.URL.RawQuery != "" {
+		return nil, protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL.")
+	}
+	body := http.MaxBytesReader(w, r.Body, f.maxBody)
+	d := json.NewDecoder(body)
+	malformed := func(err error) (map[string]string, error) {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			e := protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", tooLarge.Limit)
+			e.Status = http.StatusRequestEntityTooLarge
+			return nil, e
+		}
+		return nil, protocol.Refuse(protocol.InvalidRequest, "The body is not one JSON object of texts, each given once.")
+	}
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return malformed(err)
+	}
+	texts, given := map[string]string{}, map[string]bool{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return malformed(err)
+		}
+		value, err := d.Token()
+		text, isText := value.(string)
+		// What the decoder puts for what is no UTF-8: two passwords would be one.
+		isText = isText && !strings.ContainsRune(text, utf8.RuneError)
+		if err != nil || !isText || given[name.(string)] {
+			return malformed(err)
+		}
+		given[name.(string)] = true
+		if !slices.Contains(names, name.(string)) {
+			return nil, protocol.Refuse(protocol.InvalidRequest, "The body has a member that is not known here; there are %s.", strings.Join(names, ", "))
+		}
+		if text != "" { // else it counts as one that is not there, as in a form
+			texts[name.(string)] = text
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return malformed(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return malformed(err)
+	}
+	return texts, nil
+}
+
+// either returns the one of two names for a thing that is given.
+func either(a, b, what string) (string, error) {
+	if a != "" && b != "" {
+		return "", protocol.Refuse(protocol.InvalidRequest, "The %s is given under two names.", what)
+	}
+	if a+b == "" {
+		return "", protocol.Refuse(protocol.InvalidRequest, "The %s is missing.", what)
+	}
+	return a + b, nil
+}
+
+// public is the form by which a client that has no secret names itself; of a client
+// that names nobody it is empty.
+func public(clientID string) url.Values {
+	form := url.Values{}
+	if clientID != "" {
+		form.Set("client_id", clientID)
+	}
+	return form
+}

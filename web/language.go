@@ -1,0 +1,47 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// pathLanguage is where a person chooses the language of pages.
+const pathLanguage = "/language"
+
+func languageAt(here string) string {
+	return pathLanguage + "?" + url.Values{"to": {"ko"}, "then": {here}}.Encode()
+}
+
+// languageLife is for how long the choice is remembered.
+const languageLife = 365 * 24 * time.Hour
+
+// languagePage is where a person chooses the language of pages.
+type languagePage struct {
+	screen  screen
+	cookies cookies
+}
+
+// language is GET /language. A link is enough: nothing hangs on it that a stranger
+// who sends somebody there could gain.
+func (p languagePage) get(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	if !pages.IsLanguage(query.Get("to")) {
+		return turnedAway{protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language."), pages.FaultOfLink}
+	}
+	// Only to this server's own, and not up to a neighbour's on the same host: whoever
+	// could choose would have a redirector.
+	then, err := url.Parse(query.Get("then"))
+	if err != nil || then.Scheme != "" || then.Host != "" || then.Opaque != "" || !strings.HasPrefix(then.Path, "/") ||
+		strings.HasPrefix(then.Path, "//") || strings.Contains(then.Path, `\`) || strings.Contains(then.Path+"/", "/../") {
+		then = &url.URL{Path: "/"}
+	}
+	then.User, then.Fragment = nil, ""
+	p.cookies.set(w, p.cookies.language, query.Get("to"), languageLife)
+	p.screen.sendTo(w, then.String())
+	return nil
+}

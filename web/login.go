@@ -1,0 +1,103 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/web/pages"
+)
+
+// loginPage is where people sign in.
+type loginPage struct {
+	authority      *authz.Authority
+	authorizations authorizations
+	browsers       browsers
+	screen         screen
+	forms          forms
+	signIn         *accounts.SignIn
+}
+
+// get is GET /login: for one's own account.
+func (p loginPage) get(w http.ResponseWriter, r *http.Request) error {
+	return p.screen.showLogin(w, r, nil, pages.Login{}, http.StatusOK)
+}
+
+// post is POST /login.
+func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
+	if err := p.forms.parse(w, r); err != nil {
+		return err
+	}
+	form := pages.Login{Then: r.PostForm.Get("then"), Username: r.PostForm.Get("username")}
+	req, err := p.destination(r, form.Then)
+	if err != nil {
+		return err
+	}
+	visitor := p.browsers.cookies.visitor(r)
+	old, _, err := p.browsers.session(r)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		visitor.Session = old.ID
+	}
+	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
+	recordOf(r).triedSignIn(err)
+	var tooMany *accounts.TooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		retryAfter(w.Header(), tooMany.RetryAfter)
+		form.Problem, form.Wait = "too many", tooMany.RetryAfter
+		return p.screen.showLogin(w, r, req, form, http.StatusTooManyRequests)
+	case errors.Is(err, accounts.ErrCrowded):
+		retryAfter(w.Header(), accounts.CrowdedFor)
+		form.Problem, form.Wait = "crowded", accounts.CrowdedFor
+		return p.screen.showLogin(w, r, req, form, http.StatusServiceUnavailable)
+	case errors.Is(err, accounts.ErrWrong):
+		form.Problem = "wrong"
+		return p.screen.showLogin(w, r, req, form, http.StatusUnprocessableEntity)
+	case err != nil:
+		return err
+	}
+	// The session of whoever was signed in here before ends: a browser has one.
+	if old != nil && old.UserID != in.User.ID {
+		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.Actor("user:"+old.UserID))
+		if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+			return err
+		}
+	}
+	p.browsers.cookies.signedIn(w, in)
+	if req == nil {
+		p.screen.sendTo(w, pathAccount)
+		return nil
+	}
+	query, err := p.authority.SignedInFor(req, in.Session)
+	if err != nil {
+		return err
+	}
+	p.authorizations.goOn(w, r, req.Locale, query)
+	return nil
+}
+
+// destination is where a person goes after signing in: to an authorization
+// request, or, without one, to their account. Nothing else: whoever could choose
+// would have a redirector with a sign-in page in front of it.
+func (p loginPage) destination(r *http.Request, then string) (*authz.AuthorizeRequest, error) {
+	query, is := strings.CutPrefix(then, PathAuthorize+"?")
+	if !is {
+		return nil, nil
+	}
+	return p.authorizations.asked(r, query)
+}
+
+func (s screen) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, page pages.Login, status int) error {
+	at := place{here: pathLogin}
+	if req != nil {
+		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Onward())}
+	}
+	s.show(w, r, at, status, page)
+	return nil
+}

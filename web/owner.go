@@ -1,0 +1,37 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/ingam/ingam/authz/accounts"
+)
+
+// owners lets in whoever is signed in.
+type owners struct {
+	browsers browsers
+	screen   screen
+	forms    forms
+}
+
+// owned is a handler of what belongs to whoever is signed in.
+type owned func(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error
+
+// only wraps what is for whoever is signed in.
+func (o owners) only(h owned) page {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		session, user, err := o.browsers.session(r)
+		if err != nil {
+			return err
+		}
+		if session == nil {
+			o.screen.sendTo(w, pathLogin)
+			return nil
+		}
+		if r.Method == http.MethodPost {
+			if err := o.forms.parse(w, r); err != nil {
+				return err
+			}
+		}
+		return h(w, r, *session, user)
+	}
+}

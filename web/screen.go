@@ -1,0 +1,66 @@
+package web
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/ingam/ingam/web/pages"
+)
+
+// screen shows pages to people, in their language.
+type screen struct {
+	pages *pages.Pages
+	// language is the cookie of the language that the person chose.
+	language string
+	// base is the issuer's path.
+	base string
+}
+
+// place is where a page is shown.
+type place struct {
+	// locale is what the client wants it in (ui_locales).
+	locale string
+	// here is the path, below the issuer's, at which the same page is shown when it
+	// is asked for; empty if there is none.
+	here string
+}
+
+func (s screen) text(r *http.Request, uiLocales string) pages.Text {
+	chosen := ""
+	if c, err := r.Cookie(s.language); err == nil {
+		chosen = c.Value
+	}
+	return pages.TextFor(chosen, uiLocales, r.Header.Get("Accept-Language"))
+}
+
+func (s screen) show(w http.ResponseWriter, r *http.Request, at place, status int, content pages.Content) {
+	if len(s.base+languageAt(at.here)) > longestAddress {
+		at.here = ""
+	}
+	s.pages.Write(w, pages.Shown{Text: s.text(r, at.locale), RequestID: w.Header().Get(headerRequestID), Here: at.here}, status, content)
+}
+
+// showPost has the browser send a form, by itself if it runs scripts.
+func (s screen) showPost(w http.ResponseWriter, r *http.Request, uiLocales, action string, values url.Values) {
+	page := pages.Post{Action: action}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, value := range values[name] {
+			page.Fields = append(page.Fields, pages.Field{Name: name, Value: value})
+		}
+	}
+	s.show(w, r, place{locale: uiLocales}, http.StatusOK, page)
+}
+
+// sendTo sends a browser to a path of this server's.
+func (s screen) sendTo(w http.ResponseWriter, path string) {
+	unkept(w.Header())
+	w.Header().Set("Location", s.base+path)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// longestAddress is how long an address may be, in bytes from its path on, that
+// this server sends a browser to: what is on the way to it, such as nginx by
+// default, takes 8192 for the whole line.
+const longestAddress = 8000
