@@ -31,11 +31,8 @@ import (
 // one that reaches it without.
 func behindProxy(t *testing.T, e storagetest.Engine) (through, past *storage.Store, p *toxiproxy.Proxy) {
 	t.Helper()
-	url := e.NewURL(t)
+	url := storagetest.Migrated(t, e)
 	past = storagetest.Open(t, url)
-	if err := past.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	url, p = storagetest.Proxy(t, url)
 	return storagetest.Open(t, url), past, p
 }
@@ -232,11 +229,8 @@ func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
 func TestAnAttemptIsTakenBackWhileOtherWritesWait(t *testing.T) {
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
-		url := e.NewURL(t)
+		url := storagetest.Migrated(t, e)
 		s := storagetest.Open(t, url)
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		now := time.Now()
 		tally, err := s.CountGuess(t.Context(), "a", now, now.Add(-time.Hour))
 		if err != nil {

@@ -36,14 +36,11 @@ func newPair(t *testing.T, e storagetest.Engine) *pair {
 	t.Helper()
 	p := &pair{}
 	for i := range p.url {
-		p.url[i] = e.NewURL(t)
+		p.url[i] = storagetest.Migrated(t, e)
 		p.past[i] = open(t, p.url[i], storage.Options{Wrap: func(c driver.Connector) driver.Connector {
 			p.connectors[i] = append(p.connectors[i], c)
 			return c
 		}})
-		if err := p.past[i].Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		if err := p.past[i].CreateClient(t.Context(), clients.Client{ID: "a"}, event()); err != nil {
 			t.Fatal(err)
 		}
@@ -369,10 +366,7 @@ func TestWhatTheHistoryLacks(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		// For which no answer proves anything about the next one.
-		s := open(t, e.NewURL(t), storage.Proven(storage.Options{}, time.Nanosecond))
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s := open(t, storagetest.Migrated(t, e), storage.Proven(storage.Options{}, time.Nanosecond))
 		marks := map[changes.Number]string{}
 		for n := range changes.Number(4) {
 			if err := s.CreateClient(t.Context(), clients.Client{ID: fmt.Sprint(n + 1)}, event()); err != nil {

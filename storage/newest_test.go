@@ -19,7 +19,7 @@ import (
 func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		url := e.NewURL(t)
+		url := storagetest.Migrated(t, e)
 		r := &storagetest.Recorder{}
 		// With one connection, a statement left open while the list is read would be
 		// the last.
@@ -31,7 +31,6 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(s.Migrate(ctx))
 		storage.SortInGoesOf(s, 10)
 		must(s.CreateClient(ctx, clients.Client{ID: "c", Name: "Client"}, audit.Event{At: now}))
 		must(s.CreateUser(ctx, accounts.User{ID: "u", Username: "minji"}, audit.Event{At: now}))
@@ -179,12 +178,9 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 func TestTheAuditIsReadInParts(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		url := e.NewURL(t)
+		url := storagetest.Migrated(t, e)
 		s := open(t, url, storage.Options{MaxOpen: 1})
 		ctx := t.Context()
-		if err := s.Migrate(ctx); err != nil {
-			t.Fatal(err)
-		}
 		if err := s.CreateUser(ctx, accounts.User{ID: "u", Username: "minji"}, audit.Event{At: time.Now(), Action: "a", Subject: "s"}); err != nil {
 			t.Fatal(err)
 		}

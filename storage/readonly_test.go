@@ -32,11 +32,8 @@ func (d demoted) Connect(ctx context.Context) (driver.Conn, error) {
 func TestConnectionsToAServerThatBecameReadOnlyAreNotKept(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		url := e.NewURL(t)
+		url := storagetest.Migrated(t, e)
 		first := open(t, url, storage.Options{})
-		if err := first.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		statement := map[storage.Engine]string{
 			storage.PostgreSQL: "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
 			storage.MySQL:      "SET SESSION TRANSACTION READ ONLY",

@@ -75,10 +75,7 @@ func TestAChangeTakesItsNumberFirst(t *testing.T) {
 func recorded(t *testing.T, e storagetest.Engine) (*storage.Store, *storagetest.Recorder) {
 	t.Helper()
 	r := &storagetest.Recorder{}
-	s := open(t, e.NewURL(t), storage.Options{Wrap: r.Wrap})
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := open(t, storagetest.Migrated(t, e), storage.Options{Wrap: r.Wrap})
 	if err := s.CreateClient(t.Context(), clients.Client{ID: "a"}, audit.Event{At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}

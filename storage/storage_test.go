@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	// A Store leaves no goroutine behind.
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(storagetest.Main(m))
 }
 
 func migrateOnly(url string) error {

@@ -18,11 +18,8 @@ import (
 func TestTryingToWriteWritesOneRowOfItsOwn(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		url := e.NewURL(t)
+		url := storagetest.Migrated(t, e)
 		s, other := storagetest.Open(t, url), storagetest.Open(t, url)
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		before := storagetest.Rows(t, url)
 		for range 3 {
 			for _, s := range []*storage.Store{s, other} {

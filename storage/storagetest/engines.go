@@ -9,6 +9,7 @@
 //
 // The user must be allowed to create databases. Each test makes its own, with a
 // name of its own, and drops it at its end; the one named is only connected to.
+// Most begin as copies of one that was migrated before: see Copies and Main.
 package storagetest
 
 import (
@@ -16,6 +17,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -55,10 +57,10 @@ func Engines() []Engine {
 	return []Engine{
 		{Name: "SQLite", Kind: storage.SQLite, NewURL: newSQLite},
 		{Name: "PostgreSQL", Kind: storage.PostgreSQL, NewURL: func(t testing.TB) string {
-			return newDatabase(t, "INGAM_TEST_POSTGRES", openPostgres, " WITH (FORCE)")
+			return newDatabase(t, storage.PostgreSQL, "", "")
 		}},
 		{Name: "MySQL", Kind: storage.MySQL, NewURL: func(t testing.TB) string {
-			return newDatabase(t, "INGAM_TEST_MYSQL", openMySQL, "")
+			return newDatabase(t, storage.MySQL, "", "")
 		}},
 	}
 }
@@ -158,11 +160,7 @@ func Silencer(t testing.TB, url string) (through string, silence func()) {
 // go away with the test.
 func New(t testing.TB, e Engine) *storage.Store {
 	t.Helper()
-	s := Open(t, e.NewURL(t))
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return Open(t, Migrated(t, e))
 }
 
 // Open opens a Store, which closes with the test.
@@ -184,8 +182,56 @@ func newSQLite(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "ingam.db")
 }
 
-func newDatabase(t testing.TB, variable string, open func(*neturl.URL) (*sql.DB, error), howToDrop string) string {
+// newDatabase makes one that goes away with the test, from a template if that is named,
+// and runs statements in it.
+func newDatabase(t testing.TB, kind storage.Engine, template, statements string) (url string) {
 	t.Helper()
+	url, drop := createDatabase(t, kind, template, statements)
+	t.Cleanup(func() {
+		if err := drop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return url
+}
+
+// createDatabase makes one that stays until it is dropped.
+func createDatabase(t testing.TB, kind storage.Engine, template, statements string) (url string, drop func() error) {
+	t.Helper()
+	u, db := connectServer(t, kind)
+	name := "ingam_test_" + strings.ToLower(rand.Text())
+	create, howToDrop := "CREATE DATABASE "+name, ""
+	if kind == storage.PostgreSQL {
+		howToDrop = " WITH (FORCE)"
+	}
+	if template != "" {
+		create += " TEMPLATE " + template
+	}
+	if statements != "" {
+		create += "; USE " + name + "; " + statements
+	}
+	// PostgreSQL copies a template, which it refuses while somebody is connected to it.
+	_, err := db.ExecContext(t.Context(), create)
+	for tries := 0; err != nil && strings.Contains(err.Error(), "55006") && tries < 100; tries++ {
+		time.Sleep(50 * time.Millisecond)
+		_, err = db.ExecContext(t.Context(), create)
+	}
+	if err != nil {
+		t.Fatalf("%s: creating a database: %v", kind, err)
+	}
+	u.Path = "/" + name
+	return u.String(), func() error {
+		// The test's own context has ended.
+		_, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+howToDrop)
+		return errors.Join(err, db.Close())
+	}
+}
+
+// connectServer opens what the variable of an engine names, or skips the test if that
+// is empty.
+func connectServer(t testing.TB, kind storage.Engine) (*neturl.URL, *sql.DB) {
+	t.Helper()
+	variable := map[storage.Engine]string{storage.PostgreSQL: "INGAM_TEST_POSTGRES", storage.MySQL: "INGAM_TEST_MYSQL"}[kind]
 	value := os.Getenv(variable)
 	if value == "" {
 		t.Skipf("set %s to a database URL to run this on it", variable)
@@ -194,42 +240,22 @@ func newDatabase(t testing.TB, variable string, open func(*neturl.URL) (*sql.DB,
 	if err != nil {
 		t.Fatalf("%s is not a URL", variable)
 	}
+	open := openPostgres
+	if kind == storage.MySQL {
+		open = openMySQL
+	}
 	db, err := open(u)
 	if err != nil {
 		t.Fatalf("%s: %v", variable, err)
 	}
-	name := "ingam_test_" + strings.ToLower(rand.Text())
-	create := func() error {
-		_, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name)
-		return err
-	}
-	// PostgreSQL copies a template, which it refuses while another copies it.
-	err = create()
-	for tries := 0; err != nil && strings.Contains(err.Error(), "55006") && tries < 100; tries++ {
-		time.Sleep(50 * time.Millisecond)
-		err = create()
-	}
-	if err != nil {
-		t.Fatalf("%s: creating a database: %v", variable, err)
-	}
-	t.Cleanup(func() {
-		// The test's own context has ended.
-		if _, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+howToDrop); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	u.Path = "/" + name
-	return u.String()
+	return u, db
 }
 
 func openPostgres(u *neturl.URL) (*sql.DB, error) { return sql.Open("pgx", u.String()) }
 
 func openMySQL(u *neturl.URL) (*sql.DB, error) {
 	password, _ := u.User.Password()
-	return sql.Open("mysql", u.User.Username()+":"+password+"@tcp("+u.Host+")"+u.Path)
+	return sql.Open("mysql", u.User.Username()+":"+password+"@tcp("+u.Host+")"+u.Path+"?multiStatements=true")
 }
 
 // connect opens a database past any Store.

@@ -80,12 +80,11 @@ type databaseTest struct {
 
 func newDatabaseTest(t *testing.T, e Engine) *databaseTest {
 	t.Helper()
-	url := e.NewURL(t)
+	url := Migrated(t, e)
 	d := &databaseTest{T: t, ctx: t.Context(), url: url, s: Open(t, url), other: Open(t, url)}
 	if d.s.Engine() != e.Kind {
 		t.Fatalf("the engine is %s, not %s", d.s.Engine(), e.Kind)
 	}
-	d.must(d.s.Migrate(d.ctx))
 	d.must(d.other.CheckSchema(d.ctx))
 	return d
 }
