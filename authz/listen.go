@@ -68,7 +68,7 @@ func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller st
 	}
 	if errors.Is(err, status.ErrNoListener) {
 		e := protocol.Refuse(protocol.InvalidRequest, "The listener is not known (any more): connect again.")
-		e.Status = http.StatusNotFound
+		e.Cause = err
 		return caller, 0, e
 	}
 	return caller, changes.Number(number), err

@@ -79,8 +79,4 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 
 // errWrongPassword is one answer for an unknown user, a wrong password and a
 // disabled user.
-var errWrongPassword = func() error {
-	e := protocol.Refuse(protocol.InvalidGrant, "The user name or the password is wrong.")
-	e.Status = http.StatusUnauthorized
-	return e
-}()
+var errWrongPassword = withStatus{protocol.Refuse(protocol.InvalidGrant, "The user name or the password is wrong."), http.StatusUnauthorized}

@@ -32,11 +32,7 @@ func (a appPages) serves(r *http.Request, c *clients.Client) error {
 	return errOrigin
 }
 
-var errOrigin = func() error {
-	e := protocol.Refuse(protocol.InvalidRequest, "The client is not used from this origin.")
-	e.Status = http.StatusForbidden
-	return e
-}()
+var errOrigin = withStatus{protocol.Refuse(protocol.InvalidRequest, "The client is not used from this origin."), http.StatusForbidden}
 
 // known reports whether a request is sent by a page of any client's.
 func (a appPages) known(r *http.Request) (bool, error) {

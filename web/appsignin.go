@@ -58,8 +58,8 @@ func (s appSignIn) begin(r *http.Request, name, password string, from accounts.V
 	var tooMany *accounts.TooManyError
 	if errors.As(err, &tooMany) {
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
-		e.Status, e.RetryAfter, e.Cause = http.StatusTooManyRequests, tooMany.RetryAfter, err
-		return in, e
+		e.RetryAfter, e.Cause = tooMany.RetryAfter, err
+		return in, withStatus{e, http.StatusTooManyRequests}
 	}
 	if errors.Is(err, accounts.ErrCrowded) {
 		e := protocol.Refuse(protocol.TemporarilyUnavailable, "Too many people are signing in at once. Try again in %d seconds.", int(accounts.CrowdedFor.Seconds()))

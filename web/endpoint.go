@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/status"
 )
 
 // endpoint is a handler that may fail.
@@ -41,9 +43,43 @@ type bearerError struct {
 
 func (e bearerError) Unwrap() error { return e.error }
 
+// withStatus is an error that is not answered with the HTTP status that is usual
+// for its code.
+type withStatus struct {
+	error
+	status int
+}
+
+func (e withStatus) Unwrap() error { return e.error }
+
+// statusOf returns the HTTP status with which an error is answered: this is the one
+// table from what an error says to a status.
+func statusOf(err error) int {
+	var unusual withStatus
+	switch {
+	case errors.As(err, &unusual):
+		return unusual.status
+	case errors.Is(err, clients.ErrThrottled):
+		return http.StatusTooManyRequests
+	case errors.Is(err, status.ErrNoListener):
+		return http.StatusNotFound
+	}
+	switch protocol.From(err).Code {
+	case protocol.InvalidClient, protocol.InvalidToken:
+		return http.StatusUnauthorized
+	case protocol.InsufficientScope:
+		return http.StatusForbidden
+	case protocol.ServerError:
+		return http.StatusInternalServerError
+	case protocol.TemporarilyUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadRequest
+}
+
 // refuse writes an error as RFC 6749 section 5.2 has it.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	e := protocol.From(err)
+	e, code := protocol.From(err), statusOf(err)
 	rec := recordOf(r)
 	rec.err = err
 	if rec.errorCode == "" { // else the handler named it more closely
@@ -56,7 +92,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.RetryAfter > 0 {
 		retryAfter(h, e.RetryAfter)
 	}
-	if e.Status == http.StatusTooManyRequests && e.Code == protocol.InvalidClient {
+	if errors.Is(err, clients.ErrThrottled) {
 		rec.throttled = throttledClients
 	}
 	var token bearerError
@@ -68,7 +104,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 			challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, e.Code, visible(e.Description))
 		}
 		h.Set("WWW-Authenticate", challenge)
-	case e.Status != http.StatusUnauthorized:
+	case code != http.StatusUnauthorized:
 	case scheme == "basic":
 		// RFC 6749 section 5.2 has whoever came with it answered in kind. Nobody
 		// else is: a browser would ask the person in front of it for a password,
@@ -78,7 +114,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		// A 401 has a challenge (RFC 9110 section 15.5.2).
 		h.Set("WWW-Authenticate", bearerChallenge)
 	}
-	writeJSON(w, e.Status, struct {
+	writeJSON(w, code, struct {
 		Error       protocol.Code `json:"error"`
 		Description string        `json:"error_description,omitempty"`
 	}{e.Code, visible(e.Description)})

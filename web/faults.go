@@ -45,11 +45,9 @@ type turnedAway struct {
 func (e turnedAway) Unwrap() error { return e.error }
 
 // errNothing: there is no page, and nothing else.
-var errNothing = func() error {
-	e := protocol.Refuse(protocol.InvalidRequest, "There is nothing at this address.")
-	e.Status = http.StatusNotFound
-	return turnedAway{e, pages.FaultOfLink}
-}()
+var errNothing = turnedAway{
+	withStatus{protocol.Refuse(protocol.InvalidRequest, "There is nothing at this address."), http.StatusNotFound}, pages.FaultOfLink,
+}
 
 // endedMeanwhile: whoever was shown a page is not signed in here any more.
 type endedMeanwhile struct {
@@ -62,8 +60,8 @@ func (e endedMeanwhile) Unwrap() error { return e.error }
 
 func errForeign(cause error) error {
 	e := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
-	e.Status, e.Cause = http.StatusForbidden, cause
-	return turnedAway{e, pages.FaultOfSite}
+	e.Cause = cause
+	return turnedAway{withStatus{e, http.StatusForbidden}, pages.FaultOfSite}
 }
 
 // nothing answers what no route is for: an address without a page, or a method
@@ -81,8 +79,7 @@ func nothing(routes *http.ServeMux) page {
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		e := protocol.Refuse(protocol.InvalidRequest, "This address is not for the method of the request.")
-		e.Status = http.StatusMethodNotAllowed
-		return turnedAway{e, pages.FaultOfLink}
+		return turnedAway{withStatus{e, http.StatusMethodNotAllowed}, pages.FaultOfLink}
 	}
 }
 
@@ -92,7 +89,7 @@ const everything = "/"
 // fail tells the client of a refusal if it may be told, and otherwise the
 // person.
 func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if asked := recordOf(r).asked; asked != nil && protocol.From(err).Status < http.StatusInternalServerError {
+	if asked := recordOf(r).asked; asked != nil && statusOf(err) < http.StatusInternalServerError {
 		sent := f.authority.WhatWasSent(r.Context(), asked)
 		recordOf(r).sent = &sent
 	}
@@ -113,7 +110,7 @@ func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol.From(err)
 	rec := recordOf(r)
 	rec.errorCode, rec.err = string(e.Code), err
-	page, status := pages.Error{Fault: pages.FaultOfApp, Description: e.Description}, e.Status
+	page, status := pages.Error{Fault: pages.FaultOfApp, Description: e.Description}, statusOf(err)
 	var ended endedMeanwhile
 	at := place{}
 	if below, ok := strings.CutPrefix(r.URL.RequestURI(), f.screen.base+"/"); ok && r.Method == http.MethodGet {

@@ -59,14 +59,16 @@ func (f forms) read(w http.ResponseWriter, r *http.Request) (string, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, f.maxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		e := protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", tooLarge.Limit)
-		e.Status = http.StatusRequestEntityTooLarge
-		return "", e
+		return "", errTooLarge(tooLarge)
 	}
 	if err != nil {
 		return "", protocol.Refuse(protocol.InvalidRequest, "The body ended early.")
 	}
 	return string(body), nil
+}
+
+func errTooLarge(e *http.MaxBytesError) error {
+	return withStatus{protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", e.Limit), http.StatusRequestEntityTooLarge}
 }
 
 // parameters reads a query or a form: well-formed, in UTF-8, and each parameter

@@ -99,9 +99,7 @@ const mostCookies = 10
 func unauthorized(err error) error {
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
-		e := *refused
-		e.Status = http.StatusUnauthorized
-		return &e
+		return withStatus{refused, http.StatusUnauthorized}
 	}
 	return err
 }

@@ -34,9 +34,7 @@ func (f forms) object(w http.ResponseWriter, r *http.Request, names ...string) (
 	malformed := func(err error) (map[string]string, error) {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			e := protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", tooLarge.Limit)
-			e.Status = http.StatusRequestEntityTooLarge
-			return nil, e
+			return nil, errTooLarge(tooLarge)
 		}
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The body is not one JSON object of texts, each given once.")
 	}

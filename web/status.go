@@ -106,11 +106,9 @@ var varyOrigin = []string{"Origin"}
 
 var statusListType = []string{"application/" + status.TokenType}
 
-var errNoList = func() error {
-	e := protocol.Refuse(protocol.InvalidRequest, "There is no such status list, or the last token that refers to it has expired.")
-	e.Status = http.StatusNotFound
-	return e
-}()
+var errNoList = withStatus{
+	protocol.Refuse(protocol.InvalidRequest, "There is no such status list, or the last token that refers to it has expired."), http.StatusNotFound,
+}
 
 // aggregate is section 9.3 of the draft.
 func (s statuses) aggregate(w http.ResponseWriter, _ *http.Request) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"net/http"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/ingam/ingam/authz/protocol"
 )
+
+// ErrThrottled: whoever asks has failed too often to authenticate as this client.
+var ErrThrottled = errors.New("too many failures")
 
 // Authenticator tells which client a request comes from (RFC 6749 section 2.3).
 type Authenticator struct {
@@ -76,9 +80,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		refused.ClientID = c.ID
 	}
 	if wait := a.failures.add(offered.id, AddressOf(r)); wait > 0 {
-		refused.Status = http.StatusTooManyRequests
 		refused.Description = "Too many failed attempts to authenticate as this client from this address."
 		refused.RetryAfter = wait
+		refused.Cause = fmt.Errorf("%w: %w", ErrThrottled, cause)
 	}
 	return nil, refused
 }

@@ -3,7 +3,8 @@
 //
 // Inside, a failure is either an *Error, which is safe to show because someone
 // wrote it to be shown, or anything else, of which a client learns nothing.
-// From is the one table between them; package web writes its result.
+// From is the one table between them. Package web writes its result, and says with
+// which HTTP status.
 //
-//	any error → From → status, code, description → web
+//	any error → From → code, description → web
 package protocol

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/ory/fosite"
@@ -45,8 +44,6 @@ type Error struct {
 	// Logged, if not empty, is what the log says instead, where the description
 	// repeats a part of the request: people paste secrets into the wrong field.
 	Logged string
-	// Status is the HTTP status.
-	Status int
 	// RetryAfter, if not zero, is when to try again.
 	RetryAfter time.Duration
 	// ClientID is the client that was refused, if there is such a client; for
@@ -74,18 +71,11 @@ func (e *Error) Unwrap() error { return e.Cause }
 // about what it takes to reconnect to a database.
 const retryFault = time.Second
 
-// Refuse returns an Error with the status that is usual for its code.
+// Refuse returns an Error. One that says to try again says when.
 func Refuse(code Code, format string, args ...any) *Error {
-	e := &Error{Code: code, Description: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
-	switch code {
-	case InvalidClient, InvalidToken:
-		e.Status = http.StatusUnauthorized
-	case InsufficientScope:
-		e.Status = http.StatusForbidden
-	case ServerError:
-		e.Status = http.StatusInternalServerError
-	case TemporarilyUnavailable:
-		e.Status, e.RetryAfter = http.StatusServiceUnavailable, retryFault
+	e := &Error{Code: code, Description: fmt.Sprintf(format, args...)}
+	if code == TemporarilyUnavailable {
+		e.RetryAfter = retryFault
 	}
 	return e
 }
