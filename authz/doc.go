@@ -1,9 +1,9 @@
-// Package authz composes the authorization server: fosite's engine with the
-// concerns in the packages below it.
+// Package authz composes the authorization server of the concerns in the packages
+// below it.
 //
 //	endpoint             what happens                                          state
 //	GET  /oauth2/authorize   ParseAuthorize → Next → sign-in, consent, IssueCode   a code's row
-//	POST /oauth2/token       Authority.Token → fosite → grants                 none written by client_credentials, one row a grant
+//	POST /oauth2/token       package engine → fosite → grants                  none written by client_credentials, one row a grant
 //	GET  /userinfo           Authority.UserInfo → tokens → revocation → accounts   two statements read
 //	GET  /logout             ParseLogout                                       the login session's row
 //	POST /oauth2/introspect  Authority.Introspect → tokens → revocation        one statement reads

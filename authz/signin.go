@@ -68,16 +68,16 @@ func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope stri
 // TokensFor issues what a first-party client gets when it has signed someone in,
 // for a login session that was begun for it. It goes the way of every other
 // sign-in, with a code that nobody sees.
-func (a *Authority) TokensFor(ctx context.Context, r *http.Request, form url.Values, client *clients.Client, session accounts.Session, d grants.Decision) (TokenResponse, error) {
+func (a *Authority) TokensFor(ctx context.Context, client *clients.Client, session accounts.Session, d grants.Decision) (grants.Issued, error) {
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
 	asked := &AuthorizeRequest{Client: client, challenge: base64.RawURLEncoding.EncodeToString(sum[:]), own: true}
 	asked.decide(d)
 	code, err := a.IssueCode(ctx, asked, session)
 	if err != nil {
-		return TokenResponse{}, err
+		return grants.Issued{}, err
 	}
-	answer, err := a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.AuthorizationCode}, "code": {code}, "code_verifier": {verifier}})
+	answer, err := a.signedIn(ctx, client, clients.AuthorizationCode, url.Values{"code": {code}, "code_verifier": {verifier}})
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
 		err = grants.ErrNotFound // cut meanwhile; nobody knows of a code
@@ -161,19 +161,18 @@ func (a *Authority) OneOf(ctx context.Context, sent []string, here func(user str
 }
 
 // RefreshFor refreshes for a first-party client.
-func (a *Authority) RefreshFor(ctx context.Context, r *http.Request, form url.Values, refresh string) (TokenResponse, error) {
-	return a.signedIn(ctx, r, form, url.Values{"grant_type": {clients.RefreshToken}, "refresh_token": {refresh}})
+func (a *Authority) RefreshFor(ctx context.Context, client *clients.Client, refresh string) (grants.Issued, error) {
+	return a.signedIn(ctx, client, clients.RefreshToken, url.Values{"refresh_token": {refresh}})
 }
 
-// signedIn asks the token endpoint's engine in the name of a client.
-func (a *Authority) signedIn(ctx context.Context, r *http.Request, form, asked url.Values) (TokenResponse, error) {
-	inner := r.Clone(ctx)
-	inner.PostForm = asked
-	inner.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if id := form.Get("client_id"); id != "" {
-		asked.Set("client_id", id)
+// signedIn asks for tokens of someone whom a client signed in by itself.
+func (a *Authority) signedIn(ctx context.Context, client *clients.Client, grant string, asked url.Values) (grants.Issued, error) {
+	r := grants.Request{Client: client, GrantType: grant, Parameters: asked, SignIn: true}
+	of, err := a.grants.Of(r)
+	if err != nil {
+		return grants.Issued{}, err
 	}
-	return a.token(ctx, inner, &grants.Session{Targets: map[string][]string{}, SignIn: true})
+	return of.Grant(ctx, r)
 }
 
 // SignOutFor ends what a first-party client's refresh token is of: the grant, and

@@ -7,6 +7,7 @@ import (
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
@@ -53,9 +54,9 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	in, err := l.signIn.begin(r, name, password, visitor)
-	var answer authz.TokenResponse
+	var answer grants.Issued
 	if err == nil {
-		answer, err = l.authority.TokensFor(r.Context(), r, form, client, in.Session, asked)
+		answer, err = l.authority.TokensFor(r.Context(), client, in.Session, asked)
 		if err == nil && client.Hold == clients.HoldCookie {
 			err = l.signIn.sessions.EndFormer(r.Context(), in.Former)
 		}

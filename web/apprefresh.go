@@ -40,7 +40,7 @@ func (a appRefresh) post(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return unauthorized(protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
 	}
-	answer, err := a.authority.RefreshFor(r.Context(), r, held.form, token)
+	answer, err := a.authority.RefreshFor(r.Context(), held.client, token)
 	if err != nil {
 		return unauthorized(err)
 	}

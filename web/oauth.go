@@ -2,16 +2,38 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/engine"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
 // oauth is the endpoints that clients post forms to.
 type oauth struct {
 	authority *authz.Authority
+	engine    *engine.Engine
 	forms     forms
 }
+
+// tokenResponse is a successful answer of the token endpoint (RFC 6749 section
+// 5.1).
+type tokenResponse struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	// ExpiresIn is in seconds.
+	ExpiresIn int64  `json:"expires_in"`
+	Scope     string `json:"scope,omitempty"`
+
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+}
+
+// tokenType says how an access token is presented: as RFC 6750 has it.
+const tokenType = "Bearer"
+
+func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // token is RFC 6749 section 3.2.
 func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
@@ -19,14 +41,24 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec := recordOf(r)
-	answer, err := o.authority.Token(r.Context(), r)
-	rec.clientID = answer.ClientID
+	grantType := r.PostForm.Get("grant_type")
+	if grantType == "" {
+		return protocol.Refuse(protocol.InvalidRequest, "The parameter grant_type is missing.")
+	}
+	client, err := o.authority.Clients.Authenticate(r.Context(), r, r.PostForm)
 	if err != nil {
 		return err
 	}
-	rec.grantType = r.PostForm.Get("grant_type")
-	rec.issued = rec.grantType
-	writeJSON(w, http.StatusOK, answer)
+	rec.clientID = client.ID
+	issued, err := o.engine.Token(r.Context(), grants.Request{Client: client, GrantType: grantType, Parameters: r.PostForm})
+	if err != nil {
+		return err
+	}
+	rec.grantType, rec.issued = grantType, grantType
+	writeJSON(w, http.StatusOK, tokenResponse{
+		AccessToken: issued.AccessToken, TokenType: tokenType, ExpiresIn: wholeSeconds(issued.ExpiresIn()), Scope: issued.Scope(),
+		RefreshToken: issued.RefreshToken, IDToken: issued.IDToken,
+	})
 	return nil
 }
 

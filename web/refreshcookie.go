@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 )
 
 // refreshCookies hold the refresh tokens of apps that run in browsers.
@@ -38,8 +38,8 @@ func (c refreshCookies) set(w http.ResponseWriter, name, token string, age time.
 }
 
 // answer gives an app what it gets.
-func (c refreshCookies) answer(w http.ResponseWriter, client *clients.Client, t authz.TokenResponse, device string) {
-	p := pair{t.AccessToken, t.RefreshToken, t.TokenType, t.ExpiresIn, t.Scope, t.IDToken, device}
+func (c refreshCookies) answer(w http.ResponseWriter, client *clients.Client, t grants.Issued, device string) {
+	p := pair{t.AccessToken, t.RefreshToken, tokenType, wholeSeconds(t.ExpiresIn()), t.Scope(), t.IDToken, device}
 	if client.Hold == clients.HoldCookie {
 		c.set(w, refreshCookieOf(client.ID), t.RefreshToken, c.life)
 		p.RefreshToken = ""

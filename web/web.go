@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/engine"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/web/pages"
 )
@@ -21,6 +22,7 @@ import (
 // Parts is what the handlers stand on.
 type Parts struct {
 	Authority *authz.Authority
+	Engine    *engine.Engine
 	Sessions  *accounts.Sessions
 	SignIn    *accounts.SignIn
 	Keys      KeySet
@@ -64,7 +66,7 @@ func New(p Parts) (http.Handler, error) {
 		return nil, err
 	}
 	forms := forms{maxBody: p.MaxBody}
-	oauth := oauth{p.Authority, forms}
+	oauth := oauth{p.Authority, p.Engine, forms}
 	// A page of another site may not act in the name of whoever is signed in.
 	// (The authorization endpoint only shows and redirects; to it and to the
 	// logout endpoint clients may post.)

@@ -1,18 +1,16 @@
 // Package grants is the ways to get a token: one grant type, one file.
 //
-// fosite walks the handlers of its token endpoint in order. First stands
-// checks, which holds what no grant may forget, in the order in which it is
-// decided; then the grants.
+//	client that has authenticated, parameters → Types.Of: grant type → client may use it
+//	                            → Type.Grant: Rules.Registered or Rules.Left → Rules.Decide → what this token is for
+//	                                        → tokens.Issuer signs → Store commits once
 //
-//	POST /oauth2/token → fosite → authenticate the client (package clients)
-//	                            → checks: grant type → client may use it
-//	                            → the grant: Rules.Registered or Rules.Left → Rules.Decide → what this token is for
-//	                            → tokens.Issuer signs → Store commits once
+// Types.Of holds what no grant type may forget, in the order in which it is decided.
+// Package engine calls it for the token endpoint, and package authz for those who
+// sign people in by themselves.
 //
 // A Grant is what one user allowed one client in one sign-in, and the family of
 // its refresh tokens: one row. See authorizationCode and refreshToken for how
 // theirs are judged.
 //
-// A new grant type is a file with a fosite.TokenEndpointHandler and a line in
-// Handlers.
+// A new grant type is a file with a Type, a line in New and a name in Supported.
 package grants

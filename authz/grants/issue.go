@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ory/fosite"
-
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
@@ -15,9 +13,17 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
+// making is what is being made for one request under a grant.
+type making struct {
+	Issued
+	decision Decision
+	user     *accounts.User // once it was read
+}
+
 // issue signs the access token for a request under a grant.
-func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session) error {
-	session.Access = tokens.Access{
+func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
+	d := m.decision
+	m.Access = tokens.Access{
 		Type:     string(d.TokenType),
 		ClientID: g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
 		// Whatever was cut since the grant was made has ended the grant.
@@ -26,14 +32,14 @@ func (p *Parts) issue(ctx context.Context, g Grant, d Decision, session *Session
 		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass, Methods: g.Methods,
 	}
 	if d.Roles {
-		user, err := p.userOf(ctx, g, session)
+		user, err := p.userOf(ctx, g, m)
 		if err != nil {
 			return err
 		}
-		session.Access.Roles = user.Roles
+		m.Access.Roles = user.Roles
 	}
 	var err error
-	session.AccessToken, err = p.Issuer.MintAccess(&session.Access, d.TTL)
+	m.AccessToken, err = p.Issuer.MintAccess(&m.Access, d.TTL)
 	return err
 }
 
@@ -42,13 +48,13 @@ func wantsID(scopes []string) bool { return slices.Contains(scopes, apis.OpenID)
 // toldOf returns what the ID token of a request, if it is to have one, tells of the
 // user: what the scopes release, because some clients read nothing else. It is
 // asked before anything is stored.
-func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, session *Session) ([]accounts.Claims, error) {
-	own := ownScopes(session.decision.Permissions)
+func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, m *making) ([]accounts.Claims, error) {
+	own := ownScopes(m.decision.Permissions)
 	// openid alone tells no more than who it is.
 	if client.NoIDTokenClaims || len(own) < 2 || !slices.Contains(own, apis.OpenID) {
 		return nil, nil
 	}
-	user, err := p.userOf(ctx, g, session)
+	user, err := p.userOf(ctx, g, m)
 	if err != nil {
 		return nil, err
 	}
@@ -57,20 +63,20 @@ func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, ses
 
 // issueID signs the ID token that goes with the access token, if there is to be
 // one.
-func (p *Parts) issueID(g Grant, session *Session, nonce string, told []accounts.Claims) (err error) {
-	if !wantsID(session.decision.Scopes) {
+func (p *Parts) issueID(g Grant, m *making, nonce string, told []accounts.Claims) (err error) {
+	if !wantsID(m.decision.Scopes) {
 		return nil
 	}
-	session.IDToken, err = p.Issuer.MintID(tokens.ID{
+	m.IDToken, err = p.Issuer.MintID(tokens.ID{
 		ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
 		AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods, Claims: told,
-	}, session.AccessToken)
+	}, m.AccessToken)
 	return err
 }
 
 // userOf returns the user of a grant, whom it reads once for a request.
-func (p *Parts) userOf(ctx context.Context, g Grant, session *Session) (accounts.User, error) {
-	if session.user == nil {
+func (p *Parts) userOf(ctx context.Context, g Grant, m *making) (accounts.User, error) {
+	if m.user == nil {
 		user, err := p.Users.ByID(ctx, g.UserID)
 		if errors.Is(err, accounts.ErrNotFound) {
 			return accounts.User{}, protocol.Refuse(protocol.InvalidGrant, "The user is not there any more.")
@@ -78,9 +84,9 @@ func (p *Parts) userOf(ctx context.Context, g Grant, session *Session) (accounts
 		if err != nil {
 			return accounts.User{}, err
 		}
-		session.user = &user
+		m.user = &user
 	}
-	return *session.user, nil
+	return *m.user, nil
 }
 
 // stillStands asks once more about a grant whose index was just stored: a cut
@@ -116,12 +122,4 @@ func (p *Parts) signRefresh(g Grant) (string, error) {
 		GrantID: g.ID, ClientID: g.ClientID, Generation: g.Refresh.Generation,
 		IssuedAt: g.Refresh.IssuedAt, ExpiresAt: g.Refresh.ExpiresAt, KeyID: g.Refresh.KeyID, Version: g.Refresh.Version,
 	})
-}
-
-// answer tells fosite that the request was answered; package authz reads the
-// session.
-func answer(session *Session, responder fosite.AccessResponder) error {
-	responder.SetAccessToken(session.AccessToken)
-	responder.SetTokenType("bearer")
-	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ory/fosite"
-
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -30,14 +28,6 @@ import (
 //	                       or was restored: refused, and nothing revoked
 type refreshToken struct{ Parts }
 
-var _ fosite.TokenEndpointHandler = (*refreshToken)(nil)
-
-func (h *refreshToken) CanHandleTokenEndpointRequest(_ context.Context, r fosite.AccessRequester) bool {
-	return grantType(r) == clients.RefreshToken
-}
-
-func (h *refreshToken) CanSkipClientAuth(context.Context, fosite.AccessRequester) bool { return false }
-
 // errRefresh is one answer for all that can be wrong with a refresh token.
 func errRefresh(reason protocol.Reason, why string) error {
 	e := protocol.Refuse(protocol.InvalidGrant, "The refresh token is not valid (any more), or was issued to another client.")
@@ -45,47 +35,45 @@ func errRefresh(reason protocol.Reason, why string) error {
 	return e
 }
 
-func (h *refreshToken) HandleTokenEndpointRequest(ctx context.Context, r fosite.AccessRequester) error {
-	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
-	presented := r.GetRequestForm().Get("refresh_token")
+func (h *refreshToken) Grant(ctx context.Context, r Request) (Issued, error) {
+	presented := r.Parameters.Get("refresh_token")
 	if presented == "" {
-		return protocol.Refuse(protocol.InvalidRequest, "The parameter refresh_token is missing.")
+		return Issued{}, protocol.Refuse(protocol.InvalidRequest, "The parameter refresh_token is missing.")
 	}
 	token, err := h.Issuer.ReadRefresh(ctx, presented)
 	if errors.Is(err, tokens.ErrInvalid) {
-		return errRefresh(protocol.ReasonInvalid, err.Error())
+		return Issued{}, errRefresh(protocol.ReasonInvalid, err.Error())
 	}
 	if err != nil {
-		return err
+		return Issued{}, err
 	}
-	g, err := h.standing(ctx, token, client)
+	g, err := h.standing(ctx, token, r.Client)
 	if err != nil {
-		return err
+		return Issued{}, err
 	}
-	if err := h.judge(ctx, token, g, client); err != nil {
-		return err
+	if err := h.judge(ctx, token, g, r.Client); err != nil {
+		return Issued{}, err
 	}
 	// Less than was granted may be asked for, never more (section 6).
-	left, err := h.left(ctx, client.Client, g)
+	left, err := h.left(ctx, r.Client, g)
 	if err != nil {
-		return err
+		return Issued{}, err
 	}
-	d, err := h.Rules.Decide(left, session.Targets, session.Scope)
+	d, err := h.Rules.Decide(left, r.Parameters, r.Parameters.Get("scope"))
 	if err != nil {
-		return err
+		return Issued{}, err
 	}
-	session.decision, session.refresh, session.grant = d, token, g
-	return nil
+	return h.refresh(ctx, r.Client, token, g, d)
 }
 
 // Refreshes reports whether a refresh token would bring its client tokens now, and
 // returns its grant. It changes nothing, whatever it is shown.
 func (p *Parts) Refreshes(ctx context.Context, token tokens.Refresh, client *clients.Client) (Standing, bool, error) {
-	h, of := refreshToken{*p}, &Client{client}
-	if !(&Session{}).may(of, clients.RefreshToken) {
+	h := refreshToken{*p}
+	if !may(client, clients.RefreshToken, false) {
 		return Standing{}, false, nil
 	}
-	g, err := h.standing(ctx, token, of)
+	g, err := h.standing(ctx, token, client)
 	if err == nil && !h.current(token, g, client) {
 		err = errRefresh(protocol.ReasonReused, "used before")
 	}
@@ -115,7 +103,7 @@ func (h *refreshToken) current(token tokens.Refresh, g Standing, client *clients
 
 // standing reads the grant of a token and checks all but the generation. A
 // stranger's attempt ends here and changes nothing.
-func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, client *Client) (Standing, error) {
+func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, client *clients.Client) (Standing, error) {
 	if token.ClientID != client.ID {
 		return Standing{}, errRefresh(protocol.ReasonClient, "another client's token")
 	}
@@ -186,12 +174,12 @@ func (h *refreshToken) left(ctx context.Context, client *clients.Client, g Stand
 }
 
 // judge looks at the generation of the token.
-func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standing, client *Client) error {
+func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standing, client *clients.Client) error {
 	switch {
 	case unknown(token, g):
 		h.Log.WarnContext(ctx, "a refresh token is newer than its grant: was the database restored?", "grant", g.ID, "client_id", client.ID)
 		return errRefresh(protocol.ReasonAhead, "newer than the grant")
-	case h.current(token, g, client.Client):
+	case h.current(token, g, client):
 		return nil
 	}
 	// Someone holds a token that was replaced: its owner or a thief, and there is
@@ -219,69 +207,67 @@ func (h *refreshToken) grace(client *clients.Client) time.Duration {
 	return grace
 }
 
-func (h *refreshToken) PopulateTokenEndpointResponse(ctx context.Context, r fosite.AccessRequester, responder fosite.AccessResponder) error {
-	if !h.CanHandleTokenEndpointRequest(ctx, r) {
-		return fosite.ErrUnknownRequest
-	}
-	client, session := r.GetClient().(*Client), r.GetSession().(*Session)
-	g, life, err := h.placed(ctx, session.refresh, session.grant)
+// refresh issues what follows a token of a grant, as both were found.
+func (h *refreshToken) refresh(ctx context.Context, client *clients.Client, token tokens.Refresh, found Standing, d Decision) (Issued, error) {
+	m := &making{decision: d}
+	g, life, err := h.placed(ctx, token, found)
 	if err != nil {
-		return err
+		return Issued{}, err
 	}
 	if life > 0 {
 		// No token outlives the list that has its status.
-		session.decision.TTL = min(session.decision.TTL, life)
+		m.decision.TTL = min(m.decision.TTL, life)
 	}
 	var told []accounts.Claims
 	if !client.NoRefreshIDToken {
-		if told, err = h.toldOf(ctx, g.Grant, client.Client, session); err != nil {
-			return err
+		if told, err = h.toldOf(ctx, g.Grant, client, m); err != nil {
+			return Issued{}, err
 		}
 	}
 	// The access token is fresh each time, for what this request asks.
-	if err := h.issue(ctx, g.Grant, session.decision, session); err != nil {
-		return err
+	if err := h.issue(ctx, g.Grant, m); err != nil {
+		return Issued{}, err
 	}
 	then := g
 	err = keys.ErrNoSigningKey
-	if g.Status == session.grant.Status && h.rests(session.refresh, g, client) {
-		session.RefreshToken, err = h.signRefresh(g.Grant)
+	if g.Status == found.Status && h.rests(token, g, client) {
+		m.RefreshToken, err = h.signRefresh(g.Grant)
 	}
 	if errors.Is(err, keys.ErrNoSigningKey) {
-		session.RefreshToken, then, err = h.successor(ctx, session.refresh, g, client)
+		m.RefreshToken, then, err = h.successor(ctx, token, g, client)
 	}
 	if err != nil {
-		return err
+		return Issued{}, err
 	}
 	if then.Status != g.Status {
 		// Another request rotated, and gave the grant another index: a token that
 		// names one which nobody noted could never be taken back.
-		if err := h.issue(ctx, then.Grant, session.decision, session); err != nil {
-			return err
+		if err := h.issue(ctx, then.Grant, m); err != nil {
+			return Issued{}, err
 		}
 	}
-	if then.Status != session.grant.Status {
+	if then.Status != found.Status {
 		if err := h.stillStands(ctx, g.ID); err != nil {
-			return err
+			return Issued{}, err
 		}
 	}
 	if !client.NoRefreshIDToken {
-		if err := h.issueID(g.Grant, session, "", told); err != nil {
-			return err
+		if err := h.issueID(g.Grant, m, "", told); err != nil {
+			return Issued{}, err
 		}
 	}
-	return answer(session, responder)
+	return m.Issued, nil
 }
 
 // rests reports whether the current refresh token stays as it is for now: all tabs
 // of a browser share a cookie, and send it when they want to. Of three at once the
 // first rotates; if the second, which has the new cookie already, did so too, the
 // third would come with one that was replaced twice, which looks like a thief's.
-func (h *refreshToken) rests(token tokens.Refresh, g Standing, client *Client) bool {
+func (h *refreshToken) rests(token tokens.Refresh, g Standing, client *clients.Client) bool {
 	// It does not expire under a browser that is used: the grace may be longer.
 	left, life := g.Refresh.ExpiresAt.Sub(h.Now()), g.Refresh.ExpiresAt.Sub(g.Refresh.IssuedAt)
 	return client.Hold == clients.HoldCookie && token.Generation == g.Refresh.Generation && token.Generation > 1 &&
-		g.Age <= h.grace(client.Client) && left > life/2
+		g.Age <= h.grace(client) && left > life/2
 }
 
 // placed returns the grant with the index that its next tokens refer to, and the
@@ -311,7 +297,7 @@ func (h *refreshToken) placed(ctx context.Context, token tokens.Refresh, g Stand
 
 // successor returns the refresh token that follows the presented one: the one
 // that is there already, or a new one; and the grant that it is of.
-func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g Standing, client *Client) (string, Standing, error) {
+func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g Standing, client *clients.Client) (string, Standing, error) {
 	for range 2 {
 		if g.Refresh.Generation == token.Generation+1 {
 			again, err := h.signRefresh(g.Grant)
@@ -341,7 +327,7 @@ func (h *refreshToken) successor(ctx context.Context, token tokens.Refresh, g St
 		if g, err = h.standing(ctx, token, client); err != nil {
 			return "", g, err
 		}
-		if g.Refresh.Generation != token.Generation+1 || h.grace(client.Client) < 0 {
+		if g.Refresh.Generation != token.Generation+1 || h.grace(client) < 0 {
 			return "", g, errRefresh(protocol.ReasonOvertaken, "overtaken by another request")
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/ory/fosite"
 )
 
 // Code is an error code of RFC 6749 section 5.2 or of an extension to it.
@@ -95,26 +93,7 @@ func From(err error) *Error {
 		e.Cause = err
 		return e
 	}
-	var engine *fosite.RFC6749Error
-	if errors.As(err, &engine) {
-		if code, ok := fromEngine[engine.ErrorField]; ok {
-			e := Refuse(code, "%s", engine.GetDescription())
-			e.Cause = engine.Cause()
-			return e
-		}
-	}
 	e := Refuse(ServerError, "The server failed. The request id tells its operator where to look.")
 	e.Cause = err
 	return e
-}
-
-// fromEngine maps fosite's codes, several of which are in no RFC, to ours.
-// What is missing here is a server_error.
-var fromEngine = map[string]Code{
-	"invalid_request":        InvalidRequest,
-	"invalid_client":         InvalidClient,
-	"invalid_grant":          InvalidGrant,
-	"unauthorized_client":    UnauthorizedClient,
-	"unsupported_grant_type": UnsupportedGrantType,
-	"invalid_scope":          InvalidScope,
 }

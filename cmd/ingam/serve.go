@@ -23,6 +23,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/engine"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
@@ -204,7 +205,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	})
 	health.tryWriting(ctx)
 	handler, err := web.New(web.Parts{
-		Authority: authority, Sessions: sessions,
+		Authority: authority, Engine: engine.New(grants.New(authority.Parts.Parts)), Sessions: sessions,
 		SignIn: accounts.NewSignIn(users, sessions, store, refusals, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
 		Keys:   ring, Watcher: watcher, Health: health, Log: log,
 		Lists: lists, Listening: listening, Observer: measures,
