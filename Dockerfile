@@ -2,8 +2,11 @@
 # for databases that are reached over TLS.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
+# The modules that are built, and what they need: fetched again only when that changes.
 COPY go.mod go.sum ./
-RUN go mod download
+COPY verify/go.mod verify/go.sum verify/
+COPY cmd/ingam-demo-api/go.mod cmd/ingam-demo-api/go.sum cmd/ingam-demo-api/
+RUN go mod download && cd cmd/ingam-demo-api && go mod download
 COPY . .
 # The repository's history is not in here: docker build --build-arg COMMIT=$(git rev-parse HEAD)
 ARG VERSION

@@ -15,10 +15,12 @@ demo:
 	go run ./cmd/ingam serve --demo
 
 build:
-	go build $(STATIC) -o bin/ ./cmd/ingam ./cmd/ingam-demo-api
+	go build $(STATIC) -o bin/ ./cmd/ingam
+	go build -C cmd/ingam-demo-api $(STATIC) -o ../../bin/ .
 
+# The repository is several Go modules, and "go test ./..." stops where another begins.
 test:
-	go test ./...
+	.ci/each go test ./...
 
 # PostgreSQL and MariaDB for the tests, until Ctrl-C; prints what to export.
 databases:
@@ -33,12 +35,13 @@ strangers:
 	cd .ci/strangers && go test -count=1 -timeout 90m
 
 bench:
-	go test -p 1 -run '^$$' -bench . -benchtime 3s ./cmd/ingam ./authz/status ./verify
+	go test -p 1 -run '^$$' -bench . -benchtime 3s ./cmd/ingam ./authz/status
+	go test -C verify -run '^$$' -bench . -benchtime 3s
 
 lint:
 	test -z "$$(gofmt -l .)"
-	go vet ./...
-	go tool -modfile=tools.mod staticcheck ./...
+	.ci/each go vet ./...
+	.ci/each go tool -modfile='$(CURDIR)/tools.mod' staticcheck ./...
 
 vuln:
-	go tool -modfile=tools.mod govulncheck ./...
+	.ci/each go tool -modfile='$(CURDIR)/tools.mod' govulncheck ./...

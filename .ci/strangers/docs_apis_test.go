@@ -64,12 +64,12 @@ func TestDocumentedAPIs(t *testing.T) {
 	}{
 		{name: "ask", path: "/orders", tries: true},
 		{name: "verify", path: "/orders", tries: true, prepare: func(t *testing.T, dir string) {
-			root, err := filepath.Abs("../..")
+			root, err := filepath.Abs("../../verify")
 			if err != nil {
 				t.Fatal(err)
 			}
 			// Until the module can be fetched.
-			shell(t, "go mod init orders && go mod edit -require github.com/ingam/ingam@v0.0.0 -replace github.com/ingam/ingam="+root+
+			shell(t, "go mod init orders && go mod edit -require github.com/ingam/ingam/verify@v0.0.0 -replace github.com/ingam/ingam/verify="+root+
 				" && go mod tidy", dir, os.Environ())
 		}},
 		{name: "jose", path: "/", tries: true, prepare: func(t *testing.T, dir string) {
@@ -179,8 +179,8 @@ var ownPort = regexp.MustCompile(`(?m)(?:listen\(|Serve\("127\.0\.0\.1:|\("127\.
 // demoAPI is the command that starts ingam-demo-api, as the document has it.
 func demoAPI(t *testing.T, p *provider, address string) *exec.Cmd {
 	t.Helper()
-	build := exec.Command("go", "build", "-o", filepath.Join(p.dir, "bin", "ingam-demo-api"), "./cmd/ingam-demo-api")
-	build.Dir = filepath.Join("..", "..")
+	build := exec.Command("go", "build", "-o", filepath.Join(p.dir, "bin", "ingam-demo-api"), ".")
+	build.Dir = filepath.Join("..", "..", "cmd", "ingam-demo-api")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build ingam-demo-api: %v\n%s", err, out)
 	}

@@ -222,9 +222,12 @@ func dockerEnvironment(t *testing.T) []string {
 func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 	t.Parallel()
 	makefile, readme := read(t, "Makefile"), read(t, "README.md")
-	for _, line := range []string{"go run ./cmd/ingam serve --demo", "go test ./..."} {
-		if !strings.Contains(readme, "\n"+line+"\n") || !strings.Contains(makefile, "\t"+line+"\n") {
-			t.Errorf("%q does not stand in both the README and the Makefile", line)
+	for typed, done := range map[string]string{
+		"go run ./cmd/ingam serve --demo": "go run ./cmd/ingam serve --demo",
+		"make test":                       ".ci/each go test ./...",
+	} {
+		if !strings.Contains(readme, "\n"+typed+"\n") || !strings.Contains(makefile, "\t"+done+"\n") {
+			t.Errorf("the README does not say %q, or the Makefile does not do it by %q", typed, done)
 		}
 	}
 	documents, err := filepath.Glob(filepath.Join(root, "docs/*.md"))

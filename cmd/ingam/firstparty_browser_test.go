@@ -34,7 +34,7 @@ type demoAPI struct {
 func (d *deployment) demoAPIs(sets ...[]string) []demoAPI {
 	d.t.Helper()
 	binary := filepath.Join(d.t.TempDir(), "ingam-demo-api")
-	if out, err := exec.Command("go", "build", "-o", binary, "../ingam-demo-api").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-C", "../ingam-demo-api", "-o", binary, ".").CombinedOutput(); err != nil {
 		d.t.Fatalf("go build: %v\n%s", err, out)
 	}
 	var apis []demoAPI

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +19,7 @@ const module = "github.com/ingam/ingam/"
 // allowed says which packages of ours a package may import (not counting
 // tests), as ARCHITECTURE.md has it.
 var allowed = map[string][]string{
-	"cmd/ingam":           {"authz", "authz/accounts", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/grants", "authz/revocation", "authz/status", "authz/tokens", "config", "keys", "storage", "verify", "web", "web/metrics", "web/pages"},
+	"cmd/ingam":           {"authz", "authz/accounts", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/grants", "authz/revocation", "authz/status", "authz/tokens", "config", "keys", "storage", "web", "web/metrics", "web/pages"},
 	"cmd/ingam-demo-api":  {"verify"},
 	"verify":              {},
 	"config":              {},
@@ -55,21 +59,8 @@ var confined = map[string][]string{
 
 func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
 	seen := 0
-	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p struct {
-			ImportPath string
-			Imports    []string
-		}
-		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range packages(t) {
 		seen++
 		name := strings.TrimPrefix(p.ImportPath, module)
 		may, known := allowed[name]
@@ -91,5 +82,138 @@ func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {
 	}
 	if seen != len(allowed) {
 		t.Errorf("%d packages and %d rules: a rule is left over", seen, len(allowed))
+	}
+}
+
+// modules returns the folders of the repository's Go modules. Those in folders with a
+// dot are left out, as by .ci/each.
+func modules(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		name := entry.Name()
+		switch {
+		case err != nil:
+			return err
+		case path != root && entry.IsDir() && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata"):
+			return fs.SkipDir
+		case name == "go.mod":
+			found = append(found, filepath.Dir(path))
+		}
+		return nil
+	})
+	if err != nil || len(found) < 2 {
+		t.Fatalf("found the modules %q: %v", found, err)
+	}
+	return found
+}
+
+// listed is what the Go command says of a package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Module     struct{ Path string }
+}
+
+// packages returns those of all modules.
+func packages(t *testing.T) []listed {
+	t.Helper()
+	var all []listed
+	for _, dir := range modules(t) {
+		out, err := exec.Command("go", "list", "-C", dir, "-json=ImportPath,Imports,Module", "./...").Output()
+		if err != nil {
+			t.Fatalf("go list in %s: %v", dir, err)
+		}
+		for d := json.NewDecoder(bytes.NewReader(out)); ; {
+			var p listed
+			if err := d.Decode(&p); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// required is what a go.mod says.
+type required struct {
+	Module  struct{ Path string }
+	Go      string
+	Require []struct{ Path, Version string }
+	Replace []struct{ Old, New struct{ Path string } }
+}
+
+func readModule(t *testing.T, dir string) required {
+	t.Helper()
+	out, err := exec.Command("go", "mod", "edit", "-C", dir, "-json").Output()
+	if err != nil {
+		t.Fatalf("go mod edit in %s: %v", dir, err)
+	}
+	var m required
+	if err := json.Unmarshal(out, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestWhoeverProtectsAnAPITakesNoServerAlong: the module verify is go-jose and the
+// standard library, also for its own tests, and the server does not need it.
+func TestWhoeverProtectsAnAPITakesNoServerAlong(t *testing.T) {
+	t.Parallel()
+	verify := readModule(t, filepath.Join(root, "verify"))
+	if len(verify.Require) != 1 || verify.Require[0].Path != "github.com/go-jose/go-jose/v4" || len(verify.Replace) != 0 {
+		t.Errorf("verify requires %v and replaces %v", verify.Require, verify.Replace)
+	}
+	for _, p := range packages(t) {
+		if p.Module.Path == strings.TrimSuffix(module, "/") && slices.Contains(p.Imports, module+"verify") {
+			t.Errorf("%s imports verify", p.ImportPath)
+		}
+	}
+}
+
+// TestModulesAgreeOnWhatTheyShare: what checks a token's signature is of one version
+// everywhere, and so is the language.
+func TestModulesAgreeOnWhatTheyShare(t *testing.T) {
+	t.Parallel()
+	jose := map[string]bool{}
+	language := map[string]bool{}
+	for _, dir := range modules(t) {
+		m := readModule(t, dir)
+		language[m.Go] = true
+		for _, r := range m.Require {
+			if r.Path == "github.com/go-jose/go-jose/v4" {
+				jose[r.Version] = true
+			}
+		}
+	}
+	if len(jose) != 1 || len(language) != 1 {
+		t.Errorf("go-jose %v, Go %v", jose, language)
+	}
+}
+
+// TestTheImageFetchesWhatItBuilds: each module that has more than tests is built by
+// "make build", for which the image fetches the modules before it copies the rest.
+func TestTheImageFetchesWhatItBuilds(t *testing.T) {
+	t.Parallel()
+	docker := read(t, "Dockerfile")
+	built := map[string]bool{}
+	for _, p := range packages(t) {
+		built[p.Module.Path] = built[p.Module.Path] || len(p.Imports) > 0
+	}
+	for _, dir := range modules(t) {
+		folder, err := filepath.Rel(root, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := ""
+		if folder != "." {
+			in = filepath.ToSlash(folder) + "/"
+		}
+		want := "COPY " + in + "go.mod " + in + "go.sum " + cmp.Or(in, "./") + "\n"
+		if built[readModule(t, dir).Module.Path] && !strings.Contains(docker, want) {
+			t.Errorf("the Dockerfile lacks %s", want)
+		}
 	}
 }
