@@ -14,13 +14,6 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// The paths of the matters of an account.
-const (
-	pathSessions = pathAccount + "/sessions"
-	pathApps     = pathAccount + "/apps"
-	pathPassword = pathAccount + "/password"
-)
-
 // accountPage shows people their account: where they are signed in, what apps have,
 // their password.
 type accountPage struct {

@@ -14,7 +14,6 @@ import (
 // appLogin is where a first-party app gets tokens for a user name and a password.
 type appLogin struct {
 	authority *authz.Authority
-	forms     forms
 	apps      appPages
 	signIn    appSignIn
 	cookies   cookies
@@ -23,7 +22,7 @@ type appLogin struct {
 
 // post is POST /login with JSON.
 func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
-	sent, err := l.forms.object(w, r, "id", "username", "pw", "password", "client_id", "scope", "deviceToken", "address")
+	sent, err := readJSON(r, "id", "username", "pw", "password", "client_id", "scope", "deviceToken", "address")
 	if err != nil {
 		return err
 	}

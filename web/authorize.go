@@ -17,7 +17,6 @@ type authorizePage struct {
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
-	forms          forms
 	guard          guard
 	consent        consentPage
 }
@@ -32,7 +31,7 @@ func (p authorizePage) get(w http.ResponseWriter, r *http.Request) error {
 // another site browsers do not add the session's cookie, so they are asked to come
 // once more, in a way to which they do.
 func (p authorizePage) post(w http.ResponseWriter, r *http.Request) error {
-	text, err := p.forms.read(w, r)
+	text, err := readForm(r)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 // challenge is where a first-party app gets a code for a user name and a password.
 type challenge struct {
 	authority *authz.Authority
-	forms     forms
 	apps      appPages
 	signIn    appSignIn
 }
@@ -20,7 +19,7 @@ type challenge struct {
 // post is draft-ietf-oauth-first-party-apps section 5: a code for whoever
 // says enough, or what is still to be said.
 func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
-	if err := c.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	client, err := c.authority.FirstParty(r.Context(), r, r.PostForm)

@@ -15,7 +15,6 @@ type consentPage struct {
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
-	forms          forms
 	wording        wording
 }
 
@@ -43,7 +42,7 @@ func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authz.Aut
 // post is POST /consent. The request comes back as it was asked and is
 // judged anew: whoever edits it asks for something else, in their own name.
 func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
-	if err := p.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	req, err := p.authorizations.asked(r, r.PostForm.Get("request"))

@@ -15,9 +15,6 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// forms parses request bodies: forms, and the JSON of first-party apps.
-type forms struct{ maxBody int64 }
-
 // isForm reports whether a request's body is said to be a form.
 func isForm(r *http.Request) bool { return mediaTypeOf(r) == "application/x-www-form-urlencoded" }
 
@@ -31,9 +28,9 @@ func mediaTypeOf(r *http.Request) string {
 	return mediaType
 }
 
-// parse reads the body of a POST into r.PostForm and r.Form.
-func (f forms) parse(w http.ResponseWriter, r *http.Request) error {
-	text, err := f.read(w, r)
+// parseForm reads the body of a POST into r.PostForm and r.Form.
+func parseForm(r *http.Request) error {
+	text, err := readForm(r)
 	if err != nil {
 		return err
 	}
@@ -45,9 +42,10 @@ func (f forms) parse(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// read returns the body of a POST. Parameters come in the body or not at all,
+// readForm returns the body of a POST, of which the router lets no more through than
+// is allowed. Parameters come in the body or not at all,
 // urlencoded (RFC 6749 section 3.2).
-func (f forms) read(w http.ResponseWriter, r *http.Request) (string, error) {
+func readForm(r *http.Request) (string, error) {
 	if !isForm(r) {
 		return "", protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/x-www-form-urlencoded.")
 	}
@@ -56,10 +54,9 @@ func (f forms) read(w http.ResponseWriter, r *http.Request) (string, error) {
 		// refused, so that nobody gets used to it, and not logged here.
 		return "", protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL (RFC 6749 section 2.3.1).")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, f.maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return "", errTooLarge(tooLarge)
+	body, err := io.ReadAll(r.Body)
+	if refused := tooLarge(err); refused != nil {
+		return "", refused
 	}
 	if err != nil {
 		return "", protocol.Refuse(protocol.InvalidRequest, "The body ended early.")
@@ -67,8 +64,14 @@ func (f forms) read(w http.ResponseWriter, r *http.Request) (string, error) {
 	return string(body), nil
 }
 
-func errTooLarge(e *http.MaxBytesError) error {
-	return withStatus{protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", e.Limit), http.StatusRequestEntityTooLarge}
+// tooLarge refuses a body of which the router let no more through; nil if that is not
+// what the error of reading it says.
+func tooLarge(err error) error {
+	var over *http.MaxBytesError
+	if !errors.As(err, &over) {
+		return nil
+	}
+	return withStatus{protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", over.Limit), http.StatusRequestEntityTooLarge}
 }
 
 // parameters reads a query or a form: well-formed, in UTF-8, and each parameter

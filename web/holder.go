@@ -15,7 +15,6 @@ import (
 // holders reads what the holder of a refresh token sends.
 type holders struct {
 	authority *authz.Authority
-	forms     forms
 	apps      appPages
 }
 
@@ -36,7 +35,7 @@ func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 	refuse := func(why string) (holding, error) {
 		return holding{}, protocol.Refuse(protocol.InvalidRequest, "%s", why)
 	}
-	in, err := s.forms.object(w, r, "refreshToken", "client_id")
+	in, err := readJSON(r, "refreshToken", "client_id")
 	if err != nil {
 		return holding{}, err
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -17,9 +16,9 @@ import (
 // isJSON reports whether a request's body is said to be JSON.
 func isJSON(r *http.Request) bool { return mediaTypeOf(r) == "application/json" }
 
-// object parses a JSON body: one object, of texts, with no member that is not among
+// readJSON parses a JSON body: one object, of texts, with no member that is not among
 // names, or given twice, which parsers read differently.
-func (f forms) object(w http.ResponseWriter, r *http.Request, names ...string) (map[string]string, error) {
+func readJSON(r *http.Request, names ...string) (map[string]string, error) {
 	if !isJSON(r) {
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/json.")
 	}
@@ -29,12 +28,10 @@ func (f forms) object(w http.ResponseWriter, r *http.Request, names ...string) (
 	if r.URL.RawQuery != "" {
 		return nil, protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL.")
 	}
-	body := http.MaxBytesReader(w, r.Body, f.maxBody)
-	d := json.NewDecoder(body)
+	d := json.NewDecoder(r.Body)
 	malformed := func(err error) (map[string]string, error) {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, errTooLarge(tooLarge)
+		if refused := tooLarge(err); refused != nil {
+			return nil, refused
 		}
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The body is not one JSON object of texts, each given once.")
 	}

@@ -10,9 +10,6 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// pathLanguage is where a person chooses the language of pages.
-const pathLanguage = "/language"
-
 func languageAt(here string) string {
 	return pathLanguage + "?" + url.Values{"to": {"ko"}, "then": {here}}.Encode()
 }

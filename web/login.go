@@ -17,7 +17,6 @@ type loginPage struct {
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
-	forms          forms
 	signIn         *accounts.SignIn
 }
 
@@ -28,7 +27,7 @@ func (p loginPage) get(w http.ResponseWriter, r *http.Request) error {
 
 // post is POST /login.
 func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
-	if err := p.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	form := pages.Login{Then: r.PostForm.Get("then"), Username: r.PostForm.Get("username")}

@@ -19,7 +19,6 @@ type logoutPage struct {
 	authority *authz.Authority
 	browsers  browsers
 	screen    screen
-	forms     forms
 	guard     guard
 }
 
@@ -99,7 +98,7 @@ func (p logoutPage) show(w http.ResponseWriter, r *http.Request, username, reque
 // post is POST /logout: from the page, or from a client (section 2 demands
 // it).
 func (p logoutPage) post(w http.ResponseWriter, r *http.Request) error {
-	if err := p.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	query := r.PostForm

@@ -101,7 +101,7 @@ func routeOf(pattern, at string) string {
 func (rec *record) count(observer Observer, method string, took time.Duration) {
 	route, status := cmp.Or(rec.route, otherRoute), cmp.Or(rec.status, http.StatusOK)
 	observer.RequestServed(route, method, status)
-	if route != pathStatusEvents {
+	if !rec.endless {
 		observer.RequestTook(route, took)
 	}
 	if rec.issued != "" {

@@ -40,6 +40,8 @@ type record struct {
 	// access token was issued, what came of an attempt to sign in, and what there was
 	// too much of; each empty if it does not apply.
 	route, issued, signIn, throttled string
+	// endless is what does not end by itself: how long it took says nothing.
+	endless bool
 }
 
 type recordKey struct{}
@@ -196,22 +198,6 @@ func secured(https bool) func(http.Handler) http.Handler {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
 			}
 			next.ServeHTTP(w, r)
-		})
-	}
-}
-
-// timed bounds a request, so that a database that says nothing becomes an
-// answer. The stream, which does not end, bounds what it asks itself.
-func timed(limit time.Duration, at string) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if isStream(r, at) {
-				next.ServeHTTP(w, r)
-				return
-			}
-			ctx, cancel := context.WithTimeout(r.Context(), limit)
-			defer cancel()
-			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }

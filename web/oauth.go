@@ -14,7 +14,6 @@ import (
 type oauth struct {
 	authority *authz.Authority
 	engine    *engine.Engine
-	forms     forms
 }
 
 // tokenResponse is a successful answer of the token endpoint (RFC 6749 section
@@ -37,7 +36,7 @@ func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // token is RFC 6749 section 3.2.
 func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
-	if err := o.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	rec := recordOf(r)
@@ -64,7 +63,7 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 
 // introspect is RFC 7662.
 func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
-	if err := o.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	answer, err := o.authority.Introspect(r.Context(), r)
@@ -78,7 +77,7 @@ func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 
 // revoke is RFC 7009.
 func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
-	if err := o.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	caller, err := o.authority.Revoke(r.Context(), r)
@@ -101,7 +100,7 @@ func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
 	// A body of another type is not read: some clients send one with whatever they
 	// post.
 	if r.Method == http.MethodPost && isForm(r) {
-		if err := o.forms.parse(w, r); err != nil {
+		if err := parseForm(r); err != nil {
 			return bearerError{error: err}
 		}
 		if inForm := r.PostForm.Get("access_token"); inForm != "" {

@@ -10,7 +10,6 @@ import (
 type owners struct {
 	browsers browsers
 	screen   screen
-	forms    forms
 }
 
 // owned is a handler of what belongs to whoever is signed in.
@@ -28,7 +27,7 @@ func (o owners) only(h owned) page {
 			return nil
 		}
 		if r.Method == http.MethodPost {
-			if err := o.forms.parse(w, r); err != nil {
+			if err := parseForm(r); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/status"
 )
 
@@ -31,21 +30,16 @@ const (
 	pathStatusList   = status.Path + "{list}"
 	pathStatusEvents = status.Path + "events"
 	pathStatusAck    = pathStatusEvents + "/ack"
-)
 
-// endpointsOf returns the addresses that the metadata of an issuer announces.
-func endpointsOf(issuer string) authz.Endpoints {
-	return authz.Endpoints{
-		AuthorizationEndpoint: issuer + PathAuthorize,
-		ChallengeEndpoint:     issuer + pathChallenge,
-		TokenEndpoint:         issuer + PathToken,
-		UserInfoEndpoint:      issuer + pathUserInfo,
-		EndSessionEndpoint:    issuer + PathLogout,
-		JWKSURI:               issuer + PathJWKS,
-		IntrospectionEndpoint: issuer + pathIntrospect,
-		RevocationEndpoint:    issuer + pathRevoke,
-		StatusLists:           issuer + pathStatusLists,
-		StatusEvents:          issuer + pathStatusEvents,
-		StatusAck:             issuer + pathStatusAck,
-	}
-}
+	pathOpenID = "/.well-known/openid-configuration"
+	pathOAuth  = "/.well-known/oauth-authorization-server"
+	pathLive   = "/health/live"
+	pathReady  = "/health/ready"
+
+	pathHome     = "/{$}"
+	pathLanguage = "/language"
+	pathIcon     = "/favicon.ico"
+	pathSessions = pathAccount + "/sessions"
+	pathApps     = pathAccount + "/apps"
+	pathPassword = pathAccount + "/password"
+)

@@ -23,7 +23,6 @@ type statuses struct {
 	lists     *status.Lists
 	listening *Listening
 	observer  Observer
-	forms     forms
 	// timeout bounds what is asked of the database.
 	timeout time.Duration
 }
@@ -290,7 +289,7 @@ func (s statuses) resume(ctx context.Context, lastEventID string) (at changes.Nu
 
 // acknowledge takes what a listener has applied.
 func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
-	if err := s.forms.parse(w, r); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	caller, n, err := s.authority.Acknowledge(r.Context(), r)
@@ -304,10 +303,4 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	unkept(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// isStream is whether a request is for the stream, which no limit of time holds
-// for.
-func isStream(r *http.Request, at string) bool {
-	return r.Method == http.MethodGet && strings.TrimPrefix(r.URL.Path, at) == pathStatusEvents
 }

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/rs/cors"
+)
+
+// router makes a handler of the table of routes.
+type router struct {
+	// base is the issuer's path.
+	base string
+	// maxBody is the longest request body, in bytes.
+	maxBody int64
+	// limit bounds a request, so that a database that says nothing becomes an answer.
+	limit time.Duration
+	// open lets scripts of any of the configured origins in; nil if there are none.
+	open *cors.Cors
+	// apps lets those of first-party apps in.
+	apps   appPages
+	faults faults
+	guard  guard
+	owners owners
+}
+
+// newCORS returns nil for no origins, which the library takes for all.
+func newCORS(origins []string) *cors.Cors {
+	if len(origins) == 0 {
+		return nil
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		// Whatever a library adds of its own, as tracing does: a header that means
+		// nothing here is no reason to turn a script away.
+		AllowedHeaders: []string{"*"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", headerRequestID},
+		MaxAge:         600,
+	})
+}
+
+// handler is an endpoint, a page, or a page of whoever is signed in.
+type handler interface {
+	// behind returns it with what all of its kind have in common.
+	behind(rt router, from sender) http.Handler
+}
+
+func (h endpoint) behind(router, sender) http.Handler { return h }
+
+func (h page) behind(rt router, from sender) http.Handler {
+	if from == ownPages {
+		h = rt.guard.ours(h)
+	}
+	return rt.faults.page(h)
+}
+
+func (h owned) behind(rt router, from sender) http.Handler {
+	return rt.owners.only(h).behind(rt, from)
+}
+
+// mux returns the handler of all routes, and of what no route is for.
+func (rt router) mux(table []route) *http.ServeMux {
+	mux := http.NewServeMux()
+	byPattern, preflighted := map[string][]route{}, map[string]bool{}
+	for _, r := range table {
+		for _, path := range r.paths(rt.base) {
+			byPattern[r.method+" "+path] = append(byPattern[r.method+" "+path], r)
+			if preflight := rt.across(r.scripts, http.HandlerFunc(options)); preflight != nil && !preflighted[path] {
+				// Not the handler itself: an OPTIONS that is no preflight must do nothing.
+				preflighted[path] = true
+				mux.Handle(http.MethodOptions+" "+path, rt.timed(preflight))
+			}
+		}
+	}
+	for pattern, routes := range byPattern {
+		mux.Handle(pattern, rt.byBody(routes))
+	}
+	mux.Handle(everything, rt.timed(rt.faults.page(nothing(mux))))
+	return mux
+}
+
+// paths returns the paths at which a route is.
+func (r route) paths(base string) []string {
+	below, root := base+r.path, r.path
+	paths := map[where][]string{
+		belowIssuer: {below},
+		wellKnown:   {root + base},
+		eitherWay:   {below, root + base},
+		rootToo:     {below, root},
+		rootOnly:    {root},
+	}[r.where]
+	return slices.Compact(paths)
+}
+
+// byBody chooses among routes with the same method and path by what the body of a
+// request is; the last is that of what is none of theirs.
+func (rt router) byBody(routes []route) http.Handler {
+	last := len(routes) - 1
+	h := rt.within(routes[last])
+	for _, r := range slices.Backward(routes[:last]) {
+		otherwise, this := h, rt.within(r)
+		h = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if r.body.is(req) {
+				this.ServeHTTP(w, req)
+				return
+			}
+			otherwise.ServeHTTP(w, req)
+		})
+	}
+	return h
+}
+
+func (b body) is(r *http.Request) bool {
+	switch b {
+	case jsonBody:
+		return isJSON(r)
+	case formBody:
+		return isForm(r)
+	}
+	return false
+}
+
+// within returns a route's handler within its bounds.
+func (rt router) within(r route) http.Handler {
+	h := rt.limited(r.body, r.handler.behind(rt, r.sender))
+	if across := rt.across(r.scripts, h); across != nil {
+		h = across
+	}
+	if r.endless {
+		return endless(h)
+	}
+	return rt.timed(h)
+}
+
+// across lets scripts of other origins call h; nil if none may.
+func (rt router) across(whose scripts, h http.Handler) http.Handler {
+	switch {
+	case whose == anyScripts && rt.open != nil:
+		return rt.open.Handler(h)
+	case whose == appScripts:
+		return rt.apps.cross(h)
+	}
+	return nil
+}
+
+// limited keeps what h may read of a body to what the route has one for: a handler
+// that reads one all the same reads nothing.
+func (rt router) limited(b body, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b == noBody {
+			r.Body = http.NoBody
+		} else {
+			r.Body = http.MaxBytesReader(w, r.Body, rt.maxBody)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// timed bounds a request.
+func (rt router) timed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), rt.limit)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// endless marks requests of which nobody measures how long they took. They bound
+// what they ask of the database themselves.
+func endless(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recordOf(r).endless = true
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,75 @@
+package web
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/ingam/ingam/authz"
+)
+
+// TestTheDocumentationListsTheRoutes holds the table in docs/endpoints.md to that of
+// routes, both ways: what it lacks, and what is no route.
+func TestTheDocumentationListsTheRoutes(t *testing.T) {
+	t.Parallel()
+	const file = "../docs/endpoints.md"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "| `") {
+			documented[strings.TrimSpace(line)] = true
+		}
+	}
+	for _, r := range append(handlers{}.routes(new(authz.Endpoints)), documents(document{})...) {
+		row := r.documented()
+		if !documented[row] {
+			t.Errorf("%s lacks the row\n%s", file, row)
+		}
+		delete(documented, row)
+	}
+	for row := range documented {
+		t.Errorf("%s has a row for what is no route\n%s", file, row)
+	}
+}
+
+// documented is the row of a route in the documentation.
+func (r route) documented() string {
+	path, sender := strings.TrimSuffix(r.path, "{$}"), string(r.sender)
+	if _, signedIn := r.handler.(owned); signedIn {
+		sender = strings.TrimPrefix(sender+"; whoever is signed in", "; ")
+	}
+	about := r.about
+	if r.where != belowIssuer {
+		about += " (" + string(r.where) + ")"
+	}
+	row := "|"
+	for _, cell := range []string{fmt.Sprintf("`%s %s`", r.method, path), about, string(r.body), sender, string(r.scripts)} {
+		row += strings.TrimSuffix(" "+cell, " ") + " |"
+	}
+	return row
+}
+
+func TestTheMetadataHasAllAddressesFromTheTable(t *testing.T) {
+	t.Parallel()
+	var announced authz.Endpoints
+	named := map[*string]bool{}
+	for _, r := range (handlers{}).routes(&announced) {
+		if r.announced != nil {
+			if named[r.announced] {
+				t.Errorf("%s is announced where another route is", r.path)
+			}
+			named[r.announced] = true
+		}
+	}
+	all := reflect.ValueOf(&announced).Elem()
+	for i := range all.NumField() {
+		if !named[all.Field(i).Addr().Interface().(*string)] {
+			t.Errorf("no route is announced as %s", all.Type().Field(i).Name)
+		}
+	}
+}
