@@ -1,8 +1,8 @@
 package authz
 
 import (
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
@@ -13,7 +13,7 @@ type Parts struct {
 	grants.Parts
 	Directory *clients.Registry
 	Clients   *clients.Authenticator
-	Consents  *accounts.Consents
+	Consents  *consents.Consents
 	Cuts      *revocation.Cuts
 	Listeners status.Store
 	Notes     Notes

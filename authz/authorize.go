@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
@@ -283,7 +283,7 @@ const (
 // Next says what a request needs, given the login session of the browser that
 // sent it, if there is one. What prompt=none does not allow to ask for is an
 // *AuthorizeError.
-func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *accounts.Session) (Step, error) {
+func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *sessions.Session) (Step, error) {
 	silent := slices.Contains(req.prompt, "none")
 	fail := func(code protocol.Code, why string) (Step, error) {
 		return 0, &AuthorizeError{req, protocol.Refuse(code, "%s", why)}
@@ -349,13 +349,13 @@ func (req *AuthorizeRequest) signInAgain(age time.Duration) bool {
 }
 
 // Allow remembers that the user of a session allowed what a request asks for.
-func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session accounts.Session) error {
+func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session sessions.Session) error {
 	return a.Consents.Give(ctx, session.UserID, req.Client.ID, req.Permissions())
 }
 
 // IssueCode issues an authorization code for the user of a session. Returns
 // grants.ErrNotFound if the session has ended meanwhile.
-func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, session accounts.Session) (code string, err error) {
+func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, session sessions.Session) (code string, err error) {
 	now := a.Now()
 	code = rand.Text() + rand.Text()
 	if req.own {

@@ -17,7 +17,9 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -58,7 +60,7 @@ func newConnections(t *testing.T) *connections {
 	registry := clients.NewRegistry(store, catalog, clock, fresh, clients.PKCERequired)
 	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: "https://id.test", AccessTTL: time.Minute}
 	c := &connections{T: t, ctx: t.Context(), store: store, catalog: catalog, recorder: recorder, authority: &authz.Authority{Parts: authz.Parts{
-		Parts: grants.Parts{Rules: rules, Store: store, Now: clock}, Directory: registry, Consents: accounts.NewConsents(store, clock),
+		Parts: grants.Parts{Rules: rules, Store: store, Now: clock}, Directory: registry, Consents: consents.New(store, clock),
 	}}}
 	c.must(store.Migrate(c.ctx))
 	for _, u := range []string{"minji", "junho"} {
@@ -88,7 +90,7 @@ func (c *connections) client(n clients.Client) {
 
 func (c *connections) consent(user, client string, hours int, permissions ...string) {
 	c.Helper()
-	c.must(c.store.AddConsent(c.ctx, accounts.Consent{UserID: user, ClientID: client, Scopes: permissions, GrantedAt: at(hours)}, audit.Event{At: at(hours)}))
+	c.must(c.store.AddConsent(c.ctx, consents.Consent{UserID: user, ClientID: client, Scopes: permissions, GrantedAt: at(hours)}, audit.Event{At: at(hours)}))
 }
 
 // grant stores a grant of a user to a client, in a session of its own.
@@ -99,7 +101,7 @@ func (c *connections) grant(user, client string, hours int, permissions ...strin
 	u, err := c.store.User(c.ctx, user)
 	c.must(err)
 	hash := sha256.Sum256([]byte(id))
-	c.must(c.store.BeginSession(c.ctx, accounts.Session{ID: id, UserID: user, UserEpoch: u.Epoch, IdleAt: at(1000), ExpiresAt: at(1000)}, hash, hash, audit.Event{At: noon}))
+	c.must(c.store.BeginSession(c.ctx, sessions.Session{ID: id, UserID: user, UserEpoch: u.Epoch, IdleAt: at(1000), ExpiresAt: at(1000)}, hash, hash, audit.Event{At: noon}))
 	c.must(c.store.SaveCode(c.ctx, hash, grants.Code{ClientID: client, SessionID: id, ExpiresAt: at(1000)}, at(hours)))
 	code, err := c.store.Code(c.ctx, hash)
 	c.must(err)

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 // Notes seals what a request brings along from page to page; *keys.Notes does.
@@ -35,7 +35,7 @@ type done struct {
 }
 
 // SignedInFor returns the request as it goes on once someone has signed in for it.
-func (a *Authority) SignedInFor(req *AuthorizeRequest, session accounts.Session) (url.Values, error) {
+func (a *Authority) SignedInFor(req *AuthorizeRequest, session sessions.Session) (url.Values, error) {
 	note, err := json.Marshal(done{session.ID, session.AuthenticatedAt.UnixMilli()})
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func takeDone(query url.Values) (asked url.Values, sealed string) {
 
 // signedInFor reports whether a session's sign-in was made for a request. One that
 // was made in another session, or by another sign-in, is somebody else's.
-func (a *Authority) signedInFor(req *AuthorizeRequest, session *accounts.Session) bool {
+func (a *Authority) signedInFor(req *AuthorizeRequest, session *sessions.Session) bool {
 	if req.done == "" || session == nil {
 		return false
 	}

@@ -11,10 +11,10 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
@@ -68,7 +68,7 @@ func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope stri
 // TokensFor issues what a first-party client gets when it has signed someone in,
 // for a login session that was begun for it. It goes the way of every other
 // sign-in, with a code that nobody sees.
-func (a *Authority) TokensFor(ctx context.Context, client *clients.Client, session accounts.Session, d grants.Decision) (grants.Issued, error) {
+func (a *Authority) TokensFor(ctx context.Context, client *clients.Client, session sessions.Session, d grants.Decision) (grants.Issued, error) {
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
 	asked := &AuthorizeRequest{Client: client, challenge: base64.RawURLEncoding.EncodeToString(sum[:]), own: true}
@@ -178,7 +178,7 @@ func (a *Authority) signedIn(ctx context.Context, client *clients.Client, grant 
 // SignOutFor ends what a first-party client's refresh token is of: the grant, and
 // the login session that was begun for it. A token that says nothing any more is
 // no error: what is wanted is true already.
-func (a *Authority) SignOutFor(ctx context.Context, client *clients.Client, sessions *accounts.Sessions, refresh string) error {
+func (a *Authority) SignOutFor(ctx context.Context, client *clients.Client, sessions *sessions.Sessions, refresh string) error {
 	token, err := a.Issuer.ReadRefresh(ctx, refresh)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return nil

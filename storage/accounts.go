@@ -16,6 +16,8 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/consents"
+	"github.com/ingam/ingam/authz/throttle"
 )
 
 type userRow struct {
@@ -78,12 +80,12 @@ func (r userRow) user() (accounts.User, error) {
 	}, nil
 }
 
-// User implements accounts.UserStore.
+// User implements accounts.Store.
 func (s *Store) User(ctx context.Context, id string) (accounts.User, error) {
 	return s.user(ctx, "id", id)
 }
 
-// UserByName implements accounts.UserStore.
+// UserByName implements accounts.Store.
 func (s *Store) UserByName(ctx context.Context, username string) (accounts.User, error) {
 	return s.user(ctx, "username", username)
 }
@@ -105,7 +107,7 @@ func (s *Store) user(ctx context.Context, column, value string) (accounts.User, 
 	return u, fault(op, err)
 }
 
-// UsersByForm implements accounts.UserStore. Each half of the statement has an index
+// UsersByForm implements accounts.Store. Each half of the statement has an index
 // of its own, and a bound, so that it takes as long for many users with one address
 // as for none. Only ids are put together: MariaDB would write a file for rows with text,
 // if there is any, and the time would tell who is there.
@@ -125,7 +127,7 @@ func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accou
 	return users(op, rows)
 }
 
-// Users implements accounts.UserStore.
+// Users implements accounts.Store.
 func (s *Store) Users(ctx context.Context) ([]accounts.User, error) {
 	const op = "list users"
 	var rows []userRow
@@ -223,7 +225,7 @@ func (s *Store) RenewEmailForms(ctx context.Context) error {
 	}
 }
 
-// CreateUser implements accounts.UserStore. A user with bytes that not every
+// CreateUser implements accounts.Store. A user with bytes that not every
 // engine can store is accounts.ErrInvalid.
 func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event) error {
 	const op = "create user"
@@ -247,7 +249,7 @@ func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event)
 	})
 }
 
-// UpdateUser implements accounts.UserStore. A user with bytes that not every
+// UpdateUser implements accounts.Store. A user with bytes that not every
 // engine can store is accounts.ErrInvalid.
 func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.User) (*audit.Event, error)) error {
 	const op = "update user"
@@ -293,7 +295,7 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 	})
 }
 
-// SetUserDisabled implements accounts.UserStore.
+// SetUserDisabled implements accounts.Store.
 func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error {
 	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
 		// A cut as well, so that nothing comes back to life with the user.
@@ -301,7 +303,7 @@ func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, e
 	})
 }
 
-// SetPassword implements accounts.UserStore.
+// SetPassword implements accounts.Store.
 func (s *Store) SetPassword(ctx context.Context, id, hash string, ev audit.Event) error {
 	return s.changeUser(ctx, "set the password of user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
 		return tx.Exec("UPDATE users SET password = ?, epoch = ? WHERE id = ?", hash, int64(n), id)
@@ -337,7 +339,7 @@ func (s *Store) changeUser(ctx context.Context, op, id string, ev audit.Event, s
 	})
 }
 
-// DeleteUser implements accounts.UserStore. Grants stay: without their user
+// DeleteUser implements accounts.Store. Grants stay: without their user
 // they do not stand, and are purged when they expire.
 func (s *Store) DeleteUser(ctx context.Context, id string, ev audit.Event) error {
 	const op = "delete user"
@@ -369,31 +371,31 @@ type consentRow struct {
 
 func (consentRow) TableName() string { return "consents" }
 
-func (r consentRow) consent() (accounts.Consent, error) {
+func (r consentRow) consent() (consents.Consent, error) {
 	scopes, err := unlist(r.Scopes)
-	return accounts.Consent{UserID: r.UserID, ClientID: r.ClientID, Scopes: scopes, GrantedAt: at(r.GrantedMS)}, err
+	return consents.Consent{UserID: r.UserID, ClientID: r.ClientID, Scopes: scopes, GrantedAt: at(r.GrantedMS)}, err
 }
 
-// Consent implements accounts.ConsentStore.
-func (s *Store) Consent(ctx context.Context, user, client string) (accounts.Consent, error) {
+// Consent implements consents.Store.
+func (s *Store) Consent(ctx context.Context, user, client string) (consents.Consent, error) {
 	const op = "read consent"
 	var rows []consentRow
 	err := s.reading(ctx).Where("user_id = ? AND client_id = ?", user, client).Limit(1).Find(&rows).Error
 	if err != nil || len(rows) == 0 {
-		return accounts.Consent{UserID: user, ClientID: client}, fault(op, err)
+		return consents.Consent{UserID: user, ClientID: client}, fault(op, err)
 	}
 	c, err := rows[0].consent()
 	return c, fault(op, err)
 }
 
-// Consents implements accounts.ConsentStore.
-func (s *Store) Consents(ctx context.Context, user string) ([]accounts.Consent, error) {
+// Consents implements consents.Store.
+func (s *Store) Consents(ctx context.Context, user string) ([]consents.Consent, error) {
 	const op = "list consents"
 	var rows []consentRow
 	if err := s.reading(ctx).Where("user_id = ?", user).Order("client_id").Find(&rows).Error; err != nil {
 		return nil, fault(op, err)
 	}
-	all := make([]accounts.Consent, len(rows))
+	all := make([]consents.Consent, len(rows))
 	for i, r := range rows {
 		var err error
 		if all[i], err = r.consent(); err != nil {
@@ -403,8 +405,8 @@ func (s *Store) Consents(ctx context.Context, user string) ([]accounts.Consent, 
 	return all, nil
 }
 
-// AddConsent implements accounts.ConsentStore.
-func (s *Store) AddConsent(ctx context.Context, c accounts.Consent, ev audit.Event) error {
+// AddConsent implements consents.Store.
+func (s *Store) AddConsent(ctx context.Context, c consents.Consent, ev audit.Event) error {
 	return s.note(ctx, "add to a consent", ev, func(tx *gorm.DB) error {
 		// Locked until the end, or of two tabs one would undo the other's.
 		var rows []consentRow
@@ -439,7 +441,7 @@ func (s *Store) AddConsent(ctx context.Context, c accounts.Consent, ev audit.Eve
 	})
 }
 
-// DeleteConsent implements accounts.ConsentStore.
+// DeleteConsent implements consents.Store.
 func (s *Store) DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error {
 	const op = "delete consent"
 	if !isText(user) || !isText(client) || len(client) > 255 {
@@ -474,8 +476,8 @@ type guessRow struct {
 
 func (guessRow) TableName() string { return "guesses" }
 
-// CountGuess implements accounts.GuessStore.
-func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.Time) (accounts.Tally, error) {
+// CountGuess implements throttle.Store.
+func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.Time) (throttle.Tally, error) {
 	const op = "count a guess"
 	var rows []guessRow
 	err := s.statement(ctx, func() (err error) {
@@ -486,9 +488,9 @@ func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.
 		err = sql.ErrNoRows
 	}
 	if err != nil {
-		return accounts.Tally{}, fault(op, err)
+		return throttle.Tally{}, fault(op, err)
 	}
-	return accounts.Tally{Subject: subject, N: rows[0].N, Since: at(rows[0].SinceMS)}, nil
+	return throttle.Tally{Subject: subject, N: rows[0].N, Since: at(rows[0].SinceMS)}, nil
 }
 
 // How long UncountGuesses waits before it tries again: twice as long each time,
@@ -499,10 +501,10 @@ const (
 	uncountLast  = 64 * uncountAgain
 )
 
-// UncountGuesses implements accounts.GuessStore. It has a small share of its own: where
+// UncountGuesses implements throttle.Store. It has a small share of its own: where
 // other writes wait for a lock, and it behind them, right passwords would go on counting
 // like wrong ones.
-func (s *Store) UncountGuesses(ctx context.Context, counted []accounts.Tally) error {
+func (s *Store) UncountGuesses(ctx context.Context, counted []throttle.Tally) error {
 	const op = "uncount guesses"
 	if len(counted) == 0 {
 		return nil

@@ -61,7 +61,7 @@ func (r auditRow) event() (audit.Event, error) {
 	return ev, nil
 }
 
-// Record implements accounts.RefusalStore.
+// Record implements signin.Store.
 func (s *Store) Record(ctx context.Context, events []audit.Event) error {
 	rows := make([]auditRow, len(events))
 	for i, ev := range events {

@@ -22,7 +22,9 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -251,7 +253,7 @@ func TestAnAttemptIsTakenBackWhileOtherWritesWait(t *testing.T) {
 		// As long as a sign-in waits for it.
 		brief, over := context.WithTimeout(t.Context(), 3*time.Second)
 		defer over()
-		if err := s.UncountGuesses(brief, []accounts.Tally{tally}); err != nil {
+		if err := s.UncountGuesses(brief, []throttle.Tally{tally}); err != nil {
 			t.Error(err)
 		}
 		cancel()
@@ -323,7 +325,7 @@ func TestAFaultWhileSessionsEndEndsNone(t *testing.T) {
 	}
 	for i := range many {
 		id := fmt.Sprint("s", i)
-		n := accounts.Session{ID: id, UserID: "u", UserEpoch: u.Epoch, CreatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)}
+		n := sessions.Session{ID: id, UserID: "u", UserEpoch: u.Epoch, CreatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)}
 		if err := s.BeginSession(ctx, n, sha256.Sum256([]byte(id)), sha256.Sum256([]byte(id)), event()); err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +410,7 @@ func TestAGuessIsTakenBackOnceOrIsAFault(t *testing.T) {
 				r.FailWith(nil)
 				r.FailAfter(fail)
 			}
-			if err := s.UncountGuesses(t.Context(), []accounts.Tally{tally}); c.succeeds && err != nil || !c.succeeds && !isFault(err) {
+			if err := s.UncountGuesses(t.Context(), []throttle.Tally{tally}); c.succeeds && err != nil || !c.succeeds && !isFault(err) {
 				t.Fatal(err)
 			}
 			r.FailWith(nil)

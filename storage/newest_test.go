@@ -11,7 +11,9 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -36,16 +38,16 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 		must(s.CreateUser(ctx, accounts.User{ID: "u", Username: "minji"}, audit.Event{At: now}))
 		u, err := s.User(ctx, "u")
 		must(err)
-		var sessions []string
+		var logins []string
 		for i := range 35 {
 			id := fmt.Sprintf("s%02d", i)
-			must(s.BeginSession(ctx, accounts.Session{
+			must(s.BeginSession(ctx, sessions.Session{
 				ID: id, UserID: "u", UserEpoch: u.Epoch, ClientID: []string{"", "c", "gone"}[i%3],
 				CreatedAt: now.Add(time.Duration(i/3) * time.Second), IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour),
 			}, sha256.Sum256([]byte(id)), sha256.Sum256([]byte(id)), audit.Event{At: now}))
-			sessions = append(sessions, id)
+			logins = append(logins, id)
 		}
-		slices.SortStableFunc(sessions, func(a, b string) int { // those of one moment by their ids
+		slices.SortStableFunc(logins, func(a, b string) int { // those of one moment by their ids
 			var i, j int
 			fmt.Sscanf(a, "s%d", &i)
 			fmt.Sscanf(b, "s%d", &j)
@@ -104,7 +106,7 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 			name := fmt.Sprintf("n%02d", i)
 			must(s.CreateUser(ctx, accounts.User{ID: "id of " + name, Username: name, Disabled: i == 3}, audit.Event{At: now}))
 			if i%5 < 4 {
-				must(s.AddConsent(ctx, accounts.Consent{UserID: "id of " + name, ClientID: []string{"c", "d"}[i%2]}, audit.Event{At: now}))
+				must(s.AddConsent(ctx, consents.Consent{UserID: "id of " + name, ClientID: []string{"c", "d"}[i%2]}, audit.Event{At: now}))
 			}
 		}
 		holders := func(client string) (names []string) {
@@ -127,7 +129,7 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 		}
 
 		for _, limit := range []int{0, 1, 10, 34, 35, 36} {
-			all, err := storagetest.All(s.ListSessions(ctx, accounts.SessionQuery{UserID: "u", Limit: limit}, now))
+			all, err := storagetest.All(s.ListSessions(ctx, sessions.Query{UserID: "u", Limit: limit}, now))
 			must(err)
 			var ids []string
 			for _, l := range all {
@@ -136,16 +138,16 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 				}
 				ids = append(ids, l.ID)
 			}
-			want := sessions
+			want := logins
 			if limit > 0 {
-				want = sessions[:min(limit, len(sessions))]
+				want = logins[:min(limit, len(logins))]
 			}
 			if !slices.Equal(ids, want) {
 				t.Errorf("the newest %d sessions are %q", limit, ids)
 			}
 		}
 		must(s.CutUser(ctx, "u", audit.Event{At: now}))
-		if all, err := storagetest.All(s.ListSessions(ctx, accounts.SessionQuery{}, now)); err != nil || len(all) != 0 {
+		if all, err := storagetest.All(s.ListSessions(ctx, sessions.Query{}, now)); err != nil || len(all) != 0 {
 			t.Errorf("sessions that were ended: %d, %v", len(all), err)
 		}
 

@@ -21,9 +21,13 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/migrations"
 )
@@ -38,12 +42,12 @@ var (
 
 	_ status.Store = (*Store)(nil)
 
-	_ accounts.UserStore    = (*Store)(nil)
-	_ accounts.SessionStore = (*Store)(nil)
-	_ accounts.ConsentStore = (*Store)(nil)
-	_ accounts.GuessStore   = (*Store)(nil)
-	_ accounts.RefusalStore = (*Store)(nil)
-	_ keys.Store            = (*Store)(nil)
+	_ accounts.Store = (*Store)(nil)
+	_ sessions.Store = (*Store)(nil)
+	_ consents.Store = (*Store)(nil)
+	_ throttle.Store = (*Store)(nil)
+	_ signin.Store   = (*Store)(nil)
+	_ keys.Store     = (*Store)(nil)
 )
 
 // Engine names a database engine.

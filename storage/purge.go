@@ -6,7 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/signin"
 )
 
 // The batches of Purge: how many rows one statement may delete, and how many
@@ -88,7 +88,7 @@ func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (in
 // device is known that it was begun in, which is longer than the grants last that
 // were made in it and end with it.
 var keepExpired = map[string]time.Duration{
-	"codes": time.Hour, "guesses": 24 * time.Hour, "grants": 24 * time.Hour, "login_sessions": accounts.DeviceLife,
+	"codes": time.Hour, "guesses": 24 * time.Hour, "grants": 24 * time.Hour, "login_sessions": signin.DeviceLife,
 }
 
 // purgeExpired deletes rows as purgeTokens does.

@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 type sessionRow struct {
@@ -36,9 +37,9 @@ type sessionRow struct {
 
 func (sessionRow) TableName() string { return "login_sessions" }
 
-func (r sessionRow) session() (accounts.Session, error) {
+func (r sessionRow) session() (sessions.Session, error) {
 	methods, err := unlist(r.AMR)
-	return accounts.Session{
+	return sessions.Session{
 		ID: r.ID, UserID: r.UserID, AuthenticatedAt: at(r.AuthMS), Methods: methods,
 		UserEpoch: changes.Number(r.UserEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		CreatedAt: at(r.CreatedMS), SeenAt: at(r.SeenMS), IdleAt: at(r.IdleMS), ExpiresAt: at(r.ExpiresMS),
@@ -54,8 +55,8 @@ const sessionsWithOwners = `login_sessions AS l JOIN users AS u ON u.id = l.user
 const sessionStands = `l.ended_ms IS NULL AND l.idle_ms > ? AND l.expires_ms > ?
 		   AND u.disabled = FALSE AND l.user_epoch >= u.epoch AND l.server_epoch >= v.epoch`
 
-// BeginSession implements accounts.SessionStore.
-func (s *Store) BeginSession(ctx context.Context, n accounts.Session, secret, device [32]byte, ev audit.Event) error {
+// BeginSession implements signin.Store.
+func (s *Store) BeginSession(ctx context.Context, n sessions.Session, secret, device [32]byte, ev audit.Event) error {
 	const op = "begin a login session"
 	methods, err := list(n.Methods)
 	if err != nil {
@@ -78,8 +79,8 @@ func (s *Store) BeginSession(ctx context.Context, n accounts.Session, secret, de
 	})
 }
 
-// RenewSession implements accounts.SessionStore.
-func (s *Store) RenewSession(ctx context.Context, n accounts.Session, secret, device [32]byte, ev audit.Event) error {
+// RenewSession implements signin.Store.
+func (s *Store) RenewSession(ctx context.Context, n sessions.Session, secret, device [32]byte, ev audit.Event) error {
 	const op = "renew a login session"
 	methods, err := list(n.Methods)
 	if err != nil {
@@ -95,7 +96,7 @@ func (s *Store) RenewSession(ctx context.Context, n accounts.Session, secret, de
 			secret[:], device[:], ms(n.AuthenticatedAt), methods, ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt),
 			printable(n.Address), printable(n.UserAgent), n.ID, n.UserID, int64(n.UserEpoch))
 		if renewed.Error == nil && renewed.RowsAffected == 0 {
-			return refuse(accounts.ErrNoSession)
+			return refuse(sessions.ErrNotFound)
 		}
 		return renewed.Error
 	})
@@ -109,8 +110,8 @@ func printable(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), 512)], "")
 }
 
-// SessionBySecret implements accounts.SessionStore.
-func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (accounts.Session, accounts.User, error) {
+// SessionBySecret implements sessions.Store.
+func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (sessions.Session, accounts.User, error) {
 	const op = "read a login session"
 	var rows []struct {
 		Session sessionRow `gorm:"embedded;embeddedPrefix:l_"`
@@ -125,28 +126,28 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 		  FROM `+sessionsWithOwners+`
 		 WHERE l.secret_hash = ? AND `+sessionStands, secret[:], ms(now), ms(now)).Scan(&rows).Error
 	if err == nil && len(rows) == 0 {
-		err = refuse(accounts.ErrNoSession)
+		err = refuse(sessions.ErrNotFound)
 	}
 	if err != nil {
-		return accounts.Session{}, accounts.User{}, answer(op, "", err)
+		return sessions.Session{}, accounts.User{}, answer(op, "", err)
 	}
 	session, err := rows[0].Session.session()
 	if err != nil {
-		return accounts.Session{}, accounts.User{}, fault(op, err)
+		return sessions.Session{}, accounts.User{}, fault(op, err)
 	}
 	user, err := rows[0].User.user()
 	return session, user, fault(op, err)
 }
 
-// TouchSession implements accounts.SessionStore.
+// TouchSession implements sessions.Store.
 func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Time) error {
 	return fault("touch a login session", s.statement(ctx, func() error {
 		return s.writing(ctx).Exec("UPDATE login_sessions SET seen_ms = ?, idle_ms = ? WHERE id = ? AND ended_ms IS NULL", ms(seen), ms(idle), id).Error
 	}))
 }
 
-// Sessions implements accounts.SessionStore.
-func (s *Store) Sessions(ctx context.Context, user, first string, limit int, now time.Time) ([]accounts.Session, int, error) {
+// Sessions implements sessions.Store.
+func (s *Store) Sessions(ctx context.Context, user, first string, limit int, now time.Time) ([]sessions.Session, int, error) {
 	const op = "list login sessions"
 	var rows []struct {
 		Session sessionRow `gorm:"embedded"`
@@ -161,23 +162,23 @@ func (s *Store) Sessions(ctx context.Context, user, first string, limit int, now
 	if err != nil || len(rows) == 0 {
 		return nil, 0, fault(op, err)
 	}
-	sessions := make([]accounts.Session, len(rows))
+	all := make([]sessions.Session, len(rows))
 	for i, r := range rows {
 		var err error
-		if sessions[i], err = r.Session.session(); err != nil {
+		if all[i], err = r.Session.session(); err != nil {
 			return nil, 0, fault(op, err)
 		}
 	}
-	return sessions, rows[0].Total, nil
+	return all, rows[0].Total, nil
 }
 
-// ListSessions implements accounts.SessionStore.
-func (s *Store) ListSessions(ctx context.Context, q accounts.SessionQuery, now time.Time) iter.Seq2[accounts.ListedSession, error] {
+// ListSessions implements sessions.Store.
+func (s *Store) ListSessions(ctx context.Context, q sessions.Query, now time.Time) iter.Seq2[sessions.Listed, error] {
 	of := selection{table: "l", from: sessionsWithOwners, where: sessionStands, args: []any{ms(now), ms(now)}, limit: q.Limit}
 	if q.UserID != "" {
 		of.where, of.args = of.where+" AND l.user_id = ?", append(of.args, q.UserID)
 	}
-	return newest(ctx, s, "list login sessions", of, func(ids []string) ([]accounts.ListedSession, error) {
+	return newest(ctx, s, "list login sessions", of, func(ids []string) ([]sessions.Listed, error) {
 		var rows []struct {
 			Session    sessionRow `gorm:"embedded"`
 			Username   string     `gorm:"column:username"`
@@ -190,7 +191,7 @@ func (s *Store) ListSessions(ctx context.Context, q accounts.SessionQuery, now t
 		if err != nil {
 			return nil, err
 		}
-		list := make([]accounts.ListedSession, len(rows))
+		list := make([]sessions.Listed, len(rows))
 		for i, r := range rows {
 			if list[i].Session, err = r.Session.session(); err != nil {
 				return nil, err
@@ -201,25 +202,25 @@ func (s *Store) ListSessions(ctx context.Context, q accounts.SessionQuery, now t
 	})
 }
 
-// AppSessions implements accounts.SessionStore.
-func (s *Store) AppSessions(ctx context.Context, client string, device [32]byte) ([]accounts.Session, error) {
+// AppSessions implements signin.Store.
+func (s *Store) AppSessions(ctx context.Context, client string, device [32]byte) ([]sessions.Session, error) {
 	return s.sessionsWhere(ctx, "list an app's login sessions", "l.client_id = ? AND l.device_hash = ? AND l.ended_ms IS NULL", client, device[:])
 }
 
-// AppSession implements accounts.SessionStore.
-func (s *Store) AppSession(ctx context.Context, client, id string) (accounts.Session, error) {
+// AppSession implements sessions.Store.
+func (s *Store) AppSession(ctx context.Context, client, id string) (sessions.Session, error) {
 	const op = "read an app's login session"
-	sessions, err := s.sessionsWhere(ctx, op, "l.client_id = ? AND l.id = ? AND l.ended_ms IS NULL", client, id)
-	if err == nil && len(sessions) == 0 {
-		err = answer(op, "", refuse(accounts.ErrNoSession))
+	found, err := s.sessionsWhere(ctx, op, "l.client_id = ? AND l.id = ? AND l.ended_ms IS NULL", client, id)
+	if err == nil && len(found) == 0 {
+		err = answer(op, "", refuse(sessions.ErrNotFound))
 	}
 	if err != nil {
-		return accounts.Session{}, err
+		return sessions.Session{}, err
 	}
-	return sessions[0], nil
+	return found[0], nil
 }
 
-func (s *Store) sessionsWhere(ctx context.Context, op, condition string, args ...any) ([]accounts.Session, error) {
+func (s *Store) sessionsWhere(ctx context.Context, op, condition string, args ...any) ([]sessions.Session, error) {
 	var rows []sessionRow
 	err := s.reading(ctx).Raw(`
 		SELECT l.* FROM `+sessionsWithOwners+`
@@ -227,35 +228,35 @@ func (s *Store) sessionsWhere(ctx context.Context, op, condition string, args ..
 	if err != nil {
 		return nil, fault(op, err)
 	}
-	sessions := make([]accounts.Session, len(rows))
+	all := make([]sessions.Session, len(rows))
 	for i, r := range rows {
-		if sessions[i], err = r.session(); err != nil {
+		if all[i], err = r.session(); err != nil {
 			return nil, fault(op, err)
 		}
 	}
-	return sessions, nil
+	return all, nil
 }
 
-// EndSession implements accounts.SessionStore.
+// EndSession implements sessions.Store.
 func (s *Store) EndSession(ctx context.Context, user, id string, ev audit.Event) error {
 	const op = "end a login session"
 	if !isText(user) || !isText(id) {
-		return answer(op, "", refuse(accounts.ErrNoSession))
+		return answer(op, "", refuse(sessions.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.Session, id, ev, func(tx *gorm.DB, _ changes.Number) error {
 		ended := tx.Exec("UPDATE login_sessions SET ended_ms = ? WHERE id = ? AND user_id = ? AND ended_ms IS NULL", ms(ev.At), id, user)
 		if ended.Error == nil && ended.RowsAffected == 0 {
-			return refuse(accounts.ErrNoSession)
+			return refuse(sessions.ErrNotFound)
 		}
 		return ended.Error
 	})
 }
 
-// EndSessions implements accounts.SessionStore.
+// EndSessions implements sessions.Store.
 func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Event) (int, error) {
 	const op = "end all login sessions"
 	if !isText(user) || !isText(keep) {
-		return 0, answer(op, "", refuse(accounts.ErrNoSession))
+		return 0, answer(op, "", refuse(sessions.ErrNotFound))
 	}
 	var stood int
 	err := s.editAll(ctx, changes.Session, func(tx *gorm.DB, _ changes.Number) ([]edited, error) {
@@ -290,7 +291,7 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 			ids, all = append(ids, l.ID), append(all, edited{l.ID, ev})
 		}
 		if !kept {
-			return nil, refuse(accounts.ErrNoSession)
+			return nil, refuse(sessions.ErrNotFound)
 		}
 		if len(ids) == 0 {
 			return nil, errUnchanged
@@ -312,23 +313,23 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 	return stood, nil
 }
 
-// KnownDevice implements accounts.SessionStore.
+// KnownDevice implements signin.Store.
 func (s *Store) KnownDevice(ctx context.Context, user string, device [32]byte) (bool, error) {
 	var n int64
 	err := s.reading(ctx).Model(&sessionRow{}).Where("device_hash = ? AND user_id = ?", device[:], user).Limit(1).Count(&n).Error
 	return n > 0, fault("look for a device", err)
 }
 
-// SessionUser returns whose a session is, or accounts.ErrNoSession.
+// SessionUser returns whose a session is, or sessions.ErrNotFound.
 func (s *Store) SessionUser(ctx context.Context, id string) (string, error) {
 	const op = "read a login session"
 	if !isText(id) {
-		return "", answer(op, "", refuse(accounts.ErrNoSession))
+		return "", answer(op, "", refuse(sessions.ErrNotFound))
 	}
 	var rows []sessionRow
 	err := s.reading(ctx).Select("user_id").Where("id = ?", id).Limit(1).Find(&rows).Error
 	if err == nil && len(rows) == 0 {
-		err = refuse(accounts.ErrNoSession)
+		err = refuse(sessions.ErrNotFound)
 	}
 	if err != nil {
 		return "", answer(op, "", err)

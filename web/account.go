@@ -11,6 +11,8 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/passwords"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -18,7 +20,7 @@ import (
 // their password.
 type accountPage struct {
 	authority *authz.Authority
-	sessions  *accounts.Sessions
+	sessions  *sessions.Sessions
 	screen    screen
 	wording   wording
 	// origin is the issuer's.
@@ -26,13 +28,13 @@ type accountPage struct {
 }
 
 // get is GET /account.
-func (p accountPage) get(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+func (p accountPage) get(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 	return p.show(w, r, session, user, pages.Account{}, http.StatusOK)
 }
 
 // matter is GET of one matter of the account.
 func (p accountPage) matter(m pages.Matter) owned {
-	return func(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+	return func(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 		return p.show(w, r, session, user, pages.Account{Matter: m}, http.StatusOK)
 	}
 }
@@ -54,7 +56,7 @@ func matterOf(r *http.Request) pages.Matter {
 }
 
 // show fills in what the page is about beside what became of a form.
-func (p accountPage) show(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User, page pages.Account, status int) error {
+func (p accountPage) show(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User, page pages.Account, status int) error {
 	if r.Method == http.MethodPost {
 		page.Matter = matterOf(r)
 	}
@@ -66,12 +68,12 @@ func (p accountPage) show(w http.ResponseWriter, r *http.Request, session accoun
 	if err := p.fill(r.Context(), text, session, user, &page, most); err != nil {
 		return err
 	}
-	page.Shortest, page.Longest = accounts.MinPassword, accounts.MaxPassword
+	page.Shortest, page.Longest = passwords.MinLength, passwords.MaxLength
 	p.screen.show(w, r, at, status, page)
 	return nil
 }
 
-func (p accountPage) fill(ctx context.Context, text pages.Text, session accounts.Session, user accounts.User, page *pages.Account, most int) error {
+func (p accountPage) fill(ctx context.Context, text pages.Text, session sessions.Session, user accounts.User, page *pages.Account, most int) error {
 	page.Person = p.personOf(user)
 	sessions, count, err := p.sessions.Of(ctx, user.ID, session.ID, most)
 	if err != nil {

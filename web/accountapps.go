@@ -4,17 +4,19 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/consents"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
 // accountApps takes back what somebody has allowed an app.
 type accountApps struct {
 	account  accountPage
-	consents *accounts.Consents
+	consents *consents.Consents
 }
 
 // post is POST /account/apps.
-func (a accountApps) post(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+func (a accountApps) post(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 	if err := a.consents.TakeBack(r.Context(), user.ID, r.PostForm.Get("client")); err != nil {
 		return err
 	}

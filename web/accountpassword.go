@@ -6,6 +6,10 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/passwords"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -14,32 +18,32 @@ type accountPassword struct {
 	account  accountPage
 	browsers browsers
 	screen   screen
-	signIn   *accounts.SignIn
+	signIn   *signin.SignIn
 }
 
 // post is POST /account/password.
-func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 	ctx := r.Context()
 	outcome := func(text pages.TextName, field string, wait time.Duration) pages.Account {
 		return pages.Account{Outcome: pages.Outcome{Of: pages.PasswordMatter, Text: text, Field: field, Wait: wait}}
 	}
 	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.browsers.cookies.visitor(r))
-	var tooMany *accounts.TooManyError
+	var tooMany *throttle.TooManyError
 	rec := recordOf(r)
 	rec.refusedSignIn(err)
 	switch {
 	case errors.As(err, &tooMany):
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		return p.account.show(w, r, session, user, outcome("too many", "current", tooMany.RetryAfter), http.StatusTooManyRequests)
-	case errors.Is(err, accounts.ErrCrowded):
-		retryAfter(w.Header(), accounts.CrowdedFor)
-		return p.account.show(w, r, session, user, outcome("crowded", "current", accounts.CrowdedFor), http.StatusServiceUnavailable)
-	case errors.Is(err, accounts.ErrWrong):
+	case errors.Is(err, throttle.ErrCrowded):
+		retryAfter(w.Header(), throttle.CrowdedFor)
+		return p.account.show(w, r, session, user, outcome("crowded", "current", throttle.CrowdedFor), http.StatusServiceUnavailable)
+	case errors.Is(err, signin.ErrWrong):
 		return p.account.show(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrInvalid):
 		rec.errorCode, rec.err = "new_password_refused", err
 		return p.account.show(w, r, session, user, outcome(refused(err), "new", 0), http.StatusUnprocessableEntity)
-	case errors.Is(err, accounts.ErrNoSession):
+	case errors.Is(err, sessions.ErrNotFound):
 		// Changed all the same; the person signs in with it.
 		rec.errorCode, rec.err = "session_ended", err
 		p.browsers.cookies.set(w, p.browsers.cookies.session, "", -time.Second)
@@ -58,11 +62,11 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session ac
 // refused says why a new password will not do.
 func refused(err error) pages.TextName {
 	switch {
-	case errors.Is(err, accounts.ErrPasswordLength):
+	case errors.Is(err, passwords.ErrLength):
 		return "password length"
-	case errors.Is(err, accounts.ErrPasswordName):
+	case errors.Is(err, passwords.ErrName):
 		return "password is name"
-	case errors.Is(err, accounts.ErrPasswordGuessed):
+	case errors.Is(err, passwords.ErrGuessed):
 		return "password guessed"
 	}
 	return "password typed"

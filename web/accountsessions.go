@@ -6,18 +6,19 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
 // accountSessions ends login sessions for their owner.
 type accountSessions struct {
 	account  accountPage
-	sessions *accounts.Sessions
+	sessions *sessions.Sessions
 }
 
 // post is POST /account/sessions: one of the user's own, whoever asks; or all
 // but this one.
-func (s accountSessions) post(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error {
+func (s accountSessions) post(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 	outcome, by := pages.Outcome{Of: pages.SessionMatter, Text: "ended"}, audit.Actor("user:"+user.ID)
 	var err error
 	if r.PostForm.Get("others") != "" {
@@ -25,7 +26,7 @@ func (s accountSessions) post(w http.ResponseWriter, r *http.Request, session ac
 		if outcome.Text = "ended others"; outcome.Count == 0 {
 			outcome.Text = "ended no others"
 		}
-	} else if err = s.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", by); errors.Is(err, accounts.ErrNoSession) {
+	} else if err = s.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", by); errors.Is(err, sessions.ErrNotFound) {
 		err = nil // it has ended, which is what was asked for
 	}
 	if err != nil {

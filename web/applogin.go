@@ -5,10 +5,10 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/signin"
 )
 
 // appLogin is where a first-party app gets tokens for a user name and a password.
@@ -61,7 +61,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 		}
 		err = l.signIn.unfinished(r, in.Session, err)
 	}
-	if errors.Is(err, accounts.ErrWrong) {
+	if errors.Is(err, signin.ErrWrong) {
 		return errWrongPassword
 	}
 	if err != nil {
@@ -70,7 +70,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 	recordOf(r).issued = clients.AuthorizationCode
 	device := in.Device
 	if client.Hold == clients.HoldCookie {
-		l.cookies.set(w, l.cookies.device, device, accounts.DeviceLife)
+		l.cookies.set(w, l.cookies.device, device, signin.DeviceLife)
 		device = ""
 	}
 	l.refresh.answer(w, client, answer, device)

@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 // appLogout is where a first-party app signs its user out.
 type appLogout struct {
 	authority *authz.Authority
 	holders   holders
-	sessions  *accounts.Sessions
+	sessions  *sessions.Sessions
 	refresh   refreshCookies
 }
 

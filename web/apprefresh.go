@@ -4,16 +4,16 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/signin"
 )
 
 // appRefresh is where a first-party app gets new tokens.
 type appRefresh struct {
 	authority *authz.Authority
 	holders   holders
-	sessions  *accounts.Sessions
+	signIn    *signin.SignIn
 	cookies   cookies
 	refresh   refreshCookies
 	// base is the issuer's path.
@@ -32,7 +32,7 @@ func (a appRefresh) post(w http.ResponseWriter, r *http.Request) error {
 		if a.base != "" || len(devices) != 1 {
 			return false, nil
 		}
-		return a.sessions.Knows(r.Context(), user, devices[0].Value)
+		return a.signIn.Knows(r.Context(), user, devices[0].Value)
 	})
 	if err != nil {
 		return err

@@ -8,25 +8,27 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 )
 
 // appSignIn signs people in for apps of whoever runs the server, which ask for the
 // password themselves: JSON in, tokens out. It is the same sign-in, the same grants and
 // the same refresh as everywhere; what differs is how an app is answered.
 type appSignIn struct {
-	signIn   *accounts.SignIn
-	sessions *accounts.Sessions
+	signIn   *signin.SignIn
+	sessions *sessions.Sessions
 	cookies  cookies
 }
 
 // visitor returns where an attempt to sign in comes from. An app that keeps what
 // it was given says by which device; a backend, which is where all its users come
 // from, says what address they have.
-func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address string) (accounts.Visitor, error) {
+func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address string) (signin.Visitor, error) {
 	v := s.cookies.visitor(r)
 	v.ClientID = c.ID
 	if device != "" {
@@ -51,26 +53,26 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 	return v, nil
 }
 
-// begin signs someone in. Returns accounts.ErrWrong.
-func (s appSignIn) begin(r *http.Request, name, password string, from accounts.Visitor) (accounts.SignedIn, error) {
+// begin signs someone in. Returns signin.ErrWrong.
+func (s appSignIn) begin(r *http.Request, name, password string, from signin.Visitor) (signin.SignedIn, error) {
 	in, err := s.signIn.Do(r.Context(), name, password, from)
 	recordOf(r).triedSignIn(err)
-	var tooMany *accounts.TooManyError
+	var tooMany *throttle.TooManyError
 	if errors.As(err, &tooMany) {
 		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
 		e.RetryAfter, e.Cause = tooMany.RetryAfter, err
 		return in, withStatus{e, http.StatusTooManyRequests}
 	}
-	if errors.Is(err, accounts.ErrCrowded) {
-		e := protocol.Refuse(protocol.TemporarilyUnavailable, "Too many people are signing in at once. Try again in %d seconds.", int(accounts.CrowdedFor.Seconds()))
-		e.RetryAfter, e.Cause = accounts.CrowdedFor, err
+	if errors.Is(err, throttle.ErrCrowded) {
+		e := protocol.Refuse(protocol.TemporarilyUnavailable, "Too many people are signing in at once. Try again in %d seconds.", int(throttle.CrowdedFor.Seconds()))
+		e.RetryAfter, e.Cause = throttle.CrowdedFor, err
 		return in, e
 	}
 	return in, err
 }
 
 // unfinished ends a session for which the app gets nothing.
-func (s appSignIn) unfinished(r *http.Request, session accounts.Session, err error) error {
+func (s appSignIn) unfinished(r *http.Request, session sessions.Session, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -79,9 +81,9 @@ func (s appSignIn) unfinished(r *http.Request, session accounts.Session, err err
 	if ending := s.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished"); ending != nil {
 		err = errors.Join(err, ending)
 	}
-	if errors.Is(err, accounts.ErrNoSession) || errors.Is(err, grants.ErrNotFound) {
+	if errors.Is(err, sessions.ErrNotFound) || errors.Is(err, grants.ErrNotFound) {
 		// Answered like a wrong password: the user was cut meanwhile.
-		cut := &accounts.WrongError{UserID: session.UserID, Reason: accounts.ReasonCut}
+		cut := &signin.WrongError{UserID: session.UserID, Reason: signin.ReasonCut}
 		recordOf(r).triedSignIn(cut)
 		recordOf(r).err = err
 		return cut

@@ -6,8 +6,8 @@ import (
 	"net/url"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 // authorizations reads authorization requests, which come in an address or in a page
@@ -32,7 +32,7 @@ func (a authorizations) asked(r *http.Request, text string) (*authz.AuthorizeReq
 }
 
 // finish sends the person back with a code.
-func (a authorizations) finish(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session) error {
+func (a authorizations) finish(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session sessions.Session) error {
 	code, err := a.authority.IssueCode(r.Context(), req, session)
 	if errors.Is(err, grants.ErrNotFound) {
 		return endedMeanwhile{err, authorizeAt(req.Query)}

@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/signin"
 )
 
 // challenge is where a first-party app gets a code for a user name and a password.
@@ -59,7 +59,7 @@ func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 		code, err = c.authority.IssueCode(r.Context(), req, in.Session)
 		err = c.signIn.unfinished(r, in.Session, err)
 	}
-	if errors.Is(err, accounts.ErrWrong) {
+	if errors.Is(err, signin.ErrWrong) {
 		insufficient.Description = "The user name or the password is wrong."
 		writeJSON(w, http.StatusForbidden, insufficient)
 		return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -18,7 +19,7 @@ type consentPage struct {
 	wording        wording
 }
 
-func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session accounts.Session, user accounts.User) error {
+func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session sessions.Session, user accounts.User) error {
 	u, err := url.Parse(req.RedirectURI)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 	if session == nil || session.ID != r.PostForm.Get("session") {
 		// Signed out meanwhile, or someone else signed in here: it was not they
 		// who saw the page.
-		return endedMeanwhile{accounts.ErrNoSession, authorizeAt(req.Query)}
+		return endedMeanwhile{sessions.ErrNotFound, authorizeAt(req.Query)}
 	}
 	if r.PostForm.Get("decision") != "allow" {
 		return authz.Denied(req)

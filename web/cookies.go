@@ -7,6 +7,8 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
 )
 
 // cookies are one of the login session, one by which a browser is known after that
@@ -40,14 +42,14 @@ func (c cookies) set(w http.ResponseWriter, name, value string, age time.Duratio
 }
 
 // signedIn gives the browser what a sign-in leaves in it.
-func (c cookies) signedIn(w http.ResponseWriter, in accounts.SignedIn) {
+func (c cookies) signedIn(w http.ResponseWriter, in signin.SignedIn) {
 	c.set(w, c.session, in.Secret, 0)
-	c.set(w, c.device, in.Device, accounts.DeviceLife)
+	c.set(w, c.device, in.Device, signin.DeviceLife)
 }
 
 // visitor returns where a request comes from.
-func (c cookies) visitor(r *http.Request) accounts.Visitor {
-	v := accounts.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
+func (c cookies) visitor(r *http.Request) signin.Visitor {
+	v := signin.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
 	if device, err := r.Cookie(c.device); err == nil {
 		v.Device = device.Value
 	}
@@ -57,17 +59,17 @@ func (c cookies) visitor(r *http.Request) accounts.Visitor {
 // browsers tells by its cookies whose a browser is.
 type browsers struct {
 	cookies  cookies
-	sessions *accounts.Sessions
+	sessions *sessions.Sessions
 }
 
 // session returns the login session of the browser; nil if there is none.
-func (b browsers) session(r *http.Request) (*accounts.Session, accounts.User, error) {
+func (b browsers) session(r *http.Request) (*sessions.Session, accounts.User, error) {
 	c, err := r.Cookie(b.cookies.session)
 	if err != nil {
 		return nil, accounts.User{}, nil
 	}
 	s, u, err := b.sessions.Find(r.Context(), c.Value)
-	if errors.Is(err, accounts.ErrNoSession) {
+	if errors.Is(err, sessions.ErrNotFound) {
 		return nil, accounts.User{}, nil
 	}
 	if err != nil {

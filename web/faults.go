@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -119,7 +119,7 @@ func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case away.fault != "":
 		page.Fault = away.fault
-	case errors.As(err, &ended), errors.Is(err, accounts.ErrNoSession):
+	case errors.As(err, &ended), errors.Is(err, sessions.ErrNotFound):
 		page.Fault, page.Again, status, page.Description = pages.FaultOfTime, ended.again, http.StatusForbidden, "The login session has ended."
 	case status >= http.StatusInternalServerError:
 		page.Fault, page.Again = pages.FaultOfServer, at.here

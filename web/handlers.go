@@ -63,7 +63,7 @@ func newHandlers(p Parts, s shared) handlers {
 		language:        languagePage{s.screen, s.cookies},
 		assets:          assets{p.Pages, s.base},
 		appLogin:        appLogin{p.Authority, s.apps, signIn, s.cookies, refresh},
-		appRefresh:      appRefresh{p.Authority, holders, p.Sessions, s.cookies, refresh, s.base},
+		appRefresh:      appRefresh{p.Authority, holders, p.SignIn, s.cookies, refresh, s.base},
 		appLogout:       appLogout{p.Authority, holders, p.Sessions, refresh},
 		challenge:       challenge{p.Authority, s.apps, signIn},
 		oauth:           oauth{p.Authority, p.Engine},

@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -17,7 +19,7 @@ type loginPage struct {
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
-	signIn         *accounts.SignIn
+	signIn         *signin.SignIn
 }
 
 // get is GET /login: for one's own account.
@@ -45,17 +47,17 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
 	recordOf(r).triedSignIn(err)
-	var tooMany *accounts.TooManyError
+	var tooMany *throttle.TooManyError
 	switch {
 	case errors.As(err, &tooMany):
 		retryAfter(w.Header(), tooMany.RetryAfter)
 		form.Problem, form.Wait = "too many", tooMany.RetryAfter
 		return p.screen.showLogin(w, r, req, form, http.StatusTooManyRequests)
-	case errors.Is(err, accounts.ErrCrowded):
-		retryAfter(w.Header(), accounts.CrowdedFor)
-		form.Problem, form.Wait = "crowded", accounts.CrowdedFor
+	case errors.Is(err, throttle.ErrCrowded):
+		retryAfter(w.Header(), throttle.CrowdedFor)
+		form.Problem, form.Wait = "crowded", throttle.CrowdedFor
 		return p.screen.showLogin(w, r, req, form, http.StatusServiceUnavailable)
-	case errors.Is(err, accounts.ErrWrong):
+	case errors.Is(err, signin.ErrWrong):
 		form.Problem = "wrong"
 		return p.screen.showLogin(w, r, req, form, http.StatusUnprocessableEntity)
 	case err != nil:
@@ -64,7 +66,7 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	// The session of whoever was signed in here before ends: a browser has one.
 	if old != nil && old.UserID != in.User.ID {
 		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.Actor("user:"+old.UserID))
-		if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+		if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 			return err
 		}
 	}

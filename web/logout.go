@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -134,9 +134,9 @@ func (p logoutPage) post(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (p logoutPage) endSession(w http.ResponseWriter, r *http.Request, session accounts.Session, req authz.LogoutRequest) error {
+func (p logoutPage) endSession(w http.ResponseWriter, r *http.Request, session sessions.Session, req authz.LogoutRequest) error {
 	err := p.browsers.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
-	if err != nil && !errors.Is(err, accounts.ErrNoSession) {
+	if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 		return err
 	}
 	return p.leave(w, r, req)

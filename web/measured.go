@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 )
 
 // Observer is told what happens, in words of which there are few, whatever is sent.
@@ -54,8 +55,8 @@ const (
 
 // SignInOutcomes are what can come of an attempt to sign in.
 var SignInOutcomes = []string{
-	signedIn, string(accounts.ReasonUnknown), string(accounts.ReasonWrong), string(accounts.ReasonDisabled),
-	string(accounts.ReasonThrottled), string(accounts.ReasonCut), signInCrowded, signInFailed,
+	signedIn, string(signin.ReasonUnknown), string(signin.ReasonWrong), string(signin.ReasonDisabled),
+	string(signin.ReasonThrottled), string(signin.ReasonCut), signInCrowded, signInFailed,
 }
 
 // triedSignIn notes what came of an attempt to sign in.
@@ -66,7 +67,7 @@ func (rec *record) triedSignIn(err error) {
 		rec.signIn = signedIn
 	case rec.reason != "":
 		rec.signIn = string(rec.reason)
-	case errors.Is(err, accounts.ErrCrowded):
+	case errors.Is(err, throttle.ErrCrowded):
 		rec.signIn = signInCrowded
 	default:
 		rec.signIn = signInFailed

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -25,7 +26,7 @@ type record struct {
 	// userID is whom a sign-in that was refused is about, empty unless that is
 	// known; reason is why it was.
 	userID string
-	reason accounts.Reason
+	reason signin.Reason
 	// leftOut is how many of the scopes that were asked for could not be had: not
 	// which, for people paste secrets into the wrong field.
 	leftOut int
@@ -51,15 +52,15 @@ func recordOf(r *http.Request) *record { return r.Context().Value(recordKey{}).(
 // refusedSignIn notes who was not signed in, and why, if that is what the error
 // says. It is for the log: answers must be the same whatever the reason.
 func (rec *record) refusedSignIn(err error) {
-	var tooMany *accounts.TooManyError
-	var wrong *accounts.WrongError
+	var tooMany *throttle.TooManyError
+	var wrong *signin.WrongError
 	switch {
 	case errors.As(err, &tooMany):
-		rec.errorCode, rec.userID, rec.reason = "too_many_attempts", tooMany.UserID, accounts.ReasonThrottled
+		rec.errorCode, rec.userID, rec.reason = "too_many_attempts", tooMany.UserID, signin.ReasonThrottled
 		rec.throttled = throttledPasswords
 	case errors.As(err, &wrong):
 		rec.errorCode, rec.userID, rec.reason = "wrong_password", wrong.UserID, wrong.Reason
-	case errors.Is(err, accounts.ErrCrowded):
+	case errors.Is(err, throttle.ErrCrowded):
 		rec.errorCode = string(protocol.TemporarilyUnavailable)
 		rec.throttled = throttledHashing
 	default:

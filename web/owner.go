@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 // owners lets in whoever is signed in.
@@ -13,7 +14,7 @@ type owners struct {
 }
 
 // owned is a handler of what belongs to whoever is signed in.
-type owned func(w http.ResponseWriter, r *http.Request, session accounts.Session, user accounts.User) error
+type owned func(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error
 
 // only wraps what is for whoever is signed in.
 func (o owners) only(h owned) page {

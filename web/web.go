@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/engine"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/web/pages"
 )
@@ -20,8 +21,8 @@ import (
 type Parts struct {
 	Authority *authz.Authority
 	Engine    *engine.Engine
-	Sessions  *accounts.Sessions
-	SignIn    *accounts.SignIn
+	Sessions  *sessions.Sessions
+	SignIn    *signin.SignIn
 	Keys      KeySet
 	Watcher   Freshness
 	Health    Health

@@ -61,8 +61,8 @@ type User struct {
 	CreatedAt time.Time
 }
 
-// UserStore keeps users.
-type UserStore interface {
+// Reader finds users.
+type Reader interface {
 	// User returns the one with that id, or ErrNotFound.
 	User(ctx context.Context, id string) (User, error)
 	// UserByName returns the one with that normalised name, or ErrNotFound.
@@ -73,6 +73,11 @@ type UserStore interface {
 	UsersByForm(ctx context.Context, form string, most int) ([]User, error)
 	// Users returns all of them, ordered by name.
 	Users(ctx context.Context) ([]User, error)
+}
+
+// Store keeps users.
+type Store interface {
+	Reader
 	// CreateUser stores a new user, whose epoch is the number of this change.
 	// Returns ErrExists if the name is taken; ErrEmailExists, ErrEmailIsUsername or
 	// ErrUsernameIsEmail if name and address do not tell the user from others.
@@ -94,16 +99,22 @@ type UserStore interface {
 	DeleteUser(ctx context.Context, id string, ev audit.Event) error
 }
 
-// Directory is all users there are.
-type Directory struct {
-	store     UserStore
-	passwords *Passwords
+// Hasher makes the hash of a new password of a user, or returns an error that is
+// ErrInvalid if it will not do.
+type Hasher interface {
+	Hash(ctx context.Context, u User, password string) (string, error)
+}
+
+// Users is all users there are.
+type Users struct {
+	store     Store
+	passwords Hasher
 	now       func() time.Time
 }
 
-// NewDirectory returns the users in store.
-func NewDirectory(store UserStore, p *Passwords, now func() time.Time) *Directory {
-	return &Directory{store, p, now}
+// NewUsers returns the users in store.
+func NewUsers(store Store, p Hasher, now func() time.Time) *Users {
+	return &Users{store, p, now}
 }
 
 // NormalizeUsername returns the one form in which a user name is stored and
@@ -133,7 +144,7 @@ func EmailForm(address string) string {
 }
 
 // ByName returns the user with that name, or ErrNotFound.
-func (d *Directory) ByName(ctx context.Context, name string) (User, error) {
+func (d *Users) ByName(ctx context.Context, name string) (User, error) {
 	name, err := NormalizeUsername(name)
 	if err != nil {
 		return User{}, ErrNotFound
@@ -141,10 +152,10 @@ func (d *Directory) ByName(ctx context.Context, name string) (User, error) {
 	return d.store.UserByName(ctx, name)
 }
 
-// bySignInName returns the user whom a person names at sign-in: by user name, else
+// BySignInName returns the user whom a person names at sign-in: by user name, else
 // by an address that only one user has. Returns ErrNotFound if that is nobody, which
 // includes an address that several have.
-func (d *Directory) bySignInName(ctx context.Context, typed string) (User, error) {
+func (d *Users) BySignInName(ctx context.Context, typed string) (User, error) {
 	form, err := NormalizeUsername(typed)
 	if err != nil {
 		return User{}, ErrNotFound
@@ -173,7 +184,7 @@ func (d *Directory) bySignInName(ctx context.Context, typed string) (User, error
 
 // SharingEmail returns the users, or some of very many, for whom nobody signs in as
 // u by their address: they have it too, or as their user name.
-func (d *Directory) SharingEmail(ctx context.Context, u User) ([]User, error) {
+func (d *Users) SharingEmail(ctx context.Context, u User) ([]User, error) {
 	form := EmailForm(u.Email)
 	if form == "" {
 		return nil, nil
@@ -220,14 +231,14 @@ func SharedEmails(all []User) map[string]bool {
 }
 
 // ByID returns the user with that id, or ErrNotFound.
-func (d *Directory) ByID(ctx context.Context, id string) (User, error) { return d.store.User(ctx, id) }
+func (d *Users) ByID(ctx context.Context, id string) (User, error) { return d.store.User(ctx, id) }
 
 // List returns all users, ordered by name.
-func (d *Directory) List(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
+func (d *Users) List(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
 
 // Create registers a user with a password; it fills in ID, Password, Epoch and
-// CreatedAt. Returns ErrInvalid, or what UserStore.CreateUser does.
-func (d *Directory) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
+// CreatedAt. Returns ErrInvalid, or what Store.CreateUser does.
+func (d *Users) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
 	var err error
 	if u.Username, err = NormalizeUsername(u.Username); err != nil {
 		return User{}, err
@@ -235,7 +246,7 @@ func (d *Directory) Create(ctx context.Context, u User, password string, by audi
 	if err := u.validate(); err != nil {
 		return User{}, err
 	}
-	if u.Password, err = d.passwords.hashNew(ctx, u, password); err != nil {
+	if u.Password, err = d.passwords.Hash(ctx, u, password); err != nil {
 		return User{}, err
 	}
 	u.ID, u.CreatedAt = rand.Text(), d.now()
@@ -253,8 +264,8 @@ func (d *Directory) Create(ctx context.Context, u User, password string, by audi
 // come one after the other, so edit works on what it is given, perhaps twice. Nothing
 // ends by it, and `sub` stays: apps see the same person under a new name. An address
 // that is changed is not verified, unless edit sets EmailVerified again. Returns
-// ErrInvalid, or what UserStore.UpdateUser does.
-func (d *Directory) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
+// ErrInvalid, or what Store.UpdateUser does.
+func (d *Users) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
 	err = d.store.UpdateUser(ctx, id, func(stored *User) (*audit.Event, error) {
 		was, claims := *stored, maps.Clone(stored.Claims)
 		before := was.details()
@@ -330,24 +341,24 @@ func (u User) validate() error {
 
 // Disable refuses the user everything until enabled again; what was issued does
 // not stand meanwhile. Returns ErrNotFound.
-func (d *Directory) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
+func (d *Users) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
 	return d.store.SetUserDisabled(ctx, id, true, audit.Event{At: d.now(), Actor: by, Action: audit.UserDisabled, Subject: id, Reason: reason})
 }
 
 // Enable takes Disable back. Returns ErrNotFound.
-func (d *Directory) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
+func (d *Users) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
 	return d.store.SetUserDisabled(ctx, id, false, audit.Event{At: d.now(), Actor: by, Action: audit.UserEnabled, Subject: id, Reason: reason})
 }
 
 // Delete removes the user. Returns ErrNotFound.
-func (d *Directory) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
+func (d *Users) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
 	return d.store.DeleteUser(ctx, id, audit.Event{At: d.now(), Actor: by, Action: audit.UserDeleted, Subject: id, Reason: reason})
 }
 
 // SetPassword replaces the user's password and ends all sessions and grants:
 // whoever knew the old one is out. Returns ErrNotFound or ErrInvalid.
-func (d *Directory) SetPassword(ctx context.Context, u User, password, reason string, by audit.Actor) error {
-	hash, err := d.passwords.hashNew(ctx, u, password)
+func (d *Users) SetPassword(ctx context.Context, u User, password, reason string, by audit.Actor) error {
+	hash, err := d.passwords.Hash(ctx, u, password)
 	if err != nil {
 		return err
 	}

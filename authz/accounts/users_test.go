@@ -20,13 +20,13 @@ import (
 
 // people returns the users of a database of its own, with one whose password is
 // nobody's.
-func people(t *testing.T, u accounts.User) (*accounts.Directory, *storage.Store) {
+func people(t *testing.T, u accounts.User) (*accounts.Users, *storage.Store) {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
 	if err := store.CreateUser(t.Context(), u, audit.Event{At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	return accounts.NewDirectory(store, nil, time.Now), store
+	return accounts.NewUsers(store, nil, time.Now), store
 }
 
 func TestAChangedAddressIsNotVerifiedUnlessItIsSaidAgain(t *testing.T) {

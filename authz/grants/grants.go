@@ -29,7 +29,7 @@ type Parts struct {
 	Epoch  *revocation.Epoch
 	Issuer *tokens.Issuer
 	Store  Store
-	Users  *accounts.Directory
+	Users  *accounts.Users
 	// Indices are where the status of what is issued will be, in these lists.
 	Indices *status.Taker
 	Lists   *status.Lists

@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/config"
 )
@@ -64,7 +65,7 @@ func accessCommand(t *terminal) *cobra.Command {
 				return err
 			}
 			ctx := cmd.Context()
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				if byClient {
 					of, err := c.clients.Client(ctx, client)
 					if err != nil {
@@ -115,7 +116,7 @@ func (c *concerns) accessOf(ctx context.Context, of grants.Holder, client string
 			Rules: &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std()},
 			Store: c.store, Now: c.t.now,
 		},
-		Directory: c.clients, Consents: accounts.NewConsents(c.store, c.t.now),
+		Directory: c.clients, Consents: consents.New(c.store, c.t.now),
 	}}
 	return func(yield func(access, error) bool) {
 		var connected []authz.Connection

@@ -54,7 +54,7 @@ func auditList(t *terminal) *cobra.Command {
 			if since > 0 {
 				q.Since = t.now().Add(-since)
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) (err error) {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) (err error) {
 				if cmd.Flags().Changed("subject") {
 					of, err := c.called(cmd.Context(), users, subject)
 					if err != nil {
@@ -124,7 +124,7 @@ type calledSo struct{ users, clients []string }
 
 // called finds a user by name, and clients by what people are shown, which several may
 // have.
-func (c *concerns) called(ctx context.Context, users *accounts.Directory, name string) (of calledSo, err error) {
+func (c *concerns) called(ctx context.Context, users *accounts.Users, name string) (of calledSo, err error) {
 	u, err := users.ByName(ctx, name)
 	switch {
 	case err == nil:
@@ -143,7 +143,7 @@ func (c *concerns) called(ctx context.Context, users *accounts.Directory, name s
 
 // actorsCalled are the actors that --actor may mean. What it begins with says of which
 // kind they are, if it does.
-func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Directory, asked string) ([]audit.Actor, error) {
+func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Users, asked string) ([]audit.Actor, error) {
 	actors := []audit.Actor{audit.Actor(asked)}
 	kind, name, ok := strings.Cut(asked, ":")
 	if !ok || !slices.Contains([]string{"cli", "client", "user"}, kind) {

@@ -18,6 +18,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
@@ -121,11 +122,11 @@ func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog
 
 // prepareDemoUser makes someone who can sign in, and returns the password.
 func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (password string, err error) {
-	passwords, err := accounts.NewPasswords(0)
+	hasher, err := passwords.New(0, passwords.Recommended)
 	if err != nil {
 		return "", err
 	}
-	users := accounts.NewDirectory(store, passwords, t.now)
+	users := accounts.NewUsers(store, hasher, t.now)
 	kept := filepath.Join(demoFolder, "user-password")
 	user, err := users.ByName(ctx, demoUser)
 	if err == nil {

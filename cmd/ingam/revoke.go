@@ -128,7 +128,7 @@ func (r *revoking) run() error {
 		}, config.ForIssuer)
 	}
 	if r.user != "" {
-		return r.t.withUsers(r.cmd, func(c *concerns, users *accounts.Directory) error {
+		return r.t.withUsers(r.cmd, func(c *concerns, users *accounts.Users) error {
 			u, err := findUser(r.cmd.Context(), users, r.user)
 			if err != nil {
 				return err

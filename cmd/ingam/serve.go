@@ -23,10 +23,15 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/engine"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
@@ -173,18 +178,19 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err := store.RenewEmailForms(ctx); err != nil {
 		return err
 	}
-	passwords, err := accounts.NewPasswords(cfg.Passwords.AtOnce)
+	hasher, err := passwords.New(cfg.Passwords.AtOnce, passwords.Recommended)
 	if err != nil {
 		return err
 	}
-	users := accounts.NewDirectory(store, passwords, t.now)
-	sessions := accounts.NewSessions(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), t.now)
-	refusals := accounts.NewRefusals(store, t.now)
+	users := accounts.NewUsers(store, hasher, t.now)
+	logins := sessions.New(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), t.now)
+	guesses := throttle.New(store, hasher.AtOnce(), cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now)
+	signIn := signin.New(users, logins, hasher, guesses, store, t.now)
 	// When nobody can be refused any more, and before the database closes.
 	defer func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if writing := refusals.Write(last); writing != nil {
+		if writing := signIn.WriteRefusals(last); writing != nil {
 			log.ErrorContext(ctx, "what is in the audit log of those who were not signed in is not complete", "error", writing)
 		}
 	}()
@@ -198,16 +204,15 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		},
 		Directory: registry,
 		Clients:   clients.NewAuthenticator(registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
-		Consents:  accounts.NewConsents(store, t.now),
+		Consents:  consents.New(store, t.now),
 		Cuts:      revocation.NewCuts(store, t.now),
 		Listeners: store,
 		Notes:     keys.NewNotes(master, "authorization request", authz.NoteLife, t.now),
 	})
 	health.tryWriting(ctx)
 	handler, err := web.New(web.Parts{
-		Authority: authority, Engine: engine.New(grants.New(authority.Parts.Parts)), Sessions: sessions,
-		SignIn: accounts.NewSignIn(users, sessions, store, refusals, cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), t.now),
-		Keys:   ring, Watcher: watcher, Health: health, Log: log,
+		Authority: authority, Engine: engine.New(grants.New(authority.Parts.Parts)), Sessions: logins, SignIn: signIn,
+		Keys: ring, Watcher: watcher, Health: health, Log: log,
 		Lists: lists, Listening: listening, Observer: measures,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
@@ -278,7 +283,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		})
 	})
 	running.Go(func() {
-		every(tasks, refusalInterval, log, "write down who was not signed in", refusals.Write)
+		every(tasks, refusalInterval, log, "write down who was not signed in", signIn.WriteRefusals)
 	})
 	running.Go(func() {
 		every(tasks, settleInterval, log, "bring what was written into the database's file", store.Settle)

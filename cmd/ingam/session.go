@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 func sessionCommand(t *terminal) *cobra.Command {
@@ -29,8 +30,8 @@ type sessionJSON struct {
 	ClientName string `json:"client_name,omitempty"`
 }
 
-func (c *concerns) sessions() *accounts.Sessions {
-	return accounts.NewSessions(c.store, c.cfg.Sessions.IdleTTL.Std(), c.cfg.Sessions.TTL.Std(), c.t.now)
+func (c *concerns) sessions() *sessions.Sessions {
+	return sessions.New(c.store, c.cfg.Sessions.IdleTTL.Std(), c.cfg.Sessions.TTL.Std(), c.t.now)
 }
 
 func sessionList(t *terminal) *cobra.Command {
@@ -45,14 +46,14 @@ func sessionList(t *terminal) *cobra.Command {
 			if err := shown.check(cmd); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				of, err := idOf(cmd, users, user)
 				if err != nil {
 					return err
 				}
 				list := t.printList(asJSON, "ID", "USER NAME", "USER ID", "SINCE", "SEEN", "ADDRESS", "BROWSER", "APP", "APP NAME")
-				read := c.sessions().List(cmd.Context(), accounts.SessionQuery{UserID: of, Limit: shown.most()})
-				return printBound(t, list, read, &shown, "the newest login sessions", func(s accounts.ListedSession) (any, []any) {
+				read := c.sessions().List(cmd.Context(), sessions.Query{UserID: of, Limit: shown.most()})
+				return printBound(t, list, read, &shown, "the newest login sessions", func(s sessions.Listed) (any, []any) {
 					return sessionJSON{
 						s.ID, s.Username, s.UserID, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent, s.ClientID, s.ClientName,
 					}, []any{s.ID, s.Username, s.UserID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID, visible(s.ClientName)}
@@ -67,7 +68,7 @@ func sessionList(t *terminal) *cobra.Command {
 }
 
 // idOf is the id of the user that --user names; empty if it was not given.
-func idOf(cmd *cobra.Command, users *accounts.Directory, name string) (string, error) {
+func idOf(cmd *cobra.Command, users *accounts.Users, name string) (string, error) {
 	if !cmd.Flags().Changed("user") {
 		return "", nil
 	}
@@ -83,7 +84,7 @@ func sessionEnd(t *terminal) *cobra.Command {
 			if err := require(cmd, "user"); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				u, err := findUser(cmd.Context(), users, user)
 				if err != nil {
 					return err
@@ -93,8 +94,8 @@ func sessionEnd(t *terminal) *cobra.Command {
 					ended, err = c.sessions().EndAll(cmd.Context(), u.ID, reason, c.actor)
 				} else if err = c.sessions().End(cmd.Context(), u.ID, id, reason, c.actor); err == nil {
 					ended = 1
-				} else if errors.Is(err, accounts.ErrNoSession) {
-					err = named("session "+id, accounts.ErrNoSession)
+				} else if errors.Is(err, sessions.ErrNotFound) {
+					err = named("session "+id, sessions.ErrNotFound)
 				}
 				if err != nil {
 					return err
@@ -145,7 +146,7 @@ func grantList(t *terminal) *cobra.Command {
 			if err := shown.check(cmd); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				of, err := idOf(cmd, users, user)
 				if err != nil {
 					return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 )
@@ -21,9 +22,9 @@ import (
 func userCommand(t *terminal) *cobra.Command {
 	return group("user", "The people who sign in",
 		userCreate(t), userList(t), userShow(t), userUpdate(t), userSetPassword(t),
-		userChange(t, "disable", "Refuse a user everything until enabled", "disabled", (*accounts.Directory).Disable),
-		userChange(t, "enable", "Take a disable back", "enabled", (*accounts.Directory).Enable),
-		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted", (*accounts.Directory).Delete),
+		userChange(t, "disable", "Refuse a user everything until enabled", "disabled", (*accounts.Users).Disable),
+		userChange(t, "enable", "Take a disable back", "enabled", (*accounts.Users).Enable),
+		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted", (*accounts.Users).Delete),
 	)
 }
 
@@ -136,7 +137,7 @@ func userCreate(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				created, err := users.Create(cmd.Context(), u, password, c.actor)
 				if err != nil {
 					return named("user "+u.Username, err)
@@ -178,7 +179,7 @@ and the id (sub), by which apps know the person, stay.`,
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				u, err := findUser(cmd.Context(), users, args[0])
 				if err != nil {
 					return err
@@ -223,13 +224,13 @@ func (c *concerns) warnLong(u accounts.User) {
 }
 
 // withUsers opens the configured database for what is about users.
-func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Directory) error, needs ...config.Need) error {
-	passwords, err := accounts.NewPasswords(0)
+func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Users) error, needs ...config.Need) error {
+	hasher, err := passwords.New(0, passwords.Recommended)
 	if err != nil {
 		return err
 	}
 	return t.withConcerns(cmd, func(c *concerns) error {
-		return do(c, accounts.NewDirectory(c.store, passwords, t.now))
+		return do(c, accounts.NewUsers(c.store, hasher, t.now))
 	}, needs...)
 }
 
@@ -241,7 +242,7 @@ func userList(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the users, and who shares an e-mail address, which then signs nobody in", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withUsers(cmd, func(_ *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(_ *concerns, users *accounts.Users) error {
 				list, err := users.List(cmd.Context())
 				if err != nil {
 					return err
@@ -283,7 +284,7 @@ func userShow(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show USER", Short: "Show a user, by name or id", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withUsers(cmd, func(_ *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(_ *concerns, users *accounts.Users) error {
 				u, err := findUser(cmd.Context(), users, args[0])
 				if err != nil {
 					return err
@@ -337,7 +338,7 @@ func sharedText(others []accounts.User) string {
 }
 
 // findUser finds a user by name or, failing that, by id.
-func findUser(ctx context.Context, users *accounts.Directory, name string) (accounts.User, error) {
+func findUser(ctx context.Context, users *accounts.Users, name string) (accounts.User, error) {
 	u, err := users.ByName(ctx, name)
 	if errors.Is(err, accounts.ErrNotFound) {
 		u, err = users.ByID(ctx, name)
@@ -348,14 +349,14 @@ func findUser(ctx context.Context, users *accounts.Directory, name string) (acco
 	return u, nil
 }
 
-type userVerb func(d *accounts.Directory, ctx context.Context, id, reason string, by audit.Actor) error
+type userVerb func(d *accounts.Users, ctx context.Context, id, reason string, by audit.Actor) error
 
 func userChange(t *terminal, verb, short, past string, change userVerb) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: verb + " USER", Short: short, Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				u, err := findUser(cmd.Context(), users, args[0])
 				if err != nil {
 					return err
@@ -384,7 +385,7 @@ func userSetPassword(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Directory) error {
+			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
 				u, err := findUser(cmd.Context(), users, args[0])
 				if err != nil {
 					return err

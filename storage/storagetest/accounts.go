@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 )
@@ -25,8 +25,8 @@ func (d *databaseTest) endAll(user, keep string) int {
 }
 
 // begin begins a login session of a user that differs in something.
-func (d *databaseTest) begin(s *storage.Store, user, id string, change func(*accounts.Session)) error {
-	n := accounts.Session{
+func (d *databaseTest) begin(s *storage.Store, user, id string, change func(*sessions.Session)) error {
+	n := sessions.Session{
 		ID: id, UserID: user, UserEpoch: d.epochOf(user), CreatedAt: noon, IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour),
 	}
 	if change != nil {
@@ -78,9 +78,9 @@ var accountTests = []test{
 		d.user("other")
 		d.session("other", "of another")
 		for i := range 7 {
-			d.must(d.begin(d.s, "u", fmt.Sprint("s", i), func(s *accounts.Session) { s.CreatedAt = noon.Add(time.Duration(i) * time.Minute) }))
+			d.must(d.begin(d.s, "u", fmt.Sprint("s", i), func(s *sessions.Session) { s.CreatedAt = noon.Add(time.Duration(i) * time.Minute) }))
 		}
-		d.must(d.begin(d.s, "u", "expired", func(s *accounts.Session) { s.IdleAt = noon }))
+		d.must(d.begin(d.s, "u", "expired", func(s *sessions.Session) { s.IdleAt = noon }))
 		d.must(d.s.EndSession(d.ctx, "u", "s6", event(audit.SessionEnded, "s6")))
 		for _, c := range []struct {
 			first string
@@ -123,7 +123,7 @@ var accountTests = []test{
 		var set []status.Run
 		for i := range many {
 			id := fmt.Sprintf("s%03d", i)
-			d.must(d.begin(d.s, "u", id, func(s *accounts.Session) {
+			d.must(d.begin(d.s, "u", id, func(s *sessions.Session) {
 				if i%2 == 1 {
 					s.ClientID = "c" // an app's own
 				}
@@ -193,7 +193,7 @@ var accountTests = []test{
 		d.equal(d.signedIn("u", later), []string{"kept"})
 		ev := event(audit.SessionEnded, "")
 		ev.At = later
-		d.refuses(accounts.ErrNoSession, func() error {
+		d.refuses(sessions.ErrNotFound, func() error {
 			_, err := d.s.EndSessions(d.ctx, "u", "with a grant", ev)
 			return err
 		})
@@ -209,13 +209,13 @@ var accountTests = []test{
 		d.user("other")
 		d.session("u", "a")
 		d.session("other", "of another")
-		d.must(d.begin(d.s, "u", "expired", func(s *accounts.Session) { s.IdleAt = noon }))
+		d.must(d.begin(d.s, "u", "expired", func(s *sessions.Session) { s.IdleAt = noon }))
 		d.session("u", "ended")
 		d.must(d.s.EndSession(d.ctx, "u", "ended", event(audit.SessionEnded, "ended")))
 		for _, c := range append([][2]string{
 			{"u", "expired"}, {"u", "ended"}, {"u", "of another"}, {"u", "nothing"}, {"other", "a"}, {"nobody", "a"}, {"u", "A"}, {"u", "a "},
 		}, [2]string{notText[0], "a"}, [2]string{"u", notText[0]}, [2]string{"u", notText[2]}) {
-			d.refuses(accounts.ErrNoSession, func() error {
+			d.refuses(sessions.ErrNotFound, func() error {
 				_, err := d.s.EndSessions(d.ctx, c[0], c[1], event(audit.SessionEnded, ""))
 				return err
 			})
@@ -225,7 +225,7 @@ var accountTests = []test{
 		d.must(d.s.CutUser(d.ctx, "u", event(audit.UserCut, "u")))
 		d.session("u", "after the cut")
 		for _, c := range [][2]string{{"other", "of another"}, {"u", "a"}} {
-			d.refuses(accounts.ErrNoSession, func() error {
+			d.refuses(sessions.ErrNotFound, func() error {
 				_, err := d.s.EndSessions(d.ctx, c[0], c[1], event(audit.SessionEnded, ""))
 				return err
 			})
@@ -246,7 +246,7 @@ var accountTests = []test{
 			ended[i], err = s.EndSessions(d.ctx, "u", fmt.Sprint("s", i), event(audit.SessionEnded, ""))
 			return err
 		})
-		d.oneWins(errs, accounts.ErrNoSession)
+		d.oneWins(errs, sessions.ErrNotFound)
 		won := slices.Index(errs, nil)
 		d.equal(ended[won], browsers-1)
 		d.equal(d.signedIn("u", noon), []string{fmt.Sprint("s", won)})
@@ -269,7 +269,7 @@ var accountTests = []test{
 				switch i % 4 {
 				case 0, 1: // one in a browser, one in an app
 					begun[i] = append(begun[i], id)
-					err = d.begin(s, "u", id, func(n *accounts.Session) { n.ClientID = []string{"", "c"}[i%2] })
+					err = d.begin(s, "u", id, func(n *sessions.Session) { n.ClientID = []string{"", "c"}[i%2] })
 				case 2:
 					var n int
 					n, err = s.EndSessions(d.ctx, "u", "kept", event(audit.SessionEnded, ""))
@@ -278,7 +278,7 @@ var accountTests = []test{
 					err = s.EndSession(d.ctx, "u", fmt.Sprint("old ", j), event(audit.SessionEnded, fmt.Sprint("old ", j)))
 					if err == nil {
 						ended.Add(1)
-					} else if errors.Is(err, accounts.ErrNoSession) {
+					} else if errors.Is(err, sessions.ErrNotFound) {
 						err = nil // somebody else did
 					}
 				}

@@ -9,9 +9,12 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
 )
@@ -51,18 +54,18 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"CutUser":         func() error { return s.CutUser(ctx, "x", ev) },
 		"DeleteUser":      func() error { return s.DeleteUser(ctx, "x", ev) },
 		"BeginSession": func() error {
-			return s.BeginSession(ctx, accounts.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
+			return s.BeginSession(ctx, sessions.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
 		},
 		"RenewSession": func() error {
-			return s.RenewSession(ctx, accounts.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
+			return s.RenewSession(ctx, sessions.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
 		},
 		"TouchSession":   func() error { return s.TouchSession(ctx, "x", noon, noon) },
 		"EndSession":     func() error { return s.EndSession(ctx, "x", "x", ev) },
 		"EndSessions":    func() error { _, err := s.EndSessions(ctx, "x", "x", ev); return err },
-		"AddConsent":     func() error { return s.AddConsent(ctx, accounts.Consent{UserID: "x", ClientID: "a"}, ev) },
+		"AddConsent":     func() error { return s.AddConsent(ctx, consents.Consent{UserID: "x", ClientID: "a"}, ev) },
 		"DeleteConsent":  func() error { return s.DeleteConsent(ctx, "x", "a", ev) },
 		"CountGuess":     func() error { _, err := s.CountGuess(ctx, "x", noon, noon); return err },
-		"UncountGuesses": func() error { return s.UncountGuesses(ctx, []accounts.Tally{{Subject: "x"}}) },
+		"UncountGuesses": func() error { return s.UncountGuesses(ctx, []throttle.Tally{{Subject: "x"}}) },
 		"SaveCode":       func() error { return s.SaveCode(ctx, hash("x"), grants.Code{ClientID: "a"}, noon) },
 		"RedeemCode":     func() error { return s.RedeemCode(ctx, hash("x"), noon, grants.Grant{ID: "x"}) },
 		"RotateGrant":    func() error { return s.RotateGrant(ctx, "x", 1, grants.Refresh{}, status.Ref{}, status.Ref{}, noon) },
@@ -91,7 +94,7 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"Users":        func() error { _, err := s.Users(ctx); return err },
 		"UsersByForm":  func() error { _, err := s.UsersByForm(ctx, "x", 3); return err },
 		"Sessions":     func() error { _, _, err := s.Sessions(ctx, "x", "", 10, noon); return err },
-		"ListSessions": func() error { _, err := All(s.ListSessions(ctx, accounts.SessionQuery{}, noon)); return err },
+		"ListSessions": func() error { _, err := All(s.ListSessions(ctx, sessions.Query{}, noon)); return err },
 		"KnownDevice":  func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
 		"Consent":      func() error { _, err := s.Consent(ctx, "x", "a"); return err },
 		"Consents":     func() error { _, err := s.Consents(ctx, "x"); return err },

@@ -12,9 +12,13 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -39,9 +43,9 @@ func (d *databaseTest) epochOf(user string) changes.Number {
 }
 
 // session begins a login session of a user.
-func (d *databaseTest) session(user, id string) accounts.Session {
+func (d *databaseTest) session(user, id string) sessions.Session {
 	d.Helper()
-	s := accounts.Session{
+	s := sessions.Session{
 		ID: id, UserID: user, UserEpoch: d.epochOf(user), AuthenticatedAt: noon, Methods: []string{"pwd"}, CreatedAt: noon, SeenAt: noon,
 		IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(24 * time.Hour), Address: "192.0.2.1", UserAgent: "a browser",
 	}
@@ -203,7 +207,7 @@ var peopleTests = []test{
 			d.must(err)
 			d.equal([]int{len(list), total}, []int{1, 1})
 			c.do(u, s)
-			if _, _, err := d.other.SessionBySecret(d.ctx, hash(s), c.now); !errors.Is(err, accounts.ErrNoSession) {
+			if _, _, err := d.other.SessionBySecret(d.ctx, hash(s), c.now); !errors.Is(err, sessions.ErrNotFound) {
 				d.Errorf("%d: %v", i, err)
 			}
 			if list, total, err := d.other.Sessions(d.ctx, u, s, 10, c.now); err != nil || len(list) != 0 || total != 0 {
@@ -218,24 +222,24 @@ var peopleTests = []test{
 				}
 			}
 		}
-		d.refuses(accounts.ErrNoSession, func() error { return d.s.EndSession(d.ctx, "u5", "s6", ev) })
+		d.refuses(sessions.ErrNotFound, func() error { return d.s.EndSession(d.ctx, "u5", "s6", ev) })
 		// A password that was checked before a cut begins nothing after it.
 		d.user("late")
-		late := accounts.Session{ID: "late", UserID: "late", UserEpoch: d.epochOf("late"), IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour), UserAgent: strings.Repeat("a", 511) + "é"}
+		late := sessions.Session{ID: "late", UserID: "late", UserEpoch: d.epochOf("late"), IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour), UserAgent: strings.Repeat("a", 511) + "é"}
 		d.must(d.s.BeginSession(d.ctx, late, hash("late"), hash("late"), ev))
 		d.must(d.s.RenewSession(d.ctx, late, hash("renewed"), hash("late"), ev))
-		if _, _, err := d.s.SessionBySecret(d.ctx, hash("late"), noon); !errors.Is(err, accounts.ErrNoSession) {
+		if _, _, err := d.s.SessionBySecret(d.ctx, hash("late"), noon); !errors.Is(err, sessions.ErrNotFound) {
 			d.Errorf("the former secret is good: %v", err)
 		}
 		renewed, _, err := d.s.SessionBySecret(d.ctx, hash("renewed"), noon)
 		d.must(err)
 		d.equal(renewed.ID, "late")
 		d.must(d.s.SetPassword(d.ctx, "late", "new", ev))
-		d.refuses(accounts.ErrNoSession, func() error { return d.s.RenewSession(d.ctx, late, hash("x"), hash("x"), ev) })
+		d.refuses(sessions.ErrNotFound, func() error { return d.s.RenewSession(d.ctx, late, hash("x"), hash("x"), ev) })
 		late.ID = "later"
 		d.refuses(accounts.ErrNotFound, func() error { return d.s.BeginSession(d.ctx, late, hash("x"), hash("x"), ev) })
 		d.refuses(accounts.ErrNotFound, func() error {
-			return d.s.BeginSession(d.ctx, accounts.Session{ID: "x", UserID: "nobody"}, hash("x"), hash("x"), ev)
+			return d.s.BeginSession(d.ctx, sessions.Session{ID: "x", UserID: "nobody"}, hash("x"), hash("x"), ev)
 		})
 		known, err := d.s.KnownDevice(d.ctx, "u5", hash("device of s5"))
 		d.must(err)
@@ -246,14 +250,14 @@ var peopleTests = []test{
 	{"a consent is added to, and ends its grants when it is taken back", func(d *databaseTest) {
 		g := d.grant("g")
 		for i, step := range []struct{ add, want []string }{{[]string{"a"}, []string{"a"}}, {[]string{"b", "a"}, []string{"a", "b"}}} {
-			d.must(d.s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: step.add, GrantedAt: noon.Add(time.Duration(i) * time.Hour)}, event(audit.ConsentGiven, "")))
+			d.must(d.s.AddConsent(d.ctx, consents.Consent{UserID: g.UserID, ClientID: g.ClientID, Scopes: step.add, GrantedAt: noon.Add(time.Duration(i) * time.Hour)}, event(audit.ConsentGiven, "")))
 			c, err := d.other.Consent(d.ctx, g.UserID, g.ClientID)
 			d.must(err)
 			d.equal(c.Scopes, step.want)
 			d.equal(c.GrantedAt, stored(noon))
 		}
 		for _, err := range d.atOnce(8, func(i int, s *storage.Store) error {
-			return s.AddConsent(d.ctx, accounts.Consent{UserID: g.UserID, ClientID: "another", Scopes: []string{fmt.Sprint("s", i)}, GrantedAt: noon}, event(audit.ConsentGiven, ""))
+			return s.AddConsent(d.ctx, consents.Consent{UserID: g.UserID, ClientID: "another", Scopes: []string{fmt.Sprint("s", i)}, GrantedAt: noon}, event(audit.ConsentGiven, ""))
 		}) {
 			d.must(err)
 		}
@@ -293,30 +297,30 @@ var peopleTests = []test{
 		}) {
 			d.must(err)
 		}
-		count := func(now time.Time, n int64, since time.Time) accounts.Tally {
+		count := func(now time.Time, n int64, since time.Time) throttle.Tally {
 			d.Helper()
 			t, err := d.s.CountGuess(d.ctx, "a", now, now.Add(-time.Minute))
 			d.must(err)
-			d.equal(t, accounts.Tally{Subject: "a", N: n, Since: stored(since)})
+			d.equal(t, throttle.Tally{Subject: "a", N: n, Since: stored(since)})
 			return t
 		}
-		of := func(subject string, t accounts.Tally) accounts.Tally { t.Subject = subject; return t }
+		of := func(subject string, t throttle.Tally) throttle.Tally { t.Subject = subject; return t }
 		last := noon.Add(59 * time.Second)
 		a := count(last, 21, noon)
-		d.must(d.other.UncountGuesses(d.ctx, []accounts.Tally{a, of("b", a), of("c", a)}))
+		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{a, of("b", a), of("c", a)}))
 		count(last, 21, noon)
 		// Only from the window in which it was counted, before and after another
 		// begins.
 		later := a
 		later.Since = last
-		d.must(d.other.UncountGuesses(d.ctx, []accounts.Tally{later}))
+		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{later}))
 		count(last, 22, noon)
 		next := count(noon.Add(time.Minute), 1, noon.Add(time.Minute))
-		d.must(d.other.UncountGuesses(d.ctx, []accounts.Tally{a, of("b", a)}))
+		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{a, of("b", a)}))
 		count(noon.Add(61*time.Second), 2, noon.Add(time.Minute))
 		// And no further than to nothing.
 		for _, err := range d.atOnce(5, func(_ int, s *storage.Store) error {
-			return s.UncountGuesses(d.ctx, []accounts.Tally{next})
+			return s.UncountGuesses(d.ctx, []throttle.Tally{next})
 		}) {
 			d.must(err)
 		}
@@ -327,7 +331,7 @@ var peopleTests = []test{
 		highest := make([]int64, 16)
 		for _, err := range d.atOnce(len(highest), func(i int, s *storage.Store) error {
 			for range 10 {
-				var counted []accounts.Tally
+				var counted []throttle.Tally
 				for _, subject := range []string{"all", fmt.Sprint("of ", i%4)} {
 					t, err := s.CountGuess(d.ctx, subject, noon, noon.Add(-time.Minute))
 					if err != nil {
@@ -517,9 +521,9 @@ var grantTests = []test{
 			d.must(err)
 			d.equal(got, want)
 		}
-		purged(noon.Add(accounts.DeviceLife), 0)
+		purged(noon.Add(signin.DeviceLife), 0)
 		known(true)
-		purged(noon.Add(accounts.DeviceLife+24*time.Hour+time.Second), 1)
+		purged(noon.Add(signin.DeviceLife+24*time.Hour+time.Second), 1)
 		known(false)
 		if _, err := d.s.Grant(d.ctx, g.ID); !errors.Is(err, grants.ErrNotFound) {
 			d.Fatal(err)

@@ -1,4 +1,4 @@
-package accounts_test
+package signin_test
 
 import (
 	"context"
@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
@@ -18,8 +19,8 @@ func TestWhoIsTurnedAwayForTheCrowdIsNotCounted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1)
 	h.user("minji", "minji@example.com")
-	from := accounts.Visitor{Address: "192.0.2.1"}
-	giveBack := h.passwords.Occupy(t)
+	from := signin.Visitor{Address: "192.0.2.1"}
+	giveBack := h.occupy()
 	minji, err := h.users.ByName(t.Context(), "minji")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func TestWhoIsTurnedAwayForTheCrowdIsNotCounted(t *testing.T) {
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			if err := try(ctx); !errors.Is(err, accounts.ErrCrowded) || errors.Is(err, accounts.ErrWrong) {
+			if err := try(ctx); !errors.Is(err, throttle.ErrCrowded) || errors.Is(err, signin.ErrWrong) {
 				t.Errorf("%s: %v", what, err)
 			}
 		})
@@ -62,11 +63,11 @@ func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1000)
 	h.user("minji", "minji@example.com")
-	known, err := h.signIn.Do(t.Context(), "minji", secret, accounts.Visitor{Address: "192.0.2.1"})
+	known, err := h.signIn.Do(t.Context(), "minji", secret, signin.Visitor{Address: "192.0.2.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	giveBack := h.passwords.Occupy(t)
+	giveBack := h.occupy()
 	ctx, over := context.WithCancel(t.Context())
 	var crowd sync.WaitGroup
 	// come sends n at once for minji, of whom so many are turned away at the door.
@@ -75,7 +76,7 @@ func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 		turned := make(chan error, n)
 		for range n {
 			crowd.Go(func() {
-				if _, err := h.signIn.Do(ctx, "minji", "wrong", accounts.Visitor{Address: from}); errors.Is(err, accounts.ErrCrowded) {
+				if _, err := h.signIn.Do(ctx, "minji", "wrong", signin.Visitor{Address: from}); errors.Is(err, throttle.ErrCrowded) {
 					turned <- err
 				}
 			})
@@ -85,20 +86,20 @@ func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 		}
 	}
 	line := 128 * h.passwords.AtOnce()
-	enters := func(what string, want bool, from accounts.Visitor) {
+	enters := func(what string, want bool, from signin.Visitor) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := h.signIn.Do(ctx, "minji", secret, from); errors.Is(err, accounts.ErrCrowded) == want {
+		if _, err := h.signIn.Do(ctx, "minji", secret, from); errors.Is(err, throttle.ErrCrowded) == want {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	come(line/4+1, 1, "198.51.100.1")
-	enters("the crowd's address", false, accounts.Visitor{Address: "198.51.100.1"})
-	enters("another address", true, accounts.Visitor{Address: "192.0.2.1"})
+	enters("the crowd's address", false, signin.Visitor{Address: "198.51.100.1"})
+	enters("another address", true, signin.Visitor{Address: "192.0.2.1"})
 	come(line/4+1, 1, "198.51.100.2")
-	enters("another address, of a crowd at two", false, accounts.Visitor{Address: "192.0.2.1"})
-	enters("a browser that is known", true, accounts.Visitor{Address: "192.0.2.1", Device: known.Device})
+	enters("another address, of a crowd at two", false, signin.Visitor{Address: "192.0.2.1"})
+	enters("a browser that is known", true, signin.Visitor{Address: "192.0.2.1", Device: known.Device})
 	over()
 	giveBack()
 	crowd.Wait()
@@ -113,13 +114,13 @@ func TestTwoAddressesThatAreThrottledLockNobodyOut(t *testing.T) {
 	for i := range 30 {
 		for _, address := range addresses {
 			_, err := h.try("keeper", "wrong", address)
-			var tooMany *accounts.TooManyError
+			var tooMany *throttle.TooManyError
 			if errors.As(err, &tooMany) != (i > 0) {
 				t.Fatalf("attempt %d: %v", i, err)
 			}
 		}
 	}
-	giveBack := h.passwords.Occupy(t)
+	giveBack := h.occupy()
 	threads := h.passwords.AtOnce()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	turnedAway := make(chan struct{}, 1000*threads)
@@ -127,8 +128,8 @@ func TestTwoAddressesThatAreThrottledLockNobodyOut(t *testing.T) {
 	for _, address := range addresses {
 		for i := range 100 * threads {
 			all.Go(func() {
-				_, err := h.signIn.Do(ctx, fmt.Sprint("nobody ", i), "wrong", accounts.Visitor{Address: address})
-				if errors.Is(err, accounts.ErrCrowded) {
+				_, err := h.signIn.Do(ctx, fmt.Sprint("nobody ", i), "wrong", signin.Visitor{Address: address})
+				if errors.Is(err, throttle.ErrCrowded) {
 					turnedAway <- struct{}{}
 				}
 			})
@@ -140,7 +141,7 @@ func TestTwoAddressesThatAreThrottledLockNobodyOut(t *testing.T) {
 	h.user("minji", "minji@example.com")
 	signedIn := make(chan error, 1)
 	go func() {
-		_, err := h.signIn.Do(ctx, "minji", secret, accounts.Visitor{Address: "192.0.2.3"})
+		_, err := h.signIn.Do(ctx, "minji", secret, signin.Visitor{Address: "192.0.2.3"})
 		signedIn <- err
 	}()
 	select {

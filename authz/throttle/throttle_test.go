@@ -1,4 +1,4 @@
-package accounts
+package throttle
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// tallies is a GuessStore in memory, of one window.
+// tallies is a Store in memory, of one window.
 type tallies struct {
 	of map[string]int64
 	// counted is called after each count, and its error returned.
@@ -68,7 +68,7 @@ func TestWhatIsCountedCanBeTakenBack(t *testing.T) {
 				}
 				return nil
 			}}
-			s := NewSignIn(&Directory{passwords: &Passwords{}}, nil, store, nil, 1, time.Hour, func() time.Time { return noon })
+			s := New(store, 0, 1, time.Hour, func() time.Time { return noon })
 			for range c.under + 1 {
 				leave, err := s.gates.enter(t.Context(), "b", 5)
 				if err != nil {
@@ -127,7 +127,7 @@ func TestAGateLetsOneThroughAtATimeAndIsGoneAfterwards(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := g.enter(ctx, "a", 1); !errors.Is(err, errUnheard) || !errors.Is(err, context.Canceled) || g.through("a") != 1 {
+	if _, err := g.enter(ctx, "a", 1); !errors.Is(err, ErrUnheard) || !errors.Is(err, context.Canceled) || g.through("a") != 1 {
 		t.Errorf("%v", err)
 	}
 	leave()

@@ -1,4 +1,4 @@
-package accounts
+package consents
 
 import (
 	"context"
@@ -18,8 +18,8 @@ type Consent struct {
 	GrantedAt time.Time
 }
 
-// ConsentStore keeps consents.
-type ConsentStore interface {
+// Store keeps consents.
+type Store interface {
 	// Consent returns what the user allowed the client; without scopes if
 	// nothing.
 	Consent(ctx context.Context, user, client string) (Consent, error)
@@ -35,12 +35,12 @@ type ConsentStore interface {
 
 // Consents is what users allowed clients.
 type Consents struct {
-	store ConsentStore
+	store Store
 	now   func() time.Time
 }
 
-// NewConsents returns the consents in store.
-func NewConsents(store ConsentStore, now func() time.Time) *Consents { return &Consents{store, now} }
+// New returns the consents in store.
+func New(store Store, now func() time.Time) *Consents { return &Consents{store, now} }
 
 // Covers reports whether the user has allowed the client all of these scopes.
 func (c *Consents) Covers(ctx context.Context, user, client string, scopes []string) (bool, error) {

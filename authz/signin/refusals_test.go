@@ -1,4 +1,4 @@
-package accounts_test
+package signin_test
 
 import (
 	"context"
@@ -9,8 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -19,7 +20,7 @@ import (
 // many, and the addresses.
 func (h house) refused() (lines []string) {
 	h.Helper()
-	if err := h.refusals.Write(h.Context()); err != nil {
+	if err := h.signIn.WriteRefusals(h.Context()); err != nil {
 		h.Fatal(err)
 	}
 	events, err := storagetest.Events(h.Context(), h.store, audit.Query{Action: audit.SignInRefused})
@@ -55,8 +56,8 @@ func TestTheAuditLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 		{"a-pasted-secret", "wrong", "192.0.2.5"}, {"another-pasted-secret", "wrong", "192.0.2.6"},
 	} {
 		_, err := h.try(c.typed, c.password, c.from)
-		var tooMany *accounts.TooManyError
-		if err != nil && !errors.Is(err, accounts.ErrWrong) && !errors.As(err, &tooMany) {
+		var tooMany *throttle.TooManyError
+		if err != nil && !errors.Is(err, signin.ErrWrong) && !errors.As(err, &tooMany) {
 			t.Error(err)
 		}
 	}
@@ -81,7 +82,7 @@ func TestAnAttackFillsNoAuditLog(t *testing.T) {
 	attack := func() {
 		t.Helper()
 		for i := range 210 {
-			if _, err := h.try(fmt.Sprint("user", i), "wrong", fmt.Sprint("192.0.2.", i)); !errors.Is(err, accounts.ErrWrong) {
+			if _, err := h.try(fmt.Sprint("user", i), "wrong", fmt.Sprint("192.0.2.", i)); !errors.Is(err, signin.ErrWrong) {
 				t.Fatal(err)
 			}
 		}
@@ -91,7 +92,7 @@ func TestAnAttackFillsNoAuditLog(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	var fault *storage.Fault
-	if err := h.refusals.Write(gone); !errors.As(err, &fault) && !errors.Is(err, context.Canceled) {
+	if err := h.signIn.WriteRefusals(gone); !errors.As(err, &fault) && !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	attack()

@@ -1,4 +1,4 @@
-package accounts
+package signin
 
 import (
 	"cmp"
@@ -13,20 +13,15 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/throttle"
 )
 
-// RefusalStore keeps what Refusals writes.
-type RefusalStore interface {
-	// Record stores events that are about no change; all or none.
-	Record(ctx context.Context, events []audit.Event) error
-}
-
-// Refusals counts who was not signed in, and why, for the audit log: one event for
+// refusals counts who was not signed in, and why, for the audit log: one event for
 // each user and reason between two times that it is written. It is what the log has of
 // each refusal, for longer, and in as many rows as there is time, not as there are
 // guesses.
-type Refusals struct {
-	store RefusalStore
+type refusals struct {
+	store Store
 	now   func() time.Time
 
 	mu sync.Mutex
@@ -58,16 +53,16 @@ type refused struct {
 	elsewhere int
 }
 
-// NewRefusals returns an empty one.
-func NewRefusals(store RefusalStore, now func() time.Time) *Refusals {
-	return &Refusals{store: store, now: now, of: map[refusal]*refused{}}
+// newRefusals returns an empty one.
+func newRefusals(store Store, now func() time.Time) *refusals {
+	return &refusals{store: store, now: now, of: map[refusal]*refused{}}
 }
 
 // note counts what SignIn answers, if that is a refusal.
-func (r *Refusals) note(err error, address string) {
+func (r *refusals) note(err error, address string) {
 	var of refusal
 	var wrong *WrongError
-	var tooMany *TooManyError
+	var tooMany *throttle.TooManyError
 	switch {
 	case errors.As(err, &tooMany):
 		of = refusal{tooMany.UserID, ReasonThrottled}
@@ -82,7 +77,7 @@ func (r *Refusals) note(err error, address string) {
 	r.add(of, &refused{since: now, until: now, count: 1, addresses: []string{address}})
 }
 
-func (r *Refusals) add(of refusal, more *refused) {
+func (r *refusals) add(of refusal, more *refused) {
 	known, ok := r.of[of]
 	if !ok && of.userID != "" && r.users >= mostRefused {
 		of.userID = ""
@@ -114,8 +109,8 @@ func (r *Refusals) add(of refusal, more *refused) {
 	}
 }
 
-// Write writes what was counted since the last time. If that fails, it is counted on.
-func (r *Refusals) Write(ctx context.Context) error {
+// write writes what was counted since the last time. If that fails, it is counted on.
+func (r *refusals) write(ctx context.Context) error {
 	r.mu.Lock()
 	counted := r.of
 	r.of, r.users = map[refusal]*refused{}, 0

@@ -1,0 +1,118 @@
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/sessions"
+)
+
+// begin begins a login session of a user, from what was proved about who they are. A
+// session that the user has in this browser is renewed: signing in again for one client
+// ends nothing at the others. device is the part of the visitor's that is the user's;
+// may be empty.
+func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device string, from Visitor) (in SignedIn, err error) {
+	devices := devicesOf(from.Device)
+	if from.ClientID != "" {
+		// Before the new one, so that none of two at once ends the other's.
+		for _, d := range devices {
+			former, err := s.store.AppSessions(ctx, from.ClientID, sha256.Sum256([]byte(d)))
+			if err != nil {
+				return SignedIn{}, err
+			}
+			in.Former = append(in.Former, former...)
+		}
+	}
+	if device == "" {
+		// What somebody else may know, who used this device before or planted the
+		// cookie, or made the value up, does not become this user's.
+		device = rand.Text()
+	}
+	devices = append(slices.DeleteFunc(devices, func(d string) bool { return d == device }), device)
+	in.User, in.Device = u, strings.Join(devices[max(0, len(devices)-mostDevices):], deviceSeparator)
+	in.Secret = rand.Text() + rand.Text()
+	in.Session = s.sessions.Fresh(u, p.methods)
+	in.Session.Address, in.Session.UserAgent, in.Session.ClientID = from.Address, from.UserAgent, from.ClientID
+	in.Session, err = s.save(ctx, in.Session, from.Session, in.Secret, device)
+	if errors.Is(err, accounts.ErrNotFound) {
+		return SignedIn{}, &WrongError{u.ID, ReasonCut}
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return in, nil
+}
+
+// save stores a session under its two secrets, as the one with the id former, if
+// that stands and is the same user's.
+func (s *SignIn) save(ctx context.Context, n sessions.Session, former, secret, device string) (sessions.Session, error) {
+	ev := audit.Event{
+		At: n.CreatedAt, Actor: audit.Actor("user:" + n.UserID), Action: audit.SessionBegun, Subject: n.ID,
+		Details: map[string]string{"user": n.UserID, "address": n.Address},
+	}
+	if n.ClientID != "" {
+		ev.Details["client_id"] = n.ClientID
+	}
+	secretHash, deviceHash := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(device))
+	if former != "" {
+		renewed, again := n, ev
+		renewed.ID, again.Subject = former, former
+		err := s.store.RenewSession(ctx, renewed, secretHash, deviceHash, again)
+		if !errors.Is(err, sessions.ErrNotFound) {
+			return renewed, err
+		}
+	}
+	return n, s.store.BeginSession(ctx, n, secretHash, deviceHash, ev)
+}
+
+// DeviceLife is for how long a browser, or an app's device, is known to be the
+// user's after they last signed in there. Its cookie lives as long, and the row of
+// the login session, by which it is known, no shorter: else a stranger who guesses
+// could lock the user out of a browser that still shows its cookie.
+const DeviceLife = 365 * 24 * time.Hour
+
+// Knows reports whether a user has signed in with a device.
+func (s *SignIn) Knows(ctx context.Context, user, device string) (bool, error) {
+	known, err := s.deviceOf(ctx, user, device)
+	return known != "", err
+}
+
+// deviceOf returns the part of a device's value that is the user's. All parts are
+// asked for, so that it takes the same for everyone.
+func (s *SignIn) deviceOf(ctx context.Context, user, value string) (device string, err error) {
+	for _, d := range devicesOf(value) {
+		known, err := s.store.KnownDevice(ctx, user, sha256.Sum256([]byte(d)))
+		if err != nil {
+			return "", err
+		}
+		if known {
+			device = d
+		}
+	}
+	return device, nil
+}
+
+// devicesOf splits the value by which a device is known: one part for each of the
+// last users who signed in there, none of whom knows that of the next.
+func devicesOf(value string) []string {
+	var devices []string
+	for _, d := range strings.SplitN(value, deviceSeparator, mostDevices+1) {
+		if len(d) == deviceLength && len(devices) < mostDevices {
+			devices = append(devices, d)
+		}
+	}
+	return devices
+}
+
+const (
+	deviceSeparator = "."
+	deviceLength    = 26 // rand.Text
+	mostDevices     = 5
+)

@@ -1,0 +1,99 @@
+package signin_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/passwords"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/throttle"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+// house is a database with users who can sign in.
+type house struct {
+	*testing.T
+	url    string
+	store  *storage.Store
+	users  *accounts.Users
+	signIn *signin.SignIn
+	// passwords are those of users and signIn.
+	passwords *passwords.Hasher
+	hash      string
+}
+
+// secret is everyone's password, so that it never decides who signs in.
+const secret = "the 4711 secrets of a house"
+
+func newHouse(t *testing.T, failures int) house {
+	t.Helper()
+	url := storagetest.Engines()[0].NewURL(t)
+	store := storagetest.Open(t, url)
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// With the least that argon2 takes: a test of who signs in is not one of how long
+	// that takes whoever guesses.
+	hasher, err := passwords.New(0, passwords.Cost{Memory: 8, Passes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := accounts.NewUsers(store, hasher, time.Now)
+	logins := sessions.New(store, time.Hour, time.Hour, time.Now)
+	keeper, err := users.Create(t.Context(), accounts.User{Username: "keeper"}, secret, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guesses := throttle.New(store, hasher.AtOnce(), failures, time.Hour, time.Now)
+	return house{t, url, store, users, signin.New(users, logins, hasher, guesses, store, time.Now), hasher, keeper.Password}
+}
+
+// user registers one, whose id is the user name.
+func (h house) user(username, email string) {
+	h.Helper()
+	err := h.store.CreateUser(h.Context(), accounts.User{ID: username, Username: username, Email: email, Password: h.hash}, audit.Event{At: time.Now()})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// shared registers one with an address that somebody has, as a version before could.
+func (h house) shared(username, email string) {
+	h.Helper()
+	h.user(username, "")
+	storagetest.Exec(h, h.url, fmt.Sprintf("UPDATE users SET email = '%s', email_form = '%s' WHERE id = '%s'", email, strings.ToLower(email), username))
+}
+
+// moved gives a user another address, as a version does that knows of no forms.
+func (h house) moved(username, email string) {
+	h.Helper()
+	storagetest.Exec(h, h.url, fmt.Sprintf("UPDATE users SET email = '%s' WHERE id = '%s'", email, username))
+}
+
+// try signs in and returns who that is.
+func (h house) try(typed, password, from string) (username string, err error) {
+	in, err := h.signIn.Do(h.Context(), typed, password, signin.Visitor{Address: from})
+	return in.User.Username, err
+}
+
+// occupy takes all threads that may hash, until they are given back.
+func (h house) occupy() (giveBack func()) {
+	h.Helper()
+	taken, give, given := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		given <- h.passwords.InTurn(h.Context(), h.passwords.AtOnce(), func() error { close(taken); <-give; return nil })
+	}()
+	<-taken
+	return func() {
+		close(give)
+		if err := <-given; err != nil {
+			h.Error(err)
+		}
+	}
+}
