@@ -34,6 +34,7 @@ var documents = []document{
 	{"docs/choosing.ko.md", "https://id.example.com", nil},
 	{"docs/clusters.md", "http://localhost:8080", firstSteps},
 	{"docs/configuration.md", "http://localhost:8080", firstSteps},
+	{"docs/endpoints.md", "http://localhost:8080", firstSteps},
 	{"docs/first-party-example.html", "http://127.0.0.1:8080", nil},
 	{"docs/operations.md", "https://id.example.com", append(slices.Clip(firstSteps),
 		`ingam client create --id web --name "Shop" --auth client_secret_basic --grant authorization_code --scope "openid read write" --audience https://api.example.com --redirect-uri https://shop.example.com/callback`)},
