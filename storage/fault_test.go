@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/mattn/go-sqlite3"
@@ -29,14 +28,14 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// behindProxy returns a Store that reaches its database through a proxy, and
+// behindRelay returns a Store that reaches its database through a Relay, and
 // one that reaches it without.
-func behindProxy(t *testing.T, e storagetest.Engine) (through, past *storage.Store, p *toxiproxy.Proxy) {
+func behindRelay(t *testing.T, e storagetest.Engine) (through, past *storage.Store, r *storagetest.Relay) {
 	t.Helper()
 	url := storagetest.Migrated(t, e)
 	past = storagetest.Open(t, url)
-	url, p = storagetest.Proxy(t, url)
-	return storagetest.Open(t, url), past, p
+	url, r = storagetest.NewRelay(t, url)
+	return storagetest.Open(t, url), past, r
 }
 
 // onEachServer runs a test on the engines that are reached over a network.
@@ -66,13 +65,13 @@ func event() audit.Event { return audit.Event{At: time.Now(), Actor: audit.Serve
 func TestADatabaseThatWentAwayIsAFaultUntilItIsBack(t *testing.T) {
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
-		s, _, p := behindProxy(t, e)
+		s, _, r := behindRelay(t, e)
 		ctx := t.Context()
 		if err := s.CreateClient(ctx, clients.Client{ID: "a"}, event()); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			p.Stop()
+			r.Stop()
 			for name, read := range storagetest.Reads(ctx, s) {
 				if err := read(); !isFault(err) {
 					t.Errorf("%s while the database is away: %v", name, err)
@@ -81,7 +80,7 @@ func TestADatabaseThatWentAwayIsAFaultUntilItIsBack(t *testing.T) {
 			mustBeFault(t, s.CutClient(ctx, "a", event()))
 			mustBeFault(t, s.CreateClient(ctx, clients.Client{ID: "b"}, event()))
 
-			if err := p.Start(); err != nil {
+			if err := r.Start(); err != nil {
 				t.Fatal(err)
 			}
 			for name, read := range storagetest.Reads(ctx, s) {
@@ -99,18 +98,13 @@ func TestADatabaseThatWentAwayIsAFaultUntilItIsBack(t *testing.T) {
 func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
-		s, past, p := behindProxy(t, e)
+		s, past, r := behindRelay(t, e)
 		ctx := t.Context()
 		acknowledged, faults := []string{}, 0
 		// Cut after ever more bytes of the answers, so at ever later places in
 		// the transaction; and between, at others in the questions.
 		for i := range 80 {
-			direction := []string{"downstream", "upstream"}[i%2]
-			toxic := fmt.Sprintf(`{"name": "cut", "type": "limit_data", "stream": %q, "attributes": {"bytes": %d}}`,
-				direction, i*i/4)
-			if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-				t.Fatal(err)
-			}
+			heal := r.Cut([]storagetest.Way{storagetest.Answers, storagetest.Questions}[i%2], i*i/4)
 			jti := fmt.Sprint("jti ", i)
 			err := s.CutToken(ctx, jti, time.Now().Add(time.Hour), status.Ref{}, event())
 			if err == nil {
@@ -119,9 +113,7 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 				faults++
 				mustBeFault(t, err)
 			}
-			if err := p.Toxics.RemoveToxic(ctx, "cut"); err != nil {
-				t.Fatal(err)
-			}
+			heal()
 		}
 		if faults == 0 || len(acknowledged) == 0 {
 			t.Errorf("%d faults and %d cuts: the test does not test what it should", faults, len(acknowledged))
@@ -426,14 +418,11 @@ func TestAGuessIsTakenBackOnceOrIsAFault(t *testing.T) {
 func TestADatabaseThatDoesNotAnswerIsAFaultInTime(t *testing.T) {
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
-		s, _, p := behindProxy(t, e)
+		s, _, r := behindRelay(t, e)
 		if err := s.CutEverything(t.Context(), event()); err != nil {
 			t.Fatal(err)
 		}
-		silence := `{"name": "silence", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
-		if _, err := p.Toxics.AddToxicJson(strings.NewReader(silence)); err != nil {
-			t.Fatal(err)
-		}
+		heal := r.Silence()
 		for name, call := range map[string]func(context.Context) error{
 			"Standing": func(ctx context.Context) error {
 				_, err := s.Standing(ctx, revocation.Question{})
@@ -449,9 +438,7 @@ func TestADatabaseThatDoesNotAnswerIsAFaultInTime(t *testing.T) {
 				t.Errorf("%s: %v", name, errors.Unwrap(err))
 			}
 		}
-		if err := p.Toxics.RemoveToxic(t.Context(), "silence"); err != nil {
-			t.Fatal(err)
-		}
+		heal()
 		if err := s.CutEverything(t.Context(), event()); err != nil {
 			t.Error(err)
 		}

@@ -217,7 +217,7 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			direct := e.NewURL(t)
-			through, proxy := storagetest.Proxy(t, direct)
+			through, relay := storagetest.NewRelay(t, direct)
 			d := newDeployment(t, direct)
 			d.must("migrate", "up")
 			secret := d.client("app")
@@ -228,22 +228,17 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 
 			t.Run("silent", func(t *testing.T) {
 				// The statement arrives, and its answer does not.
-				if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(
-					`{"name": "silence", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)); err != nil {
-					t.Fatal(err)
-				}
+				heal := relay.Silence()
 				wantUnavailable(t, "an introspection", s.post("/oauth2/introspect", "app", secret, form))
 				wantUnavailable(t, "a client that is not in memory", s.post("/oauth2/token", "unknown", secret, grant))
-				if err := proxy.Toxics.RemoveToxic(t.Context(), "silence"); err != nil {
-					t.Fatal(err)
-				}
+				heal()
 				eventually(t, "introspection answers again", time.Minute, func() bool {
 					return s.post("/oauth2/introspect", "app", secret, form).status == http.StatusOK
 				})
 			})
 			t.Run("gone", func(t *testing.T) {
 				for range 3 {
-					proxy.Stop()
+					relay.Stop()
 					wantUnavailable(t, "an introspection", s.post("/oauth2/introspect", "app", secret, form))
 					wantUnavailable(t, "a revocation", s.post("/oauth2/revoke", "app", secret, form))
 					// Until the bound has passed, tokens are made from memory.
@@ -261,7 +256,7 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 					if a := s.get("/.well-known/jwks.json"); a.status != http.StatusOK || !strings.Contains(a.body, kidOf(t, token)) {
 						t.Errorf("the key set: %d %s", a.status, a.body)
 					}
-					if err := proxy.Start(); err != nil {
+					if err := relay.Start(); err != nil {
 						t.Fatal(err)
 					}
 					s.awaitReady()
@@ -283,7 +278,7 @@ func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			direct := e.NewURL(t)
-			through, silence := storagetest.Silencer(t, direct)
+			through, relay := storagetest.NewRelay(t, direct)
 			d := newDeployment(t, direct)
 			d.must("migrate", "up")
 			secret, other := d.client("app"), d.client("other")
@@ -298,7 +293,7 @@ func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
 				t.Fatal("the list is not as it should be")
 			}
 			for range 2 {
-				silence()
+				relay.Forget()
 				d.must("client", "disable", "app")
 				// The driver for MySQL would give up by itself after 30 s, pgx never.
 				const soon = 20 * time.Second

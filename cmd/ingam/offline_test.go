@@ -193,7 +193,7 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			direct := e.NewURL(t)
-			through, proxy := storagetest.Proxy(t, direct)
+			through, relay := storagetest.NewRelay(t, direct)
 			d := newDeployment(t, direct)
 			good := d.startAt(freeAddress(t))
 			bad := d.startAt(freeAddress(t), "INGAM_DATABASE="+through)
@@ -228,7 +228,7 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 					return err == nil
 				})
 			}
-			proxy.Stop()
+			relay.Stop()
 			// Not revoked, but unknown: it cannot be told any more.
 			for name, v := range map[string]*verify.Verifier{"listens": listening, "polls": polling} {
 				eventually(t, "nothing is known to the one that "+name, time.Minute, func() bool {
@@ -243,7 +243,7 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 			if _, err := listening.Verify(t.Context(), token); !errors.Is(err, verify.ErrUnavailable) {
 				t.Errorf("%v", err)
 			}
-			if err := proxy.Start(); err != nil {
+			if err := relay.Start(); err != nil {
 				t.Fatal(err)
 			}
 			good.post("/oauth2/revoke", "service", secret, url.Values{"token": {token}})

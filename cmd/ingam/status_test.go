@@ -805,13 +805,13 @@ func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			through, proxy := storagetest.Proxy(t, e.NewURL(t))
+			through, relay := storagetest.NewRelay(t, e.NewURL(t))
 			d := newDeployment(t, through)
 			s := d.start()
 			secret := d.client("service")
 			path, _ := statusOf(t, s.token("service", secret))
 			iat := part(t, s.get(path).body, 1)["iat"].(float64)
-			proxy.Stop()
+			relay.Stop()
 			// For a while the last one is served, and then none.
 			eventually(t, "the list is refused", time.Minute, func() bool {
 				got := s.get(path)
@@ -820,7 +820,7 @@ func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
 				}
 				return got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != ""
 			})
-			if err := proxy.Start(); err != nil {
+			if err := relay.Start(); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the list is back", time.Minute, func() bool { return s.get(path).status == http.StatusOK })

@@ -19,24 +19,18 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	neturl "net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	// The drivers, for creating databases.
 	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
-
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/ingam/ingam/storage"
 )
@@ -68,92 +62,6 @@ func Engines() []Engine {
 // Servers returns the engines that are reached over a network.
 func Servers() []Engine {
 	return slices.DeleteFunc(Engines(), func(e Engine) bool { return e.Kind == storage.SQLite })
-}
-
-// Proxy puts a proxy in front of a database of Servers, which can be stopped
-// and told to misbehave. It returns the URL through it.
-func Proxy(t testing.TB, url string) (through string, p *toxiproxy.Proxy) {
-	t.Helper()
-	u, err := neturl.Parse(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), t.Name(), "127.0.0.1:0", u.Host)
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Stop)
-	u.Host = p.Listen
-	return u.String(), p
-}
-
-// Silencer puts a proxy in front of a database of Servers. It returns the URL through
-// it, and what makes the connections of until then fall silent, as a failover behind
-// a NAT does: they take what is sent, say nothing and do not end. Further ones are
-// as they should be.
-func Silencer(t testing.TB, url string) (through string, silence func()) {
-	t.Helper()
-	u, err := neturl.Parse(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := u.Host
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host = l.Addr().String()
-	var mu sync.Mutex
-	var pairs [][2]net.Conn
-	silent := new(atomic.Bool)
-	go func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", server)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			mu.Lock()
-			of := silent
-			pairs = append(pairs, [2]net.Conn{in, out})
-			mu.Unlock()
-			pass := func(to, from net.Conn) {
-				b := make([]byte, 32<<10)
-				for {
-					n, err := from.Read(b)
-					if of.Load() {
-						io.Copy(io.Discard, from)
-						return
-					}
-					if _, writeErr := to.Write(b[:n]); err != nil || writeErr != nil {
-						to.Close()
-						return
-					}
-				}
-			}
-			go pass(out, in)
-			go pass(in, out)
-		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		defer mu.Unlock()
-		for _, pair := range pairs {
-			pair[0].Close()
-			pair[1].Close()
-		}
-	})
-	return u.String(), func() {
-		mu.Lock()
-		defer mu.Unlock()
-		silent.Store(true)
-		silent = new(atomic.Bool)
-	}
 }
 
 // New returns a Store on a new database with the current schema, both of which

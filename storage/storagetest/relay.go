@@ -1,0 +1,216 @@
+package storagetest
+
+import (
+	"net"
+	neturl "net/url"
+	"sync"
+	"testing"
+)
+
+// Relay stands between a Store and a database server, passes on what each tells the
+// other, and does to their connections what a network can: it goes away, is silent,
+// or ends them in the middle of a message.
+type Relay struct {
+	address, server string
+
+	mu       sync.Mutex
+	listener net.Listener
+	pairs    map[*pair]bool
+	// fault is what is wrong now; nil if nothing is.
+	fault *fault
+}
+
+// pair is a connection from a Store, and the one to the server that it is passed on to.
+type pair struct {
+	client, server net.Conn
+	// mute says that nothing is passed on any more, and that they do not end.
+	mute bool
+}
+
+func (p *pair) close() {
+	p.client.Close()
+	p.server.Close()
+}
+
+// Way is one of the two in which data pass through a Relay.
+type Way int
+
+const (
+	// Questions are what the Store sends.
+	Questions Way = iota
+	// Answers are what the server sends.
+	Answers
+)
+
+// fault is what is wrong in one way: of each connection some bytes pass, counted from
+// its beginning, and then it is ended or, if silent, the rest is lost.
+type fault struct {
+	way    Way
+	bytes  int
+	silent bool
+	passed map[*pair]int
+}
+
+// NewRelay puts a Relay in front of a database of Servers, until the test ends. It
+// returns the URL through it.
+func NewRelay(t testing.TB, url string) (through string, r *Relay) {
+	t.Helper()
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = &Relay{address: "127.0.0.1:0", server: u.Host, pairs: map[*pair]bool{}}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.Stop()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for p := range r.pairs {
+			p.close() // also those that are silent for ever
+		}
+	})
+	u.Host = r.address
+	return u.String(), r
+}
+
+// Start accepts connections, at the same address as before a Stop.
+func (r *Relay) Start() error {
+	l, err := net.Listen("tcp", r.address)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.listener, r.address = l, l.Addr().String()
+	r.mu.Unlock()
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go r.connect(l, client)
+		}
+	}()
+	return nil
+}
+
+// Stop ends all connections and accepts no further ones, like a server that was stopped.
+func (r *Relay) Stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listener != nil {
+		r.listener.Close()
+		r.listener = nil
+	}
+	for p := range r.pairs {
+		if !p.mute {
+			p.close()
+		}
+	}
+}
+
+// Silence loses all answers until it is told to heal, and then ends the connections,
+// in whose answers something is missing.
+func (r *Relay) Silence() (heal func()) {
+	return r.fail(&fault{way: Answers, silent: true})
+}
+
+// Cut ends each connection when that many bytes have passed in that way, counted from
+// now, until it is told to heal.
+func (r *Relay) Cut(way Way, bytes int) (heal func()) {
+	return r.fail(&fault{way: way, bytes: bytes})
+}
+
+// Forget makes the connections of until now fall silent for ever, as a failover behind a
+// NAT does: they take what is sent, say nothing and do not end. Further ones are as
+// they should be.
+func (r *Relay) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.pairs {
+		p.mute = true
+	}
+}
+
+func (r *Relay) fail(f *fault) (heal func()) {
+	f.passed = map[*pair]int{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = f
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.fault = nil
+		for p := range r.pairs {
+			if f.silent {
+				p.close()
+			}
+		}
+	}
+}
+
+// connect passes on a connection that l has accepted.
+func (r *Relay) connect(l net.Listener, client net.Conn) {
+	server, err := net.Dial("tcp", r.server)
+	if err != nil {
+		client.Close()
+		return
+	}
+	p := &pair{client: client, server: server}
+	r.mu.Lock()
+	if r.listener != l { // stopped meanwhile
+		p.close()
+	}
+	r.pairs[p] = true
+	r.mu.Unlock()
+	go r.pass(p, Questions, client, server)
+	r.pass(p, Answers, server, client)
+}
+
+func (r *Relay) pass(p *pair, way Way, from, to net.Conn) {
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		rest, ends := r.allows(p, way, b[:n])
+		if len(rest) > 0 {
+			if _, writeErr := to.Write(rest); writeErr != nil {
+				ends = true
+			}
+		}
+		if ends || err != nil {
+			r.end(p)
+			return
+		}
+	}
+}
+
+// allows says how much of what was read is passed on, and whether the connection ends
+// then.
+func (r *Relay) allows(p *pair, way Way, read []byte) (rest []byte, ends bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.fault
+	switch {
+	case p.mute:
+		return nil, false
+	case f == nil || f.way != way:
+		return read, false
+	case f.silent:
+		return nil, false
+	}
+	rest = read[:min(len(read), f.bytes-f.passed[p])]
+	f.passed[p] += len(rest)
+	return rest, len(read) > 0 && f.passed[p] >= f.bytes
+}
+
+// end closes both connections of a pair, unless they are to be silent for ever.
+func (r *Relay) end(p *pair) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !p.mute {
+		p.close()
+		delete(r.pairs, p)
+	}
+}
