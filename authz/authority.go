@@ -5,7 +5,7 @@ import (
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/listeners"
 )
 
 // Parts is what an Authority is made of.
@@ -15,7 +15,7 @@ type Parts struct {
 	Clients   *clients.Authenticator
 	Consents  *consents.Consents
 	Cuts      *revocation.Cuts
-	Listeners status.Store
+	Listeners listeners.Store
 	Notes     Notes
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/listeners"
 )
 
 var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
@@ -21,12 +21,12 @@ var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 // indices are set is public; who listens is not, and is waited for, so only
 // confidential clients may. verifier is the name that it goes by, which replicas
 // may share, and instance what tells it from these.
-func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier, instance string) (status.Listener, error) {
+func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier, instance string) (listeners.Listener, error) {
 	client, err := a.resourceServer(ctx, r, nil)
 	if err != nil {
-		return status.Listener{ClientID: client}, err
+		return listeners.Listener{ClientID: client}, err
 	}
-	l := status.Listener{ID: rand.Text(), ClientID: client, Name: verifier, Instance: instance}
+	l := listeners.Listener{ID: rand.Text(), ClientID: client, Name: verifier, Instance: instance}
 	if l.Name == "" {
 		l.Name = l.ID
 	}
@@ -66,7 +66,7 @@ func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller st
 	default:
 		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter leaving is true or is left out.")
 	}
-	if errors.Is(err, status.ErrNoListener) {
+	if errors.Is(err, listeners.ErrNotFound) {
 		e := protocol.Refuse(protocol.InvalidRequest, "The listener is not known (any more): connect again.")
 		e.Cause = err
 		return caller, 0, e

@@ -24,7 +24,7 @@ type changeRow struct {
 
 func (changeRow) TableName() string { return "changes" }
 
-// ChangeNumber implements status.Store.
+// ChangeNumber implements lists.Store and listeners.Store.
 func (s *Store) ChangeNumber(ctx context.Context) (changes.Number, error) {
 	var row seqRow
 	if err := s.reading(ctx).Where("id = 1").Take(&row).Error; err != nil {
@@ -33,7 +33,7 @@ func (s *Store) ChangeNumber(ctx context.Context) (changes.Number, error) {
 	return changes.Number(row.N), nil
 }
 
-// LastCut implements status.Store.
+// LastCut implements listeners.Acknowledged.
 func (s *Store) LastCut(ctx context.Context) (changes.Number, error) {
 	var n int64
 	err := s.reading(ctx).Model(&changeRow{}).Where("kind IN ?", changes.Cuts).Select("COALESCE(MAX(number), 0)").Scan(&n).Error

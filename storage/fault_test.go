@@ -23,6 +23,7 @@ import (
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
@@ -196,7 +197,7 @@ func TestWhatGaveWayToOthersIsTriedAgain(t *testing.T) {
 func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s, r := recorded(t, storagetest.Engines()[0])
-	if err := s.SaveListener(t.Context(), status.Listener{ID: "1", ClientID: "c", Name: "n"}, false); err != nil {
+	if err := s.SaveListener(t.Context(), listeners.Listener{ID: "1", ClientID: "c", Name: "n"}, false); err != nil {
 		t.Fatal(err)
 	}
 	failures := 1
@@ -207,7 +208,7 @@ func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	err := s.SaveListener(t.Context(), status.Listener{ID: "2", ClientID: "c", Name: "n"}, true)
+	err := s.SaveListener(t.Context(), listeners.Listener{ID: "2", ClientID: "c", Name: "n"}, true)
 	r.FailWith(nil)
 	if err != nil || failures > 0 {
 		t.Fatal(failures, err)

@@ -26,7 +26,9 @@ import (
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/indices"
+	"github.com/ingam/ingam/authz/status/listeners"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/migrations"
@@ -40,7 +42,10 @@ var (
 	_ revocation.Store = (*Store)(nil)
 	_ grants.Store     = (*Store)(nil)
 
-	_ status.Store = (*Store)(nil)
+	_ lists.Store            = (*Store)(nil)
+	_ indices.Store          = (*Store)(nil)
+	_ listeners.Store        = (*Store)(nil)
+	_ listeners.Acknowledged = (*Store)(nil)
 
 	_ accounts.Store = (*Store)(nil)
 	_ sessions.Store = (*Store)(nil)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/listeners"
 )
 
 // endpoint is a handler that may fail.
@@ -61,7 +61,7 @@ func statusOf(err error) int {
 		return unusual.status
 	case errors.Is(err, clients.ErrThrottled):
 		return http.StatusTooManyRequests
-	case errors.Is(err, status.ErrNoListener):
+	case errors.Is(err, listeners.ErrNotFound):
 		return http.StatusNotFound
 	}
 	switch protocol.From(err).Code {

@@ -68,7 +68,7 @@ func newHandlers(p Parts, s shared) handlers {
 		challenge:       challenge{p.Authority, s.apps, signIn},
 		oauth:           oauth{p.Authority, p.Engine},
 		jwks:            jwks{p.Keys, p.Watcher, p.JWKSMaxAge},
-		statuses:        statuses{p.Authority, p.Lists, p.Listening, p.Observer, p.RequestTimeout},
+		statuses:        statuses{p.Authority, p.Lists, p.Stream, p.Listening, p.Observer, p.RequestTimeout},
 		ready:           ready{p.Health, p.Watcher, p.Lists},
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/lists"
 )
 
 // Health is what readiness depends on.
@@ -33,7 +33,7 @@ func live(w http.ResponseWriter, _ *http.Request) error {
 type ready struct {
 	health  Health
 	watcher Freshness
-	lists   *status.Lists
+	lists   *lists.Lists
 }
 
 func (h ready) get(w http.ResponseWriter, r *http.Request) error {

@@ -1,15 +1,13 @@
 package web
 
-import (
-	"github.com/ingam/ingam/authz/status"
-)
-
 // The paths, below the issuer, that others than this package have to write down.
 const (
 	PathAuthorize = "/oauth2/authorize"
 	PathToken     = "/oauth2/token"
 	PathLogout    = "/logout"
 	PathJWKS      = "/.well-known/jwks.json"
+
+	PathStatusLists = "/oauth2/status"
 )
 
 // The other paths of endpoints and pages, below the issuer.
@@ -26,9 +24,8 @@ const (
 	pathTokenRefresh = "/token/refresh"
 	pathTokenLogout  = "/token/logout"
 
-	pathStatusLists  = "/oauth2/status"
-	pathStatusList   = status.Path + "{list}"
-	pathStatusEvents = status.Path + "events"
+	pathStatusList   = PathStatusLists + "/{list}"
+	pathStatusEvents = PathStatusLists + "/events"
 	pathStatusAck    = pathStatusEvents + "/ack"
 
 	pathOpenID = "/.well-known/openid-configuration"

@@ -122,7 +122,7 @@ func (h handlers) routes(e *authz.Endpoints) []route {
 		{method: get, path: pathIcon, where: rootOnly, handler: page(h.assets.icon), about: "the icon, for what is no page"},
 
 		{method: get, path: PathJWKS, scripts: anyScripts, handler: endpoint(h.jwks.get), announced: &e.JWKSURI, about: "the keys by which tokens are checked"},
-		{method: get, path: pathStatusLists, scripts: anyScripts, handler: endpoint(h.statuses.aggregate), announced: &e.StatusLists, about: "which status lists there are"},
+		{method: get, path: PathStatusLists, scripts: anyScripts, handler: endpoint(h.statuses.aggregate), announced: &e.StatusLists, about: "which status lists there are"},
 		{method: get, path: pathStatusList, scripts: anyScripts, handler: endpoint(h.statuses.list), about: "a status list: which tokens were revoked"},
 		{method: get, path: pathStatusEvents, endless: true, handler: endpoint(h.statuses.events), announced: &e.StatusEvents, about: "an API listens to what is revoked (events)"},
 		{method: post, path: pathStatusAck, body: formBody, handler: endpoint(h.statuses.acknowledge), announced: &e.StatusAck, about: "it says what it has applied"},

@@ -13,7 +13,8 @@ import (
 	"github.com/ingam/ingam/authz/engine"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/listeners"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -26,8 +27,9 @@ type Parts struct {
 	Keys      KeySet
 	Watcher   Freshness
 	Health    Health
-	Lists     *status.Lists
-	Listening *Listening
+	Lists     *lists.Lists
+	Stream    *listeners.Stream
+	Listening *listeners.Connections
 	Observer  Observer
 	Log       *slog.Logger
 	// Pages are those that people are shown.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/indices"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
@@ -34,7 +34,7 @@ func (c *clientCredentials) Grant(ctx context.Context, r Request) (Issued, error
 		Epoch:    max(epoch, r.Client.Epoch),
 	}}
 	issued.Access.Status, err = c.Indices.ForClient(ctx, r.Client.ID, issued.Access.Epoch, d.TTL)
-	if errors.Is(err, status.ErrNotFound) {
+	if errors.Is(err, indices.ErrNoOwner) {
 		return Issued{}, protocol.Refuse(protocol.InvalidClient, "The client was disabled.")
 	}
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/indices"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
@@ -31,8 +31,8 @@ type Parts struct {
 	Store  Store
 	Users  *accounts.Users
 	// Indices are where the status of what is issued will be, in these lists.
-	Indices *status.Taker
-	Lists   *status.Lists
+	Indices *indices.Taker
+	Lists   indices.Lists
 	Lives   Lives
 	Now     func() time.Time
 	Log     *slog.Logger

@@ -1,17 +1,23 @@
-// Package status owns status lists (draft-ietf-oauth-status-list-20): how
-// verifiers that ask nobody learn what was cut.
+// Package status owns what everybody must know of status lists
+// (draft-ietf-oauth-status-list-20): what a list is, what a place in it is, and
+// under which address it is found.
 //
-// Every access token refers to one bit of one list. A bit is never stored: it
-// follows from the grants, the blocks, the epochs and the cut tokens in SQL, and
-// is only ever set, so a process that lost everything builds the same lists
-// again, and nothing is written for a token.
+// A status list tells verifiers that ask nobody what was cut. It is a row of bits.
+// Every access token refers to one bit of one list, and once that is set, the token
+// no longer stands. A bit is never stored: it follows from the grants, the blocks,
+// the epochs and the cut tokens in SQL, and is only ever set, so a process that lost
+// everything builds the same lists again, and nothing is written for a token.
+//
+//	lists       which lists there are, and which bits are set: built from the database, signed, served
+//	indices     which place the next token gets
+//	listeners   the stream of what was just set: who listens to it, and who has acknowledged what
 //
 //	a grant               holds an index; when its list closes, the next refresh takes another
 //	                      and the grant remembers the former one, for the tokens that still name it
-//	client_credentials    Indices takes blocks of them per client; a block records the client's epoch
-//	a cut                 → change sequence → Lists.Follow: which bits follow from it? → set
-//	                      → Stream: these were just set → listeners → they acknowledge
-//	GET /oauth2/status/N  → Lists.Token: signed at most once a second, and when a bit was set
+//	client_credentials    indices.Taker takes blocks of them per client; a block records the client's epoch
+//	a cut                 → change sequence → lists.Follow: which bits follow from it? → set
+//	                      → listeners.Stream: these were just set → listeners → they acknowledge
+//	GET /oauth2/status/N  → lists.Token: signed at most once a second, and when a bit was set
 //
 // A list lives in three parts: open, and given out; full or closing, which its
 // tokens outlive by at most the life that the list states; gone. The grants' lists
@@ -20,9 +26,10 @@
 // After a cut of everything the lists of before are set from end to end, and what
 // is issued then goes into new ones.
 //
-// A race is settled by asking again after the commit: whoever stores a new index
-// and then finds that its owner still stands has stored it before any cut that
-// could matter, so the lists that are made for that cut hold it.
+// A cut and an issue can happen at the same moment, each not seeing the other.
+// Whoever stores a new index therefore asks once more after the commit: if its owner
+// still stands, the index was stored before any cut that could matter, and the lists
+// that are made for that cut hold it.
 //
-// The package owns indices, bits and the stream; it does not own what a cut is.
+// Neither this package nor the three below it own what a cut is.
 package status

@@ -112,15 +112,15 @@ func (i *Issuer) statusClaim(r status.Ref) *statusClaim {
 		return nil
 	}
 	var c statusClaim
-	c.List.Index, c.List.URI = r.Index, status.URI(i.url, r.List)
+	c.List.Index, c.List.URI = r.Index, i.lists.URI(r.List)
 	return &c
 }
 
-func (c *statusClaim) ref(issuer string) status.Ref {
-	if c == nil || status.ListOf(issuer, c.List.URI) == 0 {
+func (c *statusClaim) ref(lists status.Base) status.Ref {
+	if c == nil || lists.ListOf(c.List.URI) == 0 {
 		return status.Ref{}
 	}
-	return status.Ref{List: status.ListOf(issuer, c.List.URI), Index: c.List.Index}
+	return status.Ref{List: lists.ListOf(c.List.URI), Index: c.List.Index}
 }
 
 // Unix is the time as a NumericDate (RFC 7519 section 2); 0 for the zero time.
@@ -170,16 +170,18 @@ type Keys interface {
 
 // Issuer makes and reads the tokens of one issuer.
 type Issuer struct {
-	url  string
-	keys Keys
-	now  func() time.Time
+	url   string
+	lists status.Base
+	keys  Keys
+	now   func() time.Time
 	// reloads bounds how often strangers' tokens can make the keys be read.
 	reloads *rate.Limiter
 }
 
-// NewIssuer returns the issuer with that identifier (RFC 8414 section 2).
-func NewIssuer(url string, k Keys, now func() time.Time) *Issuer {
-	return &Issuer{url, k, now, rate.NewLimiter(10, 10)}
+// NewIssuer returns the issuer with that identifier (RFC 8414 section 2), whose status
+// lists are below lists.
+func NewIssuer(url string, lists status.Base, k Keys, now func() time.Time) *Issuer {
+	return &Issuer{url, lists, k, now, rate.NewLimiter(10, 10)}
 }
 
 // URL is the issuer identifier.
@@ -214,7 +216,7 @@ func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	a, err := ParseAccess(v.Payload, i.url)
+	a, err := ParseAccess(v.Payload, i.url, i.lists)
 	if err != nil {
 		return Access{}, err
 	}
@@ -241,9 +243,9 @@ func (i *Issuer) verify(ctx context.Context, check func() (keys.Verified, error)
 	return v, err
 }
 
-// ParseAccess reads the verified payload of an access token of that issuer. It
-// does not look at the clock. Returns ErrInvalid.
-func ParseAccess(payload []byte, issuer string) (Access, error) {
+// ParseAccess reads the verified payload of an access token of that issuer, whose
+// status lists are below lists. It does not look at the clock. Returns ErrInvalid.
+func ParseAccess(payload []byte, issuer string, lists status.Base) (Access, error) {
 	var c accessClaims
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return Access{}, fmt.Errorf("%w: the claims cannot be read", ErrInvalid)
@@ -257,7 +259,7 @@ func ParseAccess(payload []byte, issuer string) (Access, error) {
 	return Access{
 		ID: c.ID, ClientID: c.ClientID, Subject: c.Subject, Audience: c.Audience,
 		Scopes: strings.Fields(c.Scope), IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
-		Epoch: c.Epoch, GrantID: c.GrantID, Status: c.Status.ref(issuer),
+		Epoch: c.Epoch, GrantID: c.GrantID, Status: c.Status.ref(lists),
 		AuthenticatedAt: fromUnix(c.AuthTime), ContextClass: c.ACR, Methods: c.AMR, Roles: c.Roles,
 	}, nil
 }

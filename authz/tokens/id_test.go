@@ -23,7 +23,7 @@ const issuer = "https://id.test"
 // newIssuer returns an issuer with keys of its own.
 func newIssuer(t *testing.T) *tokens.Issuer {
 	t.Helper()
-	return tokens.NewIssuer(issuer, newRing(t), time.Now)
+	return tokens.NewIssuer(issuer, issuer+"/lists/", newRing(t), time.Now)
 }
 
 func newRing(t *testing.T) *keys.Keyring {
@@ -156,7 +156,7 @@ func (c *counted) Reload(ctx context.Context) error {
 func TestTokensWithMadeUpKeysHaveTheKeysReadFewTimes(t *testing.T) {
 	t.Parallel()
 	ring := &counted{Keyring: newRing(t)}
-	i, stranger := tokens.NewIssuer(issuer, ring, time.Now), newIssuer(t)
+	i, stranger := tokens.NewIssuer(issuer, issuer+"/lists/", ring, time.Now), newIssuer(t)
 	forged, err := stranger.MintAccess(&tokens.Access{ClientID: "app", Subject: "u"}, time.Hour)
 	if err != nil {
 		t.Fatal(err)

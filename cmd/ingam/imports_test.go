@@ -19,7 +19,7 @@ const module = "github.com/ingam/ingam/"
 // allowed says which packages of ours a package may import (not counting
 // tests), as ARCHITECTURE.md has it.
 var allowed = map[string][]string{
-	"cmd/ingam":           {"authz", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/grants", "authz/revocation", "authz/status", "authz/tokens", "config", "keys", "storage", "web", "web/metrics", "web/pages"},
+	"cmd/ingam":           {"authz", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "config", "keys", "storage", "web", "web/metrics", "web/pages"},
 	"cmd/ingam-demo-api":  {"verify"},
 	"verify":              {},
 	"config":              {},
@@ -36,17 +36,21 @@ var allowed = map[string][]string{
 	"authz/passwords":     {"authz/accounts", "authz/throttle"},
 	"authz/signin":        {"authz/audit", "authz/accounts", "authz/passwords", "authz/sessions", "authz/throttle"},
 	"authz/clients":       {"authz/audit", "authz/changes", "authz/protocol", "authz/apis"},
-	"authz/status":        {"authz/changes"},
+	"authz/status":        {},
 	"authz/revocation":    {"authz/audit", "authz/changes", "authz/status"},
 	"authz/tokens":        {"authz/changes", "authz/status", "keys"},
-	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/tokens", "keys"},
+	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/tokens", "keys"},
 	"authz/engine":        {"authz/protocol", "authz/clients", "authz/grants"},
-	"authz":               {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/clients", "authz/grants", "authz/revocation", "authz/status", "authz/tokens"},
-	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/grants", "keys", "migrations"},
-	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/grants", "keys", "migrations", "storage"},
-	"web":                 {"authz", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/grants", "authz/status", "web/pages"},
+	"authz":               {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/clients", "authz/grants", "authz/revocation", "authz/status/listeners", "authz/tokens"},
+	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/grants", "keys", "migrations"},
+	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/grants", "keys", "migrations", "storage"},
+	"web":                 {"authz", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/pages"},
 	"web/metrics":         {},
 	"web/pages":           {},
+
+	"authz/status/indices":   {"authz/changes", "authz/status"},
+	"authz/status/listeners": {"authz/changes"},
+	"authz/status/lists":     {"authz/changes", "authz/status", "authz/status/listeners"},
 }
 
 // confined says where alone a library may be imported.

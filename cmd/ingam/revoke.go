@@ -19,6 +19,8 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/indices"
+	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 )
@@ -197,7 +199,7 @@ func (r *revoking) atToken(c *concerns, token string) (aim, error) {
 	if err := ring.Reload(r.cmd.Context()); err != nil {
 		return aim{}, err
 	}
-	access, err := tokens.NewIssuer(c.cfg.Issuer.String(), ring, c.t.now).ReadAccess(r.cmd.Context(), token)
+	access, err := tokens.NewIssuer(c.cfg.Issuer.String(), listsOf(c.cfg), ring, c.t.now).ReadAccess(r.cmd.Context(), token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return aim{}, fmt.Errorf("nothing to revoke: %w", err)
 	}
@@ -240,14 +242,14 @@ func (r *revoking) atLogged(c *concerns) (aim, error) {
 		ref.Index = r.statusIndex
 		if number, err := strconv.ParseInt(r.statusList, 10, 64); err == nil {
 			ref.List = number
-		} else if ref.List = status.ListOf(issuer, r.statusList); ref.List == 0 {
+		} else if ref.List = listsOf(c.cfg).ListOf(r.statusList); ref.List == 0 {
 			return aim{}, fmt.Errorf("--status-list: %s is no status list of %s", r.statusList, issuer)
 		}
 		var grant string
 		var err error
 		client, grant, err = c.store.StatusOwner(r.cmd.Context(), ref)
 		switch {
-		case errors.Is(err, status.ErrNotFound):
+		case errors.Is(err, indices.ErrNoOwner):
 			return aim{}, fmt.Errorf("no token refers to place %d of status list %d (any more)", ref.Index, ref.List)
 		case err != nil:
 			return aim{}, err
@@ -291,7 +293,7 @@ func (r *revoking) await(c *concerns) error {
 	ctx, began := r.cmd.Context(), time.Now()
 	bounded, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
-	done, missing, err := status.Await(bounded, c.store)
+	done, missing, err := listeners.Await(bounded, c.store)
 	if err != nil {
 		return fmt.Errorf(unwaited, err)
 	}
@@ -315,12 +317,12 @@ func (r *revoking) await(c *concerns) error {
 			apis[l.ClientID] = " (" + strings.Join(client.Audiences, " ") + ")"
 		}
 	}
-	ofOne := func(a, b status.Listener) bool { return a.ClientID == b.ClientID && a.Name == b.Name }
-	tell := func(some []status.Listener) string {
+	ofOne := func(a, b listeners.Listener) bool { return a.ClientID == b.ClientID && a.Name == b.Name }
+	tell := func(some []listeners.Listener) string {
 		var lines []string
 		for len(some) > 0 {
 			first := some[0]
-			of := func(all []status.Listener) (n int) {
+			of := func(all []listeners.Listener) (n int) {
 				for _, l := range all {
 					if ofOne(l, first) {
 						n++
@@ -333,7 +335,7 @@ func (r *revoking) await(c *concerns) error {
 			if n := of(some); n < of(all) {
 				connections = fmt.Sprintf("%d of %s", n, connections)
 			}
-			some = slices.DeleteFunc(some, func(l status.Listener) bool {
+			some = slices.DeleteFunc(some, func(l listeners.Listener) bool {
 				if ofOne(l, first) && l.SeenAt.Before(heard) {
 					heard = l.SeenAt
 				}

@@ -31,6 +31,9 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/indices"
+	"github.com/ingam/ingam/authz/status/listeners"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
@@ -141,11 +144,11 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	catalog := apis.NewCatalog(store, own, t.now, fresh)
 	registry := clients.NewRegistry(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
 	epoch := revocation.NewEpoch(store, fresh)
-	listening := web.NewListening()
+	listening := listeners.NewConnections()
 	// The lists have a watcher of their own: a cut of very much takes longer to
 	// read than anything else may wait for.
 	var listWatcher *changes.Watcher
-	var lists *status.Lists
+	var statusLists *lists.Lists
 	behind := func() time.Duration { return listWatcher.Behind() }
 	age := func() time.Duration { return listWatcher.Age() }
 	health := &health{Store: store, log: log}
@@ -153,18 +156,19 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		Version: made.version, Commit: made.commit, GoVersion: made.goVersion,
 		GrantTypes: grants.Supported, SignIns: web.SignInOutcomes, Throttles: web.Throttles,
 		Listeners: listening.Count, Lists: behind, Changes: func() time.Duration { return watcher.Behind() },
-		Statuses: func() metrics.Statuses { return metrics.Statuses(lists.Measure()) },
+		Statuses: func() metrics.Statuses { return metrics.Statuses(statusLists.Measure()) },
 		Keys:     func() []metrics.Key { return measuredKeys(ring) },
 		Writable: func() bool { return health.Unwritable() == "" },
 		Pools:    store.Pools, Now: t.now,
 	})
-	lists = status.NewLists(store, status.Settings{
-		Issuer: cfg.Issuer.String(), MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
+	stream := listeners.NewStream()
+	statusLists = lists.New(store, lists.Settings{
+		Issuer: cfg.Issuer.String(), Base: listsOf(cfg), Stream: stream, MaxAge: cfg.Status.MaxAge.Std(), Now: t.now, Behind: behind, Age: age, Listed: measures.CutListed,
 		Built: func() <-chan struct{} { return listWatcher.Loaded() },
-		Sign:  func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, status.TokenType, claims) },
+		Sign:  func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, lists.TokenType, claims) },
 	})
 	watcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, keyFollower{ring}, catalog, registry, epoch)
-	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, lists).Patient("the status lists")
+	listWatcher = changes.NewWatcher(store, cfg.Changes.Staleness.Std(), log, statusLists).Patient("the status lists")
 
 	// The first Maintain makes the first keys; the first Poll loads them.
 	if err := maintain(ctx, cfg, store, ring, t.now); err != nil {
@@ -197,8 +201,8 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	authority := authz.New(authz.Parts{
 		Parts: grants.Parts{
 			Rules: &grants.Rules{APIs: catalog, Clients: registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
-			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), ring, t.now), Store: store, Users: users,
-			Lists: lists, Indices: status.NewTaker(store, lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
+			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), ring, t.now), Store: store, Users: users,
+			Lists: statusLists, Indices: indices.New(store, statusLists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
 			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
 			Now:   t.now, Log: log,
 		},
@@ -213,7 +217,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	handler, err := web.New(web.Parts{
 		Authority: authority, Engine: engine.New(grants.New(authority.Parts.Parts)), Sessions: logins, SignIn: signIn,
 		Keys: ring, Watcher: watcher, Health: health, Log: log,
-		Lists: lists, Listening: listening, Observer: measures,
+		Lists: statusLists, Stream: stream, Listening: listening, Observer: measures,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
 		RefreshTTL:     cfg.Tokens.RefreshTTL.Std(),
@@ -244,7 +248,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	// Streams do not end by themselves.
-	server.RegisterOnShutdown(lists.Stream().Close)
+	server.RegisterOnShutdown(stream.Close)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -294,7 +298,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	running.Go(func() {
 		// Every process knows of it long before it happens.
 		ahead := 2*cfg.Changes.Staleness.Std() + time.Minute
-		every(tasks, listInterval, log, "close full status lists", func(ctx context.Context) error { return lists.Maintain(ctx, ahead) })
+		every(tasks, listInterval, log, "close full status lists", func(ctx context.Context) error { return statusLists.Maintain(ctx, ahead) })
 	})
 	running.Go(func() {
 		every(tasks, cfg.Purge.Interval.Std(), log, "purge what has expired", func(ctx context.Context) error {
@@ -363,6 +367,11 @@ func claim(ctx context.Context, log *slog.Logger, issuer string, store *storage.
 	}
 	log.WarnContext(ctx, "the issuer was changed: all tokens of the former one have ended, and apps take everybody for somebody new", "former_issuer", former, "issuer", issuer)
 	return nil
+}
+
+// listsOf returns what the addresses of the issuer's status lists begin with.
+func listsOf(cfg *config.Config) status.Base {
+	return status.Base(cfg.Issuer.String() + web.PathStatusLists + "/")
 }
 
 // warnOfReaders warns of files that other users of this machine can read or write.

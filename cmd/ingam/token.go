@@ -63,7 +63,7 @@ func tokenVerify(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			access, err := tokens.ParseAccess(verified.Payload, issuer)
+			access, err := tokens.ParseAccess(verified.Payload, issuer, listsOf(cfg))
 			if err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func tokenVerify(t *terminal) *cobra.Command {
 			case access.Status == status.Ref{}:
 				revocation = "Whether it was revoked cannot be checked: it names no status list."
 			default:
-				revoked, err := revokedByList(cmd.Context(), set, issuer, access.Status, t.now())
+				revoked, err := revokedByList(cmd.Context(), set, issuer, listsOf(cfg), access.Status, t.now())
 				if err != nil {
 					return fmt.Errorf("the signature is good, and whether the token was revoked cannot be told (--no-status leaves that out): %w", err)
 				}

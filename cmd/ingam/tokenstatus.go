@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/keys"
 )
 
@@ -26,15 +27,15 @@ const (
 // revokedByList reports whether a token was revoked, by the status list of the issuer
 // that it names. It fetches the list as any resource server would (Token Status List
 // draft, section 8.3). An error means that it cannot be told.
-func revokedByList(ctx context.Context, set keys.KeySet, issuer string, ref status.Ref, now time.Time) (bool, error) {
+func revokedByList(ctx context.Context, set keys.KeySet, issuer string, base status.Base, ref status.Ref, now time.Time) (bool, error) {
 	// The address is made from the issuer and the list's number, and not taken from the
 	// token: so the token cannot have anything fetched from elsewhere.
-	uri := status.URI(issuer, ref.List)
+	uri := base.URI(ref.List)
 	body, err := fetch(ctx, uri, 2*maxList)
 	if err != nil {
 		return false, fmt.Errorf("its status list could not be fetched: %w", err)
 	}
-	verified, err := set.Verify(string(body), status.TokenType)
+	verified, err := set.Verify(string(body), lists.TokenType)
 	if err != nil {
 		return false, fmt.Errorf("its status list: %w", err)
 	}

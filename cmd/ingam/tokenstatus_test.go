@@ -17,7 +17,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/web"
 )
 
 // TestNoListButTheOneThatATokenNamesSaysThatItStands: whoever can serve something in the
@@ -30,7 +32,7 @@ func TestNoListButTheOneThatATokenNamesSaysThatItStands(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: private, KeyID: kid}},
-			(&jose.SignerOptions{}).WithType(status.TokenType))
+			(&jose.SignerOptions{}).WithType(lists.TokenType))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,8 +96,9 @@ func TestNoListButTheOneThatATokenNamesSaysThatItStands(t *testing.T) {
 				io.WriteString(w, body)
 			}))
 			defer server.Close()
+			base := status.Base(server.URL + web.PathStatusLists + "/")
 			claims := map[string]any{
-				"iss": server.URL, "sub": status.URI(server.URL, 7), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+				"iss": server.URL, "sub": base.URI(7), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
 				"status_list": map[string]any{"bits": 1, "lst": two},
 			}
 			for name, value := range c.claims {
@@ -116,7 +119,7 @@ func TestNoListButTheOneThatATokenNamesSaysThatItStands(t *testing.T) {
 			if body, err = jws.CompactSerialize(); err != nil {
 				t.Fatal(err)
 			}
-			revoked, err := revokedByList(t.Context(), set, server.URL, status.Ref{List: 7, Index: c.index}, now)
+			revoked, err := revokedByList(t.Context(), set, server.URL, base, status.Ref{List: 7, Index: c.index}, now)
 			if revoked != c.revoked || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("revoked %t, %v", revoked, err)
 			}

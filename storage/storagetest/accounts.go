@@ -13,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -120,7 +121,7 @@ var accountTests = []test{
 		d.granted("kept", "c", "in the kept", func(g *grants.Grant) { g.Status = status.Ref{List: list, Index: 1} })
 		d.granted("of another", "c", "of another", func(g *grants.Grant) { g.Status = status.Ref{List: list, Index: 2} })
 		var want []changes.Change
-		var set []status.Run
+		var set []lists.Run
 		for i := range many {
 			id := fmt.Sprintf("s%03d", i)
 			d.must(d.begin(d.s, "u", id, func(s *sessions.Session) {
@@ -132,7 +133,7 @@ var accountTests = []test{
 			want = append(want, changes.Change{Kind: changes.Session, Subject: id, At: stored(noon)})
 			if i < 3 {
 				d.granted(id, "c", "in "+id, func(g *grants.Grant) { g.Status = status.Ref{List: list, Index: int64(10 + i)} })
-				set = append(set, status.Run{List: list, First: int64(10 + i), Size: 1})
+				set = append(set, lists.Run{List: list, First: int64(10 + i), Size: 1})
 			}
 		}
 		d.granted("s000", "c", "offline", func(g *grants.Grant) { g.Offline, g.Status = true, status.Ref{List: list, Index: 3} })
@@ -158,7 +159,7 @@ var accountTests = []test{
 			d.equal(ev, w)
 		}
 		runs := d.setBecause(before)
-		slices.SortFunc(runs, func(a, b status.Run) int { return int(a.First - b.First) })
+		slices.SortFunc(runs, func(a, b lists.Run) int { return int(a.First - b.First) })
 		d.equal(runs, set)
 		for id, stands := range map[string]bool{"in the kept": true, "of another": true, "offline": true, "in s000": false, "in s001": false, "in s002": false} {
 			d.stands(id, stands)

@@ -1,4 +1,4 @@
-package status_test
+package lists_test
 
 import (
 	"context"
@@ -10,25 +10,27 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/listeners"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/storage"
 )
 
 // newLists returns the lists in a database of their own.
-func newLists(t *testing.T) (*storage.Store, *status.Lists) {
+func newLists(t *testing.T) (*storage.Store, *lists.Lists) {
 	t.Helper()
 	none := func() time.Duration { return 0 }
 	built := make(chan struct{})
 	close(built)
-	store, lists := listsBehind(t, time.Now, none, none, built)
-	if err := lists.Follow(context.Background(), []changes.Change(nil)); err != nil {
+	store, l := listsBehind(t, time.Now, none, none, built)
+	if err := l.Follow(context.Background(), []changes.Change(nil)); err != nil {
 		t.Fatal(err)
 	}
-	return store, lists
+	return store, l
 }
 
 // listsBehind returns lists that are yet to be read, with the clocks of who reads
 // them. What they sign is not signed.
-func listsBehind(t *testing.T, now func() time.Time, behind, age func() time.Duration, built chan struct{}) (*storage.Store, *status.Lists) {
+func listsBehind(t *testing.T, now func() time.Time, behind, age func() time.Duration, built chan struct{}) (*storage.Store, *lists.Lists) {
 	t.Helper()
 	store, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ingam.db"), storage.Options{})
 	if err != nil {
@@ -38,8 +40,8 @@ func listsBehind(t *testing.T, now func() time.Time, behind, age func() time.Dur
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return store, status.NewLists(store, status.Settings{
-		Issuer: "https://id.example.com", MaxAge: 5 * time.Second, Now: now, Behind: behind, Age: age, Built: func() <-chan struct{} { return built },
+	return store, lists.New(store, lists.Settings{
+		Issuer: "https://id.example.com", Base: "https://id.example.com/lists/", Stream: listeners.NewStream(), MaxAge: 5 * time.Second, Now: now, Behind: behind, Age: age, Built: func() <-chan struct{} { return built },
 		Sign: func(claims []byte) (string, error) { return string(claims), nil }, Listed: func(time.Duration) {},
 	})
 }
@@ -48,7 +50,7 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 	t.Parallel()
 	now, built := time.Now(), make(chan struct{})
 	var behind, age time.Duration
-	store, lists := listsBehind(t, func() time.Time { return now }, func() time.Duration { return behind }, func() time.Duration { return age }, built)
+	store, l := listsBehind(t, func() time.Time { return now }, func() time.Duration { return behind }, func() time.Duration { return age }, built)
 	if err := store.OpenStatusList(t.Context(), status.List{Purpose: status.ForClients, Life: time.Minute, Size: 4096}, 64, time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +62,10 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 	// What looks empty to a process that has read nothing may be full of cuts.
 	brief, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if token, err := lists.Token(brief, number); err == nil {
+	if token, err := l.Token(brief, number); err == nil {
 		t.Fatalf("a list that was never read: %s", token.Body)
 	}
-	if err := lists.Follow(t.Context(), nil); err != nil {
+	if err := l.Follow(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	close(built)
@@ -79,7 +81,7 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 		{0, 0, "5"},
 	} {
 		now, behind, age = now.Add(10*time.Second), c.behind, c.age
-		token, err := lists.Token(t.Context(), number)
+		token, err := l.Token(t.Context(), number)
 		if c.kept == "" {
 			if err == nil {
 				t.Errorf("%s behind and %s old: %s", c.behind, c.age, token.Body)
@@ -102,7 +104,7 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 		}
 		// One that was signed when it was vouched for is kept for too long a moment later.
 		behind, age = time.Second, 3*time.Second
-		if soon, err := lists.Token(t.Context(), number); err != nil || soon.CacheControl[0] != "public, max-age=2" {
+		if soon, err := l.Token(t.Context(), number); err != nil || soon.CacheControl[0] != "public, max-age=2" {
 			t.Errorf("behind by now: %v", err)
 		}
 	}
@@ -113,9 +115,9 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 func TestAnotherListOfTheSameChangeHasAnotherTag(t *testing.T) {
 	t.Parallel()
 	// listWith returns one that has an index set, in a database of its own.
-	listWith := func(index int64) *status.Token {
+	listWith := func(index int64) *lists.Token {
 		t.Helper()
-		store, lists := newLists(t)
+		store, l := newLists(t)
 		err := store.OpenStatusList(t.Context(), status.List{Purpose: status.ForGrants, Life: time.Minute, Size: 4096}, 64, time.Now())
 		if err != nil {
 			t.Fatal(err)
@@ -128,10 +130,10 @@ func TestAnotherListOfTheSameChangeHasAnotherTag(t *testing.T) {
 		if err := store.CutToken(t.Context(), "a", time.Now().Add(time.Hour), ref, audit.Event{At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
-		if err := lists.Follow(t.Context(), nil); err != nil {
+		if err := l.Follow(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		token, err := lists.Token(t.Context(), ref.List)
+		token, err := l.Token(t.Context(), ref.List)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,25 +145,5 @@ func TestAnotherListOfTheSameChangeHasAnotherTag(t *testing.T) {
 	}
 	if other.Is(one.ETag[0]) {
 		t.Errorf("another list: %s and %s", one.ETag, other.ETag)
-	}
-}
-
-// 4620 is 2 * 2 * 3 * 5 * 7 * 11: of the odd factors, more than half repeat
-// indices in a block of it, which is the first that a list of it is for after
-// some 8,000 tokens.
-func TestNoTwoTokensShareAnIndexWhereListsAreNoPowerOfTwo(t *testing.T) {
-	t.Parallel()
-	store, lists := newLists(t)
-	taker := status.NewTaker(store, lists, 15*time.Minute, 4620, time.Now)
-	tokens := map[status.Ref]int{}
-	for i := range 40_000 {
-		ref, err := taker.ForGrant(t.Context(), 15*time.Minute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if before, taken := tokens[ref]; taken {
-			t.Fatalf("tokens %d and %d have %+v: to revoke one would end the other", before, i, ref)
-		}
-		tokens[ref] = i
 	}
 }

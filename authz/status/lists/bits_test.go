@@ -1,4 +1,4 @@
-package status
+package lists
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func decode(t testing.TB, lst string) []byte {
 // between implementations.)
 func TestListsAreAsTheDraftHasThem(t *testing.T) {
 	t.Parallel()
-	file, err := os.ReadFile("../../verify/testdata/vectors.json")
+	file, err := os.ReadFile("../../../verify/testdata/vectors.json")
 	if err != nil {
 		t.Fatal(err)
 	}

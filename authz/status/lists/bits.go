@@ -1,4 +1,4 @@
-package status
+package lists
 
 import (
 	"bytes"
@@ -10,6 +10,12 @@ import (
 // (section 7.1). Index 0 is the least significant bit of the first byte (section
 // 4.1).
 type bits []byte
+
+// Run is a row of indices that are set.
+type Run struct {
+	List        int64
+	First, Size int64
+}
 
 func newBits(size int64) bits { return make(bits, (size+7)/8) }
 

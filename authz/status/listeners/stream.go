@@ -1,4 +1,4 @@
-package status
+package listeners
 
 import (
 	"slices"
@@ -8,24 +8,11 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// The bounds of what a Stream remembers, for listeners that were away, and of
-// one event: whoever would have to be told more is better off with the lists.
+// The bounds of what a Stream remembers, for listeners that were away.
 const (
 	keptEvents  = 4096
 	keptIndices = 1 << 18
-	mostIndices = 10_000
 )
-
-// event is what one poll of the changes found.
-type event struct {
-	number changes.Number
-	set    []Indices
-	// keys is whether a key was withdrawn, among others.
-	keys, reload bool
-	// anew: anything may have happened before.
-	anew   bool
-	weight int
-}
 
 // Indices are indices of one list.
 type Indices struct {
@@ -42,6 +29,14 @@ type Event struct {
 	Keys, Reload bool
 }
 
+// weight is how many indices it tells.
+func (e Event) weight() (n int) {
+	for _, of := range e.Set {
+		n += len(of.Indices)
+	}
+	return n
+}
+
 // Stream is the last events, and a bell. What it holds is bounded however many
 // listen, and however slowly: each of them reads on from the last number that it
 // had.
@@ -55,7 +50,7 @@ type Stream struct {
 	// begun is when that was for the last time but the first, when lists are read
 	// because the process has just started.
 	begun   time.Time
-	events  []event
+	events  []Event
 	indices int
 	bell    chan struct{}
 	closed  bool
@@ -68,52 +63,32 @@ type reachedAt struct {
 	made   time.Time
 }
 
-func newStream() *Stream { return &Stream{bell: make(chan struct{})} }
+// NewStream returns a stream of which nothing was told yet.
+func NewStream() *Stream { return &Stream{bell: make(chan struct{})} }
 
-// eventOf makes the event of changes that have set runs.
-func (l *Lists) eventOf(changed []changes.Change, runs []Run) event {
-	byList, total := map[int64]*Indices{}, int64(0)
-	e := event{number: changed[len(changed)-1].Number}
-	for _, ch := range changed {
-		e.keys = e.keys || ch.Kind == changes.Key
-	}
-	var order []int64
-	for _, run := range runs {
-		if total += run.Size; total > mostIndices {
-			e.reload = true
-			return e
-		}
-		if byList[run.List] == nil {
-			byList[run.List] = &Indices{URI: URI(l.issuer, run.List)}
-			order = append(order, run.List)
-		}
-		for i := run.First; i < run.First+run.Size; i++ {
-			byList[run.List].Indices = append(byList[run.List].Indices, i)
-		}
-	}
-	for _, number := range order {
-		e.set = append(e.set, *byList[number])
-	}
-	e.weight = int(total)
-	return e
-}
-
-func (s *Stream) publish(e event, changed []changes.Change) {
+// Restart says that anything may have happened up to a number: nobody can be told
+// what it was, and whoever listens reads the lists again.
+func (s *Stream) Restart(n changes.Number) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.anew {
-		// Nobody can be told what has happened.
-		s.events, s.indices, s.from = nil, 0, e.number
-		if s.generation++; s.generation > 1 {
-			s.begun = time.Now()
-		}
-	} else if e.number <= s.number {
+	s.events, s.indices, s.from, s.number = nil, 0, n, n
+	if s.generation++; s.generation > 1 {
+		s.begun = time.Now()
+	}
+	s.ring()
+}
+
+// Publish tells what changes have set.
+func (s *Stream) Publish(e Event, changed []changes.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.Number <= s.number {
 		return
 	}
-	s.number = e.number
-	s.events, s.indices = append(s.events, e), s.indices+e.weight
+	s.number = e.Number
+	s.events, s.indices = append(s.events, e), s.indices+e.weight()
 	for len(s.events) > keptEvents || s.indices > keptIndices {
-		s.from, s.indices = s.events[0].number, s.indices-s.events[0].weight
+		s.from, s.indices = s.events[0].Number, s.indices-s.events[0].weight()
 		s.events = slices.Delete(s.events, 0, 1)
 	}
 	for _, ch := range changed {
@@ -122,6 +97,11 @@ func (s *Stream) publish(e event, changed []changes.Change) {
 		}
 	}
 	s.reached = s.reached[max(0, len(s.reached)-keptEvents):]
+	s.ring()
+}
+
+// ring wakes all that wait for more. The caller holds mu.
+func (s *Stream) ring() {
 	close(s.bell)
 	s.bell = make(chan struct{})
 }
@@ -142,14 +122,11 @@ func (s *Stream) After(n changes.Number, generation int) (events []Event, bell <
 	if n < s.from || generation != s.generation {
 		return nil, s.bell, false, s.closed
 	}
-	i, found := slices.BinarySearchFunc(s.events, n, func(e event, n changes.Number) int { return int(e.number - n) })
+	i, found := slices.BinarySearchFunc(s.events, n, func(e Event, n changes.Number) int { return int(e.Number - n) })
 	if found {
 		i++
 	}
-	for _, e := range s.events[i:] {
-		events = append(events, Event{e.number, e.set, e.keys, e.reload})
-	}
-	return events, s.bell, true, s.closed
+	return slices.Clone(s.events[i:]), s.bell, true, s.closed
 }
 
 // ambiguous is for how long after anything may have happened numbers of before may
@@ -185,7 +162,6 @@ func (s *Stream) Close() {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.closed = true
-		close(s.bell)
-		s.bell = make(chan struct{})
+		s.ring()
 	}
 }

@@ -1,14 +1,9 @@
-package status
+package listeners
 
 import (
 	"context"
 	"time"
 )
-
-// Unseen is after how long a listener that nobody has seen is taken to be gone.
-// One that was cut off goes by what it knows for a while, and must not be taken
-// for one that is not there.
-const Unseen = 30 * time.Second
 
 // awaitInterval is how often it is looked who has acknowledged.
 const awaitInterval = 50 * time.Millisecond
@@ -16,7 +11,7 @@ const awaitInterval = 50 * time.Millisecond
 // Await waits until every verifier that is connected has applied the last cut
 // that was made, or ctx ends. It returns the connections over which that was
 // acknowledged, and those over which it was not: replicas of one name are as many.
-func Await(ctx context.Context, store Store) (done, missing []Listener, err error) {
+func Await(ctx context.Context, store Acknowledged) (done, missing []Listener, err error) {
 	n, err := store.LastCut(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -1,4 +1,4 @@
-package status
+package lists
 
 import (
 	mathbits "math/bits"
@@ -19,7 +19,7 @@ type Measure struct {
 func (l *Lists) Measure() Measure {
 	m := Measure{Built: time.Duration(l.building.Load())}
 	now := l.now()
-	for _, h := range *l.held.Load() {
+	for _, h := range *l.known.Load() {
 		if h.live(now) {
 			m.Lists++
 			m.Bits += len(h.bits) * 8
@@ -30,7 +30,7 @@ func (l *Lists) Measure() Measure {
 }
 
 // set is how many statuses are set, counted when they have changed.
-func (h *held) set() int {
+func (h *list) set() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.countOf != h.version {

@@ -1,0 +1,243 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/status/listeners"
+)
+
+// heartbeat is how often a listener hears something, so that both sides notice
+// a connection that died without a word, and well before what the listener knows
+// would be too old for it.
+const heartbeat = 4 * time.Second
+
+// slowest is how long a listener may take to read what it is sent.
+const slowest = 10 * time.Second
+
+// events is the stream (WHATWG HTML section 9.2). It lasts until the listener or
+// the server goes away, or the listener does not read.
+//
+//	hello   id N   {"listener": ID}: N is where it begins, ID what acknowledgements name
+//	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these were set;
+//	               with "keys": true, read the key set again, too
+//	reload  id N   {}: read the lists and the key set again
+func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
+	defer cancel()
+	if err := s.lists.Await(ctx); err != nil {
+		return err
+	}
+	if !s.lists.Vouched() {
+		return errBehind
+	}
+	query, err := parameters(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	listener, err := s.authority.Listen(ctx, r, query.Get("verifier"), query.Get("instance"))
+	recordOf(r).clientID = listener.ClientID
+	if err != nil {
+		return err
+	}
+	seat := s.listening.Enter(listener.ClientID)
+	if seat == nil {
+		recordOf(r).throttled = throttledListeners
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
+	}
+	defer seat.Leave()
+	last := r.Header.Get("Last-Event-ID")
+	err = s.authority.Listeners.SaveListener(ctx, listener, last != "")
+	if errors.Is(err, listeners.ErrTooMany) {
+		recordOf(r).throttled = throttledListeners
+		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners of this client are connected.")
+	}
+	if err != nil {
+		return err
+	}
+	f := feed{statuses: s, listener: listener, gone: seat.Take(listener.ID), w: w}
+	missed, err := f.resume(ctx, last)
+	if err != nil {
+		return err
+	}
+	f.serve(r.Context(), missed)
+	return nil
+}
+
+// feed is the stream to one listener.
+type feed struct {
+	statuses
+	listener listeners.Listener
+	// gone is closed when the listener is not known any more.
+	gone <-chan struct{}
+	w    http.ResponseWriter
+	// at is the last change that it was told of, in a generation of the stream.
+	at         changes.Number
+	generation int
+}
+
+// serve tells the listener what is set until one side ends it.
+func (f *feed) serve(ctx context.Context, missed bool) {
+	h := f.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	unkept(h)
+	h.Set("X-Accel-Buffering", "no") // nginx would keep events to itself
+	// The server's own limits are for requests that end.
+	http.NewResponseController(f.w).SetReadDeadline(time.Time{})
+	if f.send("hello", f.at, map[string]string{"listener": f.listener.ID}) != nil {
+		return
+	}
+	if missed && f.send("reload", f.at, struct{}{}) != nil {
+		return
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		events, bell, ok, ended := f.stream.After(f.at, f.generation)
+		switch {
+		case ended:
+			return
+		case !ok:
+			if f.reload(ctx) != nil {
+				return
+			}
+			continue
+		case len(events) > 0:
+			if f.tell(events) != nil {
+				return
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.gone:
+			return
+		case <-bell:
+		case <-beat.C:
+			// A sign of life says that nothing was set. Whoever does not know must
+			// not say so.
+			if !f.lists.Vouched() || !f.authority.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
+				return
+			}
+		}
+	}
+}
+
+// reload has the listener read the lists again: what it has yet to be told is
+// remembered no more, or anything may have happened. What it acknowledged before then
+// means nothing either.
+func (f *feed) reload(ctx context.Context) error {
+	f.at, f.generation = f.stream.Number()
+	bounded, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	if err := f.authority.Listeners.ResetListener(bounded, f.listener.ID); err != nil {
+		return err
+	}
+	return f.send("reload", f.at, struct{}{})
+}
+
+// tell tells what was set.
+func (f *feed) tell(events []listeners.Event) error {
+	for _, e := range events {
+		var err error
+		if e.Reload {
+			err = f.send("reload", e.Number, struct{}{})
+		} else {
+			err = f.send("set", e.Number, set{e.Set, e.Keys})
+		}
+		if err != nil {
+			return err
+		}
+		f.at = e.Number
+	}
+	return nil
+}
+
+// send sends one event.
+func (f *feed) send(event string, id changes.Number, data any) error {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return f.write(fmt.Sprintf("event: %s\nid: %d\ndata: %s\n\n", event, id, b))
+}
+
+// write writes to a listener, which has to read it soon.
+func (f *feed) write(text string) error {
+	control := http.NewResponseController(f.w)
+	control.SetWriteDeadline(time.Now().Add(slowest))
+	if _, err := io.WriteString(f.w, text); err != nil {
+		return err
+	}
+	return control.Flush()
+}
+
+// resume finds out where a listener goes on, and whether it has missed something
+// that it cannot be told any more.
+func (f *feed) resume(ctx context.Context, lastEventID string) (missed bool, err error) {
+	f.at, f.generation = f.stream.Number()
+	last, err := strconv.ParseInt(lastEventID, 10, 64)
+	if err != nil {
+		return false, nil // it begins
+	}
+	n := changes.Number(last)
+	if !f.stream.Resumes(n) {
+		return true, nil
+	}
+	if n > f.at {
+		// Another server was ahead of this one; or the database was restored, and
+		// the number will not come again for long.
+		newest, err := f.authority.Listeners.ChangeNumber(ctx)
+		if err != nil {
+			return false, err
+		}
+		if n > newest {
+			return true, nil
+		}
+	}
+	f.at = n
+	return false, nil
+}
+
+// set is the data of an event of that name.
+type set struct {
+	Set  []listeners.Indices `json:"set"`
+	Keys bool                `json:"keys,omitempty"`
+}
+
+func (s set) MarshalJSON() ([]byte, error) {
+	type plain set
+	if s.Set == nil {
+		s.Set = []listeners.Indices{}
+	}
+	return json.Marshal(plain(s))
+}
+
+var errBehind = protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot read changes from its database.")
+
+// acknowledge takes what a listener has applied.
+func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	caller, n, err := s.authority.Acknowledge(r.Context(), r)
+	recordOf(r).clientID = caller
+	if err != nil {
+		return err
+	}
+	if made := s.stream.Made(n); !made.IsZero() {
+		s.observer.CutAcknowledged(s.authority.Now().Sub(made))
+	}
+	unkept(w.Header())
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
