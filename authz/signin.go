@@ -2,9 +2,6 @@ package authz
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"maps"
 	"net/http"
@@ -66,23 +63,11 @@ func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope stri
 }
 
 // TokensFor issues what a first-party client gets when it has signed someone in,
-// for a login session that was begun for it. It goes the way of every other
-// sign-in, with a code that nobody sees.
+// for a login session that was begun for it. Returns grants.ErrNotFound if something
+// was cut meanwhile.
 func (a *Authority) TokensFor(ctx context.Context, client *clients.Client, session sessions.Session, d grants.Decision) (grants.Issued, error) {
-	verifier := rand.Text() + rand.Text()
-	sum := sha256.Sum256([]byte(verifier))
-	asked := &AuthorizeRequest{Client: client, challenge: base64.RawURLEncoding.EncodeToString(sum[:]), own: true}
-	asked.decide(d)
-	code, err := a.IssueCode(ctx, asked, session)
-	if err != nil {
-		return grants.Issued{}, err
-	}
-	answer, err := a.signedIn(ctx, client, clients.AuthorizationCode, url.Values{"code": {code}, "code_verifier": {verifier}})
-	var refused *protocol.Error
-	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
-		err = grants.ErrNotFound // cut meanwhile; nobody knows of a code
-	}
-	return answer, err
+	in := grants.SignIn{SessionID: session.ID, UserID: session.UserID, AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods}
+	return a.grants.SignedIn(ctx, client, in, grants.Granted{Audiences: d.Audiences, Scopes: d.Scopes, Permissions: d.Permissions})
 }
 
 // ChallengeOf checks a request to the authorization challenge endpoint
@@ -162,17 +147,12 @@ func (a *Authority) OneOf(ctx context.Context, sent []string, here func(user str
 
 // RefreshFor refreshes for a first-party client.
 func (a *Authority) RefreshFor(ctx context.Context, client *clients.Client, refresh string) (grants.Issued, error) {
-	return a.signedIn(ctx, client, clients.RefreshToken, url.Values{"refresh_token": {refresh}})
-}
-
-// signedIn asks for tokens of someone whom a client signed in by itself.
-func (a *Authority) signedIn(ctx context.Context, client *clients.Client, grant string, asked url.Values) (grants.Issued, error) {
-	r := grants.Request{Client: client, GrantType: grant, Parameters: asked, SignIn: true}
-	of, err := a.grants.Of(r)
+	r := grants.Request{Client: client, GrantType: clients.RefreshToken, Parameters: url.Values{"refresh_token": {refresh}}, SignIn: true}
+	grant, err := a.grants.Of(r)
 	if err != nil {
 		return grants.Issued{}, err
 	}
-	return of.Grant(ctx, r)
+	return grant.Grant(ctx, r)
 }
 
 // SignOutFor ends what a first-party client's refresh token is of: the grant, and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -168,8 +169,7 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now 
 			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, permissions, nonce, challenge,
 			                   auth_ms, amr, user_epoch, client_epoch, server_epoch, expires_ms)
 			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
-			  FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1 JOIN clients AS c ON c.id = ?
-			 WHERE l.id = ? AND c.disabled = FALSE AND `+sessionStands,
+			  FROM `+grantable,
 			hash[:], c.RedirectURI, scopes, audiences, permissions, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, ms(c.ExpiresAt),
 			c.ClientID, c.SessionID, ms(now), ms(now))
 		return inserted.Error
@@ -195,18 +195,37 @@ func (s *Store) Code(ctx context.Context, hash [32]byte) (grants.Code, error) {
 	return c, fault(op, err)
 }
 
-// RedeemCode implements grants.Store.
-func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g grants.Grant) error {
-	const op = "redeem an authorization code"
+// grantColumns are those of a grant that begins, as grantValues are in order.
+const grantColumns = `id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, offline,
+			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
+			                    generation, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why,
+			                    status_list, status_index, rotated_ms`
+
+// beginning is the values of grantColumns, of which the last is the database's clock.
+func (s *Store) beginning() string { return strings.Repeat("?, ", 23) + s.dialect.now }
+
+func grantValues(g grants.Grant) ([]any, error) {
 	scopes, err1 := list(g.Scopes)
 	audiences, err2 := list(g.Audiences)
 	methods, err3 := list(g.Methods)
 	permissions, err4 := listPermissions(g.Permissions)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	statusList, statusIndex := refColumns(g.Status)
+	return []any{
+		g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, permissions, ms(g.AuthenticatedAt), methods, g.Offline,
+		int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch), ms(g.CreatedAt), ms(g.ExpiresAt),
+		g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version, "",
+		statusList, statusIndex,
+	}, errors.Join(err1, err2, err3, err4)
+}
+
+// RedeemCode implements grants.Store.
+func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g grants.Grant) error {
+	const op = "redeem an authorization code"
+	values, err := grantValues(g)
+	if err != nil {
 		return fault(op, err)
 	}
-	statusList, statusIndex := refColumns(g.Status)
-	err := s.transaction(ctx, func(tx *gorm.DB) error {
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		used := tx.Exec(`
 			UPDATE codes AS g SET used_ms = ?, grant_id = ?
 			 WHERE g.hash = ? AND g.used_ms IS NULL AND g.expires_ms > ? AND `+ownersStand+` AND NOT `+sessionEnded,
@@ -217,17 +236,49 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 		if used.Error != nil {
 			return used.Error
 		}
-		return tx.Exec(`
-			INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, offline,
-			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
-			                    generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why,
-			                    status_list, status_index)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+s.dialect.now+`, ?, ?, ?, ?, '', ?, ?)`,
-			g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, permissions, ms(g.AuthenticatedAt), methods, g.Offline,
-			int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch), ms(g.CreatedAt), ms(g.ExpiresAt),
-			g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version,
-			statusList, statusIndex).Error
+		return tx.Exec(`INSERT INTO grants (`+grantColumns+`) VALUES (`+s.beginning()+`)`, values...).Error
 	})
+	return answer(op, "", err)
+}
+
+// grantable is whether a grant may begin, of a login session to a client; it takes
+// their ids, first the client's, and the time twice.
+const grantable = sessionsWithOwners + ` JOIN clients AS c ON c.id = ?
+			 WHERE l.id = ? AND c.disabled = FALSE AND ` + sessionStands
+
+// Epochs implements grants.Store.
+func (s *Store) Epochs(ctx context.Context, session, client string, now time.Time) (grants.Epochs, error) {
+	const op = "read the epochs that a grant begins under"
+	var rows []struct{ UserEpoch, ClientEpoch, ServerEpoch int64 }
+	err := s.reading(ctx).Raw("SELECT l.user_epoch AS user_epoch, c.epoch AS client_epoch, v.epoch AS server_epoch FROM "+grantable,
+		client, session, ms(now), ms(now)).Scan(&rows).Error
+	if err == nil && len(rows) == 0 {
+		err = refuse(grants.ErrNotFound)
+	}
+	if err != nil {
+		return grants.Epochs{}, answer(op, "", err)
+	}
+	return grants.Epochs{User: changes.Number(rows[0].UserEpoch), Client: changes.Number(rows[0].ClientEpoch), Server: changes.Number(rows[0].ServerEpoch)}, nil
+}
+
+// BeginGrant implements grants.Store.
+func (s *Store) BeginGrant(ctx context.Context, g grants.Grant, now time.Time) error {
+	const op = "begin a grant"
+	values, err := grantValues(g)
+	if err != nil {
+		return fault(op, err)
+	}
+	values = append(values, g.ClientID, g.SessionID, ms(now), ms(now), g.UserID, int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch))
+	var inserted *gorm.DB
+	err = s.statement(ctx, func() error {
+		inserted = s.writing(ctx).Exec(`
+			INSERT INTO grants (`+grantColumns+`) SELECT `+s.beginning()+` FROM `+grantable+`
+			   AND u.id = ? AND u.epoch <= ? AND c.epoch <= ? AND v.epoch <= ?`, values...)
+		return inserted.Error
+	})
+	if err == nil && inserted.RowsAffected == 0 {
+		err = refuse(grants.ErrNotFound)
+	}
 	return answer(op, "", err)
 }
 

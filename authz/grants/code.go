@@ -2,18 +2,14 @@ package grants
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
-	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
@@ -45,11 +41,32 @@ func (h *authorizationCode) Grant(ctx context.Context, r Request) (Issued, error
 	if err != nil {
 		return Issued{}, err
 	}
-	d, err := h.decide(ctx, r, code)
-	if err != nil {
-		return Issued{}, err
-	}
-	return h.redeem(ctx, r, hash, code, d)
+	return h.begin(ctx, beginning{
+		client: r.Client, parameters: r.Parameters, nonce: code.Nonce,
+		own: strings.HasPrefix(r.Parameters.Get("code"), OwnCode),
+		grant: Grant{
+			ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
+			Scopes: code.Scopes, Audiences: code.Audiences, Permissions: code.Permissions,
+			AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
+			UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
+		},
+		accepts: func(d Decision) error {
+			// By what holds for the client now, and what is left of what was granted.
+			if lacks := r.Client.Unprotected(code.Challenge, code.Nonce, wantsID(d.Scopes)); lacks != "" {
+				return errCode(protocol.ReasonUnprotected, lacks)
+			}
+			return nil
+		},
+		store: func(ctx context.Context, g Grant) error {
+			err := h.Store.RedeemCode(ctx, hash, g.CreatedAt, g)
+			if errors.Is(err, ErrNotFound) {
+				// Another request was faster, or something was cut meanwhile. This one
+				// had found the code unused, so it is no replay.
+				return errCode(protocol.ReasonOvertaken, "used, expired or cut meanwhile")
+			}
+			return err
+		},
+	})
 }
 
 // judge returns the code that a request presents, and its hash, if it may be
@@ -105,23 +122,6 @@ func (h *authorizationCode) judge(ctx context.Context, r Request) (hash [32]byte
 	return hash, code, nil
 }
 
-// decide says what the tokens will be for.
-func (h *authorizationCode) decide(ctx context.Context, r Request, code Code) (Decision, error) {
-	left, err := h.Rules.Left(ctx, r.Client, code.Granted())
-	if err != nil {
-		return Decision{}, err
-	}
-	d, err := h.Rules.Decide(left, r.Parameters, "")
-	if err != nil {
-		return Decision{}, err
-	}
-	// By what holds for the client now, and what is left of what was granted.
-	if lacks := r.Client.Unprotected(code.Challenge, code.Nonce, wantsID(d.Scopes)); lacks != "" {
-		return Decision{}, errCode(protocol.ReasonUnprotected, lacks)
-	}
-	return d, nil
-}
-
 // verifies reports whether a verifier is the one behind a challenge (RFC 7636
 // section 4.6). Its length bounds what can be guessed.
 func verifies(challenge, verifier string) bool {
@@ -130,61 +130,4 @@ func verifies(challenge, verifier string) bool {
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
-}
-
-// redeem begins the grant that a code becomes.
-func (h *authorizationCode) redeem(ctx context.Context, r Request, hash [32]byte, code Code, d Decision) (Issued, error) {
-	client, m, now := r.Client, &making{decision: d}, h.Now()
-	own := strings.HasPrefix(r.Parameters.Get("code"), OwnCode)
-	g := Grant{
-		ID: rand.Text(), ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
-		Scopes: code.Scopes, Audiences: code.Audiences, Permissions: code.Permissions, AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
-		// The session of an app that signs people in is that sign-in and nothing
-		// else: they end together.
-		Offline:   slices.Contains(code.Scopes, apis.OfflineAccess) && !own,
-		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
-		CreatedAt: now, ExpiresAt: now.Add(d.TTL),
-	}
-	// A client that signed the person in by itself refreshes without being registered
-	// for that too; for what came through a browser it must be, like everyone.
-	if own || slices.Contains(client.Grants, clients.RefreshToken) {
-		g.ExpiresAt = now.Add(h.Lives.Grant)
-		var err error
-		if g.Refresh, err = h.nextRefresh(0, g.ExpiresAt); err != nil {
-			return Issued{}, err
-		}
-		if m.RefreshToken, err = h.signRefresh(g); err != nil {
-			return Issued{}, err
-		}
-	}
-	longest, err := h.Rules.longest(ctx, g.Audiences)
-	if err != nil {
-		return Issued{}, err
-	}
-	if g.Status, err = h.Indices.ForGrant(ctx, longest); err != nil {
-		return Issued{}, err
-	}
-	if err := h.issue(ctx, g, m); err != nil {
-		return Issued{}, err
-	}
-	told, err := h.toldOf(ctx, g, client, m)
-	if err != nil {
-		return Issued{}, err
-	}
-	if err := h.issueID(g, m, code.Nonce, told); err != nil {
-		return Issued{}, err
-	}
-	err = h.Store.RedeemCode(ctx, hash, now, g)
-	if errors.Is(err, ErrNotFound) {
-		// Another request was faster, or something was cut meanwhile. This one
-		// had found the code unused, so it is no replay.
-		return Issued{}, errCode(protocol.ReasonOvertaken, "used, expired or cut meanwhile")
-	}
-	if err != nil {
-		return Issued{}, err
-	}
-	if err := h.stillStands(ctx, g.ID); err != nil {
-		return Issued{}, err
-	}
-	return m.Issued, nil
 }

@@ -125,6 +125,12 @@ type Holder struct {
 	Disabled bool
 }
 
+// Epochs are those of all that a grant hangs on: a grant stands while none of them
+// was raised.
+type Epochs struct {
+	User, Client, Server changes.Number
+}
+
 // Store keeps codes and grants.
 type Store interface {
 	// SaveCode stores a code under its hash, with the epochs as they are.
@@ -136,6 +142,13 @@ type Store interface {
 	// transaction. Of several at once one succeeds; the others, and one whose
 	// code has expired at now or been cut, get ErrNotFound.
 	RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g Grant) error
+	// Epochs returns those that a grant of a login session to a client would be made
+	// under now, or ErrNotFound if the session or the client does not stand.
+	Epochs(ctx context.Context, session, client string, now time.Time) (Epochs, error)
+	// BeginGrant stores a grant that nothing but its login session leads to. It
+	// returns ErrNotFound if the session does not stand at now, or anything of the
+	// grant's was cut since its epochs. One statement.
+	BeginGrant(ctx context.Context, g Grant, now time.Time) error
 	// Grant returns a grant, or ErrNotFound. One statement.
 	Grant(ctx context.Context, id string) (Standing, error)
 	// RotateGrant replaces the refresh token of a generation, and the indices, if

@@ -335,7 +335,7 @@ func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 	d.signInApp("mobile")
 	d.user("minji")
 	login := members{"id": "minji", "pw": goodPassword, "client_id": "mobile"}
-	for _, table := range []string{"codes", "grants", "login_sessions"} {
+	for _, table := range []string{"status_lists", "grants", "login_sessions"} {
 		storagetest.Exec(t, d.database, fmt.Sprintf("CREATE TRIGGER broken BEFORE INSERT ON %s BEGIN SELECT RAISE(FAIL, 'broken'); END", table))
 		if a := s.postJSON("/login", login); a.status != http.StatusServiceUnavailable && a.status != http.StatusInternalServerError {
 			t.Errorf("%s: %d %s", table, a.status, a.body)

@@ -69,6 +69,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"UncountGuesses": func() error { return s.UncountGuesses(ctx, []throttle.Tally{{Subject: "x"}}) },
 		"SaveCode":       func() error { return s.SaveCode(ctx, hash("x"), grants.Code{ClientID: "a"}, noon) },
 		"RedeemCode":     func() error { return s.RedeemCode(ctx, hash("x"), noon, grants.Grant{ID: "x"}) },
+		"BeginGrant":     func() error { return s.BeginGrant(ctx, grants.Grant{ID: "x"}, noon) },
 		"RotateGrant":    func() error { return s.RotateGrant(ctx, "x", 1, grants.Refresh{}, status.Ref{}, status.Ref{}, noon) },
 		"RevokeGrant":    func() error { return s.RevokeGrant(ctx, "x", ev) },
 		"Record":         func() error { return s.Record(ctx, []audit.Event{ev}) },
@@ -83,10 +84,17 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 // a client "a".
 func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 	return map[string]func() error{
-		"APIs":         func() error { _, err := s.APIs(ctx); return err },
-		"Client":       func() error { _, err := s.Client(ctx, "a"); return err },
-		"Clients":      func() error { _, err := s.Clients(ctx); return err },
-		"AuditEvents":  func() error { _, err := Events(ctx, s, audit.Query{}); return err },
+		"APIs":        func() error { _, err := s.APIs(ctx); return err },
+		"Client":      func() error { _, err := s.Client(ctx, "a"); return err },
+		"Clients":     func() error { _, err := s.Clients(ctx); return err },
+		"AuditEvents": func() error { _, err := Events(ctx, s, audit.Query{}); return err },
+		"Epochs": func() error {
+			_, err := s.Epochs(ctx, "x", "a", noon)
+			if errors.Is(err, grants.ErrNotFound) {
+				return nil
+			}
+			return err
+		},
 		"ChangeNumber": func() error { _, err := s.ChangeNumber(ctx); return err },
 		"History":      func() error { _, err := s.History(ctx, changes.Position{}); return err },
 		"ChangesAfter": func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },

@@ -413,6 +413,95 @@ var grantTests = []test{
 		d.must(err)
 		d.equal([]any{c.GrantID, c.UsedAt.IsZero()}, []any{list[0].ID, false})
 	}},
+	{"a grant begins as it went in, where its session stands", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		d.code("s", "c", "x")
+		redeemed := d.grantOf("x", "redeemed")
+		redeemed.Status = status.Ref{List: 7, Index: 9}
+		d.must(d.s.RedeemCode(d.ctx, hash("x"), noon, redeemed))
+		epochs, err := d.other.Epochs(d.ctx, "s", "c", noon)
+		d.must(err)
+		d.equal(epochs, grants.Epochs{User: redeemed.UserEpoch, Client: redeemed.ClientEpoch, Server: redeemed.ServerEpoch})
+		begun := redeemed
+		begun.ID = "begun"
+		d.must(d.s.BeginGrant(d.ctx, begun, noon))
+		// There is one way for a row to be, whichever way the grant came.
+		want, err := d.other.Grant(d.ctx, "redeemed")
+		d.must(err)
+		got, err := d.other.Grant(d.ctx, "begun")
+		d.must(err)
+		want.ID, want.Age, got.Age = "begun", 0, 0
+		d.equal(got, want)
+		d.stands("begun", true)
+	}},
+	{"a grant does not begin where something was cut, or the session has expired", func(d *databaseTest) {
+		ev := event(audit.UserCut, "")
+		for i, cut := range []func(user, client, session string) time.Time{
+			func(_, _, _ string) time.Time { return noon.Add(time.Hour) },
+			func(u, _, _ string) time.Time { d.must(d.s.CutUser(d.ctx, u, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.CutClient(d.ctx, c, ev)); return noon },
+			func(_, _, _ string) time.Time { d.must(d.s.CutEverything(d.ctx, ev)); return noon },
+			func(u, _, s string) time.Time { d.must(d.s.EndSession(d.ctx, u, s, ev)); return noon },
+			func(u, _, _ string) time.Time { d.endAll(u, ""); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, ev)); return noon },
+		} {
+			u, c, s, x := fmt.Sprint("u", i), fmt.Sprint("c", i), fmt.Sprint("s", i), fmt.Sprint("x", i)
+			d.client(c)
+			d.user(u)
+			d.session(u, s)
+			d.code(s, c, x)
+			g := d.grantOf(x, "g")
+			if err := d.other.BeginGrant(d.ctx, g, cut(u, c, s)); !errors.Is(err, grants.ErrNotFound) {
+				d.Errorf("%d: %v", i, err)
+			}
+		}
+		// Nor does one of somebody else's session, or to a client that is not there.
+		d.client("c")
+		d.user("u")
+		d.user("other")
+		d.session("u", "s")
+		d.code("s", "c", "x")
+		for what, change := range map[string]func(g *grants.Grant){
+			"another's session": func(g *grants.Grant) { g.UserID = "other" },
+			"no session":        func(g *grants.Grant) { g.SessionID = "none" },
+			"no client":         func(g *grants.Grant) { g.ClientID = "none" },
+		} {
+			g := d.grantOf("x", "g")
+			change(&g)
+			if err := d.other.BeginGrant(d.ctx, g, noon); !errors.Is(err, grants.ErrNotFound) {
+				d.Errorf("%s: %v", what, err)
+			}
+		}
+		// A client that was cut a moment ago gets grants again: under its new epoch.
+		d.must(d.s.CutClient(d.ctx, "c", ev))
+		if err := d.other.BeginGrant(d.ctx, d.grantOf("x", "g"), noon); !errors.Is(err, grants.ErrNotFound) {
+			d.Errorf("under the epoch of before: %v", err)
+		}
+		g := d.grantOf("x", "g")
+		epochs, err := d.other.Epochs(d.ctx, "s", "c", noon)
+		d.must(err)
+		g.ClientEpoch = epochs.Client
+		d.must(d.other.BeginGrant(d.ctx, g, noon))
+		d.stands("g", true)
+	}},
+	{"there are no epochs for a grant that cannot begin", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		for _, of := range [][2]string{{"none", "c"}, {"s", "none"}, {"s", "c"}} {
+			if of == [2]string{"s", "c"} {
+				d.must(d.s.EndSession(d.ctx, "u", "s", event(audit.SessionEnded, "s")))
+			}
+			if _, err := d.other.Epochs(d.ctx, of[0], of[1], noon); !errors.Is(err, grants.ErrNotFound) {
+				d.Errorf("%v: %v", of, err)
+			}
+		}
+	}},
 	{"a code that has expired or was cut is not redeemed", func(d *databaseTest) {
 		ev := event(audit.UserCut, "")
 		for i, cut := range []func(user, client, session string) time.Time{
