@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -46,8 +45,8 @@ type Introspection struct {
 // token was issued to or is meant for. Everyone else, and every token that is
 // not exactly in order, gets "inactive", so that the endpoint cannot be used
 // to try out tokens (RFC 7662 section 4).
-func (a *Authority) Introspect(ctx context.Context, r *http.Request) (Introspection, error) {
-	caller, err := a.Clients.Authenticate(ctx, r, r.PostForm)
+func (a *Authority) Introspect(ctx context.Context, presented clients.Presented, token string) (Introspection, error) {
+	caller, err := a.Clients.Authenticate(ctx, presented)
 	if err != nil {
 		return Introspection{}, err
 	}
@@ -55,7 +54,6 @@ func (a *Authority) Introspect(ctx context.Context, r *http.Request) (Introspect
 		// Anyone can say that they are a public client.
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidClient, "A public client may not introspect tokens.")
 	}
-	token := r.PostForm.Get("token")
 	if token == "" {
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 
@@ -21,8 +19,8 @@ var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 // indices are set is public; who listens is not, and is waited for, so only
 // confidential clients may. verifier is the name that it goes by, which replicas
 // may share, and instance what tells it from these.
-func (a *Authority) Listen(ctx context.Context, r *http.Request, verifier, instance string) (listeners.Listener, error) {
-	client, err := a.resourceServer(ctx, r, nil)
+func (a *Authority) Listen(ctx context.Context, presented clients.Presented, verifier, instance string) (listeners.Listener, error) {
+	client, err := a.resourceServer(ctx, presented)
 	if err != nil {
 		return listeners.Listener{ClientID: client}, err
 	}
@@ -47,18 +45,18 @@ func (a *Authority) MayListen(ctx context.Context, client string) bool {
 
 // Acknowledge notes that a listener has applied everything up to a number; or,
 // where it says so, that it leaves, and is not to be waited for. It returns the
-// client that asked, once known, for the log, and what was acknowledged.
-func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller string, n changes.Number, err error) {
-	caller, err = a.resourceServer(ctx, r, r.PostForm)
+// client that asked, once known, for the log, and what was acknowledged. id and
+// leaving are what the listener sent.
+func (a *Authority) Acknowledge(ctx context.Context, presented clients.Presented, listener, id, leaving string) (caller string, n changes.Number, err error) {
+	caller, err = a.resourceServer(ctx, presented)
 	if err != nil {
 		return caller, 0, err
 	}
-	number, err := strconv.ParseInt(r.PostForm.Get("id"), 10, 64)
+	number, err := strconv.ParseInt(id, 10, 64)
 	if err != nil || number < 0 {
 		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter id is not the id of an event.")
 	}
-	listener := r.PostForm.Get("listener")
-	switch r.PostForm.Get("leaving") {
+	switch leaving {
 	case "":
 		err = a.Listeners.Acknowledge(ctx, listener, caller, changes.Number(number))
 	case "true":
@@ -75,8 +73,8 @@ func (a *Authority) Acknowledge(ctx context.Context, r *http.Request) (caller st
 }
 
 // resourceServer authenticates a confidential client.
-func (a *Authority) resourceServer(ctx context.Context, r *http.Request, form url.Values) (id string, err error) {
-	client, err := a.Clients.Authenticate(ctx, r, form)
+func (a *Authority) resourceServer(ctx context.Context, presented clients.Presented) (id string, err error) {
+	client, err := a.Clients.Authenticate(ctx, presented)
 	if err != nil {
 		return "", err
 	}

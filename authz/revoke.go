@@ -3,9 +3,9 @@ package authz
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
@@ -16,13 +16,12 @@ import (
 // client wants is true already (section 2.2). A fault of storage is one: the
 // client must not believe that a token is dead which is not. It returns the id
 // of the client that asked, once known, for the log.
-func (a *Authority) Revoke(ctx context.Context, r *http.Request) (caller string, err error) {
-	client, err := a.Clients.Authenticate(ctx, r, r.PostForm)
+func (a *Authority) Revoke(ctx context.Context, presented clients.Presented, token string) (caller string, err error) {
+	client, err := a.Clients.Authenticate(ctx, presented)
 	if err != nil {
 		return "", err
 	}
 	caller = client.ID
-	token := r.PostForm.Get("token")
 	if token == "" {
 		return caller, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -15,10 +14,9 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// FirstParty returns the client that signs someone in by itself. form holds its
-// client_id, if it is a public one.
-func (a *Authority) FirstParty(ctx context.Context, r *http.Request, form url.Values) (*clients.Client, error) {
-	client, err := a.Clients.Authenticate(ctx, r, form)
+// FirstParty returns the client that signs someone in by itself.
+func (a *Authority) FirstParty(ctx context.Context, presented clients.Presented) (*clients.Client, error) {
+	client, err := a.Clients.Authenticate(ctx, presented)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +28,8 @@ func (a *Authority) FirstParty(ctx context.Context, r *http.Request, form url.Va
 
 // FirstPartyOf is FirstParty for what only a refresh token says: a public client
 // needs to say nothing else.
-func (a *Authority) FirstPartyOf(ctx context.Context, r *http.Request, form url.Values, refresh string) (*clients.Client, error) {
-	if form.Get("client_id") == "" && len(clients.Authorization(r)) == 0 {
+func (a *Authority) FirstPartyOf(ctx context.Context, presented clients.Presented, refresh string) (*clients.Client, error) {
+	if presented.ID == "" && presented.Headers == 0 {
 		client, err := a.HolderOf(ctx, refresh)
 		if err != nil {
 			return nil, err
@@ -39,9 +37,9 @@ func (a *Authority) FirstPartyOf(ctx context.Context, r *http.Request, form url.
 		if client == "" {
 			return nil, errNoGrant
 		}
-		form.Set("client_id", client)
+		presented.ID = client
 	}
-	return a.FirstParty(ctx, r, form)
+	return a.FirstParty(ctx, presented)
 }
 
 // HolderOf returns the id of the client that a refresh token was issued to; empty

@@ -34,8 +34,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := public(sent["client_id"])
-	client, err := l.authority.FirstParty(r.Context(), r, form)
+	client, err := l.authority.FirstParty(r.Context(), presented(r, public(sent["client_id"])))
 	if err != nil {
 		return err
 	}

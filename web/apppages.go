@@ -17,15 +17,15 @@ import (
 // post one without asking first (CORS), and is told no.
 type appPages struct {
 	origins *origins
-	// site is the issuer's.
-	site clients.Site
+	// issuer is the URL of this server.
+	issuer string
 }
 
 // serves checks that a browser that sends a request does so for a page of the
 // client's.
 func (a appPages) serves(r *http.Request, c *clients.Client) error {
 	origin := r.Header.Get("Origin")
-	known := slices.Contains(c.Origins, origin) && clients.SiteOf(origin) == a.site
+	known := slices.Contains(c.Origins, origin) && clients.SameSite(origin, a.issuer)
 	if origin == "" && c.Hold == clients.HoldMemory && r.Header.Get("Sec-Fetch-Site") == "" || known {
 		return nil
 	}
@@ -37,7 +37,7 @@ var errOrigin = withStatus{protocol.Refuse(protocol.InvalidRequest, "The client 
 // known reports whether a request is sent by a page of any client's.
 func (a appPages) known(r *http.Request) (bool, error) {
 	origin := r.Header.Get("Origin")
-	if origin == "" || clients.SiteOf(origin) != a.site {
+	if origin == "" || !clients.SameSite(origin, a.issuer) {
 		return false, nil
 	}
 	return a.origins.has(r.Context(), origin)

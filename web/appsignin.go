@@ -42,12 +42,11 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 			// Anyone could say so, and guess from as many as they like.
 			return v, protocol.Refuse(protocol.InvalidRequest, "Only a client with a secret may say which address a user has.")
 		}
-		if _, err := netip.ParseAddr(address); err != nil {
+		from, err := netip.ParseAddr(address)
+		if err != nil {
 			return v, protocol.Refuse(protocol.InvalidRequest, "The address is not an IP address.")
 		}
-		from := *r
-		from.RemoteAddr = address
-		v.Address = clients.AddressOf(&from)
+		v.Address = written(subscriber(from))
 	}
 	v.Shared = c.Auth != clients.None && address == ""
 	return v, nil

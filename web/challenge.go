@@ -22,7 +22,7 @@ func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	client, err := c.authority.FirstParty(r.Context(), r, r.PostForm)
+	client, err := c.authority.FirstParty(r.Context(), presented(r, r.PostForm))
 	if err != nil {
 		return err
 	}

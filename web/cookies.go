@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 )
@@ -49,7 +48,7 @@ func (c cookies) signedIn(w http.ResponseWriter, in signin.SignedIn) {
 
 // visitor returns where a request comes from.
 func (c cookies) visitor(r *http.Request) signin.Visitor {
-	v := signin.Visitor{Address: clients.AddressOf(r), UserAgent: r.UserAgent()}
+	v := signin.Visitor{Address: written(from(r)), UserAgent: r.UserAgent()}
 	if device, err := r.Cookie(c.device); err == nil {
 		v.Device = device.Value
 	}

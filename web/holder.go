@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -22,7 +21,6 @@ type holders struct {
 // issued to.
 type holding struct {
 	client *clients.Client
-	form   url.Values
 	// tokens are those that were signed for the client. Several are only in
 	// cookies, of which a neighbour of the same site may have planted some.
 	tokens []string
@@ -39,7 +37,7 @@ func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 	if err != nil {
 		return holding{}, err
 	}
-	h := holding{form: public(in["client_id"])}
+	var h holding
 	owners := map[string]bool{}
 	for _, c := range r.Cookies() {
 		if !strings.HasPrefix(c.Name, refreshCookie) || in["client_id"] != "" && c.Name != refreshCookieOf(in["client_id"]) {
@@ -74,7 +72,7 @@ func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 		}
 		return h, err
 	}
-	h.client, err = s.authority.FirstPartyOf(r.Context(), r, h.form, h.tokens[0])
+	h.client, err = s.authority.FirstPartyOf(r.Context(), presented(r, public(in["client_id"])), h.tokens[0])
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
 		h.tokens = nil

@@ -44,7 +44,7 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 	if grantType == "" {
 		return protocol.Refuse(protocol.InvalidRequest, "The parameter grant_type is missing.")
 	}
-	client, err := o.authority.Clients.Authenticate(r.Context(), r, r.PostForm)
+	client, err := o.authority.Clients.Authenticate(r.Context(), presented(r, r.PostForm))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	answer, err := o.authority.Introspect(r.Context(), r)
+	answer, err := o.authority.Introspect(r.Context(), presented(r, r.PostForm), r.PostForm.Get("token"))
 	recordOf(r).clientID = answer.Caller
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	caller, err := o.authority.Revoke(r.Context(), r)
+	caller, err := o.authority.Revoke(r.Context(), presented(r, r.PostForm), r.PostForm.Get("token"))
 	recordOf(r).clientID = caller
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	listener, err := s.authority.Listen(ctx, r, query.Get("verifier"), query.Get("instance"))
+	listener, err := s.authority.Listen(ctx, presented(r, nil), query.Get("verifier"), query.Get("instance"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	caller, n, err := s.authority.Acknowledge(r.Context(), r)
+	caller, n, err := s.authority.Acknowledge(r.Context(), presented(r, r.PostForm), r.PostForm.Get("listener"), r.PostForm.Get("id"), r.PostForm.Get("leaving"))
 	recordOf(r).clientID = caller
 	if err != nil {
 		return err

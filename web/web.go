@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/engine"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
@@ -73,7 +72,7 @@ func New(p Parts) (http.Handler, error) {
 	s.authorizations = authorizations{p.Authority, s.screen, p.MaxBody}
 	s.owners = owners{s.browsers, s.screen}
 	origins := &origins{list: p.Authority.Directory.List}
-	s.apps = appPages{origins, clients.SiteOf(p.Authority.Issuer.URL())}
+	s.apps = appPages{origins, p.Authority.Issuer.URL()}
 	rt := router{
 		base: base, maxBody: p.MaxBody, limit: p.RequestTimeout, open: newCORS(p.CORSOrigins), apps: s.apps,
 		faults: faults{p.Authority, s.authorizations, s.screen, s.origin, origins}, guard: guard, owners: s.owners,

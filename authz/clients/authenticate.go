@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/ingam/ingam/authz/protocol"
@@ -26,13 +23,33 @@ type Authenticator struct {
 	failures *failures
 }
 
-// NewAuthenticator returns one that answers 429 to more than limit failures
+// NewAuthenticator returns one that refuses with ErrThrottled more than limit failures
 // within window from one address as one client.
 func NewAuthenticator(r *Registry, limit int, window time.Duration, now func() time.Time) *Authenticator {
 	return &Authenticator{registry: r, failures: newFailures(limit, window, now)}
 }
 
-// credentials are what a request offers to prove who it comes from. Without a
+// Presented is what a request shows to prove which client it comes from. Whoever
+// takes requests reads it there, once; what it means is judged here.
+type Presented struct {
+	// Headers is how many Authorization headers there are. A Bearer token that stands
+	// alone does not count: apps have something put it on all that they send, and it
+	// says nothing of the client.
+	Headers int
+	// User and Password are those of HTTP Basic, as they stand in the header; Basic is
+	// whether it holds such.
+	Basic          bool
+	User, Password string
+	// ID and Secret are the parameters client_id and client_secret.
+	ID, Secret string
+	// Assertion is whether there is a client assertion (RFC 7521 section 4.2).
+	Assertion bool
+	// From is where the request comes from, as far as that is one subscriber's: an
+	// IPv4 address, or the /64 of an IPv6 one. Failures are counted by it.
+	From netip.Prefix
+}
+
+// credentials are what of a request says which client it comes from. Without a
 // secret it only says so, which is all that a public client can do.
 type credentials struct {
 	id, secret string
@@ -42,15 +59,14 @@ type credentials struct {
 }
 
 // Authenticate returns the client that a request comes from, or a
-// *protocol.Error. form is the request's body. The address in r.RemoteAddr is
-// taken to be the client's own: package web has looked through trusted proxies.
-func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (*Client, error) {
-	offered, err := credentialsOf(r, form)
+// *protocol.Error.
+func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (*Client, error) {
+	offered, err := presented.credentials()
 	if err != nil {
 		return nil, err
 	}
 	c, err := a.registry.Client(ctx, offered.id)
-	if err == nil && c.refuses(offered) != nil && !a.failures.tooMany(offered.id, AddressOf(r)) {
+	if err == nil && c.refuses(offered) != nil && !a.failures.tooMany(offered.id, presented.From) {
 		// The copy in memory may not know yet of a secret that was added, or
 		// of a client that was enabled, a moment ago: a no is never a stale
 		// one. (Whoever has failed too often already waits for the copy, and
@@ -79,7 +95,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	if c != nil {
 		refused.ClientID = c.ID
 	}
-	if wait := a.failures.add(offered.id, AddressOf(r)); wait > 0 {
+	if wait := a.failures.add(offered.id, presented.From); wait > 0 {
 		refused.Description = "Too many failed attempts to authenticate as this client from this address."
 		refused.RetryAfter = wait
 		refused.Cause = fmt.Errorf("%w: %w", ErrThrottled, cause)
@@ -112,77 +128,41 @@ func (c *Client) hasSecret(secret string) bool {
 	return match == 1
 }
 
-// Authorization returns what of a request's Authorization header is meant for
-// client authentication. A Bearer token is not: apps have something put it on all
-// that they send. It is overlooked, and authorizes nothing here.
-func Authorization(r *http.Request) []string {
-	values := r.Header.Values("Authorization")
-	if len(values) == 1 {
-		if scheme, _, _ := strings.Cut(values[0], " "); strings.EqualFold(scheme, "Bearer") {
-			return nil
-		}
-	}
-	return values
-}
-
-// credentialsOf reads the secret from the header or from the body, whichever the
+// credentials reads the secret from the header or from the body, whichever the
 // client's library uses (RFC 6749 section 2.3.1). Both at once are refused: of two
 // that differ, who looks at one and who looks at the other would see two clients.
-func credentialsOf(r *http.Request, form url.Values) (credentials, error) {
-	headers := Authorization(r)
-	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+func (p Presented) credentials() (credentials, error) {
+	if p.Assertion {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "Client assertions are not supported.")
 	}
-	body := credentials{id: form.Get("client_id"), secret: form.Get("client_secret")}
 	switch {
-	case len(headers) == 0 && body.id == "":
+	case p.Headers == 0 && p.ID == "":
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client did not authenticate.")
-	case len(headers) == 0:
-		return body, nil
-	case len(headers) > 1 || body.secret != "":
+	case p.Headers == 0:
+		return credentials{id: p.ID, secret: p.Secret}, nil
+	case p.Headers > 1 || p.Secret != "":
 		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client used more than one way of authentication (RFC 6749 section 2.3).")
-	}
-	user, password, ok := r.BasicAuth()
-	if !ok {
+	case !p.Basic:
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The Authorization header does not hold HTTP Basic credentials.")
 	}
 	// Both are form-encoded before they go into the header (RFC 6749 section
 	// 2.3.1). Many libraries leave that out, so a secret may stand there as it is:
 	// whoever knows it shows it, in one way or the other. An id that does not decode
 	// is nobody's.
-	id, err := url.QueryUnescape(user)
+	id, err := url.QueryUnescape(p.User)
 	if err != nil {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client_id in the Authorization header is not form-encoded (RFC 6749 section 2.3.1).")
 	}
-	secret, err := url.QueryUnescape(password)
+	secret, err := url.QueryUnescape(p.Password)
 	if err != nil {
-		secret = password
+		secret = p.Password
 	}
-	if body.id != "" && body.id != id {
+	if p.ID != "" && p.ID != id {
 		// Otherwise one client could act in the name of another wherever the
 		// body is read later.
 		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client_id in the body is not the one in the Authorization header.")
 	}
-	return credentials{id, secret, password}, nil
-}
-
-// AddressOf returns what failures are counted by: an IPv4 address, or the /64
-// of an IPv6 one, which is what a single subscriber is given.
-func AddressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return strings.ToLower(host)
-	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is6() {
-		p, _ := ip.Prefix(64)
-		return p.String()
-	}
-	return ip.String()
+	return credentials{id, secret, p.Password}, nil
 }
 
 // seconds rounds up, for Retry-After.

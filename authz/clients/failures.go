@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -11,8 +12,8 @@ import (
 // remembered bounds the memory that failures take, whatever ids are made up.
 const remembered = 20_000
 
-// failures counts failed authentications by client and address within a fixed
-// window. The count is this process's own: it sheds noise, and no safety hangs
+// failures counts failed authentications by client and where they come from,
+// within a fixed window. The count is this process's own: it sheds noise, and no safety hangs
 // on it, since secrets cannot be guessed.
 type failures struct {
 	limit  int
@@ -23,7 +24,10 @@ type failures struct {
 	counts *otter.Cache[pair, tally]
 }
 
-type pair struct{ id, address string }
+type pair struct {
+	id   string
+	from netip.Prefix
+}
 
 type tally struct {
 	since time.Time
@@ -38,20 +42,20 @@ func newFailures(limit int, window time.Duration, now func() time.Time) *failure
 }
 
 // tooMany reports whether no more failures are taken for now.
-func (f *failures) tooMany(id, address string) bool {
-	t, ok := f.counts.GetIfPresent(f.pair(id, address))
+func (f *failures) tooMany(id string, from netip.Prefix) bool {
+	t, ok := f.counts.GetIfPresent(f.pair(id, from))
 	now := f.now()
 	return ok && t.n >= f.limit && now.Sub(t.since) < f.window && !now.Before(t.since)
 }
 
-func (f *failures) pair(id, address string) pair {
+func (f *failures) pair(id string, from netip.Prefix) pair {
 	// A copy: as a part of the request's body it would keep all of that.
-	return pair{strings.Clone(id[:min(len(id), 128)]), strings.Clone(address)}
+	return pair{strings.Clone(id[:min(len(id), 128)]), from}
 }
 
 // add counts one failure and returns how long to wait if there were too many.
-func (f *failures) add(id, address string) time.Duration {
-	key := f.pair(id, address)
+func (f *failures) add(id string, from netip.Prefix) time.Duration {
+	key := f.pair(id, from)
 	now := f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,28 +12,35 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// Site is what SameSite compares: scheme and registrable domain; for an address,
-// the address.
-type Site struct{ scheme, domain string }
+// site is what browsers call so: scheme and registrable domain; for an address, the
+// address.
+type site struct{ scheme, domain string }
 
-// SiteOf returns the site of a URL, or the zero Site for what is none.
-func SiteOf(address string) Site {
+// SameSite reports whether two URLs are on one site, so that browsers send a page of
+// the one the cookies of the other that are SameSite=Strict.
+func SameSite(a, b string) bool {
+	of := siteOf(a)
+	return of != site{} && of == siteOf(b)
+}
+
+// siteOf returns the site of a URL, or the zero site for what is none.
+func siteOf(address string) site {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return Site{}
+		return site{}
 	}
 	domain, err := publicsuffix.EffectiveTLDPlusOne(u.Hostname())
 	if err != nil {
 		domain = u.Hostname()
 	}
-	return Site{u.Scheme, domain}
+	return site{u.Scheme, domain}
 }
 
 // OnSite refuses origins of another site than the issuer's, to which browsers do
 // not send the cookie. Returns ErrInvalid.
 func (c Client) OnSite(issuer string) error {
 	for _, origin := range c.Origins {
-		if SiteOf(origin) != SiteOf(issuer) {
+		if !SameSite(origin, issuer) {
 			return fmt.Errorf("%w: the origin %q is not on the site of the issuer %s, and its pages would not be sent the cookie", ErrInvalid, origin, issuer)
 		}
 	}
