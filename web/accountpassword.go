@@ -9,7 +9,6 @@ import (
 	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
-	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -28,16 +27,11 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session se
 		return pages.Account{Outcome: pages.Outcome{Of: pages.PasswordMatter, Text: text, Field: field, Wait: wait}}
 	}
 	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.browsers.cookies.visitor(r))
-	var tooMany *throttle.TooManyError
 	rec := recordOf(r)
 	rec.refusedSignIn(err)
-	switch {
-	case errors.As(err, &tooMany):
-		retryAfter(w.Header(), tooMany.RetryAfter)
-		return p.account.show(w, r, session, user, outcome("too many", "current", tooMany.RetryAfter), http.StatusTooManyRequests)
-	case errors.Is(err, throttle.ErrCrowded):
-		retryAfter(w.Header(), throttle.CrowdedFor)
-		return p.account.show(w, r, session, user, outcome("crowded", "current", throttle.CrowdedFor), http.StatusServiceUnavailable)
+	switch why := unheard(err); {
+	case why != "":
+		return p.account.show(w, r, session, user, outcome(why, "current", waitOf(err)), head(w.Header(), err))
 	case errors.Is(err, signin.ErrWrong):
 		return p.account.show(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrInvalid):

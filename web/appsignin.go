@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
 	"net/netip"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
-	"github.com/ingam/ingam/authz/throttle"
 )
 
 // appSignIn signs people in for apps of whoever runs the server, which ask for the
@@ -56,16 +54,16 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 func (s appSignIn) begin(r *http.Request, name, password string, from signin.Visitor) (signin.SignedIn, error) {
 	in, err := s.signIn.Do(r.Context(), name, password, from)
 	recordOf(r).triedSignIn(err)
-	var tooMany *throttle.TooManyError
-	if errors.As(err, &tooMany) {
-		e := protocol.Refuse(protocol.AccessDenied, "Too many failed attempts to sign in. Try again in %d seconds.", int(math.Ceil(tooMany.RetryAfter.Seconds())))
-		e.RetryAfter, e.Cause = tooMany.RetryAfter, err
-		return in, withStatus{e, http.StatusTooManyRequests}
+	refused := func(code protocol.Code, why string) error {
+		e := protocol.Refuse(code, "%s Try again in %d seconds.", why, wholeSecondsUp(waitOf(err)))
+		e.Cause = err
+		return e
 	}
-	if errors.Is(err, throttle.ErrCrowded) {
-		e := protocol.Refuse(protocol.TemporarilyUnavailable, "Too many people are signing in at once. Try again in %d seconds.", int(throttle.CrowdedFor.Seconds()))
-		e.RetryAfter, e.Cause = throttle.CrowdedFor, err
-		return in, e
+	switch unheard(err) {
+	case "too many":
+		err = refused(protocol.AccessDenied, "Too many failed attempts to sign in.")
+	case "crowded":
+		err = refused(protocol.TemporarilyUnavailable, "Too many people are signing in at once.")
 	}
 	return in, err
 }

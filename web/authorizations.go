@@ -52,14 +52,11 @@ func (a authorizations) answer(w http.ResponseWriter, r *http.Request, req *auth
 	if req.State != "" {
 		values.Set("state", req.State)
 	}
-	unkept(w.Header())
 	if !req.FormPost {
-		// 303: whatever brought the person here, a password does not go along
-		// (RFC 9700 section 4.12).
-		w.Header().Set("Location", authz.WithQuery(req.RedirectURI, values))
-		w.WriteHeader(http.StatusSeeOther)
+		redirect(w, authz.WithQuery(req.RedirectURI, values))
 		return
 	}
+	unkept(w.Header())
 	a.screen.showPost(w, r, req.Locale, req.RedirectURI, values)
 }
 

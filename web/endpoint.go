@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/status/listeners"
 )
 
 // endpoint is a handler that may fail.
@@ -43,43 +40,9 @@ type bearerError struct {
 
 func (e bearerError) Unwrap() error { return e.error }
 
-// withStatus is an error that is not answered with the HTTP status that is usual
-// for its code.
-type withStatus struct {
-	error
-	status int
-}
-
-func (e withStatus) Unwrap() error { return e.error }
-
-// statusOf returns the HTTP status with which an error is answered: this is the one
-// table from what an error says to a status.
-func statusOf(err error) int {
-	var unusual withStatus
-	switch {
-	case errors.As(err, &unusual):
-		return unusual.status
-	case errors.Is(err, clients.ErrThrottled):
-		return http.StatusTooManyRequests
-	case errors.Is(err, listeners.ErrNotFound):
-		return http.StatusNotFound
-	}
-	switch protocol.From(err).Code {
-	case protocol.InvalidClient, protocol.InvalidToken:
-		return http.StatusUnauthorized
-	case protocol.InsufficientScope:
-		return http.StatusForbidden
-	case protocol.ServerError:
-		return http.StatusInternalServerError
-	case protocol.TemporarilyUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusBadRequest
-}
-
 // refuse writes an error as RFC 6749 section 5.2 has it.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	e, code := protocol.From(err), statusOf(err)
+	e := protocol.From(err)
 	rec := recordOf(r)
 	rec.err = err
 	if rec.errorCode == "" { // else the handler named it more closely
@@ -89,9 +52,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		rec.clientID = e.ClientID
 	}
 	h := w.Header()
-	if e.RetryAfter > 0 {
-		retryAfter(h, e.RetryAfter)
-	}
+	code := head(h, err)
 	if errors.Is(err, clients.ErrThrottled) {
 		rec.throttled = throttledClients
 	}
@@ -118,11 +79,6 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		Error       protocol.Code `json:"error"`
 		Description string        `json:"error_description,omitempty"`
 	}{e.Code, visible(e.Description)})
-}
-
-// retryAfter says when to come again, in whole seconds (RFC 9110 section 10.2.3).
-func retryAfter(h http.Header, d time.Duration) {
-	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(d.Seconds()))))
 }
 
 // visible keeps to the characters that error_description may hold (RFC 6749

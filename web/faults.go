@@ -110,7 +110,7 @@ func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol.From(err)
 	rec := recordOf(r)
 	rec.errorCode, rec.err = string(e.Code), err
-	page, status := pages.Error{Fault: pages.FaultOfApp, Description: e.Description}, statusOf(err)
+	page, status := pages.Error{Fault: pages.FaultOfApp, Description: e.Description}, head(w.Header(), err)
 	var ended endedMeanwhile
 	at := place{}
 	if below, ok := strings.CutPrefix(r.URL.RequestURI(), f.screen.base+"/"); ok && r.Method == http.MethodGet {
@@ -127,9 +127,6 @@ func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusBadRequest // there is no Basic to ask a person for
 	}
 	page.Back, page.BackTo = f.wayBack(r, at)
-	if e.RetryAfter > 0 {
-		retryAfter(w.Header(), e.RetryAfter)
-	}
 	f.screen.show(w, r, at, status, page)
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
-	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -47,16 +46,10 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
 	recordOf(r).triedSignIn(err)
-	var tooMany *throttle.TooManyError
-	switch {
-	case errors.As(err, &tooMany):
-		retryAfter(w.Header(), tooMany.RetryAfter)
-		form.Problem, form.Wait = "too many", tooMany.RetryAfter
-		return p.screen.showLogin(w, r, req, form, http.StatusTooManyRequests)
-	case errors.Is(err, throttle.ErrCrowded):
-		retryAfter(w.Header(), throttle.CrowdedFor)
-		form.Problem, form.Wait = "crowded", throttle.CrowdedFor
-		return p.screen.showLogin(w, r, req, form, http.StatusServiceUnavailable)
+	switch form.Problem = unheard(err); {
+	case form.Problem != "":
+		form.Wait = waitOf(err)
+		return p.screen.showLogin(w, r, req, form, head(w.Header(), err))
 	case errors.Is(err, signin.ErrWrong):
 		form.Problem = "wrong"
 		return p.screen.showLogin(w, r, req, form, http.StatusUnprocessableEntity)

@@ -149,8 +149,6 @@ func (p logoutPage) leave(w http.ResponseWriter, r *http.Request, req authz.Logo
 		p.show(w, r, "", "", req)
 		return nil
 	}
-	unkept(w.Header())
-	w.Header().Set("Location", req.Return)
-	w.WriteHeader(http.StatusSeeOther)
+	redirect(w, req.Return)
 	return nil
 }

@@ -55,9 +55,7 @@ func (s screen) showPost(w http.ResponseWriter, r *http.Request, uiLocales, acti
 
 // sendTo sends a browser to a path of this server's.
 func (s screen) sendTo(w http.ResponseWriter, path string) {
-	unkept(w.Header())
-	w.Header().Set("Location", s.base+path)
-	w.WriteHeader(http.StatusSeeOther)
+	redirect(w, s.base+path)
 }
 
 // longestAddress is how long an address may be, in bytes from its path on, that
