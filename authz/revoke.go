@@ -46,7 +46,7 @@ func (a *Authority) Revoke(ctx context.Context, presented clients.Presented, tok
 		// Section 2.1 allows it: the next refresh would only bring the access back.
 		return caller, a.revokeGrant(ctx, access.GrantID, access.ClientID, caller)
 	}
-	return caller, a.Cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, "", audit.Actor("client:"+caller))
+	return caller, a.Cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, "", audit.Client(caller))
 }
 
 // revokeGrant ends the grant of a token, and with it all that was issued under
@@ -56,7 +56,7 @@ func (a *Authority) revokeGrant(ctx context.Context, id, client, caller string) 
 		return protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
 	}
 	err := a.Store.RevokeGrant(ctx, id, audit.Event{
-		At: a.Now(), Actor: audit.Actor("client:" + caller), Action: audit.GrantCut, Subject: id,
+		At: a.Now(), Actor: audit.Client(caller), Action: audit.GrantCut, Subject: id,
 		Details: map[string]string{"client_id": caller},
 	})
 	if errors.Is(err, grants.ErrNotFound) {

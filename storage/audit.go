@@ -7,7 +7,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 
@@ -155,9 +154,9 @@ func (s *Store) nameEvents(ctx context.Context, rows []auditRow) ([]audit.Named,
 				of[id] += ""
 				return of[id]
 			}
-			if id, ok := strings.CutPrefix(string(ev.Actor), "user:"); ok {
+			if id, ok := ev.Actor.User(); ok {
 				ev.ActorName = name(users, id)
-			} else if id, ok := strings.CutPrefix(string(ev.Actor), "client:"); ok {
+			} else if id, ok := ev.Actor.Client(); ok {
 				ev.ActorName = name(clients, id)
 			}
 			switch user, client := ev.About(); {

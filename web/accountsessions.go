@@ -19,7 +19,7 @@ type accountSessions struct {
 // post is POST /account/sessions: one of the user's own, whoever asks; or all
 // but this one.
 func (s accountSessions) post(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
-	outcome, by := pages.Outcome{Of: pages.SessionMatter, Text: "ended"}, audit.Actor("user:"+user.ID)
+	outcome, by := pages.Outcome{Of: pages.SessionMatter, Text: "ended"}, audit.User(user.ID)
 	var err error
 	if r.PostForm.Get("others") != "" {
 		outcome.Count, err = s.sessions.EndOthers(r.Context(), user.ID, session.ID, "ended in the account", by)

@@ -58,7 +58,7 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	// The session of whoever was signed in here before ends: a browser has one.
 	if old != nil && old.UserID != in.User.ID {
-		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.Actor("user:"+old.UserID))
+		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.User(old.UserID))
 		if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 			return err
 		}

@@ -135,7 +135,7 @@ func (p logoutPage) post(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p logoutPage) endSession(w http.ResponseWriter, r *http.Request, session sessions.Session, req authz.LogoutRequest) error {
-	err := p.browsers.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.Actor("user:"+session.UserID))
+	err := p.browsers.sessions.End(r.Context(), session.UserID, session.ID, "signed out", audit.User(session.UserID))
 	if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 		return err
 	}

@@ -8,15 +8,6 @@ import (
 	"time"
 )
 
-// Actor names who acts: "cli:NAME" for an operator at the command line,
-// "client:ID" for an authenticated client, "user:ID" for a person signed in,
-// "server" for the server's own
-// tasks.
-type Actor string
-
-// Server is the actor of what the server does by itself.
-const Server Actor = "server"
-
 // Action names a kind of change, as "subject.verb".
 type Action string
 

@@ -61,7 +61,7 @@ func (c *Consents) Covers(ctx context.Context, user, client string, scopes []str
 func (c *Consents) Give(ctx context.Context, user, client string, scopes []string) error {
 	now := c.now()
 	return c.store.AddConsent(ctx, Consent{user, client, scopes, now}, audit.Event{
-		At: now, Actor: audit.Actor("user:" + user), Action: audit.ConsentGiven, Subject: client,
+		At: now, Actor: audit.User(user), Action: audit.ConsentGiven, Subject: client,
 		Details: map[string]string{"user": user, "scope": strings.Join(scopes, " ")},
 	})
 }
@@ -75,6 +75,6 @@ func (c *Consents) Of(ctx context.Context, user string) ([]Consent, error) {
 // was issued because of it.
 func (c *Consents) TakeBack(ctx context.Context, user, client string) error {
 	return c.store.DeleteConsent(ctx, user, client, audit.Event{
-		At: c.now(), Actor: audit.Actor("user:" + user), Action: audit.ConsentTaken, Subject: client, Details: map[string]string{"user": user},
+		At: c.now(), Actor: audit.User(user), Action: audit.ConsentTaken, Subject: client, Details: map[string]string{"user": user},
 	})
 }

@@ -109,7 +109,7 @@ func (h *authorizationCode) judge(ctx context.Context, r Request) (hash [32]byte
 		// Its own client used it before, or a thief who has the verifier too did
 		// (RFC 6749 section 4.1.2).
 		err := h.Store.RevokeGrant(ctx, code.GrantID, audit.Event{
-			At: h.Now(), Actor: audit.Actor("client:" + client.ID), Action: audit.CodeReused, Subject: code.GrantID,
+			At: h.Now(), Actor: audit.Client(client.ID), Action: audit.CodeReused, Subject: code.GrantID,
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return hash, code, err

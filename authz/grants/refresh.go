@@ -185,7 +185,7 @@ func (h *refreshToken) judge(ctx context.Context, token tokens.Refresh, g Standi
 	// Someone holds a token that was replaced: its owner or a thief, and there is
 	// no telling which.
 	err := h.Store.RevokeGrant(ctx, g.ID, audit.Event{
-		At: h.Now(), Actor: audit.Actor("client:" + client.ID), Action: audit.GrantReused, Subject: g.ID,
+		At: h.Now(), Actor: audit.Client(client.ID), Action: audit.GrantReused, Subject: g.ID,
 		Details: map[string]string{"client_id": client.ID, "user": g.UserID},
 	})
 	if err != nil && !errors.Is(err, ErrNotFound) {

@@ -149,7 +149,7 @@ func (s *Sessions) List(ctx context.Context, q Query) iter.Seq2[Listed, error] {
 // token for it, and what was there is overwritten.
 func (s *Sessions) EndFormer(ctx context.Context, former []Session) error {
 	for _, f := range former {
-		err := s.End(ctx, f.UserID, f.ID, "signed in again", audit.Actor("client:"+f.ClientID))
+		err := s.End(ctx, f.UserID, f.ID, "signed in again", audit.Client(f.ClientID))
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -162,7 +162,7 @@ func (s *Sessions) EndFormer(ctx context.Context, former []Session) error {
 func (s *Sessions) EndApp(ctx context.Context, client, id, reason string) error {
 	found, err := s.store.AppSession(ctx, client, id)
 	if err == nil {
-		err = s.End(ctx, found.UserID, id, reason, audit.Actor("user:"+found.UserID))
+		err = s.End(ctx, found.UserID, id, reason, audit.User(found.UserID))
 	}
 	if errors.Is(err, ErrNotFound) {
 		return nil

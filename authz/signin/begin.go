@@ -54,7 +54,7 @@ func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device str
 // that stands and is the same user's.
 func (s *SignIn) save(ctx context.Context, n sessions.Session, former, secret, device string) (sessions.Session, error) {
 	ev := audit.Event{
-		At: n.CreatedAt, Actor: audit.Actor("user:" + n.UserID), Action: audit.SessionBegun, Subject: n.ID,
+		At: n.CreatedAt, Actor: audit.User(n.UserID), Action: audit.SessionBegun, Subject: n.ID,
 		Details: map[string]string{"user": n.UserID, "address": n.Address},
 	}
 	if n.ClientID != "" {

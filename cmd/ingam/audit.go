@@ -145,15 +145,16 @@ func (c *concerns) called(ctx context.Context, users *accounts.Users, name strin
 // kind they are, if it does.
 func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Users, asked string) ([]audit.Actor, error) {
 	actors := []audit.Actor{audit.Actor(asked)}
+	kinds := map[string]func(id string) audit.Actor{"cli": audit.Operator, "client": audit.Client, "user": audit.User}
 	kind, name, ok := strings.Cut(asked, ":")
-	if !ok || !slices.Contains([]string{"cli", "client", "user"}, kind) {
+	if !ok || kinds[kind] == nil {
 		kind, name = "", asked
 	}
 	of, err := c.called(ctx, users, name)
 	for k, ids := range map[string][]string{"cli": {name}, "client": append(of.clients, name), "user": append(of.users, name)} {
 		for _, id := range ids {
 			if kind == "" || kind == k {
-				actors = append(actors, audit.Actor(k+":"+id))
+				actors = append(actors, kinds[k](id))
 			}
 		}
 	}

@@ -116,9 +116,9 @@ func operator() audit.Actor {
 	u, err := user.Current()
 	if err != nil {
 		// As in a container, where users have no names.
-		return audit.Actor(fmt.Sprintf("cli:uid-%d", os.Getuid()))
+		return audit.Operator(fmt.Sprintf("uid-%d", os.Getuid()))
 	}
-	return audit.Actor("cli:" + u.Username)
+	return audit.Operator(u.Username)
 }
 
 // keyring returns the key rings; without a master key they can read and
