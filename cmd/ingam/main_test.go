@@ -3,456 +3,92 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"io"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/pflag"
+
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestMain lets the test binary be the command: servers and commands in these
-// tests are processes of their own, and can be killed.
+// TestMain lets the test binary be the command, for the scripts here and for the tests
+// in processes, which start it as they start the binary that is released.
 func TestMain(m *testing.M) {
 	// Under the race detector a program sleeps for a second as it ends, and the
 	// tests run hundreds of commands.
 	if _, given := os.LookupEnv("GORACE"); !given {
 		os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
-	testscript.Main(m, map[string]func(){"ingam": main})
+	testscript.Main(m, map[string]func(){"ingam": command})
 }
 
-// deployment is one database with one master key, and the servers and commands
-// that work on it.
-type deployment struct {
-	t         testing.TB
-	dir       string
-	database  string
-	masterKey string
-	issuer    string
-	binary    string
-	// now is the clock of servers that run in this process; nil is the real one.
-	now func() time.Time
-	// settings are for all servers and commands, arguments for servers alone.
-	settings, arguments []string
-}
-
-// newDeployment makes a master key; the database is empty.
-func newDeployment(t testing.TB, database string) *deployment {
-	t.Helper()
-	dir := t.TempDir()
-	if database == "" {
-		database = "sqlite:" + filepath.Join(dir, "ingam.db")
+// command is main, unless a test in processes wants what no setting can do.
+func command() {
+	switch {
+	case os.Getenv("INGAM_TEST_ASKS") != "":
+		os.Exit(serveAsking(os.Getenv("INGAM_TEST_ASKS"), os.Getenv("INGAM_TEST_CLOCK") != ""))
+	case os.Getenv("INGAM_TEST_RUNS") != "":
+		runForOthers(os.Getenv("INGAM_TEST_RUNS"))
+	default:
+		main()
 	}
-	d := &deployment{
-		t: t, dir: dir, database: database, masterKey: filepath.Join(dir, "master.key"),
-		issuer: "http://" + freeAddress(t), binary: "ingam",
-		// Commands that take something back wait for as long.
-		settings: []string{
-			"INGAM_CHANGES_STALENESS=500ms",
-			// A slow machine is no fault of the server's.
-			"INGAM_HTTP_REQUEST_TIMEOUT=50s", "INGAM_HTTP_WRITE_TIMEOUT=1m",
-			// Many servers share one database server, whose connections are counted.
-			"INGAM_POOL_MAX_OPEN=8",
-		},
-	}
-	d.must("master-key", "new", "--out", d.masterKey)
-	return d
 }
 
-// nextPort is where freeAddress goes on: from anywhere, because other processes
-// may look for ports too.
-var nextPort = func() *atomic.Int32 {
-	n := new(atomic.Int32)
-	n.Store(mathrand.Int32N(lastPort - firstPort))
-	return n
-}()
-
-const firstPort, lastPort = 20_000, 30_000
-
-// freeAddress returns an address that nothing listens on and that no other test
-// is given: a server may come to it late, or come back. The ports that systems
-// give to outgoing connections, and for the asking, are higher.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	for range lastPort - firstPort {
-		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%(lastPort-firstPort))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
+// serveAsking serves, and asks the test at a socket about each statement of a request
+// before and after it reaches the database, and what time it is.
+func serveAsking(socket string, clock bool) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	t := &terminal{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, now: time.Now}
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.Flags(flags)
+	cfg, err := config.Load(flags, t.environ)
+	if err == nil {
+		asked := storagetest.Asking(socket)
+		if clock {
+			t.now = asked.Now
 		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-func (d *deployment) environ(extra ...string) []string {
-	env := []string{
-		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + d.dir,
-		"INGAM_ISSUER=" + d.issuer,
-		"INGAM_DATABASE=" + d.database,
-		"INGAM_MASTER_KEY_FILE=" + d.masterKey,
-	}
-	for _, name := range []string{"GOCOVERDIR", "GORACE"} {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
+		if os.Getenv("INGAM_TEST_ASKS_OF") == "requests" {
+			asked.Of = func(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }
 		}
+		err = serve(ctx, t, cfg, serveOptions{migrate: true, wrap: asked.Wrap})
 	}
-	return append(append(env, d.settings...), extra...)
-}
-
-// ended is how a command ended.
-type ended struct {
-	stdout, stderr string
-	status         int
-}
-
-// command runs a command on the deployment, with what is written to it on
-// standard input.
-func (d *deployment) command(stdin string, extra []string, args ...string) ended {
-	d.t.Helper()
-	return command(d.t, d.binary, d.dir, d.environ(extra...), stdin, args...)
-}
-
-// command runs a command in a folder, with nothing but an environment.
-func command(t testing.TB, binary, dir string, environ []string, stdin string, args ...string) ended {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" && binary == "ingam" {
-		// The gate names what 'make build' made: a command starts there in a fifth
-		// of the time that one with the race detector takes, and the tests run some
-		// two thousand. Servers keep the detector.
-		binary = other
-	}
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = dir, environ, strings.NewReader(stdin)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if err != nil && cmd.ProcessState == nil {
-		t.Fatalf("ingam %s: %v", strings.Join(args, " "), err)
-	}
-	return ended{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
-}
-
-// must runs a command that has to succeed, and returns its standard output.
-func (d *deployment) must(args ...string) string {
-	d.t.Helper()
-	e := d.command("", nil, args...)
-	if e.status != 0 {
-		d.t.Fatalf("ingam %s: exit status %d\n%s", strings.Join(args, " "), e.status, e.stderr)
-	}
-	return e.stdout
-}
-
-// mustJSON runs a command with --json and reads its result.
-func (d *deployment) mustJSON(into any, args ...string) {
-	d.t.Helper()
-	out := d.must(append(args, "--json")...)
-	if err := json.Unmarshal([]byte(out), into); err != nil {
-		d.t.Fatalf("ingam %s: %v in %s", strings.Join(args, " "), err, out)
-	}
-}
-
-// client registers a client_credentials client that may ask for the scopes
-// "read write" at the API https://api.test, which it registers if it is
-// missing, and returns its secret.
-func (d *deployment) client(id string, extra ...string) (secret string) {
-	d.t.Helper()
-	e := d.command("", nil, "api", "create", "--audience", "https://api.test", "--name", "Test API", "--scope", "read write")
-	if e.status != 0 && !strings.Contains(e.stderr, "exists") {
-		d.t.Fatalf("api create: %s", e.stderr)
-	}
-	var created struct {
-		ClientSecret string `json:"client_secret"`
-	}
-	args := []string{"client", "create", "--id", id, "--name", id, "--grant", "client_credentials", "--scope", "read write", "--audience", "https://api.test"}
-	if !strings.Contains(strings.Join(extra, " "), "--auth") {
-		args = append(args, "--auth", "client_secret_basic")
-	}
-	d.mustJSON(&created, append(args, extra...)...)
-	return created.ClientSecret
-}
-
-// server is a running server process.
-type server struct {
-	d   *deployment
-	url string // where it listens; the issuer, unless it is a second one
-	cmd *exec.Cmd
-	log *logBuffer
-
-	waited chan struct{}
-	err    error
-}
-
-// start runs a server at the issuer's address and waits until it is ready.
-func (d *deployment) start(extra ...string) *server {
-	d.t.Helper()
-	return d.startAt(strings.TrimPrefix(d.issuer, "http://"), extra...)
-}
-
-// startAt runs a server at an address of its own: a second one of the same
-// issuer, say.
-func (d *deployment) startAt(address string, extra ...string) *server {
-	d.t.Helper()
-	s := d.launch(address, extra...)
-	s.awaitReady()
-	return s
-}
-
-// launch runs a server and does not wait.
-func (d *deployment) launch(address string, extra ...string) *server {
-	d.t.Helper()
-	s := &server{d: d, url: "http://" + address, log: &logBuffer{}, waited: make(chan struct{})}
-	s.cmd = exec.Command(d.binary, append([]string{"serve"}, d.arguments...)...)
-	if !strings.HasPrefix(d.database, "sqlite:") {
-		s.cmd.Args = append(s.cmd.Args, "--migrate")
-	}
-	s.cmd.Dir, s.cmd.Env = d.dir, d.environ(append([]string{"INGAM_LISTEN=" + address}, extra...)...)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	s.mind()
-	return s
-}
-
-// mind ends a server that was started with the test, which fails if the race
-// detector said something in the server's log.
-func (s *server) mind() {
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.waited)
-	}()
-	s.d.t.Cleanup(func() {
-		s.kill()
-		if log := s.log.String(); strings.Contains(log, "WARNING: DATA RACE") {
-			s.d.t.Errorf("the server at %s:\n%s", s.url, log[strings.Index(log, "WARNING: DATA RACE"):])
-		}
-		if s.d.t.Failed() {
-			s.d.t.Logf("the log of the server at %s:\n%s", s.url, s.log.tail(8<<10))
-		}
-	})
-}
-
-func (s *server) awaitReady() {
-	s.d.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
-		if resp, err := http.Get(s.url + "/health/ready"); err == nil {
-			io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case <-s.waited:
-			s.d.t.Fatalf("the server ended: %v\n%s", s.err, s.log.tail(8<<10))
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	s.d.t.Fatalf("the server was not ready within a minute\n%s", s.log.tail(8<<10))
-}
-
-// kill ends the server as a power cut would.
-func (s *server) kill() {
-	s.cmd.Process.Kill()
-	<-s.waited
-}
-
-// stop ends the server as an operator would, and returns its exit status.
-func (s *server) stop() int {
-	s.d.t.Helper()
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.waited:
-	case <-time.After(time.Minute):
-		s.d.t.Fatal("the server did not stop within a minute")
-	}
-	return s.cmd.ProcessState.ExitCode()
-}
-
-// answer is what a request got.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-	// basic is whether the request came with HTTP Basic.
-	basic bool
-}
-
-func (a answer) json(t testing.TB) map[string]any {
-	t.Helper()
-	var m map[string]any
-	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
-		t.Fatalf("not a JSON object: %d %q", a.status, a.body)
-	}
-	return m
-}
-
-// post posts a form, authenticated by HTTP Basic if id is not empty.
-func (s *server) post(path, id, secret string, form url.Values) answer {
-	s.d.t.Helper()
-	r, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		s.d.t.Fatal(err)
+		io.WriteString(os.Stderr, err.Error()+"\n")
+		return failed
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if id != "" {
-		r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
-	}
-	return s.do(r)
+	return done
 }
 
-func (s *server) get(path string) answer {
-	s.d.t.Helper()
-	r, err := http.NewRequest(http.MethodGet, s.url+path, nil)
+// runForOthers runs commands for the tests at a socket, until standard input ends: many
+// run so in the time of one that starts.
+func runForOthers(socket string) {
+	listener, err := net.Listen("unix", socket)
 	if err != nil {
-		s.d.t.Fatal(err)
+		panic(err)
 	}
-	return s.do(r)
-}
-
-func (s *server) do(r *http.Request) answer {
-	s.d.t.Helper()
-	a, err := send(r)
-	if err != nil {
-		s.d.t.Fatal(err)
-	}
-	return a
-}
-
-// send is for goroutines, which may not end the test.
-func send(r *http.Request) (answer, error) {
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(b), strings.HasPrefix(strings.ToLower(r.Header.Get("Authorization")), "basic")}, err
-}
-
-// token gets an access token, which has to succeed.
-func (s *server) token(id, secret string, more ...string) string {
-	s.d.t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}}
-	for i := 0; i+1 < len(more); i += 2 {
-		form.Add(more[i], more[i+1])
-	}
-	a := s.post("/oauth2/token", id, secret, form)
-	if a.status != http.StatusOK {
-		s.d.t.Fatalf("token: %d %s", a.status, a.body)
-	}
-	return a.json(s.d.t)["access_token"].(string)
-}
-
-// active introspects a token.
-func (s *server) active(id, secret, token string) bool {
-	s.d.t.Helper()
-	a := s.post("/oauth2/introspect", id, secret, url.Values{"token": {token}})
-	if a.status != http.StatusOK {
-		s.d.t.Fatalf("introspect: %d %s", a.status, a.body)
-	}
-	return a.json(s.d.t)["active"].(bool)
-}
-
-// eventually waits for what another process does in its own time, such as
-// following a change; within is far beyond what is promised, since tests gate
-// on no clock.
-func eventually(t testing.TB, what string, within time.Duration, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if is() {
+	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct {
+			Args, Environ []string
+			Stdin         string
+		}
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-	}
-	t.Fatalf("not within %s: %s", within, what)
-}
-
-// logBuffer collects what a process writes.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logBuffer) tail(n int) string {
-	s := l.String()
-	return s[max(0, len(s)-n):]
-}
-
-var _ fmt.Stringer = (*logBuffer)(nil)
-
-// signingKey returns the kid of the active key of the published ring.
-func signingKey(t testing.TB, d *deployment) string {
-	t.Helper()
-	var list []keyJSON
-	d.mustJSON(&list, "key", "list")
-	for _, k := range list {
-		if k.Ring == "tokens" && k.State == "active" {
-			return k.KID
-		}
-	}
-	t.Fatalf("no key signs: %+v", list)
-	return ""
-}
-
-// part decodes the header (0) or the payload (1) of a token.
-func part(t testing.TB, token string, i int) map[string]any {
-	t.Helper()
-	var m map[string]any
-	mustUnmarshal(t, written(t, token, i), &m)
-	return m
-}
-
-// written is such a part as it is written.
-func written(t testing.TB, token string, i int) string {
-	t.Helper()
-	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-func kidOf(t testing.TB, token string) string {
-	t.Helper()
-	return part(t, token, 0)["kid"].(string)
-}
-
-// tamper returns the token with another client's name in it and its old
-// signature.
-func tamper(token string) string {
-	parts := strings.Split(token, ".")
-	b, _ := base64.RawURLEncoding.DecodeString(parts[1])
-	parts[1] = base64.RawURLEncoding.EncodeToString(bytes.Replace(b, []byte(`"sub":"`), []byte(`"sub":"x`), 1))
-	return strings.Join(parts, ".")
+		var stdout, stderr bytes.Buffer
+		status := run(r.Context(), asked.Args, asked.Environ, strings.NewReader(asked.Stdin), &stdout, &stderr)
+		json.NewEncoder(w).Encode(map[string]any{"Status": status, "Stdout": stdout.String(), "Stderr": stderr.String()})
+	}))
+	io.Copy(io.Discard, os.Stdin)
 }

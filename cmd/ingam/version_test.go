@@ -1,11 +1,7 @@
 package main
 
 import (
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"runtime/debug"
-	"strings"
 	"testing"
 )
 
@@ -32,29 +28,4 @@ func TestABuildNamesItsVersionCommitAndDate(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
-}
-
-func TestMakeStampsTheBinary(t *testing.T) {
-	t.Parallel()
-	// What make would run, without what compiles everything anew.
-	printed := exec.Command("make", "--no-print-directory", "-n", "build", "VERSION=v9.8.7", "COMMIT=c0ffee", "DATE=2026-01-02T03:04:05Z")
-	printed.Dir = filepath.Join("..", "..")
-	recipe, err := printed.CombinedOutput()
-	if err != nil {
-		t.Fatalf("make -n: %v\n%s", err, recipe)
-	}
-	stamps := strings.Join(regexp.MustCompile(`-X main\.\w+=[^ ']+`).FindAllString(string(recipe), -1), " ")
-	binary := filepath.Join(t.TempDir(), "ingam")
-	if out, err := exec.Command("go", "build", "-ldflags", stamps, "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	out, err := exec.Command(binary, "version").CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "ingam v9.8.7 commit c0ffee date 2026-01-02T03:04:05Z go") {
-		t.Errorf("%v: %s", err, out)
-	}
-
-	d := newDeployment(t, "")
-	d.binary = binary
-	first, _, _ := strings.Cut(d.refuses("--listen", "127.0.0.1:1", "--database", "sqlite:"+d.dir), "\n")
-	wantSaid(t, first, `"level":"INFO"`, `"version":"v9.8.7"`, `"commit":"c0ffee"`, `"date":"2026-01-02T03:04:05Z"`)
 }

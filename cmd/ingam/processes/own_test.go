@@ -1,0 +1,132 @@
+package processes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/storage/storagetest"
+)
+
+// ingam is the binary of servers, and of commands where no other is named. It is the
+// test binary of the command, which can also do what some tests here need: see
+// cmd/ingam/main_test.go.
+var ingam = os.Getenv("INGAM_TEST_SERVER")
+
+// commands runs commands in one process; dir holds what this run makes.
+var (
+	dir      string
+	commands = sync.OnceValue(startRunner)
+)
+
+// TestMain builds the binary with the race detector if the tests have it.
+func TestMain(m *testing.M) {
+	// Under the race detector a program sleeps for a second as it ends, and the
+	// tests run hundreds of commands.
+	if _, given := os.LookupEnv("GORACE"); !given {
+		os.Setenv("GORACE", "atexit_sleep_ms=10")
+	}
+	os.Exit(storagetest.Main(prepared{m}).Run())
+}
+
+type prepared struct{ tests storagetest.Tests }
+
+func (p prepared) Run() int {
+	var err error
+	if dir, err = os.MkdirTemp("", "ingam-processes"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if ingam == "" {
+		ingam = filepath.Join(dir, "ingam")
+		build := []string{"test", "-c", "-vet=off", "-o", ingam}
+		if raced() {
+			build = append(build, "-race")
+		}
+		cmd := exec.Command("go", append(build, "./cmd/ingam")...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building the server: %v\n%s", err, out)
+			return 1
+		}
+	}
+	// Tests call commands by their name, as people do.
+	os.Setenv("PATH", filepath.Dir(ingam)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return p.tests.Run()
+}
+
+// raced is whether this binary has the race detector.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// runner is a process that runs commands when it is asked.
+type runner struct {
+	// cmd ends with its standard input, which is open for as long as it is kept.
+	cmd    *exec.Cmd
+	client *http.Client
+	err    error
+}
+
+// startRunner starts one, which ends with this process.
+func startRunner() *runner {
+	socket := filepath.Join(dir, "runs")
+	cmd := exec.Command(ingam)
+	cmd.Env = append(os.Environ(), "INGAM_TEST_RUNS="+socket)
+	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil {
+		return &runner{err: err}
+	}
+	if err := cmd.Start(); err != nil {
+		return &runner{err: err}
+	}
+	return &runner{cmd: cmd, client: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
+			for range 600 { // it may be about to listen
+				if conn, err = (&net.Dialer{}).DialContext(ctx, "unix", socket); err == nil {
+					break
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			return conn, err
+		},
+	}}}
+}
+
+// run runs a command in the process that runs them, with nothing but an environment.
+func run(t testing.TB, environ []string, stdin string, args ...string) ended {
+	t.Helper()
+	r := commands()
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	asked, err := json.Marshal(map[string]any{"Args": args, "Environ": environ, "Stdin": stdin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := r.client.Post("http://runner", "application/json", bytes.NewReader(asked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var e struct {
+		Status         int
+		Stdout, Stderr string
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&e); err != nil {
+		t.Fatal(err)
+	}
+	return ended{e.Stdout, e.Stderr, e.Status}
+}
