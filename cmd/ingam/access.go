@@ -52,9 +52,9 @@ func accessCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "access --user U | --client C",
 		Short: "Show who has access to what, since when, and when it was last used",
-		Long: "Show which clients have access to something of a user's, or of whom a client has: what\n" +
-			"is left of what was allowed or granted without asking, since when, and when the client\n" +
-			"last got tokens for it. It is what the account page shows to the user.",
+		Long: "Show which clients have access to a user's data, or to which users' data a client has access:\n" +
+			"the scopes that are still allowed, with or without consent, since when, and when the client\n" +
+			"last got tokens for them. The account page shows the same to the user.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			byUser, byClient := cmd.Flags().Changed("user"), cmd.Flags().Changed("client")
@@ -72,7 +72,7 @@ func accessCommand(t *terminal) *cobra.Command {
 						return named("client "+client, err)
 					}
 					if slices.Contains(of.Grants, clients.ClientCredentials) {
-						fmt.Fprintf(t.stderr, "Beside what is listed, client %s gets tokens of its own for: %s. When it did is not recorded.\n", client, strings.Join(of.Scopes, " "))
+						fmt.Fprintf(t.stderr, "Client %s also gets client credentials tokens, for: %s. It is not recorded when.\n", client, strings.Join(of.Scopes, " "))
 					}
 				}
 				var read iter.Seq2[access, error]
@@ -102,8 +102,8 @@ func accessCommand(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&user, "user", "", "of whom, by name or id")
-	f.StringVar(&client, "client", "", "which client's")
+	f.StringVar(&user, "user", "", "a user, by name or id")
+	f.StringVar(&client, "client", "", "a client, by its client_id")
 	shown.bind(cmd, 100, "the first by name")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -60,14 +60,14 @@ type apiFlags struct {
 }
 
 func (a *apiFlags) bind(f *pflag.FlagSet) {
-	f.StringVar(&a.name, "name", "", "what people are shown")
-	f.StringVar(&a.scope, "scope", "", "the scopes it offers, separated by spaces; none of the server's own, such as openid or phone")
+	f.StringVar(&a.name, "name", "", "the name that users see")
+	f.StringVar(&a.scope, "scope", "", "the scopes that the API offers, separated by spaces; not the server's own, such as openid or phone")
 	for i, flag := range scopeTextFlags {
 		f.Var(&a.texts[i], flag.name, flag.usage)
 	}
-	f.Var(&a.ttl, "access-ttl", `life of an access token for it, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
-	f.BoolVar(&a.roles, "roles", false, "access tokens for it carry the user's roles")
-	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for it: at+jwt, or JWT for a verifier that takes nothing else. ID tokens are JWT too, so such an API must check aud: an ID token has the id of a client there")
+	f.Var(&a.ttl, "access-ttl", `life of access tokens for the API, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
+	f.BoolVar(&a.roles, "roles", false, "put the user's roles into access tokens for the API")
+	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
 }
 
 // apply changes what was given.
@@ -107,7 +107,7 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 
 // scopeTextFlags are the flags that say what scopes allow, each in a language.
 var scopeTextFlags = [...]struct{ name, language, usage string }{
-	{"scope-text", "en", `what people are told that a scope allows, as the end of "the application would like to …", such as read="read your orders" (repeatable)`},
+	{"scope-text", "en", `what a scope allows, for the consent page, as the end of "the application would like to …", such as read="read your orders" (repeatable)`},
 	{"scope-text-ko", "ko", `the same in Korean, such as read="주문 내역 보기" (repeatable)`},
 }
 
@@ -180,7 +180,7 @@ func apiCreate(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&a.Audience, "audience", "", "what tokens for this API carry in aud, usually its URL")
+	f.StringVar(&a.Audience, "audience", "", "the aud of access tokens for the API, usually its URL")
 	flags.bind(f)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -276,9 +276,9 @@ func apiUpdate(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update AUDIENCE",
 		Short: "Change an API; what was issued stays",
-		Long: `Change an API. What is not given stays as it is, and nothing ends: a scope that is
-taken away is in no token from the next refresh on, and introspection does not show
-it; given back, it is in the grants again that had it.`,
+		Long: `Change an API. A flag replaces a value; without a flag the value stays. Nothing ends.
+If you remove a scope, new tokens lack it from the next refresh on, and introspection
+does not show it. If you add it again, the grants that had it have it again.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := somethingGiven(cmd); err != nil {
@@ -312,7 +312,7 @@ it; given back, it is in the grants again that had it.`,
 	flags.scopes.split = apis.ParseScope
 	flags.scopes.bind(f, "scope")
 	for _, flag := range scopeTextFlags {
-		f.Lookup(flag.name).Usage += "; SCOPE= takes it away"
+		f.Lookup(flag.name).Usage += "; SCOPE= removes the text"
 	}
 	fix(f, "audience", "an API's audience cannot be changed: clients and tokens name it", false)
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
@@ -334,7 +334,7 @@ func (c *concerns) warnUnoffered(cmd *cobra.Command, a apis.API, before []string
 	for _, client := range named {
 		lost := slices.DeleteFunc(client.Unoffered(all, c.apis.Own()), func(scope string) bool { return !slices.Contains(before, scope) })
 		if slices.Contains(client.Audiences, a.Audience) && len(lost) > 0 {
-			fmt.Fprintf(c.t.stderr, "client %s still names the scope %s, which no API of it offers now: it gets no more tokens for it\n",
+			fmt.Fprintf(c.t.stderr, "client %s still names the scope %s, which none of its APIs offers now: it gets no more tokens for that scope\n",
 				client.ID, strings.Join(lost, " "))
 		}
 	}
@@ -343,7 +343,7 @@ func (c *concerns) warnUnoffered(cmd *cobra.Command, a apis.API, before []string
 
 func apiDelete(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete AUDIENCE", Short: "Remove an API that no client names", Args: exactly(1),
+		Use: "delete AUDIENCE", Short: "Delete an API that no client is registered for", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				err := c.apis.Delete(cmd.Context(), args[0], c.actor)

@@ -91,7 +91,7 @@ func auditList(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&action, "action", "", "only this action, such as client.disable")
 	f.StringVar(&subject, "subject", "", "only this subject: a user or client by name or id, an audience, a kid, a jti")
-	f.StringVar(&actor, "actor", "", "only what this one did: a user or client by name or id, who ran a command, or as printed, such as cli:root")
+	f.StringVar(&actor, "actor", "", "only what this actor did: a user or client by name or id, or an actor as printed, such as cli:root for who ran a command")
 	f.DurationVar(&since, "since", 0, "only what happened within this time, such as 24h")
 	shown.bind(cmd, 1000, "the newest events")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

@@ -35,8 +35,9 @@ func backupCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup --out FILE",
 		Short: "Copy a SQLite database, while servers use it",
-		Long: "Copy a SQLite database into one file, while servers use it. The copy is of one moment, is\n" +
-			"checked, and can be read by its owner only. The master key is not in it: keep that apart.",
+		Long: "Copy a SQLite database into one file, while servers use it. The copy shows the database at one\n" +
+			"moment, is checked, and is readable only by its owner. The master key is not in it: back that\n" +
+			"up in another place.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := require(cmd, "out"); err != nil {
@@ -58,7 +59,7 @@ func backupCommand(t *terminal) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(t.stdout, "backed up %s to %s\n", cfg.Database, out)
-			fmt.Fprintln(t.stderr, "The master key is not in it, and is needed to restore it: keep that apart.")
+			fmt.Fprintln(t.stderr, "The master key is not in it, and is needed to restore it: back it up in another place.")
 			return nil
 		},
 	}
@@ -77,11 +78,11 @@ func restoreCommand(t *terminal) *cobra.Command {
 	r := restoring{t: t}
 	cmd := &cobra.Command{
 		Use:   "restore FILE | --in-place",
-		Short: "Make a SQLite database out of a backup, or go on with one that was restored",
-		Long: "Make the configured SQLite database, which must not be there, out of a backup. Or, with\n" +
-			"--in-place, go on with a database that was brought back by other means, such as\n" +
-			"PostgreSQL's own: run it once, before servers start. Both see to it that no number of a\n" +
-			"change and no index of a status list is given out for a second time.",
+		Short: "Restore a SQLite database from a backup, or prepare one that was restored by other tools",
+		Long: "Restore the configured SQLite database, which must not exist, from a backup. Or, with\n" +
+			"--in-place, prepare a database that was restored by other tools, such as pg_restore: run\n" +
+			"it once, before any server starts. Both ensure that no change number and no status list\n" +
+			"index is used twice.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if r.inPlace == (len(args) == 1) || len(args) > 1 {
 				return usage(cmd, "give the file of one backup, or --in-place")
@@ -105,7 +106,7 @@ func restoreCommand(t *terminal) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&r.inPlace, "in-place", false, "the configured database is the one that was restored")
-	f.BoolVar(&r.cutAll, "cut-all", false, "end all that was issued to anyone, too, as revoke --all does")
+	f.BoolVar(&r.cutAll, "cut-all", false, "also revoke everything that was issued, as revoke --all does")
 	f.StringVar(&r.reason, "reason", "", "why, for the audit log")
 	return cmd
 }
@@ -188,12 +189,13 @@ func (r *restoring) goOn(ctx context.Context, s *storage.Store, details map[stri
 
 // explain says what a restore means.
 func (r *restoring) explain() {
-	fmt.Fprint(r.t.stderr, "Everything is as it was then. What was done since has to be done again: whoever was disabled,\n"+
-		"deleted, signed out or cut since is back, keys that were withdrawn are, and former passwords hold.\n"+
-		"Apps that refreshed since must sign people in again. The master key must be that of the backup.\n")
+	fmt.Fprint(r.t.stderr, "Everything is as it was at the time of the backup. Repeat what was done since: users and\n"+
+		"clients that were disabled, deleted, signed out or revoked are back, and so are withdrawn keys\n"+
+		"and old passwords. Apps that refreshed since must sign their users in again. The master key must\n"+
+		"be that of the backup.\n")
 	if r.cutAll {
-		fmt.Fprintln(r.t.stderr, "All that was issued has ended: everybody signs in again.")
+		fmt.Fprintln(r.t.stderr, "Everything that was issued has ended: everybody signs in again.")
 	} else {
-		fmt.Fprintln(r.t.stderr, "If something was taken back since and nobody knows what, end all that was issued: ingam revoke --all")
+		fmt.Fprintln(r.t.stderr, "If something was revoked since and nobody knows what, revoke everything that was issued: ingam revoke --all")
 	}
 }

@@ -119,20 +119,20 @@ func (e *clientEdits) apply(f *pflag.FlagSet, c *clients.Client) error {
 
 // bind adds the flags to those of a command.
 func (r *clientFlags) bind(f *pflag.FlagSet) {
-	f.StringVar(&r.given.Name, "name", "", "what people are shown")
-	f.StringSliceVar(&r.given.Grants, "grant", nil, "a grant type that it may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
-	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "where it may be answered, compared exactly but for the port of a loopback address (repeatable)")
-	f.BoolVar(&r.given.InsecureRedirects, "insecure-redirects", false, "accept addresses that are http and not loopback, for a network that nobody else is on: everyone on the way can read codes and change pages")
-	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may return people to after sign-out (repeatable; default: its redirect URIs)")
-	f.StringVar(&r.pkce, "pkce", "", "what binds a code to the sign-in that it is for: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither: for clients with a secret that can do nothing else) (default: without a secret required, otherwise the server's clients.pkce)")
-	f.Var(&r.grace, "refresh-grace", `for how long it may repeat a refresh, 0s for not at all, or "default" (the server's tokens.refresh_grace)`)
-	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "a refresh brings no ID token")
-	f.BoolVar(&r.idTokenClaims, "id-token-claims", true, "ID tokens tell what the scopes release; =false leaves it to userinfo, for an app that sends them as id_token_hint: URLs end up in logs and histories")
-	f.StringVar(&r.scope, "scope", "", "the scopes that it may ask for, separated by spaces")
-	f.StringArrayVar(&r.given.Audiences, "audience", nil, "an API that it may ask for; the first is the default (repeatable)")
-	f.BoolVar(&r.given.FirstParty, "skip-consent", false, "people are not asked whether they allow it: for apps of whoever runs the server")
-	f.StringVar(&r.hold, "hold", "", "with first_party, how it holds refresh tokens: memory or cookie (default memory, with --origin cookie)")
-	f.StringArrayVar(&r.given.Origins, "origin", nil, "with a cookie, a web origin that it is used from, on the server's own site (repeatable)")
+	f.StringVar(&r.given.Name, "name", "", "the name that users see")
+	f.StringSliceVar(&r.given.Grants, "grant", nil, "a grant type that the client may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
+	f.StringArrayVar(&r.given.RedirectURIs, "redirect-uri", nil, "a redirect URI of the client; it must match exactly, except the port of a loopback address (repeatable)")
+	f.BoolVar(&r.given.InsecureRedirects, "insecure-redirects", false, "accept http redirect URIs that are not loopback addresses; only for a network of your own, because everyone on the network path can read codes and change pages")
+	f.StringArrayVar(&r.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "a URI to which users may return after sign-out (repeatable; default: the redirect URIs)")
+	f.StringVar(&r.pkce, "pkce", "", "what the client must send to protect the authorization code: required (PKCE), nonce (PKCE, or a nonce if an ID token is granted) or optional (neither; only for a client with a secret that supports nothing else) (default: without a secret required, otherwise the server's clients.pkce)")
+	f.Var(&r.grace, "refresh-grace", `for how long a repeated refresh gets the same answer, 0s for never, or "default" (the server's tokens.refresh_grace)`)
+	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "issue no ID token at a refresh")
+	f.BoolVar(&r.idTokenClaims, "id-token-claims", true, "put the claims of the scopes into ID tokens; with =false they are only at userinfo, for an app that sends ID tokens as id_token_hint, because URLs are kept in logs and histories")
+	f.StringVar(&r.scope, "scope", "", "the scopes that the client may ask for, separated by spaces")
+	f.StringArrayVar(&r.given.Audiences, "audience", nil, "the audience of an API that the client may use; the first is the default (repeatable)")
+	f.BoolVar(&r.given.FirstParty, "skip-consent", false, "do not ask users for consent; only for your own apps")
+	f.StringVar(&r.hold, "hold", "", "with first_party, where the refresh token is kept: memory (by the app) or cookie (in the browser) (default memory; with --origin cookie)")
+	f.StringArrayVar(&r.given.Origins, "origin", nil, "with --hold cookie, a web origin of the app, on the server's own site (repeatable)")
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "first-party" { // what it was called: too close to the grant first_party
 			name = "skip-consent"
@@ -175,7 +175,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 	signsIn, asked := slices.Contains(c.Grants, clients.SignIn), f.Changed("skip-consent")
 	switch {
 	case signsIn && asked && !c.FirstParty:
-		return fmt.Errorf("--skip-consent=false does not go with the grant %s: the app asks for the password itself, and nobody is asked for consent there", clients.SignIn)
+		return fmt.Errorf("--skip-consent=false does not go with the grant %s: the app asks for the password itself, and users are not asked for consent", clients.SignIn)
 	case signedIn && !signsIn && !asked:
 		// It came with the grant, and nobody has to think of it when that goes.
 		c.FirstParty = false
@@ -240,7 +240,7 @@ func clientCreate(t *terminal) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&id, "id", "", "the client_id")
-	f.StringVar(&auth, "auth", "", "how it authenticates: client_secret_basic, client_secret_post, none")
+	f.StringVar(&auth, "auth", "", "how the client authenticates: client_secret_basic, client_secret_post, or none (a public client)")
 	f.StringVar(&secretFile, "secret-file", "", "a file with the secret to use instead of a generated one, at least 32 characters")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	flags.bind(f)
@@ -263,10 +263,10 @@ func clientUpdate(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update ID",
 		Short: "Change a client; what was issued to it stays",
-		Long: `Change a client. What is not given stays as it is, and nothing ends: secrets, grants
-and refresh tokens stay. A scope or an API that is taken away is in no token from the
-next refresh on, and introspection does not show it; given back, it is in the grants
-again that had it.`,
+		Long: `Change a client. A flag replaces a value; without a flag the value stays. Nothing ends:
+secrets, grants and refresh tokens stay. If you remove a scope or an API, new tokens lack
+it from the next refresh on, and introspection does not show it. If you add it again, the
+grants that had it have it again.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := somethingGiven(cmd); err != nil {
@@ -465,7 +465,7 @@ func secretAdd(t *terminal) *cobra.Command {
 		asJSON     bool
 	)
 	cmd := &cobra.Command{
-		Use: "add ID", Short: "Add a second live secret to a client", Args: exactly(1),
+		Use: "add ID", Short: "Add a second secret to a client; both work", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given, err := readSecret(secretFile)
 			if err != nil {
@@ -500,7 +500,7 @@ func secretAdd(t *terminal) *cobra.Command {
 func secretRemove(t *terminal) *cobra.Command {
 	var secretID string
 	cmd := &cobra.Command{
-		Use: "remove ID [--secret SECRET-ID]", Short: "End a live secret of a client: the older one, unless named", Args: exactly(1),
+		Use: "remove ID [--secret SECRET-ID]", Short: "Remove a secret of a client: the older one, unless --secret names another", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				removed, err := c.clients.RemoveSecret(cmd.Context(), args[0], secretID, c.actor)

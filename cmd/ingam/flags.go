@@ -34,8 +34,8 @@ type listEdit struct {
 func (l *listEdit) bind(f *pflag.FlagSet, name string) {
 	l.name = name
 	f.Lookup(name).Usage += `; replaces all, "" by none`
-	f.StringArrayVar(&l.add, "add-"+name, nil, "adds to the list of --"+name+" (repeatable)")
-	f.StringArrayVar(&l.remove, "remove-"+name, nil, "takes from the list of --"+name+" (repeatable)")
+	f.StringArrayVar(&l.add, "add-"+name, nil, "add one to the list of --"+name+" (repeatable)")
+	f.StringArrayVar(&l.remove, "remove-"+name, nil, "remove one from the list of --"+name+" (repeatable)")
 }
 
 // apply changes a list, which the flag --NAME may have replaced already.
@@ -156,7 +156,7 @@ func somethingGiven(cmd *cobra.Command) error {
 	given := false
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { given = given || f.Changed && f.Name != "json" && f.Name != "reason" })
 	if !given {
-		return usage(cmd, "there is nothing to change: no flag says what")
+		return usage(cmd, "there is nothing to change: give at least one flag that changes something")
 	}
 	return nil
 }
@@ -167,5 +167,5 @@ func (t *terminal) updated(changed bool, what, name string) {
 		fmt.Fprintf(t.stdout, "updated %s %s\n", what, name)
 		return
 	}
-	fmt.Fprintf(t.stdout, "%s %s is so already\n", what, name)
+	fmt.Fprintf(t.stdout, "%s %s is unchanged\n", what, name)
 }

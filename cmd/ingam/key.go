@@ -87,8 +87,8 @@ func keyRotate(t *terminal) *cobra.Command {
 		Use:   "rotate [--now] [--force]",
 		Short: "Let the next key sign as soon as every verifier can know it",
 		Long: "Let the next key sign as soon as every verifier can know it or, with --now, at once.\n" +
-			"A key that was published too recently is refused then, because verifiers that cache\n" +
-			"the key set would refuse its tokens for a while; --force accepts that.",
+			"--now is refused if the key was published too recently: verifiers that cache the key set\n" +
+			"would refuse its tokens for a while. --force accepts that.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if opts.Force && !opts.Now {
@@ -110,9 +110,9 @@ func keyRotate(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&opts.Now, "now", false, "at once")
-	f.BoolVar(&opts.Force, "force", false, "even if verifiers cannot all know the next key yet")
-	f.StringVar(&ring, "ring", string(keys.Tokens), "which keys: tokens (published) or refresh (this server's own)")
+	f.BoolVar(&opts.Now, "now", false, "let it sign at once")
+	f.BoolVar(&opts.Force, "force", false, "with --now, even if some verifiers cannot know the next key yet")
+	f.StringVar(&ring, "ring", string(keys.Tokens), "which keys: tokens (for access and ID tokens; published) or refresh (for refresh tokens; never published)")
 	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
 	return cmd
 }
@@ -121,7 +121,7 @@ func keyWithdraw(t *terminal) *cobra.Command {
 	var opts keys.WithdrawOptions
 	cmd := &cobra.Command{
 		Use:   "withdraw KID [--force]",
-		Short: "End a key, and with it everything it signed",
+		Short: "Withdraw a key, and with it everything that it signed",
 		Args:  exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
@@ -130,14 +130,14 @@ func keyWithdraw(t *terminal) *cobra.Command {
 					return fmt.Errorf("%w (ingam key list has the keys that there are)", err)
 				}
 				c.settle(cmd.Context())
-				fmt.Fprintf(t.stdout, "withdrew key %s: every server refuses what it signed; resource servers will when they next fetch the key set, within %s\n",
+				fmt.Fprintf(t.stdout, "withdrew key %s: every instance now refuses what it signed; resource servers will when they next fetch the key set, within %s\n",
 					args[0], c.cfg.Keys.JWKSMaxAge)
 				return nil
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&opts.Force, "force", false, "even if verifiers cannot all know its successor yet")
+	f.BoolVar(&opts.Force, "force", false, "even if some verifiers cannot know the next key yet")
 	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
 	return cmd
 }

@@ -19,8 +19,8 @@ type bound struct {
 }
 
 func (b *bound) bind(cmd *cobra.Command, limit int, what string) {
-	cmd.Flags().IntVar(&b.limit, "limit", limit, "how many at most: "+what)
-	cmd.Flags().BoolVar(&b.all, "all", false, "all of them")
+	cmd.Flags().IntVar(&b.limit, "limit", limit, "the largest number to list: "+what)
+	cmd.Flags().BoolVar(&b.all, "all", false, "list all")
 }
 
 // check is for before anything is read.
@@ -45,7 +45,7 @@ func (b *bound) most() int {
 
 // tellMore says that there are more than were printed, and how to get them.
 func (b *bound) tellMore(t *terminal, what string) {
-	fmt.Fprintf(t.stderr, "These are %s (%d), and there are more: --limit N prints N of them, and --all prints all.\n", what, b.limit)
+	fmt.Fprintf(t.stderr, "These are %s (%d), and there are more: use --limit N to print N of them, or --all.\n", what, b.limit)
 }
 
 // printBound prints what is read, up to the bound; line is one as JSON, and as the

@@ -26,8 +26,8 @@ func masterKeyNew(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new --out FILE [--from OLD]",
 		Short: "Make a master key",
-		Long: "Make a master key in a new file. With --from, the file holds the old master key as\n" +
-			"well: give it to every server, then run ingam master-key reseal, and the old file can go.",
+		Long: "Make a master key in a new file. With --from, the new file also contains the old master key:\n" +
+			"give it to every server, then run ingam master-key reseal, and delete the old file.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := require(cmd, "out"); err != nil {
@@ -46,13 +46,13 @@ func masterKeyNew(t *terminal) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(t.stdout, "made a master key in %s\n", out)
-			fmt.Fprintln(t.stderr, "Back it up apart from the database: without it the signing keys in there are lost, and with it they can be read.")
+			fmt.Fprintln(t.stderr, "Back it up apart from the database: without it the signing keys in the database are lost, and with it they can be read.")
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "the file to make; it must not exist")
 	cmd.Flags().BoolVar(&ifMissing, "if-missing", false, "if the file exists, leave it as it is and succeed")
-	cmd.Flags().StringVar(&from, "from", "", "an old master key file, whose keys the new one is to open as well")
+	cmd.Flags().StringVar(&from, "from", "", "the old master key file; the new file can decrypt its keys, too")
 	return cmd
 }
 
@@ -79,7 +79,7 @@ func withoutMasterKey(ctx context.Context, cfg *config.Config, store *storage.St
 func masterKeyReseal(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reseal",
-		Short: "Seal all signing keys under the newest key of the master key file",
+		Short: "Encrypt all signing keys with the newest key of the master key file",
 		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {

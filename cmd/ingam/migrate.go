@@ -15,7 +15,7 @@ func migrateCommand(t *terminal) *cobra.Command {
 
 func migrateUp(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use: "up", Short: "Bring the schema up to what this binary needs", Args: exactly(0),
+		Use: "up", Short: "Migrate the database to the schema that this binary needs", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, store, err := t.openStore(cmd, storage.Options{})
 			if err != nil {

@@ -27,7 +27,7 @@ func (p *passwordFlags) bind(cmd *cobra.Command) {
 func (p *passwordFlags) read(cmd *cobra.Command, t *terminal) (string, error) {
 	switch keyboard, _ := t.stdin.(*os.File); {
 	case p.generate && p.stdin:
-		return "", usage(cmd, "--password-stdin and --generate are two passwords")
+		return "", usage(cmd, "--password-stdin and --generate give two passwords: use one of them")
 	case p.generate:
 		return rand.Text(), nil
 	case p.stdin:

@@ -55,10 +55,10 @@ func revokeCommand(t *terminal) *cobra.Command {
 	r := revoking{t: t}
 	cmd := &cobra.Command{
 		Use:   "revoke --grant G | --session S | --user U | --client C | --token-stdin | --jti J | --all",
-		Short: "Take back what was issued",
-		Long: "Take back what was issued. Introspection refuses it from this moment on, verifiers that\n" +
-			"listen within a second, verifiers that poll within the status lists' life. What is issued\n" +
-			"afterwards stands: to stop a client or a user altogether, disable it.",
+		Short: "Revoke what was issued",
+		Long: "Revoke what was issued. Introspection refuses it at once, verifiers that listen to the status\n" +
+			"stream within a second, and verifiers that poll when they next fetch the status list. What is\n" +
+			"issued afterwards is valid: to stop a client or a user for good, disable it.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := 0
@@ -79,9 +79,9 @@ func revokeCommand(t *terminal) *cobra.Command {
 			case r.jti != "" && cmd.Flags().Changed("status-list") != cmd.Flags().Changed("status-index"):
 				return usage(cmd, "--status-list and --status-index go together: the uri and the idx that the token has in its status")
 			case r.dryRun && cmd.Flags().Changed("wait"):
-				return usage(cmd, "--dry-run makes no cut to wait for")
+				return usage(cmd, "--dry-run revokes nothing, so there is nothing to --wait for")
 			case r.wait < 0:
-				return usage(cmd, "--wait is for how long, such as 10s")
+				return usage(cmd, "--wait takes a time, such as 10s")
 			}
 			return r.run()
 		},
@@ -89,17 +89,17 @@ func revokeCommand(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&r.grant, "grant", "", "revoke this grant")
 	f.StringVar(&r.session, "session", "", "end this login session, and what was allowed in it without offline_access")
-	f.StringVar(&r.user, "user", "", "revoke all that was issued for this user, and end all their sessions")
-	f.StringVar(&r.client, "client", "", "revoke all that was issued to this client")
+	f.StringVar(&r.user, "user", "", "revoke everything that was issued for this user, and end all their sessions")
+	f.StringVar(&r.client, "client", "", "revoke everything that was issued to this client")
 	f.BoolVar(&r.fromStdin, "token-stdin", false, "revoke the access token on standard input, and the grant that it belongs to")
-	f.StringVar(&r.jti, "jti", "", "revoke the access token of a client's own with this jti, which an API logged")
-	f.StringVar(&r.statusList, "status-list", "", "with --jti, the uri in the token's status, or its number; verifiers that do not ask learn of the cut by it")
+	f.StringVar(&r.jti, "jti", "", "revoke the client credentials token with this jti, which an API logged")
+	f.StringVar(&r.statusList, "status-list", "", "with --jti, the uri in the token's status, or the list's number; needed for verifiers that check tokens by themselves")
 	f.Int64Var(&r.statusIndex, "status-index", 0, "with --jti, the idx in the token's status")
 	f.StringVar(&r.expires, "expires", "", "with --jti, the token's exp, in seconds or as 2006-01-02T15:04:05Z (default the longest that a token can live)")
-	f.BoolVar(&r.everything, "all", false, "revoke all that was issued to anyone")
+	f.BoolVar(&r.everything, "all", false, "revoke everything that was issued")
 	f.StringVar(&r.reason, "reason", "", "why, for the audit log")
-	f.BoolVar(&r.dryRun, "dry-run", false, "say what would be revoked, and revoke nothing")
-	f.DurationVar(&r.wait, "wait", 0, "wait until every verifier that listens has applied it, for so long (10s if no time is given)")
+	f.BoolVar(&r.dryRun, "dry-run", false, "show what would be revoked, and revoke nothing")
+	f.DurationVar(&r.wait, "wait", 0, "wait until every listening verifier has applied it, for at most this time (10s if none is given)")
 	f.Lookup("wait").NoOptDefVal = "10s"
 	return cmd
 }
@@ -250,7 +250,7 @@ func (r *revoking) atLogged(c *concerns) (aim, error) {
 		client, grant, err = c.store.StatusOwner(r.cmd.Context(), ref)
 		switch {
 		case errors.Is(err, indices.ErrNoOwner):
-			return aim{}, fmt.Errorf("no token refers to place %d of status list %d (any more)", ref.Index, ref.List)
+			return aim{}, fmt.Errorf("no token refers to index %d of status list %d (any more)", ref.Index, ref.List)
 		case err != nil:
 			return aim{}, err
 		case grant != "":
@@ -259,7 +259,7 @@ func (r *revoking) atLogged(c *concerns) (aim, error) {
 		}
 		of = " of client " + client
 	} else if !r.dryRun {
-		fmt.Fprintln(r.t.stderr, "Verifiers that check tokens by themselves do not learn of this: for them, give --status-list and --status-index.")
+		fmt.Fprintln(r.t.stderr, "Verifiers that check tokens by themselves will not refuse this token: for them, also give --status-list and --status-index.")
 	}
 	return aim{
 		kind: changes.Token, subject: r.jti, made: fmt.Sprintf("revoked token %s%s", r.jti, of),
@@ -289,7 +289,7 @@ func (r *revoking) carryOut(c *concerns, a aim) error {
 
 // await waits for the verifiers, and says of each whether it has applied the cut.
 func (r *revoking) await(c *concerns) error {
-	const unwaited = "it is revoked, and the verifiers could not be waited for: %w"
+	const unwaited = "it is revoked, but this command could not wait for the verifiers: %w"
 	ctx, began := r.cmd.Context(), time.Now()
 	bounded, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
@@ -351,7 +351,7 @@ func (r *revoking) await(c *concerns) error {
 		fmt.Fprintf(r.t.stdout, "applied by %s after %s:\n%s\n", applied, took.Round(time.Millisecond), tell(done))
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("it is revoked; within %s %s applied it, and not:\n%s", r.wait, applied, tell(missing))
+		return fmt.Errorf("it is revoked; within %s %s applied it. It was not applied by:\n%s", r.wait, applied, tell(missing))
 	}
 	return nil
 }
@@ -372,10 +372,10 @@ func (r *revoking) tell(c *concerns, a aim) error {
 		said += ", and " + counted(ended.Sessions, "login session")
 	}
 	if a.kind == changes.Client {
-		said += ", and all tokens of the client's own"
+		said += ", and all its client credentials tokens"
 	}
 	if a.kind == changes.Everything {
-		said += ", and all tokens of clients' own"
+		said += ", and all client credentials tokens"
 	}
 	fmt.Fprintln(r.t.stdout, said)
 	return nil

@@ -49,8 +49,8 @@ func serveCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: "Run the server. It needs an issuer, a database and a master key; with --demo it makes\n" +
-			"all of them, and a client to try, in a folder of its own.",
+		Long: "Run the server. It needs an issuer, a database and a master key. With --demo it creates\n" +
+			"all three and a client to try, in ./" + demoFolder + ".",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if demonstrate {
@@ -64,9 +64,9 @@ func serveCommand(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&migrate, "migrate", false, "bring an older schema up to date first (SQLite's always is)")
-	f.BoolVar(&acceptIssuer, "accept-issuer", false, "take a database over from another issuer: all tokens that it issued end, and apps take everybody for somebody new")
-	f.BoolVar(&demonstrate, "demo", false, "demonstrate on a database, keys and a client of its own, in ./"+demoFolder)
+	f.BoolVar(&migrate, "migrate", false, "migrate an older schema first (SQLite is always migrated)")
+	f.BoolVar(&acceptIssuer, "accept-issuer", false, "start on a database of another issuer: all its tokens end, and apps see every user as a new one")
+	f.BoolVar(&demonstrate, "demo", false, "run a demonstration, with its own database, keys and client, in ./"+demoFolder)
 	return cmd
 }
 
@@ -357,7 +357,7 @@ func claim(ctx context.Context, log *slog.Logger, issuer string, store *storage.
 		return err
 	}
 	if !accept {
-		return fmt.Errorf("the database belongs to the issuer %s, and this server is set up as %s: all tokens that were issued would end, and apps would take everybody for somebody new; set issuer to %[1]s, or start once with --accept-issuer", former, issuer)
+		return fmt.Errorf("the database belongs to the issuer %s, and this server is set up as %s: all tokens would end, and apps would see every user as a new one; set issuer to %[1]s, or start once with --accept-issuer", former, issuer)
 	}
 	err = store.ChangeIssuer(ctx, issuer, audit.Event{
 		At: now, Actor: operator(), Action: audit.IssuerChanged, Details: map[string]string{"former_issuer": former, "issuer": issuer},
@@ -365,7 +365,7 @@ func claim(ctx context.Context, log *slog.Logger, issuer string, store *storage.
 	if err != nil {
 		return err
 	}
-	log.WarnContext(ctx, "the issuer was changed: all tokens of the former one have ended, and apps take everybody for somebody new", "former_issuer", former, "issuer", issuer)
+	log.WarnContext(ctx, "the issuer was changed: all tokens of the former one have ended, and apps see every user as a new one", "former_issuer", former, "issuer", issuer)
 	return nil
 }
 
@@ -415,7 +415,7 @@ func agrees(ctx context.Context, cfg *config.Config, store *storage.Store, now t
 	}
 	// Asking takes time as well.
 	if off := now.Sub(clock); off.Abs() > cfg.Tokens.Skew.Std()+5*time.Second {
-		return fmt.Errorf("the clock of this machine is %s off that of the database, which is more than tokens.skew (%s): set one of them right", off.Round(time.Second), cfg.Tokens.Skew)
+		return fmt.Errorf("the clock of this machine is %s off that of the database, which is more than tokens.skew (%s): correct one of them", off.Round(time.Second), cfg.Tokens.Skew)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func sessionList(t *terminal) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "list [--user U]", Short: "List where people are signed in, newest first", Args: exactly(0),
+		Use: "list [--user U]", Short: "List where users are signed in, newest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := shown.check(cmd); err != nil {
 				return err
@@ -79,7 +79,7 @@ func idOf(cmd *cobra.Command, users *accounts.Users, name string) (string, error
 func sessionEnd(t *terminal) *cobra.Command {
 	var user, id, reason string
 	cmd := &cobra.Command{
-		Use: "end --user U [--session ID]", Short: "End a user's login sessions: all, unless one is named", Args: exactly(0),
+		Use: "end --user U [--session ID]", Short: "End a user's login sessions: all, or the one that --session names", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := require(cmd, "user"); err != nil {
 				return err
@@ -107,7 +107,7 @@ func sessionEnd(t *terminal) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&user, "user", "", "whose, by name or id")
-	f.StringVar(&id, "session", "", "only this one")
+	f.StringVar(&id, "session", "", "end only this login session")
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	return cmd
 }

@@ -33,9 +33,9 @@ func tokenVerify(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify --issuer URL < token",
 		Short: "Check an access token as a resource server does",
-		Long: "Check the access token on standard input (the token, or the token endpoint's whole\n" +
-			"JSON answer) against the issuer's published keys and its status list, and print its\n" +
-			"claims. The list may be some seconds old; introspection is exact.",
+		Long: "Check the access token on standard input (the token, or the whole JSON answer of the token\n" +
+			"endpoint) against the issuer's published keys and the status list, and print its claims.\n" +
+			"The list may be some seconds old; introspection is exact.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := t.load(cmd, config.ForIssuer)
@@ -73,7 +73,7 @@ func tokenVerify(t *terminal) *cobra.Command {
 			case access.IssuedAt.After(t.now().Add(clockSkew)):
 				return fmt.Errorf("the token was issued in the future, at %s", text(access.IssuedAt))
 			case audience != "" && !slices.Contains(access.Audience, audience):
-				return fmt.Errorf("the token is meant for %s and not for %s", strings.Join(access.Audience, ", "), audience)
+				return fmt.Errorf("the token is for %s, not for %s", strings.Join(access.Audience, ", "), audience)
 			}
 			revocation := "It was not revoked, by its status list."
 			switch {
@@ -84,7 +84,7 @@ func tokenVerify(t *terminal) *cobra.Command {
 			default:
 				revoked, err := revokedByList(cmd.Context(), set, issuer, listsOf(cfg), access.Status, t.now())
 				if err != nil {
-					return fmt.Errorf("the signature is good, and whether the token was revoked cannot be told (--no-status leaves that out): %w", err)
+					return fmt.Errorf("the signature is good, but it is unknown whether the token was revoked (--no-status does not check that): %w", err)
 				}
 				if revoked {
 					return errors.New("the token was revoked, by its status list")
@@ -94,9 +94,9 @@ func tokenVerify(t *terminal) *cobra.Command {
 			return t.printJSON(json.RawMessage(verified.Payload))
 		},
 	}
-	cmd.Flags().StringVar(&audience, "audience", "", "the audience that the token must be meant for")
-	cmd.Flags().StringVar(&typ, "token-typ", tokens.AccessType, "the typ that the token must have: at+jwt, or JWT for either, as an API takes it that was created with --token-typ JWT")
-	cmd.Flags().BoolVar(&noStatus, "no-status", false, "do not look at the status list: a token that was revoked is good until it expires")
+	cmd.Flags().StringVar(&audience, "audience", "", "the audience that the token must have in aud")
+	cmd.Flags().StringVar(&typ, "token-typ", tokens.AccessType, "the typ that the token must have: at+jwt, or JWT to accept both, as an API does that was created with --token-typ JWT")
+	cmd.Flags().BoolVar(&noStatus, "no-status", false, "do not check the status list: accept a revoked token until it expires")
 	return cmd
 }
 

@@ -64,10 +64,10 @@ type userFlags struct {
 }
 
 func (u *userFlags) bind(f *pflag.FlagSet) {
-	f.StringVar(&u.username, "username", "", "what they sign in with; nobody else's, nor the address of somebody else")
-	f.StringVar(&u.email, "email", "", "their e-mail address, with which they can sign in, too; nobody else's, nor the user name of somebody else")
-	f.BoolVar(&u.verified, "email-verified", false, "the address is known to be theirs, or with =false not to be; some apps let in nobody else (default: nobody knows)")
-	f.StringArrayVar(&u.roles, "role", nil, "a role, for APIs that ask for roles and apps with the scope roles (repeatable)")
+	f.StringVar(&u.username, "username", "", "the user name to sign in with; it must not be another user's user name or e-mail address")
+	f.StringVar(&u.email, "email", "", "the e-mail address, which can be used to sign in, too; it must not be another user's e-mail address or user name")
+	f.BoolVar(&u.verified, "email-verified", false, "the address is known to be the user's, or with =false known not to be; some apps accept only users with a verified address (default: unknown)")
+	f.StringArrayVar(&u.roles, "role", nil, "a role, for apps with the scope roles and APIs that were created with --roles (repeatable)")
 	f.Var(&u.claims, "claims", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
 }
 
@@ -75,8 +75,8 @@ func (u *userFlags) bind(f *pflag.FlagSet) {
 func (u *userFlags) bindEdits(f *pflag.FlagSet) {
 	u.roleEdits.bind(f, "role")
 	f.Lookup("claims").Usage += "; replaces all"
-	f.Var(&u.addClaims, "add-claims", "a JSON object of claims to add to these; what has the same name is replaced")
-	f.StringArrayVar(&u.removeClaims, "remove-claim", nil, "the name of a claim to take from these (repeatable)")
+	f.Var(&u.addClaims, "add-claims", "a JSON object of claims to add; a claim of the same name is replaced")
+	f.StringArrayVar(&u.removeClaims, "remove-claim", nil, "the name of a claim to remove (repeatable)")
 }
 
 // apply changes what was given.
@@ -124,8 +124,8 @@ func userCreate(t *terminal) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "create --username U --email E", Short: "Register a user", Args: exactly(0),
-		Long: "Register a user. On a terminal the password is asked for; scripts send it with\n--password-stdin, and --generate makes one.",
+		Use: "create --username U --email E", Short: "Create a user", Args: exactly(0),
+		Long: "Create a user. On a terminal it asks for the password; scripts send one with\n--password-stdin, and --generate makes one and prints it.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := require(cmd, "username"); err != nil {
 				return err
@@ -171,9 +171,9 @@ func userUpdate(t *terminal) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "update USER",
-		Short: "Change a user; they stay signed in, and the same person to apps",
-		Long: `Change a user. What is not given stays as it is, and nothing ends: sessions, grants
-and the id (sub), by which apps know the person, stay.`,
+		Short: "Change a user, who stays signed in and keeps the same id (sub) in apps",
+		Long: `Change a user. A flag replaces a value; without a flag the value stays. Nothing ends:
+sessions, grants and the id (sub), by which apps know the user, stay.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := somethingGiven(cmd); err != nil {
@@ -219,7 +219,7 @@ and the id (sub), by which apps know the person, stay.`,
 func (c *concerns) warnLong(u accounts.User) {
 	own := c.apis.Own()
 	if n := tokens.LengthOf(c.cfg.Issuer.String(), u.Released(own, own.Names()), c.cfg.Keys.Bits); n > tokens.MaxID {
-		fmt.Fprintf(c.t.stderr, "warning: an ID token with all claims of %s would have about %d bytes; what goes beyond %d is told at userinfo alone\n", u.Username, n, tokens.MaxID)
+		fmt.Fprintf(c.t.stderr, "warning: an ID token with all claims of %s would have about %d bytes; claims that do not fit into %d bytes are only at userinfo\n", u.Username, n, tokens.MaxID)
 	}
 }
 
@@ -240,7 +240,7 @@ func userList(t *terminal) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the users, and who shares an e-mail address, which then signs nobody in", Args: exactly(0),
+		Use: "list", Short: "List the users, and mark e-mail addresses that several users share: these sign nobody in", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.withUsers(cmd, func(_ *concerns, users *accounts.Users) error {
 				list, err := users.List(cmd.Context())
@@ -274,7 +274,7 @@ func userList(t *terminal) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "only those who have this role")
+	cmd.Flags().StringVar(&role, "role", "", "only users who have this role")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -202,7 +202,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 
 	e = d.chapter(t, "SQLite, restore", "")
 	wantSaid(t, e.stdout, "restored "+d.database, "as of change ", "(UTC)")
-	wantSaid(t, e.stderr, "whoever was disabled", "must sign people in again", "ingam revoke --all")
+	wantSaid(t, e.stderr, "clients that were disabled", "must sign their users in again", "ingam revoke --all")
 	if strings.Contains(e.stderr, "Warning") {
 		t.Error(e.stderr)
 	}

@@ -73,7 +73,7 @@ func TestATokenIsRevokedByWhatAnAPILogs(t *testing.T) {
 
 		// Of a token of which only the jti is known, introspection learns.
 		other, _, _, _ := logged(neighbour)
-		wantSaid(t, d.here("", "revoke", "--jti", other).stderr, "do not learn of this")
+		wantSaid(t, d.here("", "revoke", "--jti", other).stderr, "will not refuse this token")
 		if s.active("app", secret, neighbour) {
 			t.Error("the token is active")
 		}

@@ -600,11 +600,11 @@ func TestWhatACutWouldEndIsToldBeforeItIsMade(t *testing.T) {
 		before := d.state()
 		for what, want := range map[string]string{
 			"--user minji":     "would end 2 grants in 2 clients, 1 of them refreshed in the last 15 minutes, and 1 login session\n",
-			"--client app":     "would end 2 grants in 1 client, 2 of them refreshed in the last 15 minutes, and all tokens of the client's own\n",
+			"--client app":     "would end 2 grants in 1 client, 2 of them refreshed in the last 15 minutes, and all its client credentials tokens\n",
 			"--grant " + gid:   "would end 1 grant in 1 client, 1 of them refreshed in the last 15 minutes\n",
 			"--session " + sid: "would end 1 grant in 1 client, 1 of them refreshed in the last 15 minutes, and 1 login session\n",
-			"--all":            "would end 3 grants in 2 clients, 2 of them refreshed in the last 15 minutes, and 2 login sessions, and all tokens of clients' own\n",
-			"--client service": "would end 0 grants in 0 clients, 0 of them refreshed in the last 15 minutes, and all tokens of the client's own\n",
+			"--all":            "would end 3 grants in 2 clients, 2 of them refreshed in the last 15 minutes, and 2 login sessions, and all client credentials tokens\n",
+			"--client service": "would end 0 grants in 0 clients, 0 of them refreshed in the last 15 minutes, and all its client credentials tokens\n",
 		} {
 			if got := d.must(append([]string{"revoke", "--dry-run"}, strings.Fields(what)...)...); got != want {
 				t.Errorf("%s: %q", what, got)
@@ -688,7 +688,7 @@ func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
 	const of = `orders of client api \(https://api\.test\): `
 	one, oneID := connect(s)
 	two, twoID := connect(second)
-	told("neither has acknowledged it", revoke(), failed, `^revoked token [^\n]*\n$`, `0 verifiers applied it, and not:\n`+of+`2 connections, last heard \d+s ago\n$`)
+	told("neither has acknowledged it", revoke(), failed, `^revoked token [^\n]*\n$`, `0 verifiers applied it. It was not applied by:\n`+of+`2 connections, last heard \d+s ago\n$`)
 	go func() {
 		for one.lines.Scan() {
 			if id, is := strings.CutPrefix(one.lines.Text(), "id: "); is {
@@ -696,7 +696,7 @@ func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
 			}
 		}
 	}()
-	told("one has", revoke(), failed, `applied by 1 verifier after \S+:\n`+of+`1 of 2 connections, last heard \d+s ago\n`, `1 verifier applied it, and not:\n`+of+`1 of 2 connections, last heard \d+s ago\n$`)
+	told("one has", revoke(), failed, `applied by 1 verifier after \S+:\n`+of+`1 of 2 connections, last heard \d+s ago\n`, `1 verifier applied it. It was not applied by:\n`+of+`1 of 2 connections, last heard \d+s ago\n$`)
 	// A connection that breaks is not a verifier that leaves.
 	two.cancel()
 	told("one is cut off", revoke(), failed, `1 of 2 connections`, `1 of 2 connections`)
