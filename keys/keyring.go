@@ -198,6 +198,9 @@ func (k *Keyring) SignWith(ring Ring, kid, typ string, claims []byte) (string, e
 	return sk.sign(typ, claims)
 }
 
+// CanSign reports whether SignWith can sign with a key.
+func (k *Keyring) CanSign(ring Ring, kid string) bool { return k.held.Load().signer(ring, kid) != nil }
+
 func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 	list := k.held.Load().signing[ring]
 	now := k.now()

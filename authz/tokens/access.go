@@ -164,6 +164,7 @@ type Keys interface {
 	Sign(ring keys.Ring, typ string, claims []byte) (string, error)
 	SignWith(ring keys.Ring, kid, typ string, claims []byte) (string, error)
 	SignsNow(ring keys.Ring) (kid string, err error)
+	CanSign(ring keys.Ring, kid string) bool
 	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
 	VerifyHint(token, typ string) (keys.Verified, error)
 }

@@ -44,8 +44,12 @@ type refreshClaims struct {
 // RefreshKey is the kid of the key that signs refresh tokens now.
 func (i *Issuer) RefreshKey() (kid string, err error) { return i.keys.SignsNow(keys.Refresh) }
 
-// SignRefresh signs a refresh token with its own key; the same one gives the
-// same bytes. If that key cannot sign any more: keys.ErrNoSigningKey.
+// SignsRefresh reports whether a key can sign refresh tokens. A key that was
+// withdrawn, or destroyed when it had retired, cannot.
+func (i *Issuer) SignsRefresh(kid string) bool { return i.keys.CanSign(keys.Refresh, kid) }
+
+// SignRefresh signs a refresh token with its own key, which must be one of
+// SignsRefresh. The same token gives the same bytes.
 func (i *Issuer) SignRefresh(r Refresh) (string, error) {
 	claims, err := json.Marshal(refreshClaims{
 		Issuer: i.url, ClientID: r.ClientID, GrantID: r.GrantID, Generation: r.Generation,
