@@ -364,7 +364,7 @@ func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, sessio
 	return code, a.Store.SaveCode(ctx, sha256.Sum256([]byte(code)), grants.Code{
 		ClientID: req.Client.ID, RedirectURI: req.Query.Get("redirect_uri"), SessionID: session.ID,
 		Scopes: req.Scopes, Audiences: req.audiences, Permissions: req.permissions, Nonce: req.nonce, Challenge: req.challenge,
-		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ExpiresAt: now.Add(grants.CodeLife),
+		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ContextClass: session.ContextClass, ExpiresAt: now.Add(grants.CodeLife),
 	}, now)
 }
 

@@ -104,7 +104,7 @@ func (a *Authority) introspectRefresh(ctx context.Context, token string, caller 
 		Caller: caller.ID,
 		Active: true, ClientID: refresh.ClientID, Subject: g.UserID, Issuer: a.Issuer.URL(), GrantID: g.ID,
 		ExpiresAt: refresh.ExpiresAt.Unix(), IssuedAt: refresh.IssuedAt.Unix(), NotBefore: refresh.IssuedAt.Unix(),
-		AuthTime: tokens.Unix(g.AuthenticatedAt), ACR: tokens.ContextClass, AMR: g.Methods,
+		AuthTime: tokens.Unix(g.AuthenticatedAt), ACR: g.ContextClass, AMR: g.Methods,
 	}, nil
 }
 

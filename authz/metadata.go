@@ -4,7 +4,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
-	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 // Metadata describes the server (RFC 8414 section 2, OpenID Connect Discovery
@@ -68,7 +68,7 @@ func NewMetadata(issuer string, at Endpoints, own *apis.Own) Metadata {
 			own.Claims()...),
 		SubjectTypes:                     []string{"public"},
 		IDTokenAlgorithms:                []string{"RS256"},
-		ACRValues:                        []string{tokens.ContextClass},
+		ACRValues:                        []string{sessions.OneFactor},
 		Prompts:                          []string{"none", "login", "consent", "select_account"},
 		UILocales:                        []string{"en", "ko"},
 		IssParameter:                     true,

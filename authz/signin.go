@@ -64,7 +64,7 @@ func (a *Authority) Asks(ctx context.Context, client *clients.Client, scope stri
 // for a login session that was begun for it. Returns grants.ErrNotFound if something
 // was cut meanwhile.
 func (a *Authority) TokensFor(ctx context.Context, client *clients.Client, session sessions.Session, d grants.Decision) (grants.Issued, error) {
-	in := grants.SignIn{SessionID: session.ID, UserID: session.UserID, AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods}
+	in := grants.SignIn{SessionID: session.ID, UserID: session.UserID, AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ContextClass: session.ContextClass}
 	return a.grants.SignedIn(ctx, client, in, grants.Granted{Audiences: d.Audiences, Scopes: d.Scopes, Permissions: d.Permissions})
 }
 

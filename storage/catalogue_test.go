@@ -65,7 +65,7 @@ var columnTypes = map[storage.Engine]map[reflect.Type][]string{
 // prose are the columns by which nothing is looked up or ordered, and so may have
 // any collation.
 var prose = []string{"name", "grants", "redirect_uris", "scopes", "reason", "details",
-	"roles", "claims", "email", "password", "amr", "address", "user_agent", "redirect_uri", "audiences", "nonce", "revoked_why", "options", "permissions"}
+	"roles", "claims", "email", "password", "amr", "acr", "address", "user_agent", "redirect_uri", "audiences", "nonce", "revoked_why", "options", "permissions"}
 
 func TestTheCatalogueIsWhatTheRowsAre(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ type codeRow struct {
 	Challenge   string  `gorm:"column:challenge;not null"`
 	AuthMS      int64   `gorm:"column:auth_ms;not null"`
 	AMR         string  `gorm:"column:amr;not null"`
+	ACR         string  `gorm:"column:acr;not null"`
 	UserEpoch   int64   `gorm:"column:user_epoch;not null"`
 	ClientEpoch int64   `gorm:"column:client_epoch;not null"`
 	ServerEpoch int64   `gorm:"column:server_epoch;not null"`
@@ -48,7 +49,7 @@ func (r codeRow) code() (grants.Code, error) {
 	c := grants.Code{
 		ClientID: r.ClientID, RedirectURI: r.RedirectURI, UserID: r.UserID, SessionID: r.SessionID,
 		Scopes: scopes, Audiences: audiences, Permissions: permissions, Nonce: r.Nonce, Challenge: r.Challenge,
-		AuthenticatedAt: at(r.AuthMS), Methods: methods,
+		AuthenticatedAt: at(r.AuthMS), Methods: methods, ContextClass: r.ACR,
 		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		ExpiresAt: at(r.ExpiresMS), UsedAt: optionalAt(r.UsedMS),
 	}
@@ -86,6 +87,7 @@ type grantRow struct {
 	Audiences      string `gorm:"column:audiences;not null"`
 	AuthMS         int64  `gorm:"column:auth_ms;not null"`
 	AMR            string `gorm:"column:amr;not null"`
+	ACR            string `gorm:"column:acr;not null"`
 	Offline        bool   `gorm:"column:offline;not null"`
 	UserEpoch      int64  `gorm:"column:user_epoch;not null"`
 	ClientEpoch    int64  `gorm:"column:client_epoch;not null"`
@@ -117,7 +119,7 @@ func (r grantRow) grant() (grants.Grant, error) {
 	permissions, err4 := unlistPermissions(r.Permissions)
 	return grants.Grant{
 		ID: r.ID, ClientID: r.ClientID, UserID: r.UserID, SessionID: r.SessionID, Scopes: scopes, Audiences: audiences, Permissions: permissions,
-		AuthenticatedAt: at(r.AuthMS), Methods: methods, Offline: r.Offline,
+		AuthenticatedAt: at(r.AuthMS), Methods: methods, ContextClass: r.ACR, Offline: r.Offline,
 		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		CreatedAt: at(r.CreatedMS), ExpiresAt: at(r.ExpiresMS),
 		Refresh: grants.Refresh{
@@ -167,10 +169,10 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now 
 	err := s.statement(ctx, func() error {
 		inserted = s.writing(ctx).Exec(`
 			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, permissions, nonce, challenge,
-			                   auth_ms, amr, user_epoch, client_epoch, server_epoch, expires_ms)
-			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
+			                   auth_ms, amr, acr, user_epoch, client_epoch, server_epoch, expires_ms)
+			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
 			  FROM `+grantable,
-			hash[:], c.RedirectURI, scopes, audiences, permissions, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, ms(c.ExpiresAt),
+			hash[:], c.RedirectURI, scopes, audiences, permissions, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, c.ContextClass, ms(c.ExpiresAt),
 			c.ClientID, c.SessionID, ms(now), ms(now))
 		return inserted.Error
 	})
@@ -196,13 +198,13 @@ func (s *Store) Code(ctx context.Context, hash [32]byte) (grants.Code, error) {
 }
 
 // grantColumns are those of a grant that begins, as grantValues are in order.
-const grantColumns = `id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, offline,
+const grantColumns = `id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, acr, offline,
 			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
 			                    generation, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why,
 			                    status_list, status_index, rotated_ms`
 
 // beginning is the values of grantColumns, of which the last is the database's clock.
-func (s *Store) beginning() string { return strings.Repeat("?, ", 23) + s.dialect.now }
+func (s *Store) beginning() string { return strings.Repeat("?, ", 24) + s.dialect.now }
 
 func grantValues(g grants.Grant) ([]any, error) {
 	scopes, err1 := list(g.Scopes)
@@ -211,7 +213,7 @@ func grantValues(g grants.Grant) ([]any, error) {
 	permissions, err4 := listPermissions(g.Permissions)
 	statusList, statusIndex := refColumns(g.Status)
 	return []any{
-		g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, permissions, ms(g.AuthenticatedAt), methods, g.Offline,
+		g.ID, g.ClientID, g.UserID, g.SessionID, scopes, audiences, permissions, ms(g.AuthenticatedAt), methods, g.ContextClass, g.Offline,
 		int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch), ms(g.CreatedAt), ms(g.ExpiresAt),
 		g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version, "",
 		statusList, statusIndex,

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func TestAnEmptyDatabaseHasNoSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}}, status); diff != "" {
+		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}, {Version: 9, Name: "context_class"}}, status); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
 		// Looking has made no table.
@@ -215,6 +216,78 @@ func TestAddressesOfBeforeGetTheirForms(t *testing.T) {
 					t.Errorf("%d rows: %v", n, err)
 				}
 				rows.Close()
+			}
+		}
+	})
+}
+
+// Wherever MySQL was stopped in between, and whatever an older version writes in the
+// meantime, each sign-in has the context class that it had when all had one.
+func TestSignInsOfBeforeHaveTheClassThatAllHad(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	// signIn is what an older version writes.
+	signIn := func(t *testing.T, s *storage.Store, id string) {
+		t.Helper()
+		hash := "'?'"
+		if s.Engine() == storage.SQLite {
+			hash = "CAST('?' AS BLOB)"
+		}
+		for _, statement := range []string{
+			`INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, user_epoch, server_epoch,
+			                             created_ms, seen_ms, idle_ms, expires_ms, address, user_agent, client_id)
+			 VALUES ('?', #, #, 'u', 1000, '["pwd"]', 1, 0, 1, 1, 4102444800000, 4102444800000, '', '', 'app')`,
+			`INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, nonce, challenge,
+			                    auth_ms, amr, user_epoch, client_epoch, server_epoch, expires_ms)
+			 VALUES (#, 'app', '', 'u', '?', '[]', '[]', '', '', 1000, '["pwd"]', 1, 1, 0, 4102444800000)`,
+			`INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, auth_ms, amr, offline, user_epoch, client_epoch, server_epoch,
+			                     created_ms, expires_ms, generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why)
+			 VALUES ('?', 'app', 'u', '?', '[]', '[]', 1000, '["pwd"]', TRUE, 1, 1, 0, 1, 4102444800000, 0, 0, 0, 0, '', 1, '')`,
+		} {
+			if _, err := storage.Pool(s).ExecContext(ctx, strings.ReplaceAll(strings.ReplaceAll(statement, "#", hash), "?", id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		// How far the file had come.
+		done := map[storage.Engine][]string{storage.MySQL: {
+			`ALTER TABLE login_sessions ADD COLUMN acr VARBINARY(255) NOT NULL DEFAULT '1'`, `ALTER TABLE codes ADD COLUMN acr VARBINARY(255) NOT NULL DEFAULT '1'`,
+		}}[e.Kind]
+		for stopped := range len(done) + 1 {
+			url := e.NewURL(t)
+			older := open(t, url, storage.Built(storage.Options{}, until(t, e, 8)))
+			if err := older.Migrate(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := storage.Pool(older).ExecContext(ctx, `INSERT INTO users (id, username, email, roles, claims, password, disabled, epoch, created_ms)
+				VALUES ('u', 'u', '', '[]', '{}', '', FALSE, 1, 0)`); err != nil {
+				t.Fatal(err)
+			}
+			signIn(t, older, "before")
+			for _, statement := range done[:stopped] {
+				if _, err := storage.Pool(older).ExecContext(ctx, statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := storagetest.Open(t, url)
+			if err := s.Migrate(ctx); err != nil {
+				t.Fatalf("after %d statements: %v", stopped, err)
+			}
+			signIn(t, older, "meanwhile")
+			for _, id := range []string{"before", "meanwhile"} {
+				session, err := s.AppSession(ctx, "app", id)
+				if err != nil || session.ContextClass != "1" || !slices.Equal(session.Methods, []string{"pwd"}) {
+					t.Errorf("after %d statements, the session of %s: %+v, %v", stopped, id, session, err)
+				}
+				for _, table := range []string{"codes", "grants"} {
+					if n := storagetest.Count(t, url, "SELECT COUNT(*) FROM "+table+" WHERE session_id = '"+id+"' AND acr = '1'"); n != 1 {
+						t.Errorf("after %d statements, %d of %s of %s", stopped, n, table, id)
+					}
+				}
+			}
+			if g, err := s.Grant(ctx, "before"); err != nil || g.ContextClass != "1" {
+				t.Errorf("after %d statements: %+v, %v", stopped, g, err)
 			}
 		}
 	})

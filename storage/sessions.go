@@ -23,6 +23,7 @@ type sessionRow struct {
 	AuthMS     int64  `gorm:"column:auth_ms;not null"`
 	// AMR is a JSON list.
 	AMR         string `gorm:"column:amr;not null"`
+	ACR         string `gorm:"column:acr;not null"`
 	UserEpoch   int64  `gorm:"column:user_epoch;not null"`
 	ServerEpoch int64  `gorm:"column:server_epoch;not null"`
 	CreatedMS   int64  `gorm:"column:created_ms;not null"`
@@ -40,7 +41,7 @@ func (sessionRow) TableName() string { return "login_sessions" }
 func (r sessionRow) session() (sessions.Session, error) {
 	methods, err := unlist(r.AMR)
 	return sessions.Session{
-		ID: r.ID, UserID: r.UserID, AuthenticatedAt: at(r.AuthMS), Methods: methods,
+		ID: r.ID, UserID: r.UserID, AuthenticatedAt: at(r.AuthMS), Methods: methods, ContextClass: r.ACR,
 		UserEpoch: changes.Number(r.UserEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
 		CreatedAt: at(r.CreatedMS), SeenAt: at(r.SeenMS), IdleAt: at(r.IdleMS), ExpiresAt: at(r.ExpiresMS),
 		EndedAt: optionalAt(r.EndedMS), Address: r.Address, UserAgent: r.UserAgent, ClientID: r.ClientID,
@@ -66,11 +67,11 @@ func (s *Store) BeginSession(ctx context.Context, n sessions.Session, secret, de
 		// Under the epoch that the password was checked under: a new password, or
 		// a cut, that came between leaves nothing to insert.
 		inserted := tx.Exec(`
-			INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, user_epoch, server_epoch,
+			INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, acr, user_epoch, server_epoch,
 			                            created_ms, seen_ms, idle_ms, expires_ms, address, user_agent, client_id)
-			SELECT ?, ?, ?, u.id, ?, ?, u.epoch, v.epoch, ?, ?, ?, ?, ?, ?, ?
+			SELECT ?, ?, ?, u.id, ?, ?, ?, u.epoch, v.epoch, ?, ?, ?, ?, ?, ?, ?
 			  FROM users AS u, server AS v WHERE u.id = ? AND u.epoch = ? AND u.disabled = FALSE AND v.id = 1`,
-			n.ID, secret[:], device[:], ms(n.AuthenticatedAt), methods,
+			n.ID, secret[:], device[:], ms(n.AuthenticatedAt), methods, n.ContextClass,
 			ms(n.CreatedAt), ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt), printable(n.Address), printable(n.UserAgent), n.ClientID, n.UserID, int64(n.UserEpoch))
 		if inserted.Error == nil && inserted.RowsAffected == 0 {
 			return refuse(accounts.ErrNotFound)
@@ -89,11 +90,11 @@ func (s *Store) RenewSession(ctx context.Context, n sessions.Session, secret, de
 	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
 		renewed := tx.Exec(`
 			UPDATE login_sessions
-			   SET secret_hash = ?, device_hash = ?, auth_ms = ?, amr = ?, seen_ms = ?, idle_ms = ?, expires_ms = ?, address = ?, user_agent = ?
+			   SET secret_hash = ?, device_hash = ?, auth_ms = ?, amr = ?, acr = ?, seen_ms = ?, idle_ms = ?, expires_ms = ?, address = ?, user_agent = ?
 			 WHERE id = ? AND user_id = ? AND ended_ms IS NULL AND user_epoch = ?
 			   AND user_epoch >= (SELECT u.epoch FROM users AS u WHERE u.id = login_sessions.user_id AND u.disabled = FALSE)
 			   AND server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`,
-			secret[:], device[:], ms(n.AuthenticatedAt), methods, ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt),
+			secret[:], device[:], ms(n.AuthenticatedAt), methods, n.ContextClass, ms(n.SeenAt), ms(n.IdleAt), ms(n.ExpiresAt),
 			printable(n.Address), printable(n.UserAgent), n.ID, n.UserID, int64(n.UserEpoch))
 		if renewed.Error == nil && renewed.RowsAffected == 0 {
 			return refuse(sessions.ErrNotFound)
@@ -118,7 +119,7 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 		User    userRow    `gorm:"embedded;embeddedPrefix:u_"`
 	}
 	err := s.reading(ctx).Raw(`
-		SELECT l.id AS l_id, l.user_id AS l_user_id, l.auth_ms AS l_auth_ms, l.amr AS l_amr,
+		SELECT l.id AS l_id, l.user_id AS l_user_id, l.auth_ms AS l_auth_ms, l.amr AS l_amr, l.acr AS l_acr,
 		       l.user_epoch AS l_user_epoch, l.server_epoch AS l_server_epoch, l.created_ms AS l_created_ms, l.seen_ms AS l_seen_ms,
 		       l.idle_ms AS l_idle_ms, l.expires_ms AS l_expires_ms, l.address AS l_address, l.user_agent AS l_user_agent, l.client_id AS l_client_id,
 		       u.id AS u_id, u.username AS u_username, u.email AS u_email, u.roles AS u_roles, u.claims AS u_claims, u.email_verified AS u_email_verified,

@@ -105,6 +105,7 @@ type SignIn struct {
 	SessionID, UserID string
 	AuthenticatedAt   time.Time
 	Methods           []string
+	ContextClass      string
 }
 
 // SignedIn issues tokens to a client that has signed someone in by itself, by a
@@ -121,7 +122,7 @@ func (t *Types) SignedIn(ctx context.Context, client *clients.Client, in SignIn,
 		grant: Grant{
 			ClientID: client.ID, UserID: in.UserID, SessionID: in.SessionID,
 			Scopes: asked.Scopes, Audiences: asked.Audiences, Permissions: asked.Permissions,
-			AuthenticatedAt: in.AuthenticatedAt, Methods: in.Methods,
+			AuthenticatedAt: in.AuthenticatedAt, Methods: in.Methods, ContextClass: in.ContextClass,
 			UserEpoch: epochs.User, ClientEpoch: epochs.Client, ServerEpoch: epochs.Server,
 		},
 		store: func(ctx context.Context, g Grant) error { return t.Store.BeginGrant(ctx, g, now) },

@@ -47,7 +47,7 @@ func (h *authorizationCode) Grant(ctx context.Context, r Request) (Issued, error
 		grant: Grant{
 			ClientID: code.ClientID, UserID: code.UserID, SessionID: code.SessionID,
 			Scopes: code.Scopes, Audiences: code.Audiences, Permissions: code.Permissions,
-			AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods,
+			AuthenticatedAt: code.AuthenticatedAt, Methods: code.Methods, ContextClass: code.ContextClass,
 			UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
 		},
 		accepts: func(d Decision) error {

@@ -24,9 +24,11 @@ type Grant struct {
 	// Permissions are the scopes, each with the API that offered it when it was
 	// allowed; nil in grants of versions before that was recorded.
 	Permissions []Permission
-	// AuthenticatedAt and Methods are those of the login session.
+	// AuthenticatedAt, Methods and ContextClass are those of the login session: when,
+	// how and how well the user proved who they are.
 	AuthenticatedAt time.Time
 	Methods         []string
+	ContextClass    string
 	// Offline grants outlive the login session.
 	Offline bool
 	// The epochs that it was made under.
@@ -82,6 +84,7 @@ type Code struct {
 	Challenge              string // S256 (RFC 7636); may be empty
 	AuthenticatedAt        time.Time
 	Methods                []string
+	ContextClass           string
 	UserEpoch, ClientEpoch changes.Number
 	ServerEpoch            changes.Number
 	ExpiresAt              time.Time

@@ -29,7 +29,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
 		// Whatever was cut since the grant was made has ended the grant.
 		Epoch:   max(g.ClientEpoch, g.ServerEpoch),
 		Status:  g.Status,
-		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: tokens.ContextClass, Methods: g.Methods,
+		GrantID: g.ID, AuthenticatedAt: g.AuthenticatedAt, ContextClass: g.ContextClass, Methods: g.Methods,
 	}
 	if d.Roles {
 		user, err := p.userOf(ctx, g, m)
@@ -69,7 +69,7 @@ func (p *Parts) issueID(g Grant, m *making, nonce string, told []accounts.Claims
 	}
 	m.IDToken, err = p.Issuer.MintID(tokens.ID{
 		ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
-		AuthenticatedAt: g.AuthenticatedAt, Methods: g.Methods, Claims: told,
+		AuthenticatedAt: g.AuthenticatedAt, ContextClass: g.ContextClass, Methods: g.Methods, Claims: told,
 	}, m.AccessToken)
 	return err
 }

@@ -23,8 +23,10 @@ type Session struct {
 	UserID string
 	// AuthenticatedAt is when the user last proved to be who they are.
 	AuthenticatedAt time.Time
-	// Methods are how (RFC 8176).
-	Methods []string
+	// Methods are how (`amr`, RFC 8176), and ContextClass is how well (`acr`, OpenID
+	// Connect Core 1.0 section 2).
+	Methods      []string
+	ContextClass string
 	// UserEpoch and ServerEpoch are those it began under.
 	UserEpoch, ServerEpoch changes.Number
 
@@ -40,6 +42,12 @@ type Session struct {
 	// this is; empty for the sign-in page's.
 	ClientID string
 }
+
+// OneFactor is the context class of a sign-in with one factor. There is no other yet. A
+// version that stores another must not run beside versions from before the class was
+// stored: these renew a session and leave its class as it is, so that a sign-in with a
+// password alone would pass for more.
+const OneFactor = "1"
 
 // Query selects login sessions. Zero fields do not restrict.
 type Query struct {
@@ -121,11 +129,11 @@ func (s *Sessions) idleAt(now, expires time.Time) time.Time {
 }
 
 // Fresh returns a session that begins now, of a user who proved who they are by these
-// methods. It is not stored yet: see package signin.
-func (s *Sessions) Fresh(u accounts.User, methods []string) Session {
+// methods, which makes the context class. It is not stored yet: see package signin.
+func (s *Sessions) Fresh(u accounts.User, methods []string, class string) Session {
 	now := s.now()
 	fresh := Session{
-		ID: rand.Text(), UserID: u.ID, UserEpoch: u.Epoch, AuthenticatedAt: now, Methods: methods,
+		ID: rand.Text(), UserID: u.ID, UserEpoch: u.Epoch, AuthenticatedAt: now, Methods: methods, ContextClass: class,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(s.life),
 	}
 	fresh.IdleAt = s.idleAt(now, fresh.ExpiresAt)

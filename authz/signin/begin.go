@@ -38,7 +38,7 @@ func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device str
 	devices = append(slices.DeleteFunc(devices, func(d string) bool { return d == device }), device)
 	in.User, in.Device = u, strings.Join(devices[max(0, len(devices)-mostDevices):], deviceSeparator)
 	in.Secret = rand.Text() + rand.Text()
-	in.Session = s.sessions.Fresh(u, p.methods)
+	in.Session = s.sessions.Fresh(u, p.methods, p.contextClass)
 	in.Session.Address, in.Session.UserAgent, in.Session.ClientID = from.Address, from.UserAgent, from.ClientID
 	in.Session, err = s.save(ctx, in.Session, from.Session, in.Secret, device)
 	if errors.Is(err, accounts.ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/throttle"
 )
 
@@ -20,8 +21,10 @@ type evidence interface {
 
 // proof is what was proved about who a user is, and how.
 type proof struct {
-	// methods are those of the evidence (RFC 8176).
-	methods []string
+	// methods are those of the evidence (`amr`, RFC 8176), and contextClass is how well
+	// they prove it together (`acr`).
+	methods      []string
+	contextClass string
 }
 
 // check looks at what is presented for a user, who may be nobody, and leaves no count
@@ -46,5 +49,5 @@ func (s *SignIn) check(ctx context.Context, u accounts.User, account string, e e
 	if !right {
 		return proof{}, "", wrong(u, proved)
 	}
-	return proof{methods: []string{e.method()}}, device, nil
+	return proof{[]string{e.method()}, sessions.OneFactor}, device, nil
 }

@@ -18,9 +18,6 @@ import (
 // IDType is the `typ` of an ID token.
 const IDType = "JWT"
 
-// ContextClass is the `acr` of a sign-in with a password: there is no other.
-const ContextClass = "1"
-
 // IDLife is for how long an ID token says that someone signed in. It is for its
 // client to read at once.
 const IDLife = time.Hour
@@ -31,7 +28,8 @@ type ID struct {
 	Nonce               string
 	SessionID           string
 	AuthenticatedAt     time.Time
-	Methods             []string
+	Methods             []string // RFC 8176
+	ContextClass        string
 	IssuedAt, ExpiresAt time.Time
 	// Claims are what is told of the user beside Subject, in groups. Where they
 	// would make the token longer than MaxID, the groups that find no room are left
@@ -65,7 +63,7 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	claims := idClaims{
 		Issuer: i.url, Subject: id.Subject, Audience: audience{id.ClientID},
 		ExpiresAt: now.Add(IDLife).Unix(), IssuedAt: now.Unix(), AuthTime: id.AuthenticatedAt.Unix(),
-		Nonce: id.Nonce, ACR: ContextClass, AMR: id.Methods, SessionID: id.SessionID,
+		Nonce: id.Nonce, ACR: id.ContextClass, AMR: id.Methods, SessionID: id.SessionID,
 		AtHash: base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]),
 	}
 	payload, err := claims.with(id.Claims)
@@ -101,7 +99,7 @@ func LengthOf(issuer string, claims []map[string]json.RawMessage, bits int) int 
 	name := strings.Repeat("x", 32)
 	typical := idClaims{
 		Issuer: issuer, Subject: name, Audience: audience{name}, ExpiresAt: 1e9, IssuedAt: 1e9, AuthTime: 1e9, Nonce: name,
-		ACR: ContextClass, AMR: []string{"pwd"}, SessionID: name, AtHash: name,
+		ACR: "1", AMR: []string{"pwd"}, SessionID: name, AtHash: name,
 	}
 	payload, err := typical.with(claims)
 	if err != nil {

@@ -46,7 +46,7 @@ func (d *databaseTest) epochOf(user string) changes.Number {
 func (d *databaseTest) session(user, id string) sessions.Session {
 	d.Helper()
 	s := sessions.Session{
-		ID: id, UserID: user, UserEpoch: d.epochOf(user), AuthenticatedAt: noon, Methods: []string{"pwd"}, CreatedAt: noon, SeenAt: noon,
+		ID: id, UserID: user, UserEpoch: d.epochOf(user), AuthenticatedAt: noon, Methods: []string{"otp", "pwd"}, ContextClass: "2", CreatedAt: noon, SeenAt: noon,
 		IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(24 * time.Hour), Address: "192.0.2.1", UserAgent: "a browser",
 	}
 	d.must(d.s.BeginSession(d.ctx, s, hash(id), hash("device of "+id), event(audit.SessionBegun, id)))
@@ -59,7 +59,7 @@ func (d *databaseTest) code(session, client, code string) grants.Code {
 	c := grants.Code{
 		ClientID: client, RedirectURI: "https://app.test/cb", SessionID: session, Scopes: []string{"openid", "read"}, Audiences: []string{"x"},
 		Permissions: []grants.Permission{{Scope: "openid"}, {Audience: "x", Scope: "read"}},
-		Nonce:       "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"pwd"}, ExpiresAt: noon.Add(time.Minute),
+		Nonce:       "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"otp", "pwd"}, ContextClass: "2", ExpiresAt: noon.Add(time.Minute),
 	}
 	d.must(d.s.SaveCode(d.ctx, hash(code), c, noon))
 	return c
@@ -72,7 +72,7 @@ func (d *databaseTest) grantOf(code, id string) grants.Grant {
 	d.must(err)
 	return grants.Grant{
 		ID: id, ClientID: c.ClientID, UserID: c.UserID, SessionID: c.SessionID, Scopes: c.Scopes, Audiences: c.Audiences, Permissions: c.Permissions,
-		AuthenticatedAt: c.AuthenticatedAt, Methods: c.Methods, UserEpoch: c.UserEpoch, ClientEpoch: c.ClientEpoch, ServerEpoch: c.ServerEpoch,
+		AuthenticatedAt: c.AuthenticatedAt, Methods: c.Methods, ContextClass: c.ContextClass, UserEpoch: c.UserEpoch, ClientEpoch: c.ClientEpoch, ServerEpoch: c.ServerEpoch,
 		CreatedAt: noon, ExpiresAt: noon.Add(30 * 24 * time.Hour),
 		Refresh: grants.Refresh{Generation: 1, IssuedAt: noon, ExpiresAt: noon.Add(7 * 24 * time.Hour), KeyID: "k", Version: 1},
 	}
@@ -227,6 +227,7 @@ var peopleTests = []test{
 		d.user("late")
 		late := sessions.Session{ID: "late", UserID: "late", UserEpoch: d.epochOf("late"), IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour), UserAgent: strings.Repeat("a", 511) + "é"}
 		d.must(d.s.BeginSession(d.ctx, late, hash("late"), hash("late"), ev))
+		late.Methods, late.ContextClass = []string{"otp", "pwd"}, "2"
 		d.must(d.s.RenewSession(d.ctx, late, hash("renewed"), hash("late"), ev))
 		if _, _, err := d.s.SessionBySecret(d.ctx, hash("late"), noon); !errors.Is(err, sessions.ErrNotFound) {
 			d.Errorf("the former secret is good: %v", err)
@@ -234,6 +235,8 @@ var peopleTests = []test{
 		renewed, _, err := d.s.SessionBySecret(d.ctx, hash("renewed"), noon)
 		d.must(err)
 		d.equal(renewed.ID, "late")
+		d.equal(renewed.Methods, late.Methods)
+		d.equal(renewed.ContextClass, "2")
 		d.must(d.s.SetPassword(d.ctx, "late", "new", ev))
 		d.refuses(sessions.ErrNotFound, func() error { return d.s.RenewSession(d.ctx, late, hash("x"), hash("x"), ev) })
 		late.ID = "later"
