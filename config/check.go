@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ingam/ingam/config/limits"
 )
 
 // Need is something that a command cannot do without.
@@ -42,162 +45,175 @@ func (c *Config) Validate(needs ...Need) error {
 	return fmt.Errorf("the configuration is not complete:\n%w", errors.Join(missing...))
 }
 
-const day = 24 * time.Hour
+// bound says from where to where a setting goes that is a duration, a size or a number.
+type bound struct {
+	key       string
+	low, high int64
+	// orZero says that 0, too, is a value, of a meaning of its own.
+	orZero bool
+}
 
-// The longest lives that can be set. What must outlast a refresh token, a grant or
-// a login session is kept for as long as these, and not for as long as is set: a
-// process may have run with another setting.
-const (
-	MaxRefreshTTL = 90 * day
-	MaxGrantTTL   = 90 * day
-	MaxSessionTTL = 90 * day
-)
+func within(key string, low, high time.Duration) bound {
+	return bound{key: key, low: int64(low), high: int64(high)}
+}
+
+func count(key string, low, high int64) bound { return bound{key: key, low: low, high: high} }
+
+// bounds are what single values are held to. Those that something else depends on
+// are named in package limits.
+var bounds = []bound{
+	within("http.read_header_timeout", 100*time.Millisecond, time.Hour),
+	within("http.read_timeout", 100*time.Millisecond, time.Hour),
+	within("http.write_timeout", 100*time.Millisecond, time.Hour),
+	within("http.idle_timeout", time.Second, limits.Day),
+	within("http.request_timeout", 100*time.Millisecond, time.Hour),
+	within("http.drain_delay", 0, time.Hour),
+	within("http.shutdown_timeout", 0, time.Hour),
+	within("pool.max_lifetime", time.Second, 365*limits.Day),
+	within("tokens.access_ttl", limits.MinAccessTTL, limits.MaxAccessTTL),
+	within("tokens.refresh_ttl", 5*time.Minute, limits.MaxRefreshTTL),
+	within("tokens.grant_ttl", 5*time.Minute, limits.MaxGrantTTL),
+	within("tokens.refresh_grace", 0, limits.MaxRefreshGrace),
+	within("sessions.idle_ttl", time.Minute, limits.MaxSessionTTL),
+	within("sessions.ttl", time.Minute, limits.MaxSessionTTL),
+	within("throttle.sign_in_window", time.Second, limits.MaxSignInWindow),
+	within("tokens.skew", 0, limits.MaxSkew),
+	within("keys.rotate_every", time.Hour, 3650*limits.Day),
+	within("keys.jwks_max_age", 10*time.Second, limits.Day),
+	within("keys.verifier_cache", 0, limits.Day),
+	within("changes.staleness", 100*time.Millisecond, time.Minute),
+	within("changes.retention", time.Minute, 365*limits.Day),
+	{key: "audit.retention", low: int64(limits.Day), high: int64(36500 * limits.Day), orZero: true},
+	within("status.max_age", time.Second, time.Hour),
+	within("throttle.window", time.Second, limits.Day),
+	within("purge.interval", time.Second, limits.Day),
+	count("pool.max_open", 1, 10_000),
+	count("pool.max_idle", 1, 10_000),
+	count("passwords.at_once", 0, 1024),
+	count("throttle.client_failures", 1, 1_000_000),
+	count("throttle.sign_in_failures", 1, 1_000_000),
+	count("status.list_size", 4096, 1<<24),
+	count("purge.batch", 1, 1000),
+	count("http.max_body", 1<<10, 64<<20),
+	count("http.max_header", 4<<10, 1<<20),
+}
 
 // check says what is wrong with values that can each be read, and then with
 // those that can each be right and yet not go together. It leaves out what is
 // broken already: there the effective value is not the one that was meant.
 func (l *loader) check() {
 	c := l.config
-	wrong := func(key, format string, args ...any) {
-		if !l.broken[key] {
-			l.wrong(c.sources[key], key, format, args...)
-		}
-	}
-	// together is for a rule over several settings. What nobody set is no place
-	// to send anyone to, so the error stands where the first was set that was.
-	together := func(keys []string, format string, args ...any) {
-		at := keys[0]
-		for _, key := range slices.Backward(keys) {
-			if l.broken[key] {
-				return
-			}
-			if c.sources[key] != byDefault {
-				at = key
-			}
-		}
-		l.wrong(c.sources[at], at, format, args...)
-	}
-	given := func(key string) bool { return c.sources[key] != byDefault }
-
 	if c.Issuer.parsed != nil && c.Issuer.parsed.Scheme == "http" && !c.Issuer.loopback() && !c.AllowInsecureIssuer && !l.broken["allow_insecure_issuer"] {
-		wrong("issuer", "%s is http: tokens and secrets would cross the network in the clear; use https (or set allow_insecure_issuer, on a network that nobody else is on)", c.Issuer)
+		l.refuse("issuer", "%s is http: tokens and secrets would cross the network in the clear; use https (or set allow_insecure_issuer, on a network that nobody else is on)", c.Issuer)
 	}
-	address := func(key, listen string) {
-		if host, port, err := net.SplitHostPort(listen); err != nil || strings.ContainsAny(host, " /") {
-			wrong(key, "%s is not host:port; write for example 127.0.0.1:8080", quoted(listen))
-		} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-			wrong(key, "%s has no port from 0 to 65535", quoted(listen))
-		}
-	}
-	address("listen", c.Listen)
+	l.checkAddress("listen", c.Listen)
 	if c.Metrics.Listen != "" {
-		address("metrics.listen", c.Metrics.Listen)
+		l.checkAddress("metrics.listen", c.Metrics.Listen)
 	}
 	if db := c.Database.Reveal(); db != "" {
-		scheme, rest, _ := strings.Cut(db, ":")
-		switch {
-		case scheme == "sqlite" && strings.HasPrefix(rest, "//"):
-			wrong("database", "it begins with sqlite://; write sqlite:PATH, for example sqlite:ingam.db or sqlite:/var/lib/ingam/ingam.db")
-		case scheme == "sqlite" && strings.HasPrefix(rest, ":memory:"):
-			wrong("database", "a database in memory would be another one for each connection; name a file: sqlite:PATH")
-		case scheme == "sqlite" && rest != "":
-		case isServer(scheme) && strings.HasPrefix(rest, "//") && len(rest) > 2:
-			if _, err := parseServer(db); err != nil {
-				wrong("database", "%w", err)
-			}
-		default:
-			wrong("database", "it is none of sqlite:PATH, postgres://… and mysql://…")
-		}
+		l.checkDatabase(db)
 	}
-	between := func(key string, d Duration, low, high time.Duration) {
-		if d.Std() < low || d.Std() > high {
-			wrong(key, "%s is not from %s to %s", d, Duration(low), Duration(high))
-		}
+	for _, b := range bounds {
+		l.checkBound(b)
 	}
-	between("http.read_header_timeout", c.HTTP.ReadHeaderTimeout, 100*time.Millisecond, time.Hour)
-	between("http.read_timeout", c.HTTP.ReadTimeout, 100*time.Millisecond, time.Hour)
-	between("http.write_timeout", c.HTTP.WriteTimeout, 100*time.Millisecond, time.Hour)
-	between("http.idle_timeout", c.HTTP.IdleTimeout, time.Second, day)
-	between("http.request_timeout", c.HTTP.RequestTimeout, 100*time.Millisecond, time.Hour)
-	between("http.drain_delay", c.HTTP.DrainDelay, 0, time.Hour)
-	between("http.shutdown_timeout", c.HTTP.ShutdownTimeout, 0, time.Hour)
-	between("pool.max_lifetime", c.Pool.MaxLifetime, time.Second, 365*day)
-	between("tokens.access_ttl", c.Tokens.AccessTTL, time.Minute, day)
-	between("tokens.refresh_ttl", c.Tokens.RefreshTTL, 5*time.Minute, MaxRefreshTTL)
-	between("tokens.grant_ttl", c.Tokens.GrantTTL, 5*time.Minute, MaxGrantTTL)
-	between("tokens.refresh_grace", c.Tokens.RefreshGrace, 0, 10*time.Minute)
-	between("sessions.idle_ttl", c.Sessions.IdleTTL, time.Minute, MaxSessionTTL)
-	between("sessions.ttl", c.Sessions.TTL, time.Minute, MaxSessionTTL)
-	between("throttle.sign_in_window", c.Throttle.SignInWindow, time.Second, day)
-	between("tokens.skew", c.Tokens.Skew, 0, 5*time.Minute)
-	between("keys.rotate_every", c.Keys.RotateEvery, time.Hour, 3650*day)
-	between("keys.jwks_max_age", c.Keys.JWKSMaxAge, 10*time.Second, day)
-	between("keys.verifier_cache", c.Keys.VerifierCache, 0, day)
-	between("changes.staleness", c.Changes.Staleness, 100*time.Millisecond, time.Minute)
-	between("changes.retention", c.Changes.Retention, time.Minute, 365*day)
-	if c.Audit.Retention != 0 {
-		between("audit.retention", c.Audit.Retention, day, 36500*day)
-	}
-	between("status.max_age", c.Status.MaxAge, time.Second, time.Hour)
-	between("throttle.window", c.Throttle.Window, time.Second, day)
-	between("purge.interval", c.Purge.Interval, time.Second, day)
-	count := func(key string, n, low, high int) {
-		if n < low || n > high {
-			wrong(key, "%d is not from %d to %d", n, low, high)
-		}
-	}
-	count("pool.max_open", c.Pool.MaxOpen, 1, 10_000)
-	count("pool.max_idle", c.Pool.MaxIdle, 1, 10_000)
-	count("passwords.at_once", c.Passwords.AtOnce, 0, 1024)
-	count("throttle.client_failures", c.Throttle.ClientFailures, 1, 1_000_000)
-	count("throttle.sign_in_failures", c.Throttle.SignInFailures, 1, 1_000_000)
-	count("status.list_size", c.Status.ListSize, 4096, 1<<24)
-	count("purge.batch", c.Purge.Batch, 1, 1000)
-	size := func(key string, s Size, low, high Size) {
-		if s < low || s > high {
-			wrong(key, "%s is not from %s to %s", s, low, high)
-		}
-	}
-	size("http.max_body", c.HTTP.MaxBody, 1<<10, 64<<20)
-	size("http.max_header", c.HTTP.MaxHeader, 4<<10, 1<<20)
 	switch c.Keys.Bits {
 	case 2048, 3072, 4096:
 	default:
-		wrong("keys.bits", "%d is none of 2048, 3072 and 4096", c.Keys.Bits)
+		l.refuse("keys.bits", "%d is none of 2048, 3072 and 4096", c.Keys.Bits)
 	}
-	// On the wire both are whole seconds: expires_in, and Cache-Control's max-age.
-	wholeSeconds := func(key string, d Duration) {
-		if d.Std()%time.Second != 0 {
-			wrong(key, "%s is not a whole number of seconds", d)
+	// On the wire these are whole seconds: expires_in, and Cache-Control's max-age.
+	for _, key := range []string{"tokens.access_ttl", "keys.jwks_max_age", "status.max_age"} {
+		if d := l.byKey[key].field.Interface().(Duration); d.Std()%time.Second != 0 {
+			l.refuse(key, "%s is not a whole number of seconds", d)
 		}
 	}
-	wholeSeconds("tokens.access_ttl", c.Tokens.AccessTTL)
-	wholeSeconds("keys.jwks_max_age", c.Keys.JWKSMaxAge)
-	wholeSeconds("status.max_age", c.Status.MaxAge)
+	if len(c.HTTP.CORSOrigins) > 1 && slices.Contains(c.HTTP.CORSOrigins, "*") {
+		l.refuse("http.cors_origins", "* stands alone: it is all origins")
+	}
+	l.checkTogether()
+}
 
+// refuse says what is wrong with a value, unless something is already.
+func (l *loader) refuse(key, format string, args ...any) {
+	if !l.broken[key] {
+		l.wrong(l.config.sources[key], key, format, args...)
+	}
+}
+
+func (l *loader) checkAddress(key, listen string) {
+	if host, port, err := net.SplitHostPort(listen); err != nil || strings.ContainsAny(host, " /") {
+		l.refuse(key, "%s is not host:port; write for example 127.0.0.1:8080", quoted(listen))
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		l.refuse(key, "%s has no port from 0 to 65535", quoted(listen))
+	}
+}
+
+func (l *loader) checkDatabase(url string) {
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch {
+	case scheme == "sqlite" && strings.HasPrefix(rest, "//"):
+		l.refuse("database", "it begins with sqlite://; write sqlite:PATH, for example sqlite:ingam.db or sqlite:/var/lib/ingam/ingam.db")
+	case scheme == "sqlite" && strings.HasPrefix(rest, ":memory:"):
+		l.refuse("database", "a database in memory would be another one for each connection; name a file: sqlite:PATH")
+	case scheme == "sqlite" && rest != "":
+	case isServer(scheme) && strings.HasPrefix(rest, "//") && len(rest) > 2:
+		if _, err := parseServer(url); err != nil {
+			l.refuse("database", "%w", err)
+		}
+	default:
+		l.refuse("database", "it is none of sqlite:PATH, postgres://… and mysql://…")
+	}
+}
+
+func (l *loader) checkBound(b bound) {
+	field := l.byKey[b.key].field
+	if n := field.Int(); n >= b.low && n <= b.high || n == 0 && b.orZero {
+		return
+	}
+	// Printed as the setting is: a duration as one, a size as one.
+	as := func(n int64) any {
+		v := reflect.New(field.Type()).Elem()
+		v.SetInt(n)
+		return v.Interface()
+	}
+	l.refuse(b.key, "%v is not from %v to %v", field.Interface(), as(b.low), as(b.high))
+}
+
+// checkTogether holds the rules over several settings.
+func (l *loader) checkTogether() {
+	c := l.config
+	given := func(key string) bool { return c.sources[key] != byDefault }
 	if c.HTTP.WriteTimeout <= c.HTTP.RequestTimeout {
-		together([]string{"http.write_timeout", "http.request_timeout"}, "http.write_timeout, %s, leaves no time to answer a request that took http.request_timeout, %s", c.HTTP.WriteTimeout, c.HTTP.RequestTimeout)
+		l.together([]string{"http.write_timeout", "http.request_timeout"}, "http.write_timeout, %s, leaves no time to answer a request that took http.request_timeout, %s", c.HTTP.WriteTimeout, c.HTTP.RequestTimeout)
 	}
 	if ahead := c.Keys.JWKSMaxAge + c.Keys.VerifierCache + c.Changes.Staleness + c.Tokens.Skew; c.Keys.RotateEvery <= ahead {
-		together([]string{"keys.rotate_every", "keys.jwks_max_age", "keys.verifier_cache", "changes.staleness", "tokens.skew"},
+		l.together([]string{"keys.rotate_every", "keys.jwks_max_age", "keys.verifier_cache", "changes.staleness", "tokens.skew"},
 			"keys.rotate_every, %s, is not longer than a new key must be published ahead: %s (keys.jwks_max_age + keys.verifier_cache + changes.staleness + tokens.skew)", c.Keys.RotateEvery, ahead)
 	}
-	if len(c.HTTP.CORSOrigins) > 1 {
-		for _, o := range c.HTTP.CORSOrigins {
-			if o == "*" {
-				wrong("http.cors_origins", "* stands alone: it is all origins")
-			}
-		}
-	}
 	if c.Tokens.Skew >= c.Tokens.AccessTTL {
-		together([]string{"tokens.skew", "tokens.access_ttl"}, "tokens.skew, %s, is not shorter than tokens.access_ttl, %s: a token would be taken for more than twice its life", c.Tokens.Skew, c.Tokens.AccessTTL)
+		l.together([]string{"tokens.skew", "tokens.access_ttl"}, "tokens.skew, %s, is not shorter than tokens.access_ttl, %s: a token would be taken for more than twice its life", c.Tokens.Skew, c.Tokens.AccessTTL)
 	}
 	// These two hold by themselves where only the other was set: the smaller
 	// one counts. Set by hand, it is not what was meant.
 	if c.Pool.MaxIdle > c.Pool.MaxOpen && given("pool.max_idle") {
-		together([]string{"pool.max_idle", "pool.max_open"}, "pool.max_idle, %d, is more than pool.max_open, %d", c.Pool.MaxIdle, c.Pool.MaxOpen)
+		l.together([]string{"pool.max_idle", "pool.max_open"}, "pool.max_idle, %d, is more than pool.max_open, %d", c.Pool.MaxIdle, c.Pool.MaxOpen)
 	}
 	if c.HTTP.ReadHeaderTimeout > c.HTTP.ReadTimeout && given("http.read_header_timeout") {
-		together([]string{"http.read_header_timeout", "http.read_timeout"}, "http.read_header_timeout, %s, is longer than http.read_timeout, %s, which the header is part of", c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout)
+		l.together([]string{"http.read_header_timeout", "http.read_timeout"}, "http.read_header_timeout, %s, is longer than http.read_timeout, %s, which the header is part of", c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout)
 	}
+}
+
+// together says what is wrong with several settings. What nobody set is no place
+// to send anyone to, so the error stands where the first was set that was.
+func (l *loader) together(keys []string, format string, args ...any) {
+	at := keys[0]
+	for _, key := range slices.Backward(keys) {
+		if l.broken[key] {
+			return
+		}
+		if l.config.sources[key] != byDefault {
+			at = key
+		}
+	}
+	l.wrong(l.config.sources[at], at, format, args...)
 }

@@ -1,7 +1,5 @@
 package config
 
-import "net/netip"
-
 // Config is the effective configuration.
 type Config struct {
 	Issuer              URL    `key:"issuer" doc:"the URL of this server, which is in every token; https, or http on a loopback address"`
@@ -11,8 +9,8 @@ type Config struct {
 	MasterKeyFile       string `key:"master_key_file" doc:"the file with the master key, which encrypts the signing keys"`
 
 	Log struct {
-		Level  Level  `key:"level" default:"info" doc:"the lowest level that is logged: debug, info, warn or error"`
-		Format Format `key:"format" default:"json" doc:"the format of the log: json or text"`
+		Level  level  `key:"level" default:"info" doc:"the lowest level that is logged: debug, info, warn or error"`
+		Format format `key:"format" default:"json" doc:"the format of the log: json or text"`
 	} `key:"log"`
 
 	HTTP struct {
@@ -23,11 +21,11 @@ type Config struct {
 		RequestTimeout    Duration  `key:"request_timeout" default:"8s" doc:"how long the server may work on an answer, with the database, before it answers 503"`
 		DrainDelay        Duration  `key:"drain_delay" default:"0s" doc:"how long a stopping server still accepts requests while /health/ready answers 503"`
 		ShutdownTimeout   Duration  `key:"shutdown_timeout" default:"15s" doc:"how long a stopping server waits for requests under way"`
-		MaxBody           Size      `key:"max_body" default:"64KiB" doc:"the largest request body"`
-		MaxHeader         Size      `key:"max_header" default:"16KiB" doc:"the largest request header"`
-		TrustedProxies    Prefixes  `key:"trusted_proxies" doc:"addresses or networks of the proxies that may say from which address a request comes"`
-		ForwardedHeader   Forwarded `key:"forwarded_header" default:"x-forwarded-for" doc:"the only header in which these proxies are believed: x-forwarded-for or forwarded (RFC 7239)"`
-		CORSOrigins       Origins   `key:"cors_origins" default:"*" doc:"web origins whose scripts may fetch keys and tokens; * allows all"`
+		MaxBody           size      `key:"max_body" default:"64KiB" doc:"the largest request body"`
+		MaxHeader         size      `key:"max_header" default:"16KiB" doc:"the largest request header"`
+		TrustedProxies    prefixes  `key:"trusted_proxies" doc:"addresses or networks of the proxies that may say from which address a request comes"`
+		ForwardedHeader   forwarded `key:"forwarded_header" default:"x-forwarded-for" doc:"the only header in which these proxies are believed: x-forwarded-for or forwarded (RFC 7239)"`
+		CORSOrigins       origins   `key:"cors_origins" default:"*" doc:"web origins whose scripts may fetch keys and tokens; * allows all"`
 	} `key:"http"`
 
 	Pool struct {
@@ -54,7 +52,7 @@ type Config struct {
 	Claims Claims `key:"claims" doc:"your own scopes, for claims about users that no other scope has: see below"`
 
 	Clients struct {
-		PKCE PKCE `key:"pkce" default:"nonce" doc:"what new clients with a secret must send at sign-in, unless client create --pkce says otherwise: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither)"`
+		PKCE pkce `key:"pkce" default:"nonce" doc:"what new clients with a secret must send at sign-in, unless client create --pkce says otherwise: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither)"`
 	} `key:"clients"`
 
 	Pages struct {
@@ -62,9 +60,9 @@ type Config struct {
 		LogoFile   string `key:"logo_file" doc:"a PNG or SVG file of at most 20 KiB, shown beside the name instead of the seal"`
 		Accent     string `key:"accent" doc:"the colour, #rrggbb, of each page's main button; that of the text if empty. It must be visible in the light and the dark theme"`
 		AccentDark string `key:"accent_dark" doc:"the main button's colour in the dark theme, if one colour is not visible in both"`
-		HelpURL    Link   `key:"help_url" doc:"the target of the help link: https://… or mailto:…"`
-		TermsURL   Link   `key:"terms_url" doc:"the target of the link to the terms of use"`
-		PrivacyURL Link   `key:"privacy_url" doc:"the target of the link to the privacy notice"`
+		HelpURL    link   `key:"help_url" doc:"the target of the help link: https://… or mailto:…"`
+		TermsURL   link   `key:"terms_url" doc:"the target of the link to the terms of use"`
+		PrivacyURL link   `key:"privacy_url" doc:"the target of the link to the privacy notice"`
 	} `key:"pages"`
 
 	Sessions struct {
@@ -110,18 +108,3 @@ type Config struct {
 	// secretFiles are the files that secrets in effect were read from, by key.
 	secretFiles map[string]string
 }
-
-// Prefixes is a list of networks.
-type Prefixes []netip.Prefix
-
-// Origins is a list of web origins, or "*".
-type Origins []string
-
-// Forwarded names a header that proxies write: x-forwarded-for or forwarded.
-type Forwarded string
-
-// PKCE is a rule for clients: required, nonce or optional.
-type PKCE string
-
-// Format is a format of the log: json or text.
-type Format string

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/config/limits"
 )
 
 // The batches of Purge: how many rows one statement may delete, and how many
@@ -84,11 +85,11 @@ func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (in
 }
 
 // keepExpired is for how long rows stay after they have expired: a used code to
-// tell its replay, a guess until its window is over; a session for as long as the
-// device is known that it was begun in, which is longer than the grants last that
-// were made in it and end with it.
+// tell its replay, a guess until its window is over; a grant until its last token has
+// expired, whose status it tells; a session for as long as the device is known that it
+// was begun in, which is longer than the grants last that were made in it and end with it.
 var keepExpired = map[string]time.Duration{
-	"codes": time.Hour, "guesses": 24 * time.Hour, "grants": 24 * time.Hour, "login_sessions": signin.DeviceLife,
+	"codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": signin.DeviceLife,
 }
 
 // purgeExpired deletes rows as purgeTokens does.

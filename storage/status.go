@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -76,9 +77,10 @@ func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64, 
 	})
 }
 
-// fullList is a list that has no room for a large block: what smaller ones could
-// still use is not waited for.
-const fullList = "(next + 16384 > size AND (size >= 32768 OR next * 2 > size))"
+// fullList is a list that has no room for the largest block: what smaller ones could
+// still use is not waited for. A list of fewer than two of those is full only when half
+// of it is used.
+var fullList = fmt.Sprintf("(next + %d > size AND (size >= %d OR next * 2 > size))", indices.LargestBlock, 2*indices.LargestBlock)
 
 // CloseStatusLists implements lists.Store.
 func (s *Store) CloseStatusLists(ctx context.Context, p status.Purpose, after, longAgo time.Duration, now time.Time) error {

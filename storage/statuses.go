@@ -10,6 +10,7 @@ import (
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/status/indices"
 	"github.com/ingam/ingam/authz/status/lists"
+	"github.com/ingam/ingam/config/limits"
 )
 
 // refColumns is the form in which a ref is stored, and refOf its inverse: NULL
@@ -130,9 +131,9 @@ func (q *statusQuery) lists() error {
 }
 
 // mayLive is for how long after its last refresh a grant may have a token that
-// has not expired: after that, nobody asks for its status. (The longest life of a
-// token is 24 hours.)
-const mayLive = 26 * time.Hour
+// has not expired: after that, nobody asks for its status. The two hours are for clocks
+// that are wrong.
+const mayLive = limits.MaxAccessTTL + 2*time.Hour
 
 func (q *statusQuery) grants(set int, where string, args ...any) error {
 	// Joined, which says the same as grantStands: a million subqueries take four times

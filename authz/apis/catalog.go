@@ -13,14 +13,8 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/config/limits"
 )
-
-// MaxAccessTTL is the longest life an access token can be given. Verification
-// keys stay published for that long after they have last signed.
-const MaxAccessTTL = 24 * time.Hour
-
-// MinAccessTTL is the shortest: below it, clock skew alone would refuse tokens.
-const MinAccessTTL = time.Minute
 
 // Catalog is all APIs there are, and the scopes that are of none.
 type Catalog struct {
@@ -273,8 +267,8 @@ func (a API) validate() error {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
-	if a.AccessTTL != 0 && (a.AccessTTL < MinAccessTTL || a.AccessTTL > MaxAccessTTL || a.AccessTTL%time.Second != 0) {
-		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", ErrInvalid, a.AccessTTL, MinAccessTTL, MaxAccessTTL)
+	if a.AccessTTL != 0 && (a.AccessTTL < limits.MinAccessTTL || a.AccessTTL > limits.MaxAccessTTL || a.AccessTTL%time.Second != 0) {
+		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", ErrInvalid, a.AccessTTL, limits.MinAccessTTL, limits.MaxAccessTTL)
 	}
 	return nil
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/config/limits"
 )
 
 // The grant types a client can be registered for.
@@ -18,10 +18,6 @@ const (
 	// and post it: for the apps of whoever runs the server, and for nobody else's.
 	SignIn = "first_party"
 )
-
-// MaxRefreshGrace is the longest time within which a retry of a refresh is
-// answered as it was before. Private keys are kept for it.
-const MaxRefreshGrace = 10 * time.Minute
 
 var grantTypes = []string{ClientCredentials, AuthorizationCode, RefreshToken, SignIn}
 
@@ -82,8 +78,8 @@ func (c Client) validate() error {
 			return invalid("post-logout redirect URI %q is given twice: it is the same address as %q (RFC 3986 section 6.2.3)", u, other)
 		}
 	}
-	if c.RefreshGrace != nil && (*c.RefreshGrace < 0 || *c.RefreshGrace > MaxRefreshGrace) {
-		return invalid("the refresh grace %s is not from 0s to %s", *c.RefreshGrace, MaxRefreshGrace)
+	if c.RefreshGrace != nil && (*c.RefreshGrace < 0 || *c.RefreshGrace > limits.MaxRefreshGrace) {
+		return invalid("the refresh grace %s is not from 0s to %s", *c.RefreshGrace, limits.MaxRefreshGrace)
 	}
 	for i, u := range c.RedirectURIs {
 		if err := c.validAddress(u); err != nil {

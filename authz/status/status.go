@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ingam/ingam/config/limits"
 )
 
 // Ref is a place in a list. The zero Ref is none: lists are numbered from 1.
@@ -63,7 +65,7 @@ type List struct {
 // Tail is for how long a token may be issued for a list after it has closed, and
 // its clock be off: a refresh that is repeated within the grace names the list
 // of the first time.
-const Tail = 15 * time.Minute
+const Tail = limits.MaxRefreshGrace + limits.MaxSkew
 
 // Gone is when the last token that refers to the list has expired; zero if that
 // is not decided.

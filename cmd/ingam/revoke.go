@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -23,6 +22,7 @@ import (
 	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/config/limits"
 )
 
 // revoking is what `ingam revoke` was asked for.
@@ -221,7 +221,7 @@ func (r *revoking) atToken(c *concerns, token string) (aim, error) {
 // atLogged is the token of which an API logged the jti.
 func (r *revoking) atLogged(c *concerns) (aim, error) {
 	// A row that stays too long harms nobody.
-	expires := c.t.now().Add(apis.MaxAccessTTL)
+	expires := c.t.now().Add(limits.MaxAccessTTL)
 	if r.expires != "" {
 		seconds, err := strconv.ParseInt(r.expires, 10, 64)
 		if at := time.Unix(seconds, 0); err == nil {
@@ -231,8 +231,8 @@ func (r *revoking) atLogged(c *concerns) (aim, error) {
 		}
 		if now := c.t.now(); !now.Before(expires) {
 			return aim{}, fmt.Errorf("token %s expired at %s: there is nothing to revoke", r.jti, text(expires))
-		} else if expires.After(now.Add(apis.MaxAccessTTL)) {
-			return aim{}, fmt.Errorf("no token lives until %s: the longest that one can live is %s", text(expires), apis.MaxAccessTTL)
+		} else if expires.After(now.Add(limits.MaxAccessTTL)) {
+			return aim{}, fmt.Errorf("no token lives until %s: the longest that one can live is %s", text(expires), limits.MaxAccessTTL)
 		}
 	}
 	var ref status.Ref

@@ -37,6 +37,7 @@ import (
 	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/config/limits"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
@@ -470,21 +471,26 @@ func every(ctx context.Context, interval time.Duration, log *slog.Logger, task s
 
 // newKeyring returns the key rings under the configured policy.
 func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey, now func() time.Time) *keys.Keyring {
-	return keys.New(store, master, keys.Policy{
+	return keys.New(store, master, keyPolicy(cfg), now)
+}
+
+// keyPolicy says when keys sign, and for how long they are kept.
+func keyPolicy(cfg *config.Config) keys.Policy {
+	return keys.Policy{
 		Bits:          cfg.Keys.Bits,
 		RotateEvery:   cfg.Keys.RotateEvery.Std(),
 		JWKSMaxAge:    cfg.Keys.JWKSMaxAge.Std(),
 		VerifierCache: cfg.Keys.VerifierCache.Std(),
 		Staleness:     cfg.Changes.Staleness.Std(),
 		Skew:          cfg.Tokens.Skew.Std(),
-		LongestToken:  max(apis.MaxAccessTTL, cfg.Tokens.AccessTTL.Std()),
-		// Not as it is set here: another process, or an earlier setting, may have
-		// signed for longer.
-		LongestRefresh: config.MaxRefreshTTL,
-		LongestGrace:   clients.MaxRefreshGrace,
+		// None of these as it is set here: another process, or this one with an earlier
+		// setting, may have signed for longer.
+		LongestToken:   limits.MaxAccessTTL,
+		LongestRefresh: limits.MaxRefreshTTL,
+		LongestGrace:   limits.MaxRefreshGrace,
 		// What an ID token tells of is a session or a grant.
-		LongestHint: max(config.MaxSessionTTL, config.MaxGrantTTL),
-	}, now)
+		LongestHint: max(limits.MaxSessionTTL, limits.MaxGrantTTL),
+	}
 }
 
 // measuredKeys returns the keys as their metrics have them.

@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/config/limits"
 )
 
 var holdingTests = []test{
@@ -101,7 +102,7 @@ var holdingTests = []test{
 		next := g.Refresh
 		next.Generation, next.IssuedAt, next.ExpiresAt = 2, noon, noon.Add(time.Hour)
 		d.must(d.s.RotateGrant(d.ctx, "g", 1, next, status.Ref{}, status.Ref{}, noon))
-		for after, holds := range map[time.Duration]bool{2 * time.Hour: true, 25 * time.Hour: true, 27 * time.Hour: false} {
+		for after, holds := range map[time.Duration]bool{2 * time.Hour: true, limits.MaxAccessTTL + time.Hour: true, limits.MaxAccessTTL + 3*time.Hour: false} {
 			got, err := d.s.Holdings(d.ctx, g.UserID, noon.Add(after))
 			d.must(err)
 			d.equal(!got[0].Since.IsZero(), holds)

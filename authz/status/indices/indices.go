@@ -14,7 +14,8 @@ import (
 // and more each time that they are used up.
 const (
 	smallestBlock = 256
-	largestBlock  = 16384
+	// LargestBlock is also what a list must have room for, or it is closed.
+	LargestBlock = 16384
 )
 
 var (

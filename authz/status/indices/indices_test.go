@@ -6,11 +6,11 @@ import (
 )
 
 // blockSizes are the sizes of all blocks that a Taker can take, from lists of
-// every size that may be configured: from 4096 on, and from largestBlock on they
+// every size that may be configured: from 4096 on, and from LargestBlock on they
 // make no difference.
 func blockSizes() []int64 {
 	sizes := map[int64]bool{}
-	for list := int64(4096); list <= largestBlock+1; list++ {
+	for list := int64(4096); list <= LargestBlock+1; list++ {
 		for last := int64(smallestBlock / 2); ; {
 			next := nextBlock(last, list)
 			if next == last {
@@ -30,10 +30,10 @@ func blockSizes() []int64 {
 func TestTheOrderOfABlockOfAnySizeIsAPermutation(t *testing.T) {
 	t.Parallel()
 	sizes := blockSizes()
-	if n := len(sizes); n != largestBlock-4096+1+4 || sizes[0] != smallestBlock || sizes[n-1] != largestBlock {
+	if n := len(sizes); n != LargestBlock-4096+1+4 || sizes[0] != smallestBlock || sizes[n-1] != LargestBlock {
 		t.Fatalf("%d sizes, from %d to %d", len(sizes), sizes[0], sizes[len(sizes)-1])
 	}
-	seen := make([]int64, largestBlock)
+	seen := make([]int64, LargestBlock)
 	var order int64
 	for _, size := range sizes {
 		// The sizes with many divisors are tried more often than the many others.

@@ -7,7 +7,7 @@ import (
 
 // nextBlock is how many indices are taken after a block of that size, from lists
 // of that size: for short lists it may be any number.
-func nextBlock(last, list int64) int64 { return min(2*last, largestBlock, list) }
+func nextBlock(last, list int64) int64 { return min(2*last, LargestBlock, list) }
 
 // spread gives the indices of a block in an order that tells an onlooker neither
 // how many tokens there are nor which came first (section 12.4).
