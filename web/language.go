@@ -27,7 +27,7 @@ type languagePage struct {
 // who sends somebody there could gain.
 func (p languagePage) get(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	if !pages.IsLanguage(query.Get("to")) {
+	if to := query.Get("to"); pages.TextFor(to, "", "").Lang != to {
 		return turnedAway{protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language."), pages.FaultOfLink}
 	}
 	// Only to this server's own, and not up to a neighbour's on the same host: whoever

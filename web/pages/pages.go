@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -19,10 +18,10 @@ import (
 //go:embed *.html style.css page.js
 var files embed.FS
 
-// Seal is the picture by which browsers show whose page it is: 인, drawn in SVG.
+// seal is the picture by which browsers show whose page it is: 인, drawn in SVG.
 //
 //go:embed seal.svg
-var Seal []byte
+var seal []byte
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -72,7 +71,7 @@ func New(base string, house House) (*Pages, error) {
 	p.Style = add("style.css", []byte(style+rules), "text/css; charset=utf-8").Path
 	p.Script = add("page.js", must(files.ReadFile("page.js")), "text/javascript; charset=utf-8").Path
 	if house.LogoFile == "" {
-		p.Icon = add("seal.svg", Seal, "image/svg+xml").Path
+		p.Icon = add("seal.svg", seal, "image/svg+xml").Path
 		return p, nil
 	}
 	l, err := readLogo(house.LogoFile)
@@ -176,11 +175,6 @@ func TextFor(chosen, uiLocales, acceptLanguage string) Text {
 	return languages[i]
 }
 
-// IsLanguage reports whether pages are in a language, given by its tag.
-func IsLanguage(tag string) bool {
-	return slices.ContainsFunc(languages[:], func(t Text) bool { return t.Lang == tag })
-}
-
 // Text is the texts of one language.
 type Text struct {
 	// Lang is its tag (BCP 47).
@@ -216,22 +210,22 @@ func (t Text) T(name TextName) string {
 
 // With returns a text with a name where it has one.
 func (t Text) With(name TextName, what string) string {
-	around := t.Around(name)
-	return around.Before + what + around.After
+	said := t.Around(name)
+	return said.Before + what + said.After
 }
 
-// Around is what stands before and after a name in a text. A page sets the name
+// around is what stands before and after a name in a text. A page sets the name
 // apart, so that one that is written from right to left does not turn the rest
 // around.
-type Around struct{ Before, After string }
+type around struct{ Before, After string }
 
 // Around returns the text around the name that it has.
-func (t Text) Around(name TextName) Around {
+func (t Text) Around(name TextName) around {
 	before, after, ok := strings.Cut(t.T(name), "%s")
 	if !ok {
 		panic("there is no name in the text " + string(name))
 	}
-	return Around{before, after}
+	return around{before, after}
 }
 
 // Counted returns a text with a number where it has one.
@@ -275,15 +269,15 @@ func (t Text) Month(at time.Time) string {
 	return at.UTC().Format("January 2006")
 }
 
-// Moment is a time, for a program and for a person.
-type Moment struct{ ISO, Text string }
+// moment is a time, for a program and for a person.
+type moment struct{ ISO, Text string }
 
 // Moment returns a time as a page shows it to whoever runs no scripts.
-func (t Text) Moment(at time.Time) Moment {
+func (t Text) Moment(at time.Time) moment {
 	at = at.UTC()
 	layout := "2 January 2006 15:04 UTC"
 	if t.Lang == "ko" {
 		layout = "2006년 1월 2일 15:04 UTC"
 	}
-	return Moment{at.Format(time.RFC3339), at.Format(layout)}
+	return moment{at.Format(time.RFC3339), at.Format(layout)}
 }
