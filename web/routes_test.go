@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"reflect"
 	"strings"
@@ -70,6 +71,23 @@ func TestTheMetadataHasAllAddressesFromTheTable(t *testing.T) {
 	for i := range all.NumField() {
 		if !named[all.Field(i).Addr().Interface().(*string)] {
 			t.Errorf("no route is announced as %s", all.Type().Field(i).Name)
+		}
+	}
+}
+
+// TestWhatActsOnACookieIsGuarded: whatever changes something in the name of whoever is
+// signed in says whose page may send it.
+func TestWhatActsOnACookieIsGuarded(t *testing.T) {
+	t.Parallel()
+	for _, r := range table() {
+		_, program := r.handler.(endpoint)
+		switch {
+		case r.method == http.MethodGet:
+			if r.sender != anyPage || r.body != noBody {
+				t.Errorf("%s: a GET has no body and does nothing", r)
+			}
+		case !program && r.sender != ownPages && r.sender != ownForms, r.scripts == appScripts && r.sender != appsPages:
+			t.Errorf("%s: any page may send it", r)
 		}
 	}
 }
