@@ -337,7 +337,7 @@ func TestOtherEnginesAreBackedUpWithTheirOwnTools(t *testing.T) {
 			d.database = e.NewURL(t)
 			got := d.chapter(t, e.Name+", restore", name(d.database))
 			wantSaid(t, got.stdout, "goes on as of change ")
-			wantSaid(t, got.stderr, "whoever was disabled")
+			wantSaid(t, got.stderr, "clients that were disabled")
 			if now := d.number(); now < last+1<<32 {
 				t.Errorf("it goes on at %d, and %d was given out", now, last)
 			}
