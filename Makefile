@@ -35,8 +35,8 @@ strangers:
 	cd .ci/strangers && go test -count=1 -timeout 90m
 
 bench:
-	go test -run '^$$$$' -bench . -benchtime 3s ./authz/status
-	go test -C cmd/ingam/processes -run '^$$$$' -bench . -benchtime 3s
+	go test -run '^$$' -bench . -benchtime 3s ./authz/status/lists
+	go test -C cmd/ingam/processes -run '^$$' -bench . -benchtime 3s
 	go test -C verify -run '^$$' -bench . -benchtime 3s
 
 lint:

@@ -72,7 +72,7 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 // where a password is asked for, the answer is the same.
 func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=6")
 	d.signInApp("mobile")
 	minji, gone := d.user("minji"), d.user("gone")
@@ -368,7 +368,7 @@ func TestWhoeverHangsUpIsNotCounted(t *testing.T) {
 // and one address holds no more of the line than its share.
 func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_PASSWORDS_AT_ONCE=1", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	d.signInApp("mobile")
 	d.user("minji")
@@ -502,7 +502,7 @@ func TestConnectionsThatAreKilledLockNobodyOut(t *testing.T) {
 		}
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t, e.NewURL(t))
+			d := deploymentAt(t, started.New(t, e))
 			s := d.start("INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 			d.signInApp("mobile")
 			d.user("minji")
@@ -536,7 +536,7 @@ func TestConnectionsThatAreKilledLockNobodyOut(t *testing.T) {
 
 func TestManyPeopleAtOneAddressSignInAtOnce(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1") // ten from one address
 	d.signInApp("mobile")
 	const people = 12
@@ -560,7 +560,7 @@ func TestManyPeopleAtOneAddressSignInAtOnce(t *testing.T) {
 
 func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
 	d.user("minji")
@@ -659,7 +659,7 @@ func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 
 func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
 	d.user("minji")
@@ -769,7 +769,7 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 
 func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	d.must("api", "create", "--audience", "https://bank.test", "--name", "Bank", "--scope", "read")
 	a := d.webClient("app", "--audience", "https://bank.test")
@@ -811,7 +811,7 @@ func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) 
 
 func TestSigningInAgainForOneClientEndsNothingAtAnother(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	a, other := d.webClient("app"), d.webClient("other")
 	d.user("minji")
@@ -830,7 +830,7 @@ func TestSigningInAgainForOneClientEndsNothingAtAnother(t *testing.T) {
 
 func TestAttemptsThatAreRefusedCountAgainstNobodyElse(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=2", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	d.user("minji")
 	try := func(user, password, from string) int {

@@ -82,7 +82,7 @@ func (p places) add(t *testing.T, token, holder string) {
 // the chapter.
 func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := emptyDeployment(t, "")
 	file := strings.TrimPrefix(d.database, "sqlite:")
 	s := d.start()
 	job, web := d.client("job"), d.webClient("web")
@@ -296,7 +296,7 @@ func TestOtherEnginesAreBackedUpWithTheirOwnTools(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t, e.NewURL(t))
+			d := emptyDeployment(t, e.NewURL(t))
 			tool := map[storage.Engine]string{storage.PostgreSQL: "pg_dump", storage.MySQL: "mariadb-dump"}[e.Kind]
 			if _, err := exec.LookPath(tool); err != nil {
 				t.Skipf("there is no %s", tool)

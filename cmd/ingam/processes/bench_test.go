@@ -493,7 +493,7 @@ type released struct{ *deployment }
 
 func newReleased(b *testing.B, binary, database string) released {
 	b.Helper()
-	d := newDeployment(b, database)
+	d := emptyDeployment(b, database)
 	d.binary, d.settings = binary, nil // the defaults
 	d.must("migrate", "up")
 	return released{d}

@@ -195,9 +195,9 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			direct := e.NewURL(t)
+			direct := started.New(t, e)
 			through, relay := storagetest.NewRelay(t, direct)
-			d := newDeployment(t, direct)
+			d := deploymentAt(t, direct)
 			d.must("migrate", "up")
 			secret := d.client("app")
 			s := d.start("INGAM_DATABASE="+through, "INGAM_HTTP_REQUEST_TIMEOUT=1s")
@@ -256,9 +256,9 @@ func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			direct := e.NewURL(t)
+			direct := started.New(t, e)
 			through, relay := storagetest.NewRelay(t, direct)
-			d := newDeployment(t, direct)
+			d := deploymentAt(t, direct)
 			d.must("migrate", "up")
 			secret, other := d.client("app"), d.client("other")
 			s := d.start("INGAM_DATABASE="+through, "INGAM_HTTP_REQUEST_TIMEOUT=1s")

@@ -146,7 +146,7 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 
 func TestTheDemonstrationTouchesNothingReal(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := emptyDeployment(t, "")
 	for what, set := range map[string][]string{
 		"both": nil, "the database": {"INGAM_MASTER_KEY_FILE="}, "the master key": {"INGAM_DATABASE="},
 	} {

@@ -202,7 +202,7 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 
 func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	d.signInApp("spa", "--origin", appOrigin)
 	d.signInApp("other", "--origin", appOrigin)
@@ -275,7 +275,7 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 // Below the root of a host, a neighbour can plant the device's cookie too.
 func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.startBelow("/auth")
 	d.signInApp("spa", "--origin", appOrigin)
 	d.user("minji")
@@ -310,7 +310,7 @@ func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
 // not the app's to end.
 func TestAnAppEndsTheSessionsThatItBegan(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	a := d.webClient("both", "--grant", "first_party")
 	web := d.webClient("web")
@@ -330,7 +330,7 @@ func TestAnAppEndsTheSessionsThatItBegan(t *testing.T) {
 
 func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	d.signInApp("mobile")
 	d.user("minji")
@@ -382,7 +382,7 @@ func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 // visitor of a backend all others.
 func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=3", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	d.signInApp("mobile")
 	for _, user := range []string{"minji", "jun", "sora"} {

@@ -288,7 +288,7 @@ func swapped(t testing.TB, token string) string {
 
 func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	const origin = "http://127.0.0.1:5173"
 	d.signInApp("spa", "--origin", origin)
@@ -467,7 +467,7 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 // what came through a browser only if it is registered for that.
 func TestAFirstPartyAppGetsFromABrowserWhatItIsRegisteredFor(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	d.signInApp("both", "--grant", "authorization_code", "--redirect-uri", callback)
 	d.user("minji")

@@ -213,7 +213,7 @@ func TestRefreshTokensRotateWithGraceAndRealReuseEndsTheGrant(t *testing.T) {
 
 func TestARefreshAsksForLessAndNeverForMore(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	d.must("api", "create", "--audience", "https://roles.test", "--name", "R", "--scope", "read", "--roles")
 	a := d.webClient("app", "--audience", "https://roles.test")

@@ -40,7 +40,7 @@ func basic(id, secret string) string {
 
 func TestBadRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	// So many failures come from here that they would be throttled.
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	secret := d.client("app")
@@ -182,7 +182,7 @@ func TestBadRequestsAreRefusedAndChangeNothing(t *testing.T) {
 
 func TestFailedAuthenticationIsThrottledAndLocksNobodyOut(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=3", "INGAM_THROTTLE_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	bare := d.startAt(freeAddress(t), "INGAM_THROTTLE_CLIENT_FAILURES=3", "INGAM_THROTTLE_WINDOW=1h")
 	secret, other := d.client("app"), d.client("other")
@@ -232,7 +232,7 @@ func TestFailedAuthenticationIsThrottledAndLocksNobodyOut(t *testing.T) {
 
 func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_HTTP_READ_TIMEOUT=300ms", "INGAM_HTTP_READ_HEADER_TIMEOUT=300ms")
 	for what, text := range map[string]string{
 		"a header": "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nX-A: ",
@@ -261,7 +261,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 // What a stranger sends must cost neither much CPU time nor memory that stays.
 func TestRequestsOfStrangersAreCheap(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	d.client("app")
 	var scopes []string
@@ -287,7 +287,7 @@ func TestRequestsOfStrangersAreCheap(t *testing.T) {
 
 func TestOptionsDoesNothing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	secret := d.client("app")
 	token := s.token("app", secret)

@@ -27,7 +27,7 @@ func TestMetadataAnnouncesWhatExistsAndNothingElse(t *testing.T) {
 	for _, path := range []string{"", "/auth", "/a/b"} {
 		t.Run("issuer with the path "+path, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t, "")
+			d := newDeployment(t)
 			s := d.startBelow(path)
 			openid := s.get(path + "/.well-known/openid-configuration")
 			if oauth := s.get("/.well-known/oauth-authorization-server" + path); openid.status != http.StatusOK || oauth.body != openid.body {
@@ -92,7 +92,7 @@ func (d *deployment) startBelow(path string) *server {
 
 func TestAnIssuerWithAPathIsFoundBehindAProxy(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	d.settings = append(d.settings, "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1", "INGAM_HTTP_FORWARDED_HEADER=forwarded")
 	s := d.startBelow("/a/b")
 	metadata := s.get("/a/b/.well-known/openid-configuration")
@@ -147,7 +147,7 @@ func TestAnIssuerWithAPathIsFoundBehindAProxy(t *testing.T) {
 
 func TestKeySetsAreCachedAsLongAsTheyMayBe(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_KEYS_JWKS_MAX_AGE=77s")
 	const path = "/.well-known/jwks.json"
 	a := s.get(path)
@@ -183,7 +183,7 @@ func TestKeySetsAreCachedAsLongAsTheyMayBe(t *testing.T) {
 
 func TestScriptsOfOtherOriginsReachWhatTheyMay(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	all := d.start()
 	one := d.startAt(freeAddress(t), "INGAM_HTTP_CORS_ORIGINS=https://app.test")
 	secret := d.client("app")
@@ -233,7 +233,7 @@ func TestScriptsOfOtherOriginsReachWhatTheyMay(t *testing.T) {
 
 func TestEveryAnswerTellsBrowsersToKeepOut(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	for _, c := range []struct {
 		method, path string
@@ -278,7 +278,7 @@ func TestABrowserHoldsCookiesToWhatTheyAre(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newDeployment(t, "")
+		d := newDeployment(t)
 		d.must("migrate", "up")
 		s := d.launch(freeAddress(t), "INGAM_ISSUER="+issuer)
 		s.url += u.Path

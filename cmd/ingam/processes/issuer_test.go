@@ -7,7 +7,7 @@ import (
 
 func TestAnotherIssuerOnTheSameDatabaseIsRefused(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := emptyDeployment(t, "")
 	first := d.issuer
 	s := d.start()
 	secret := d.client("app")

@@ -32,7 +32,7 @@ func manyGrants(t *testing.T, d *deployment, n int) {
 // printed while it is read.
 func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	d.must("migrate", "up")
 	manyGrants(t, d, 15)
 	binary := d.binary

@@ -16,7 +16,7 @@ import (
 // that writes to SQLite's file, holds up all refreshes.
 func TestWritesThatWaitForALockLeaveTheRestAlone(t *testing.T) {
 	t.Parallel()
-	onEachEngine(t, func(t *testing.T, d *deployment) {
+	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
 		const many, further = 32, 4
 		engine := databaseOf(t, d.database).Scheme
 		d.must("migrate", "up")

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 // deployment is one database with one master key, and the servers and commands
@@ -37,14 +39,63 @@ type deployment struct {
 	settings, arguments []string
 }
 
-// newDeployment makes a master key; the database is empty.
-func newDeployment(t testing.TB, database string) *deployment {
+// newDeployment begins where a server has run once: its database is a copy of one that
+// has the schema and the first keys, and belongs to no issuer yet. What is about the
+// first start begins with emptyDeployment.
+func newDeployment(t testing.TB) *deployment {
+	t.Helper()
+	return deploymentAt(t, started.New(t, storagetest.Engines()[0]))
+}
+
+// started are the databases that deployments begin with. Keys that were made a while
+// before a test would be older than it expects.
+var started = &storagetest.Copies{Fresh: 5 * time.Minute, Prepare: func(t testing.TB, _ storagetest.Engine, url string) {
+	t.Helper()
+	d := deploymentAt(t, url)
+	d.start().stop()
+	storagetest.Exec(t, url, "UPDATE server SET issuer = NULL")
+}}
+
+// sharedMasterKey is what the keys of those databases are sealed under.
+var sharedMasterKey = sync.OnceValues(func() ([]byte, error) {
+	path := filepath.Join(dir, "master.key")
+	if out, err := exec.Command(ingam, "master-key", "new", "--out", path).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(path)
+})
+
+// deploymentAt is on a copy of such a database.
+func deploymentAt(t testing.TB, database string) *deployment {
+	t.Helper()
+	d := newFolder(t, database)
+	key, err := sharedMasterKey()
+	if err == nil {
+		err = os.WriteFile(d.masterKey, key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// emptyDeployment has a master key of its own and an empty database, in a SQLite file
+// if none is named.
+func emptyDeployment(t testing.TB, database string) *deployment {
+	t.Helper()
+	d := newFolder(t, database)
+	d.must("master-key", "new", "--out", d.masterKey)
+	return d
+}
+
+// newFolder is a deployment without a master key.
+func newFolder(t testing.TB, database string) *deployment {
 	t.Helper()
 	dir := t.TempDir()
 	if database == "" {
 		database = "sqlite:" + filepath.Join(dir, "ingam.db")
 	}
-	d := &deployment{
+	return &deployment{
 		t: t, dir: dir, database: database, masterKey: filepath.Join(dir, "master.key"),
 		issuer: "http://" + freeAddress(t), binary: ingam,
 		// Commands that take something back wait for as long.
@@ -56,8 +107,6 @@ func newDeployment(t testing.TB, database string) *deployment {
 			"INGAM_POOL_MAX_OPEN=8",
 		},
 	}
-	d.must("master-key", "new", "--out", d.masterKey)
-	return d
 }
 
 // nextPort is where freeAddress goes on: from anywhere, because other processes

@@ -192,9 +192,9 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			direct := e.NewURL(t)
+			direct := started.New(t, e)
 			through, relay := storagetest.NewRelay(t, direct)
-			d := newDeployment(t, direct)
+			d := deploymentAt(t, direct)
 			good := d.startAt(freeAddress(t))
 			bad := d.startAt(freeAddress(t), "INGAM_DATABASE="+through)
 			// The issuer is a proxy before the bad one.

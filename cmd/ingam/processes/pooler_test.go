@@ -19,7 +19,7 @@ func TestThroughPgBouncerInTransactionModeNothingIsLost(t *testing.T) {
 			database = e.NewURL(t)
 		}
 	}
-	d := newDeployment(t, storagetest.PgBouncer(t, database))
+	d := emptyDeployment(t, storagetest.PgBouncer(t, database))
 	var migrating sync.WaitGroup
 	for range 2 {
 		migrating.Go(func() { d.must("migrate", "up") })

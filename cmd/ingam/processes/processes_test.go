@@ -19,12 +19,23 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// onEachEngine runs a test on a throw-away database of each engine.
+// onEachEngine runs a test on a throw-away database of each engine, where a server has
+// run once.
 func onEachEngine(t *testing.T, test func(t *testing.T, d *deployment)) {
 	for _, e := range storagetest.Engines() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			test(t, newDeployment(t, e.NewURL(t)))
+			test(t, deploymentAt(t, started.New(t, e)))
+		})
+	}
+}
+
+// onEachEmptyEngine runs a test on an empty database of each engine.
+func onEachEmptyEngine(t *testing.T, test func(t *testing.T, d *deployment)) {
+	for _, e := range storagetest.Engines() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, emptyDeployment(t, e.NewURL(t)))
 		})
 	}
 }
@@ -48,7 +59,7 @@ func wantOneOfEach(t *testing.T, d *deployment) {
 
 func TestTwoServersThatStartAtOnceOnAnEmptyDatabaseShareOneSetOfKeys(t *testing.T) {
 	t.Parallel()
-	onEachEngine(t, func(t *testing.T, d *deployment) {
+	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
 		first := d.launch(strings.TrimPrefix(d.issuer, "http://"))
 		second := d.launch(freeAddress(t))
 		first.awaitReady()
@@ -300,7 +311,7 @@ func TestEveryAcknowledgedCutOutlivesKillingTheServer(t *testing.T) {
 
 func TestAServerThatIsStoppedFinishesWhatItIsDoing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	secret := d.client("app")
 	under := s.beginTokenRequest("app", secret)
@@ -320,7 +331,7 @@ func TestAServerThatIsStoppedFinishesWhatItIsDoing(t *testing.T) {
 
 func TestAServerThatDrainsSaysSoAndStillServes(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_HTTP_DRAIN_DELAY=1h")
 	secret := d.client("app")
 	s.cmd.Process.Signal(syscall.SIGTERM)
@@ -344,7 +355,7 @@ func TestATokenOfAKeyThatAServerDoesNotKnowYetIsNotRefused(t *testing.T) {
 
 func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	// What is under way may take longer than this test.
 	s := d.start("INGAM_HTTP_READ_TIMEOUT=1h", "INGAM_HTTP_SHUTDOWN_TIMEOUT=1h")
 	s.beginTokenRequest("app", d.client("app"))

@@ -12,7 +12,7 @@ import (
 // What the OpenID Foundation's basic profile asks of a provider, one by one.
 func TestTheBasicProfile(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	a := d.webClient("app")
 	user := d.user("minji", "--claims", `{"name": "Kim Minji", "locale": "ko"}`)

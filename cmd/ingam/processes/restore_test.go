@@ -11,7 +11,7 @@ import (
 // are given out again, and what carries a higher one must not outlive a cut.
 func TestARestoredDatabaseTakesBackWhatItNoLongerKnowsOf(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := emptyDeployment(t, "")
 	file := strings.TrimPrefix(d.database, "sqlite:")
 	s := d.start()
 	secret := d.client("app")

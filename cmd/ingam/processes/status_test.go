@@ -464,7 +464,7 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 // lost by a failover, and its number given to something that it was not told.
 func TestAListenerOfAnotherHistoryReadsTheListsAgain(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	api := d.client("api")
 	newest, last := fmt.Sprint(storagetest.Count(t, d.database, "SELECT n FROM change_seq")), ""
@@ -491,7 +491,7 @@ func TestAListenerOfAnotherHistoryReadsTheListsAgain(t *testing.T) {
 
 func TestWhoMayListenAndAcknowledge(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	api, other := d.client("api"), d.client("other")
 	d.webClient("public")
@@ -547,7 +547,7 @@ func TestWhoMayListenAndAcknowledge(t *testing.T) {
 
 func TestAListIsRevalidatedAndServedAcrossOrigins(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	secret := d.client("service")
 	token := s.token("service", secret)
@@ -661,7 +661,7 @@ func TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate(t *testing.T) {
 
 func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s, second := d.start(), d.startAt(freeAddress(t))
 	api, secret := d.client("api"), d.client("service")
 	connect := func(s *server) (*reader, string) {
@@ -728,7 +728,7 @@ func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
 // acknowledge counts no more.
 func TestAConnectionThatWasReplacedEnds(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s, second := d.start(), d.startAt(freeAddress(t))
 	api := d.client("api")
 	former := s.listen(t, "api", api, "orders&instance=a", "")
@@ -805,8 +805,8 @@ func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			through, relay := storagetest.NewRelay(t, e.NewURL(t))
-			d := newDeployment(t, through)
+			through, relay := storagetest.NewRelay(t, started.New(t, e))
+			d := deploymentAt(t, through)
 			s := d.start()
 			secret := d.client("service")
 			path, _ := statusOf(t, s.token("service", secret))
@@ -830,7 +830,7 @@ func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
 
 func TestMetricsTellHowLongACutTakes(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	at := freeAddress(t)
 	s := d.start("INGAM_METRICS_LISTEN=" + at)
 	api, secret := d.client("api"), d.client("service")
@@ -861,7 +861,7 @@ func TestMetricsTellHowLongACutTakes(t *testing.T) {
 
 func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	d := newDeployment(t)
 	s := d.start()
 	api, secret := d.client("api"), d.client("service")
 	slow, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -953,7 +953,7 @@ func TestWhatIsIssuedAfterACutOfEverythingStands(t *testing.T) {
 	for _, off := range []time.Duration{25 * time.Second, -25 * time.Second} {
 		t.Run(off.String(), func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t, "")
+			d := newDeployment(t)
 			d.now = func() time.Time { return time.Now().Add(off) }
 			d.must("migrate", "up")
 			s, _ := d.startHere()

@@ -27,7 +27,7 @@ func TestMakeStampsTheBinary(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 
-	d := newDeployment(t, "")
+	d := emptyDeployment(t, "")
 	d.binary = binary
 	first, _, _ := strings.Cut(d.refuses("--listen", "127.0.0.1:1", "--database", "sqlite:"+d.dir), "\n")
 	wantSaid(t, first, `"level":"INFO"`, `"version":"v9.8.7"`, `"commit":"c0ffee"`, `"date":"2026-01-02T03:04:05Z"`)

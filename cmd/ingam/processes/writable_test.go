@@ -38,7 +38,7 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		d := newDeployment(t, "")
+		d := emptyDeployment(t, "")
 		s := d.start()
 		secret := d.client("app")
 		token := s.token("app", secret)
@@ -56,7 +56,7 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		d := newDeployment(t, storagetest.Engines()[1].NewURL(t))
+		d := emptyDeployment(t, storagetest.Engines()[1].NewURL(t))
 		s := d.start()
 		// Past what is set for everyone.
 		u := databaseOf(t, d.database)
@@ -81,7 +81,7 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 	})
 	t.Run("MySQL", func(t *testing.T) {
 		t.Parallel()
-		d := newDeployment(t, storagetest.Engines()[2].NewURL(t))
+		d := emptyDeployment(t, storagetest.Engines()[2].NewURL(t))
 		d.start().stop() // which makes what a server makes once
 		u := databaseOf(t, d.database)
 		user, password := "ingam_"+strings.ToLower(rand.Text()[:12]), rand.Text()
