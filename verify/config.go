@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -101,34 +102,14 @@ var algorithms = []jose.SignatureAlgorithm{
 // withDefaults returns the configuration in effect, or everything that is
 // wrong with it.
 func (c Config) withDefaults() (Config, error) {
-	var faults []error
-	wrong := func(format string, a ...any) { faults = append(faults, fmt.Errorf("verify: "+format, a...)) }
-	between := func(name string, value *time.Duration, otherwise, low, high time.Duration) {
-		if *value == 0 {
-			*value = otherwise
-		}
-		if *value < low || *value > high {
-			wrong("%s is %s, not from %s to %s", name, *value, low, high)
-		}
-	}
-
-	switch issuer, err := url.Parse(c.Issuer); {
-	case c.Issuer == "":
-		wrong("Issuer is not set")
-	case err != nil || issuer.Scheme != "https" && issuer.Scheme != "http" || issuer.Host == "" ||
-		issuer.User != nil || issuer.RawQuery != "" || issuer.Fragment != "":
-		wrong("Issuer is not an http or https URL of scheme, host and path alone")
-	case issuer.Scheme == "http" && !loopback(issuer.Hostname()) && !c.AllowInsecureIssuer:
-		wrong("Issuer is http: keys would cross the network in the clear; use https or AllowInsecureIssuer")
-	}
+	var f faults
+	f.issuer(c.Issuer, c.AllowInsecureIssuer)
 	if c.Audience == "" {
-		wrong("Audience is not set")
+		f.add("Audience is not set")
 	}
-	if c.Algorithm == "" {
-		c.Algorithm = string(jose.RS256)
-	}
+	c.Algorithm = cmp.Or(c.Algorithm, string(jose.RS256))
 	if !slices.Contains(algorithms, jose.SignatureAlgorithm(c.Algorithm)) {
-		wrong("Algorithm %q is none of %v", c.Algorithm, algorithms)
+		f.add("Algorithm %q is none of %v", c.Algorithm, algorithms)
 	}
 	switch {
 	case c.Skew == 0:
@@ -136,45 +117,73 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Skew < 0:
 		c.Skew = 0
 	case c.Skew > 5*time.Minute:
-		wrong("Skew is %s, more than 5m0s: set the clocks instead", c.Skew)
+		f.add("Skew is %s, more than 5m0s: set the clocks instead", c.Skew)
 	}
 	switch c.Status {
 	case StatusNone, StatusPoll:
 	case StatusStream:
 		if c.ClientID == "" || c.ClientSecret == "" {
-			wrong("StatusStream needs ClientID and ClientSecret")
+			f.add("StatusStream needs ClientID and ClientSecret")
 		}
 	default:
-		wrong("Status is none of StatusNone, StatusPoll, StatusStream")
+		f.add("Status is none of StatusNone, StatusPoll, StatusStream")
 	}
-	if c.Name == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			host = "unknown"
-		}
-		c.Name = host + "-" + rand.Text()[:8]
-	}
-	between("MaxStaleness", &c.MaxStaleness, 10*time.Second, time.Second, 24*time.Hour)
-	between("MaxKeyAge", &c.MaxKeyAge, time.Hour, time.Minute, 24*time.Hour)
-	switch {
-	case c.MaxListBytes == 0:
-		c.MaxListBytes = 16 << 20
-	case c.MaxListBytes < 0 || c.MaxListBytes > 1<<30:
-		wrong("MaxListBytes is not from 1 to 1 GiB")
+	c.MaxStaleness = f.between("MaxStaleness", cmp.Or(c.MaxStaleness, 10*time.Second), time.Second, longestHeld)
+	c.MaxKeyAge = f.between("MaxKeyAge", cmp.Or(c.MaxKeyAge, time.Hour), time.Minute, longestHeld)
+	c.MaxListBytes = cmp.Or(c.MaxListBytes, 16<<20)
+	if c.MaxListBytes < 0 || c.MaxListBytes > 1<<30 {
+		f.add("MaxListBytes is not from 1 to 1 GiB")
 	}
 	if err := c.Resource.complete(c.Audience); err != nil {
-		wrong("%w", err)
+		f.add("%w", err)
+	}
+	if c.Name == "" {
+		c.Name = processName()
 	}
 	if c.HTTPClient == nil {
 		c.HTTPClient = &http.Client{}
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return c, errors.Join(faults...)
+	return c, errors.Join(f...)
+}
+
+// longestHeld is for how long anything is used at most that could not be fetched anew.
+const longestHeld = 24 * time.Hour
+
+// faults are what is wrong with a Config.
+type faults []error
+
+func (f *faults) add(format string, a ...any) { *f = append(*f, fmt.Errorf("verify: "+format, a...)) }
+
+func (f *faults) between(name string, value, low, high time.Duration) time.Duration {
+	if value < low || value > high {
+		f.add("%s is %s, not from %s to %s", name, value, low, high)
+	}
+	return value
+}
+
+func (f *faults) issuer(text string, insecure bool) {
+	switch issuer, err := url.Parse(text); {
+	case text == "":
+		f.add("Issuer is not set")
+	case err != nil || issuer.Scheme != "https" && issuer.Scheme != "http" || issuer.Host == "" ||
+		issuer.User != nil || issuer.RawQuery != "" || issuer.Fragment != "":
+		f.add("Issuer is not an http or https URL of scheme, host and path alone")
+	case issuer.Scheme == "http" && !loopback(issuer.Hostname()) && !insecure:
+		f.add("Issuer is http: keys would cross the network in the clear; use https or AllowInsecureIssuer")
+	}
+}
+
+// processName is a name for this process that no other has.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + rand.Text()[:8]
 }
 
 // accessTypes are what the `typ` of a token may be; the latter must be asked for.

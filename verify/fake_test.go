@@ -1,18 +1,12 @@
 package verify_test
 
 import (
-	"bytes"
-	"compress/zlib"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -61,30 +55,6 @@ type issuer struct {
 
 	streams chan *fakeStream
 	acks    chan string
-}
-
-// fakeList is a status list; change makes it another than it should be.
-type fakeList struct {
-	bits     int
-	bytes    []byte
-	ttl      int
-	issuedAt time.Time
-	kid      string
-	typ      string
-	change   func(claims map[string]any)
-	// broken: the signature is somebody else's.
-	broken bool
-}
-
-// fakeStream is an open status stream.
-type fakeStream struct {
-	last string
-	name string
-	// instance is what tells the process from its replicas.
-	instance string
-	out      chan string
-	cut      chan struct{}
-	gone     <-chan struct{}
 }
 
 func newIssuer(t testing.TB) *issuer {
@@ -165,6 +135,7 @@ func (f *issuer) stop() {
 	f.with(func() { f.down = true })
 	f.transport.CloseIdleConnections()
 }
+
 func (f *issuer) start() { f.with(func() { f.down = false }) }
 
 func (f *issuer) count(path string) int {
@@ -242,48 +213,6 @@ func (f *issuer) jwks(w http.ResponseWriter, r *http.Request) {
 	f.json(w, set)
 }
 
-func (f *issuer) list(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	l := f.lists[r.URL.Path]
-	if l == nil || r.Header.Get("Accept") != "application/statuslist+jwt" {
-		http.NotFound(w, r)
-		return
-	}
-	etag := fmt.Sprintf("\"%x\"", sha256.Sum256(l.bytes))
-	w.Header().Set("ETag", etag)
-	w.Header().Set("Content-Type", "application/statuslist+jwt")
-	if r.Header.Get("If-None-Match") == etag && l.change == nil {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	issuedAt := l.issuedAt
-	if issuedAt.IsZero() {
-		issuedAt = time.Now()
-	}
-	claims := map[string]any{
-		"iss": f.url, "sub": strings.TrimSuffix(f.url, "/realm") + r.URL.Path,
-		"iat": issuedAt.Unix(), "exp": issuedAt.Add(time.Hour).Unix(), "ttl": l.ttl,
-		"status_list": map[string]any{"bits": l.bits, "lst": pack(l.bytes)},
-	}
-	if l.change != nil {
-		l.change(claims)
-	}
-	token := sign(f.t, l.kid, l.typ, claims)
-	if l.broken {
-		token = token[:strings.LastIndex(token, ".")+1] + base64.RawURLEncoding.EncodeToString(make([]byte, 256))
-	}
-	io.WriteString(w, token)
-}
-
-func pack(raw []byte) string {
-	var b bytes.Buffer
-	z, _ := zlib.NewWriterLevel(&b, zlib.BestCompression)
-	z.Write(raw)
-	z.Close()
-	return base64.RawURLEncoding.EncodeToString(b.Bytes())
-}
-
 func (f *issuer) authenticated(w http.ResponseWriter, r *http.Request) bool {
 	// As RFC 6749 section 2.3.1 has it, urlencoded.
 	if id, secret, _ := r.BasicAuth(); id != "api%3A1" || secret != "s%26cret" {
@@ -291,122 +220,6 @@ func (f *issuer) authenticated(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	return true
-}
-
-func (f *issuer) events(w http.ResponseWriter, r *http.Request) {
-	if !f.authenticated(w, r) {
-		return
-	}
-	s := &fakeStream{
-		last: r.Header.Get("Last-Event-ID"), name: r.URL.Query().Get("verifier"), instance: r.URL.Query().Get("instance"),
-		out: make(chan string, 64), cut: make(chan struct{}), gone: r.Context().Done(),
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
-	w.(http.Flusher).Flush()
-	f.streams <- s
-	for {
-		select {
-		case text := <-s.out:
-			io.WriteString(w, text)
-			w.(http.Flusher).Flush()
-		case <-s.cut:
-			panic(http.ErrAbortHandler)
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-func (s *fakeStream) hello(id int, listener string) {
-	s.out <- fmt.Sprintf("event: hello\nid: %d\ndata: {\"listener\":%q}\n\n", id, listener)
-}
-
-// set says that indices were set; id 0: there is more to come of this one.
-func (s *fakeStream) set(id int, uri string, indices ...int) {
-	number := ""
-	if id != 0 {
-		number = fmt.Sprintf("id: %d\n", id)
-	}
-	data, _ := json.Marshal(map[string]any{"set": []any{map[string]any{"uri": uri, "idx": indices}}})
-	s.out <- fmt.Sprintf("event: set\n%sdata: %s\n\n", number, data)
-}
-
-func (s *fakeStream) reload(id int) { s.out <- fmt.Sprintf("event: reload\nid: %d\ndata: {}\n\n", id) }
-func (s *fakeStream) heartbeat()    { s.out <- ":\n\n" }
-
-// addList adds a list of a thousand statuses and returns its address.
-func (f *issuer) addList(n int) (uri string, l *fakeList) {
-	l = &fakeList{bits: 1, bytes: make([]byte, 125), ttl: 5, kid: "k0", typ: "statuslist+jwt"}
-	path := fmt.Sprintf("/realm/status/%d", n)
-	f.with(func() { f.lists[path] = l })
-	return strings.TrimSuffix(f.url, "/realm") + path, l
-}
-
-func (f *issuer) revoke(l *fakeList, index int) {
-	f.with(func() {
-		l.bytes = bytes.Clone(l.bytes)
-		l.bytes[index/8] |= 1 << (index % 8)
-	})
-}
-
-// sign makes a JWS.
-func sign(t testing.TB, kid, typ string, claims any) string {
-	t.Helper()
-	payload, err := json.Marshal(claims)
-	if raw, is := claims.(string); is {
-		payload = []byte(raw)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signWith(t, jose.SigningKey{Algorithm: jose.RS256, Key: rsaKeys()[kid[1]-'0']}, map[string]any{"kid": kid, "typ": typ}, payload)
-}
-
-func signWith(t testing.TB, key jose.SigningKey, header map[string]any, payload []byte) string {
-	t.Helper()
-	o := &jose.SignerOptions{}
-	for name, value := range header {
-		o.WithHeader(jose.HeaderKey(name), value)
-	}
-	s, err := jose.NewSigner(key, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	jws, err := s.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := jws.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
-}
-
-// claims are those of a good token, with changes; nil takes one away.
-func (f *issuer) claims(changes map[string]any) map[string]any {
-	c := map[string]any{
-		"iss": f.url, "sub": "minji", "aud": audience, "exp": time.Now().Add(15 * time.Minute).Unix(),
-		"iat": time.Now().Unix(), "jti": "t1", "client_id": "shop", "scope": "read write",
-		"gid": "g1", "auth_time": time.Now().Add(-time.Minute).Unix(), "acr": "1", "roles": []string{"admin"},
-	}
-	maps.Copy(c, changes)
-	maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
-	return c
-}
-
-func (f *issuer) token(changes map[string]any) string {
-	return sign(f.t, "k0", "at+jwt", f.claims(changes))
-}
-
-// listed makes a good token with that status.
-func (f *issuer) listed(uri string, index int) string {
-	return f.token(status(uri, index))
-}
-
-func status(uri any, index any) map[string]any {
-	return map[string]any{"status": map[string]any{"status_list": map[string]any{"idx": index, "uri": uri}}}
 }
 
 // verifier starts one, with a configuration that is changed.

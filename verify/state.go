@@ -97,6 +97,13 @@ func (v *Verifier) State() State {
 	}
 
 	// What is said last is what counts most.
+	s.ofStatus(v, now)
+	s.ofKeys(v, now)
+	return s
+}
+
+// ofStatus adds what is known of revocations.
+func (s *State) ofStatus(v *Verifier, now time.Time) {
 	if why := v.stream.trouble.Load(); why != nil && v.cfg.Status == StatusStream {
 		s.Why = "the status stream is down, so status lists are polled: " + *why
 	}
@@ -129,6 +136,10 @@ func (v *Verifier) State() State {
 			s.Ready, s.Why = false, why+": tokens of that list cannot be checked"
 		}
 	}
+}
+
+// ofKeys adds what is known of the issuer's keys.
+func (s *State) ofKeys(v *Verifier, now time.Time) {
 	keys := v.keys.Load()
 	if keys != nil {
 		s.Keys, s.KeyAge = len(keys.keys), age(now, keys.asOf).Seconds()
@@ -139,5 +150,4 @@ func (v *Verifier) State() State {
 	if err := v.usable(keys, now); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}
-	return s
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,77 +66,10 @@ type stream struct {
 	ackWake  chan struct{}
 }
 
-// coverage is a generation, when and with which change of the server it began,
-// its last byte, and that of the one before.
-type coverage struct {
-	generation      uint64
-	change          uint64
-	begun, lastByte time.Time
-	before          time.Time
-}
-
 func newStream(v *Verifier, instance string) *stream {
 	s := &stream{v: v, instance: instance, ackWake: make(chan struct{}, 1)}
 	s.coverage.Store(&coverage{})
 	return s
-}
-
-func (s *stream) generation() uint64 { return s.coverage.Load().generation }
-
-// covers is up to when a list of that generation is known to be complete; the
-// zero time if that is not known.
-func (s *stream) covers(generation uint64) time.Time {
-	c := s.coverage.Load()
-	switch {
-	case generation == 0:
-		return time.Time{}
-	case generation == c.generation:
-		return c.lastByte
-	case generation+1 == c.generation:
-		return c.before
-	}
-	return time.Time{}
-}
-
-// heard is called when something has come, and was applied. It does not count
-// before the connection has caught up: to have heard that the server is there
-// again is not to know what it did meanwhile.
-func (s *stream) heard() {
-	if !s.caughtUp {
-		return
-	}
-	c := *s.coverage.Load()
-	c.lastByte = s.v.cfg.Now()
-	s.coverage.Store(&c)
-}
-
-// gap begins a generation. Lists of the one before are complete up to what was
-// last heard in it, and not up to what has told of the gap.
-func (s *stream) gap(change uint64) {
-	c := s.coverage.Load()
-	now := s.v.cfg.Now()
-	s.coverage.Store(&coverage{c.generation + 1, change, now, now, c.lastByte})
-	s.caughtUp = true
-	s.v.lists.refetch()
-	s.demandKeys()
-}
-
-// lagging is how long another instance of the server may take to know of what
-// the one that streams has told.
-const lagging = 3 * time.Second
-
-// demandKeys has the key set fetched at once, since a key may have been withdrawn;
-// and once more soon, should it come from an instance that does not know yet.
-func (s *stream) demandKeys() {
-	s.keysFrom.Store(s.v.cfg.Now().UnixNano())
-	s.v.keyKeeper.demand()
-	time.AfterFunc(lagging, s.v.keyKeeper.demand)
-}
-
-// lacksKeys reports whether the key set was not fetched since it had to be.
-func (s *stream) lacksKeys() bool {
-	set := s.v.keys.Load()
-	return set == nil || set.begun.UnixNano() < s.keysFrom.Load()
 }
 
 // errRefused: the server knows us and says no. errLost: what came makes no
@@ -207,16 +139,27 @@ func (s *stream) connect(ctx context.Context) error {
 	defer cancel(nil)
 	watchdog := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer watchdog.Stop()
-	because := func(err error) error {
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		return err
-	}
 
-	events, err := url.Parse(m.Events)
+	body, err := s.open(ctx, m.Events)
+	if err == nil {
+		defer body.Close()
+		r := bufio.NewReader(&listener{body, func() { watchdog.Reset(silence) }})
+		err = s.read(r, func(id string) {
+			acknowledging.Go(func() { s.acknowledge(ctx, cancel, id) })
+		})
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errLost) && !errors.Is(err, errRefused) {
+		// The network's error only says that the connection was closed, by this end.
+		return cause
+	}
+	return err
+}
+
+// open asks for the stream, from the last event on that was applied.
+func (s *stream) open(ctx context.Context, address string) (io.ReadCloser, error) {
+	events, err := url.Parse(address)
 	if err != nil {
-		return errors.New("the address of the status stream cannot be used")
+		return nil, errors.New("the address of the status stream cannot be used")
 	}
 	query := events.Query()
 	query.Set("verifier", s.v.cfg.Name)
@@ -224,7 +167,7 @@ func (s *stream) connect(ctx context.Context) error {
 	events.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, events.String(), nil)
 	if err != nil {
-		return errors.New("the address of the status stream cannot be used")
+		return nil, errors.New("the address of the status stream cannot be used")
 	}
 	s.v.authenticate(req)
 	req.Header.Set("Accept", "text/event-stream")
@@ -236,20 +179,27 @@ func (s *stream) connect(ctx context.Context) error {
 	}
 	resp, err := s.v.source.client.Do(req)
 	if err != nil {
-		return because(err)
+		return nil, err
 	}
-	defer resp.Body.Close()
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%w: %s (ClientID and ClientSecret, and what that client may do)", errRefused, resp.Status)
+		err = fmt.Errorf("%w: %s (ClientID and ClientSecret, and what that client may do)", errRefused, resp.Status)
 	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("the server answered %s", resp.Status)
+		err = fmt.Errorf("the server answered %s", resp.Status)
 	case strings.TrimSpace(kind) != "text/event-stream":
-		return errors.New("the server answered with something else than a stream")
+		err = errors.New("the server answered with something else than a stream")
 	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp.Body, nil
+}
 
-	r := bufio.NewReader(&listener{resp.Body, func() { watchdog.Reset(silence) }})
+// read applies events until there are no more. It calls begun after the first, with the
+// name by which the server knows the connection.
+func (s *stream) read(r *bufio.Reader, begun func(listener string)) error {
 	heartbeat := func() {
 		// It comes when there is nothing else to be sent any more.
 		if s.connected.Load() {
@@ -260,7 +210,7 @@ func (s *stream) connect(ctx context.Context) error {
 	for first := true; ; first = false {
 		e, err := readEvent(r, heartbeat)
 		if err != nil {
-			return because(err)
+			return err
 		}
 		if first != (e.kind == "hello") {
 			return fmt.Errorf("%w: hello is the first event and no other", errLost)
@@ -268,7 +218,7 @@ func (s *stream) connect(ctx context.Context) error {
 		if first {
 			var id string
 			if id, err = s.hello(e); err == nil {
-				acknowledging.Go(func() { s.acknowledge(ctx, cancel, id) })
+				begun(id)
 			}
 		} else {
 			err = s.apply(e)
@@ -355,190 +305,4 @@ func (s *stream) apply(e sent) error {
 		s.wakeAck()
 	}
 	return nil
-}
-
-func (s *stream) wakeAck() {
-	select {
-	case s.ackWake <- struct{}{}:
-	default:
-	}
-}
-
-// fetched is called when a list or the key set was, since an acknowledgement may
-// have waited for it.
-func (s *stream) fetched() { s.wakeAck() }
-
-// acknowledge tells the server up to where events were applied, as long as the
-// connection lasts: the last one only, however many there were, and after a
-// gap only when every list was fetched again. Nothing waits for it.
-func (s *stream) acknowledge(ctx context.Context, cancel context.CancelCauseFunc, listener string) {
-	failures, acked := 0, uint64(0)
-	for {
-		applied := s.applied.Load() // before behind: a gap is begun before its id is here
-		if applied != acked && !s.v.lists.behind(s.generation()) && !s.lacksKeys() {
-			switch err := s.postAck(ctx, listener, applied-1, false); {
-			case err == nil:
-				failures, acked = 0, applied
-				s.acked.Store(applied)
-				s.v.counts.acks.Add(1)
-				continue
-			case errors.Is(err, errForgot):
-				cancel(err)
-				return
-			case ctx.Err() == nil:
-				failures++
-				if failures == 1 {
-					s.v.cfg.Logger.Warn("the server cannot be told what was applied", "error", err)
-				}
-				s.v.counts.ackFailures.Add(1)
-				timer := time.NewTimer(backoff(failures, 250*time.Millisecond, 5*time.Second))
-				select {
-				case <-timer.C:
-				case <-ctx.Done():
-				}
-				timer.Stop()
-				if ctx.Err() == nil {
-					continue
-				}
-			}
-		}
-		select {
-		case <-s.ackWake:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// leaveWait is how long Close takes at most to say so.
-const leaveWait = 2 * time.Second
-
-// leave tells the server that nobody is behind the last connection any more. A
-// connection that only ends may be one that broke, whose verifier goes on and is
-// waited for. A server that knows no such message takes it for an acknowledgement
-// of what it knows already.
-func (s *stream) leave() {
-	listener := s.listener.Swap(nil)
-	if listener == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
-	defer cancel()
-	if err := s.postAck(ctx, *listener, max(s.acked.Load(), 1)-1, true); err != nil && !errors.Is(err, errForgot) {
-		s.v.cfg.Logger.Warn("the server could not be told that this verifier leaves", "error", err)
-	}
-}
-
-func (s *stream) postAck(ctx context.Context, listener string, id uint64, leaving bool) error {
-	m := s.v.meta.Load()
-	if m.Ack == "" {
-		return errors.New("the server has no endpoint for it")
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	form := url.Values{"listener": {listener}, "id": {strconv.FormatUint(id, 10)}}
-	if leaving {
-		form.Set("leaving", "true")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Ack, strings.NewReader(form.Encode()))
-	if err != nil {
-		return errors.New("the address cannot be used")
-	}
-	s.v.authenticate(req)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := s.v.source.client.Do(req)
-	if err != nil {
-		return err
-	}
-	resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotFound:
-		return errForgot
-	case resp.StatusCode/100 != 2:
-		return fmt.Errorf("the server answered %s", resp.Status)
-	}
-	return nil
-}
-
-// listener tells of every byte that is read.
-type listener struct {
-	io.Reader
-	heard func()
-}
-
-func (l *listener) Read(p []byte) (int, error) {
-	n, err := l.Reader.Read(p)
-	if n > 0 {
-		l.heard()
-	}
-	return n, err
-}
-
-// sent is an event as it came.
-type sent struct {
-	kind     string
-	id       uint64
-	numbered bool
-	data     []byte
-}
-
-// readEvent reads the next event that has data (HTML Living Standard section
-// 9.2.6), and calls heartbeat for each comment. An event that has an id that is
-// no number is errLost.
-func readEvent(r *bufio.Reader, heartbeat func()) (sent, error) {
-	var e sent
-	size, hasData := 0, false
-	for {
-		line, err := readLine(r, maxEvent-size)
-		if err != nil {
-			return sent{}, err
-		}
-		size += len(line) + 1
-		if len(line) == 0 {
-			if hasData {
-				return e, nil
-			}
-			e, size = sent{}, 0
-			continue
-		}
-		field, value, _ := bytes.Cut(line, []byte(":"))
-		value = bytes.TrimPrefix(value, []byte(" "))
-		switch string(field) {
-		case "":
-			size -= len(line) + 1
-			heartbeat()
-		case "event":
-			e.kind = string(value)
-		case "data":
-			if hasData {
-				e.data = append(e.data, '\n')
-			}
-			e.data = append(e.data, value...)
-			hasData = true
-		case "id":
-			if e.id, err = strconv.ParseUint(string(value), 10, 63); err != nil {
-				return sent{}, fmt.Errorf("%w: an id", errLost)
-			}
-			e.numbered = true
-		}
-	}
-}
-
-// readLine reads a line that ends with LF or CRLF, without its end.
-func readLine(r *bufio.Reader, limit int) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > limit {
-			return nil, fmt.Errorf("%w: an event is longer than %d bytes", errLost, maxEvent)
-		}
-		if err == bufio.ErrBufferFull {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), nil
-	}
 }

@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,77 +28,6 @@ func (f *issuer) streamed(change func(*verify.Config)) (*verify.Verifier, *fakeS
 	return v, s
 }
 
-// acked waits for an acknowledgement.
-func (f *issuer) acked(want string) {
-	f.t.Helper()
-	select {
-	case got := <-f.acks:
-		if got != want {
-			f.t.Errorf("acknowledged %q, want %q", got, want)
-		}
-	case <-time.After(time.Minute):
-		f.t.Errorf("%s was not acknowledged", want)
-	}
-}
-
-func (f *issuer) notAcked() {
-	f.t.Helper()
-	synctest.Wait()
-	select {
-	case got := <-f.acks:
-		f.t.Errorf("acknowledged %q", got)
-	default:
-	}
-}
-
-// expect checks what a verifier makes of a token.
-func expect(t *testing.T, v *verify.Verifier, token string, want error) {
-	t.Helper()
-	if _, err := v.Verify(t.Context(), token); !errors.Is(err, want) {
-		t.Errorf("%v, want %v", err, want)
-	}
-}
-
-func TestWhatTheStreamSaysHoldsAtOnceAndIsAcknowledgedAfterwards(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, _ := f.addList(1)
-		v, s := f.streamed(nil)
-		token := f.listed(uri, 3)
-		expect(t, v, token, nil)
-		fetched := f.count("/realm/status/1")
-		s.set(11, uri, 3, 5000)
-		f.acked("L1 11")
-		expect(t, v, token, verify.ErrRevoked)
-		expect(t, v, f.listed(uri, 4), nil)
-		if n := f.count("/realm/status/1") - fetched; n != 0 {
-			t.Errorf("%d lists were fetched for it", n)
-		}
-		synctest.Wait()
-		if st := v.State(); !st.Ready || !st.StreamConnected || st.LastEventID != 11 || st.AckedEventID != 11 || st.Events != 2 || st.Acks != 2 {
-			t.Errorf("state %+v", st)
-		}
-	})
-}
-
-func TestASetInPartsIsAcknowledgedWithItsLast(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, _ := f.addList(1)
-		v, s := f.streamed(nil)
-		s.set(0, uri, 3)
-		s.set(0, uri, 4)
-		f.notAcked()
-		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
-		s.set(11, uri, 5)
-		f.acked("L1 11")
-		expect(t, v, f.listed(uri, 4), verify.ErrRevoked)
-		expect(t, v, f.listed(uri, 5), verify.ErrRevoked)
-	})
-}
-
 func TestWhatTheStreamSaysOfListsThatAreNotHeldIsRemembered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -115,50 +43,6 @@ func TestWhatTheStreamSaysOfListsThatAreNotHeldIsRemembered(t *testing.T) {
 		f.stop()
 		gone := strings.Replace(uri, "status/1", "status/2", 1)
 		expect(t, v, f.listed(gone, 3), verify.ErrUnavailable)
-	})
-}
-
-func TestReloadFetchesEveryListBeforeItIsAcknowledged(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, l := f.addList(1)
-		v, s := f.streamed(nil)
-		expect(t, v, f.listed(uri, 3), nil)
-		// The list cannot be fetched for a while.
-		f.with(func() {
-			f.answers["/realm/status/1"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
-		})
-		f.revoke(l, 3)
-		s.reload(20)
-		s.set(21, uri, 5)
-		f.notAcked()
-		// What comes after it is applied meanwhile.
-		expect(t, v, f.listed(uri, 5), verify.ErrRevoked)
-		for range 10 {
-			time.Sleep(2 * time.Second)
-			s.heartbeat()
-		}
-		f.notAcked()
-		// The list is older than may be, however often something is heard.
-		expect(t, v, f.listed(uri, 4), verify.ErrUnavailable)
-		f.with(func() { clear(f.answers) })
-		f.acked("L1 21")
-		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
-		expect(t, v, f.listed(uri, 5), verify.ErrRevoked)
-		expect(t, v, f.listed(uri, 4), nil)
-	})
-}
-
-func TestAListThatIsGoneHoldsNoAcknowledgementUp(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		f.addList(1)
-		_, s := f.streamed(nil)
-		f.with(func() { clear(f.lists) })
-		s.reload(20)
-		f.acked("L1 20")
 	})
 }
 
@@ -352,136 +236,6 @@ func TestARefusedStreamIsTriedSlowlyAndListsArePolled(t *testing.T) {
 	}
 }
 
-func TestAStreamThatMakesNoSenseIsBegunAnew(t *testing.T) {
-	t.Parallel()
-	for name, text := range map[string]string{
-		"set that is no JSON":  "event: set\nid: 11\ndata: abc\n\n",
-		"negative index":       "event: set\nid: 11\ndata: {\"set\":[{\"uri\":\"x\",\"idx\":[-1]}]}\n\n",
-		"id that is no number": "event: set\nid: x\ndata: {}\n\n",
-		"second hello":         "event: hello\nid: 11\ndata: {\"listener\":\"x\"}\n\n",
-		"endless line":         "data: " + strings.Repeat("x", 5<<20) + "\n\n",
-		"endless event":        strings.Repeat("data: "+strings.Repeat("x", 1<<10)+"\n", 5<<10) + "\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				f := newIssuer(t)
-				uri, l := f.addList(1)
-				v, s := f.streamed(nil)
-				expect(t, v, f.listed(uri, 3), nil)
-				f.revoke(l, 3)
-				s.out <- text
-				s = <-f.streams
-				if s.last != "" {
-					t.Errorf("resumed from %q", s.last)
-				}
-				s.hello(12, "L2")
-				f.acked("L2 12")
-				expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
-			})
-		})
-	}
-}
-
-func TestEventsOfKindsAndListsThatAreUnknownAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, _ := f.addList(1)
-		v, s := f.streamed(nil)
-		s.out <- "event: news\r\nid: 11\r\ndata: a\r\ndata: b\r\nretry: 5\r\n\r\n"
-		f.acked("L1 11")
-		s.set(12, "https://evil.example/list", 1)
-		f.acked("L1 12")
-		s.set(13, uri, 3)
-		f.acked("L1 13")
-		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
-	})
-}
-
-func TestAVerifierThatClosesSaysThatItLeaves(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, l := f.addList(1)
-		v, s := f.streamed(nil)
-		replica, other := f.streamed(nil)
-		if s.instance == "" || s.instance == other.instance {
-			t.Errorf("replicas call themselves %q and %q", s.instance, other.instance)
-		}
-		// A connection that breaks is not a verifier that leaves: it comes back.
-		close(s.cut)
-		again := <-f.streams
-		if again.instance != s.instance {
-			t.Errorf("%q came back as %q", s.instance, again.instance)
-		}
-		again.hello(10, "L2")
-		f.acked("L2 10")
-		// It claims no more than what it has applied.
-		f.with(func() {
-			f.answers["/realm/status/1"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
-		})
-		f.revoke(l, 3)
-		expect(t, v, f.listed(uri, 4), nil)
-		again.reload(20)
-		f.notAcked()
-		v.Close()
-		f.acked("L2 10 leaving true")
-		v.Close()
-		f.notAcked()
-		// Nor does it hold its process up where nobody listens.
-		f.stop()
-		begun := time.Now()
-		replica.Close()
-		if took := time.Since(begun); took > 2*time.Second {
-			t.Errorf("it took %s", took)
-		}
-	})
-}
-
-func TestAListenerThatTheServerForgotConnectsAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, _ := f.addList(1)
-		v, s := f.streamed(nil)
-		f.with(func() { f.answers["/realm/ack"] = func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) } })
-		begun := time.Now()
-		s.set(11, uri, 3)
-		s = <-f.streams
-		if s.last != "11" || time.Since(begun) > 2*time.Second {
-			t.Errorf("resumed from %q after %s", s.last, time.Since(begun))
-		}
-		f.with(func() { clear(f.answers) })
-		s.hello(11, "L2")
-		f.acked("L2 11")
-		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
-	})
-}
-
-func TestFailingAcknowledgementsAreTriedAgainAndHoldNothingUp(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newIssuer(t)
-		uri, _ := f.addList(1)
-		v, s := f.streamed(nil)
-		f.with(func() { f.answers["/realm/ack"] = func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) } })
-		for i := range 50 {
-			s.set(11+i, uri, i)
-		}
-		synctest.Wait()
-		for i := range 50 {
-			expect(t, v, f.listed(uri, i), verify.ErrRevoked)
-		}
-		time.Sleep(5 * time.Second)
-		if st := v.State(); st.AckFailures == 0 || st.AckFailures > 10 || st.AckedEventID != 10 {
-			t.Errorf("state %+v", st)
-		}
-		f.with(func() { clear(f.answers) })
-		f.acked("L1 60")
-	})
-}
-
 // The list comes from an instance that does not know yet what the one that
 // streams has known since before it said hello.
 func TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon(t *testing.T) {
@@ -544,42 +298,4 @@ func TestASecretIsSentToTheIssuerAlone(t *testing.T) {
 			t.Errorf("%d requests were redirected, %d followed", f.count("/realm/events"), f.count("/realm/elsewhere"))
 		}
 	})
-}
-
-func TestAStreamThatIsNoneIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	for name, answer := range map[string]http.HandlerFunc{
-		"something else":      func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
-		"nothing":             func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"an error":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
-		"no hello":            sse("event: reload\nid: 3\ndata: {}\n\n"),
-		"a hello of nobody":   sse("event: hello\nid: 3\ndata: {}\n\n"),
-		"a hello without id":  sse("event: hello\ndata: {\"listener\":\"L\"}\n\n"),
-		"a hello and the end": sse("event: hello\nid: 3\ndata: {\"listener\":\"L\"}\n\n"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				f := newIssuer(t)
-				uri, _ := f.addList(1)
-				f.answers["/realm/events"] = answer
-				v := f.verifier(streaming)
-				time.Sleep(5 * time.Minute)
-				if n := f.count("/realm/events"); n < 7 || n > 100 {
-					t.Errorf("%d attempts in five minutes", n)
-				}
-				if s := v.State(); !s.Ready || s.StreamConnected || !strings.Contains(s.Why, "the status stream is down") {
-					t.Errorf("state %+v", s)
-				}
-				expect(t, v, f.listed(uri, 3), nil)
-			})
-		})
-	}
-}
-
-func sse(text string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-		w.Write([]byte(text))
-	}
 }

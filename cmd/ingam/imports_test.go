@@ -159,7 +159,10 @@ func packages(t *testing.T) []listed {
 type required struct {
 	Module  struct{ Path string }
 	Go      string
-	Require []struct{ Path, Version string }
+	Require []struct {
+		Path, Version string
+		Indirect      bool
+	}
 	Replace []struct{ Old, New struct{ Path string } }
 }
 
@@ -236,6 +239,29 @@ func TestTheImageFetchesWhatItBuilds(t *testing.T) {
 		want := "COPY " + in + "go.mod " + in + "go.sum " + cmp.Or(in, "./") + "\n"
 		if built[readModule(t, dir).Module.Path] && !strings.Contains(docker, want) {
 			t.Errorf("the Dockerfile lacks %s", want)
+		}
+	}
+}
+
+// TestWhatOnlyTestsNeedIsNotRequiredOfWhoeverImportsTheServer: browsers, other people's
+// clients and servers are required by the module of the tests that use them. And nobody
+// can "go install" a module at a version that replaces another.
+func TestWhatOnlyTestsNeedIsNotRequiredOfWhoeverImportsTheServer(t *testing.T) {
+	t.Parallel()
+	helpers := []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "go.uber.org/goleak"}
+	server := readModule(t, root)
+	if len(server.Replace) != 0 {
+		t.Errorf("the server replaces %v", server.Replace)
+	}
+	all := packages(t)
+	for _, r := range server.Require {
+		used := slices.ContainsFunc(all, func(p listed) bool {
+			return p.Module.Path == server.Module.Path && slices.ContainsFunc(p.Imports, func(imported string) bool {
+				return imported == r.Path || strings.HasPrefix(imported, r.Path+"/")
+			})
+		})
+		if !r.Indirect && !used && !slices.Contains(helpers, r.Path) {
+			t.Errorf("only tests use %s", r.Path)
 		}
 	}
 }
