@@ -105,7 +105,8 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 		// Cut after ever more bytes of the answers, so at ever later places in
 		// the transaction; and between, at others in the questions.
 		for i := range 80 {
-			heal := r.Cut([]storagetest.Way{storagetest.Answers, storagetest.Questions}[i%2], i*i/4)
+			cut := []func(int) (heal func()){r.CutAnswers, r.CutQuestions}[i%2]
+			heal := cut(i * i / 4)
 			jti := fmt.Sprint("jti ", i)
 			err := s.CutToken(ctx, jti, time.Now().Add(time.Hour), status.Ref{}, event())
 			if err == nil {

@@ -32,20 +32,20 @@ func (p *pair) close() {
 	p.server.Close()
 }
 
-// Way is one of the two in which data pass through a Relay.
-type Way int
+// way is one of the two in which data pass through a Relay.
+type way int
 
 const (
-	// Questions are what the Store sends.
-	Questions Way = iota
-	// Answers are what the server sends.
-	Answers
+	// questions are what the Store sends.
+	questions way = iota
+	// answers are what the server sends.
+	answers
 )
 
 // fault is what is wrong in one way: of each connection some bytes pass, counted from
-// its beginning, and then it is ended or, if silent, the rest is lost.
+// when it began, and then it is ended or, if silent, the rest is lost.
 type fault struct {
-	way    Way
+	way    way
 	bytes  int
 	silent bool
 	passed map[*pair]int
@@ -114,13 +114,18 @@ func (r *Relay) Stop() {
 // Silence loses all answers until it is told to heal, and then ends the connections,
 // in whose answers something is missing.
 func (r *Relay) Silence() (heal func()) {
-	return r.fail(&fault{way: Answers, silent: true})
+	return r.fail(&fault{way: answers, silent: true})
 }
 
-// Cut ends each connection when that many bytes have passed in that way, counted from
-// now, until it is told to heal.
-func (r *Relay) Cut(way Way, bytes int) (heal func()) {
-	return r.fail(&fault{way: way, bytes: bytes})
+// CutAnswers ends each connection when that many bytes of answers have passed, counted
+// from now, until it is told to heal.
+func (r *Relay) CutAnswers(bytes int) (heal func()) {
+	return r.fail(&fault{way: answers, bytes: bytes})
+}
+
+// CutQuestions is CutAnswers for what is sent to the server.
+func (r *Relay) CutQuestions(bytes int) (heal func()) {
+	return r.fail(&fault{way: questions, bytes: bytes})
 }
 
 // Forget makes the connections of until now fall silent for ever, as a failover behind a
@@ -165,15 +170,15 @@ func (r *Relay) connect(l net.Listener, client net.Conn) {
 	}
 	r.pairs[p] = true
 	r.mu.Unlock()
-	go r.pass(p, Questions, client, server)
-	r.pass(p, Answers, server, client)
+	go r.pass(p, questions, client, server)
+	r.pass(p, answers, server, client)
 }
 
-func (r *Relay) pass(p *pair, way Way, from, to net.Conn) {
+func (r *Relay) pass(p *pair, w way, from, to net.Conn) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
-		rest, ends := r.allows(p, way, b[:n])
+		rest, ends := r.allows(p, w, b[:n])
 		if len(rest) > 0 {
 			if _, writeErr := to.Write(rest); writeErr != nil {
 				ends = true
@@ -188,14 +193,14 @@ func (r *Relay) pass(p *pair, way Way, from, to net.Conn) {
 
 // allows says how much of what was read is passed on, and whether the connection ends
 // then.
-func (r *Relay) allows(p *pair, way Way, read []byte) (rest []byte, ends bool) {
+func (r *Relay) allows(p *pair, w way, read []byte) (rest []byte, ends bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.fault
 	switch {
 	case p.mute:
 		return nil, false
-	case f == nil || f.way != way:
+	case f == nil || f.way != w:
 		return read, false
 	case f.silent:
 		return nil, false
