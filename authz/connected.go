@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 )
 
@@ -30,51 +31,71 @@ type Connection struct {
 	// far as that is stored; zero if it never was, or so long ago that no grant of
 	// that time is left.
 	LastUsed time.Time
-	// Permissions are as AuthorizeRequest.Permissions: of all that was allowed, or
+	// Permissions are as those of an authorization request: of all that was allowed, or
 	// granted without asking, what the client may still have and its APIs still offer.
 	// There may be none left. What is given back to the client is back.
 	Permissions []string
 }
 
-// Connected returns the applications that a user allowed something, and those
+// Connected is the applications that have access to what is a user's.
+type Connected struct {
+	registry *clients.Registry
+	rules    *grants.Rules
+	consents *consents.Consents
+	grants   holdings
+	now      func() time.Time
+}
+
+// holdings tells what clients hold of a user.
+type holdings interface {
+	// Holdings returns it, ordered by client, in one statement.
+	Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error)
+}
+
+// NewConnected returns it.
+func NewConnected(registry *clients.Registry, rules *grants.Rules, consents *consents.Consents, held holdings, now func() time.Time) *Connected {
+	return &Connected{registry, rules, consents, held, now}
+}
+
+// Of returns the applications that a user allowed something, and those
 // that did not have to ask and have access, by name. An application that was deleted
 // is among them only while something is left of it to be taken back.
 //
 // It costs two statements, however many applications and grants there are, as long
 // as clients and APIs are in memory.
-func (a *Authority) Connected(ctx context.Context, user string) ([]Connection, error) {
-	return a.connected(ctx, user, func(string) bool { return true })
+func (c *Connected) Of(ctx context.Context, user string) ([]Connection, error) {
+	return c.connected(ctx, user, func(string) bool { return true })
 }
 
-// ConnectedTo is that of what Connected returns which is about one client.
-func (a *Authority) ConnectedTo(ctx context.Context, user, client string) ([]Connection, error) {
-	return a.connected(ctx, user, func(id string) bool { return id == client })
+// To is that of what Of returns which is about one client.
+func (c *Connected) To(ctx context.Context, user, client string) ([]Connection, error) {
+	return c.connected(ctx, user, func(id string) bool { return id == client })
 }
 
-func (a *Authority) connected(ctx context.Context, user string, asked func(client string) bool) ([]Connection, error) {
-	consents, err := a.Consents.Of(ctx, user)
+func (c *Connected) connected(ctx context.Context, user string, asked func(client string) bool) ([]Connection, error) {
+	allowed, err := c.consents.Of(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	holdings, err := a.Store.Holdings(ctx, user, a.Now())
+	holdings, err := c.grants.Holdings(ctx, user, c.now())
 	if err != nil {
 		return nil, err
 	}
 	var connected []Connection
-	for _, c := range consents {
-		if !asked(c.ClientID) {
+	for _, consent := range allowed {
+		if !asked(consent.ClientID) {
 			continue
 		}
 		var held grants.Holding
-		if i := slices.IndexFunc(holdings, func(h grants.Holding) bool { return h.ClientID == c.ClientID }); i >= 0 {
+		if i := slices.IndexFunc(holdings, func(h grants.Holding) bool { return h.ClientID == consent.ClientID }); i >= 0 {
 			held = holdings[i]
 			holdings = slices.Delete(holdings, i, i+1)
 		}
-		if held.Since.IsZero() || c.GrantedAt.Before(held.Since) {
-			held.Since = c.GrantedAt
+		if held.Since.IsZero() || consent.GrantedAt.Before(held.Since) {
+			held.Since = consent.GrantedAt
 		}
-		held.ClientID = c.ClientID
-		connection, _, err := a.connection(ctx, held, grants.ParsePermissions(c.Scopes))
+		held.ClientID = consent.ClientID
+		connection, _, err := c.connection(ctx, held, grants.ParsePermissions(consent.Scopes))
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +105,7 @@ func (a *Authority) connected(ctx context.Context, user string, asked func(clien
 		if held.Since.IsZero() || !asked(held.ClientID) {
 			continue // it had access
 		}
-		connection, found, err := a.connection(ctx, held, nil)
+		connection, found, err := c.connection(ctx, held, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -100,9 +121,9 @@ func (a *Authority) connected(ctx context.Context, user string, asked func(clien
 
 // connection is what is shown of a client that was allowed something, and whether
 // there is such a client.
-func (a *Authority) connection(ctx context.Context, held grants.Holding, allowed []grants.Permission) (c Connection, found bool, err error) {
+func (a *Connected) connection(ctx context.Context, held grants.Holding, allowed []grants.Permission) (c Connection, found bool, err error) {
 	c = Connection{ClientID: held.ClientID, Name: held.ClientID, Since: held.Since, LastUsed: held.LastUsed}
-	client, err := a.Directory.Client(ctx, held.ClientID)
+	client, err := a.registry.Client(ctx, held.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
 		return c, false, nil
 	}
@@ -111,7 +132,7 @@ func (a *Authority) connection(ctx context.Context, held grants.Holding, allowed
 	}
 	c.Name, c.Home, c.Disabled = client.Name, client.Home(), client.Disabled
 	for _, g := range held.Granted {
-		recorded, err := a.Rules.Recorded(ctx, g)
+		recorded, err := a.rules.Recorded(ctx, g)
 		if err != nil {
 			return Connection{}, false, err
 		}
@@ -121,7 +142,7 @@ func (a *Authority) connection(ctx context.Context, held grants.Holding, allowed
 			}
 		}
 	}
-	left, err := a.Rules.LeftToShow(ctx, client, allowed)
+	left, err := a.rules.LeftToShow(ctx, client, allowed)
 	if err != nil {
 		return Connection{}, false, err
 	}

@@ -24,16 +24,17 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// connections is an authority with users and applications, as far as their
-// connections need one.
+// connections is users and applications, and how these are connected.
 type connections struct {
 	*testing.T
-	ctx       context.Context
-	store     *storage.Store
-	authority *authz.Authority
-	catalog   *apis.Catalog
-	recorder  *storagetest.Recorder
-	grants    int
+	ctx      context.Context
+	store    *storage.Store
+	of       *authz.Connected
+	registry *clients.Registry
+	consents *consents.Consents
+	catalog  *apis.Catalog
+	recorder *storagetest.Recorder
+	grants   int
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -58,10 +59,11 @@ func newConnections(t *testing.T) *connections {
 	fresh := func() bool { return true }
 	catalog := apis.NewCatalog(store, own, clock, fresh)
 	registry := clients.NewRegistry(store, catalog, clock, fresh, clients.PKCERequired)
+	allowed := consents.New(store, clock)
 	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: "https://id.test", AccessTTL: time.Minute}
-	c := &connections{T: t, ctx: t.Context(), store: store, catalog: catalog, recorder: recorder, authority: &authz.Authority{Parts: authz.Parts{
-		Parts: grants.Parts{Rules: rules, Store: store, Now: clock}, Directory: registry, Consents: consents.New(store, clock),
-	}}}
+	c := &connections{T: t, ctx: t.Context(), store: store, catalog: catalog, recorder: recorder, registry: registry, consents: allowed,
+		of: authz.NewConnected(registry, rules, allowed, store, clock),
+	}
 	c.must(store.Migrate(c.ctx))
 	for _, u := range []string{"minji", "junho"} {
 		c.must(store.CreateUser(c.ctx, accounts.User{ID: u, Username: u}, audit.Event{At: noon}))
@@ -119,8 +121,8 @@ func (c *connections) grant(user, client string, hours int, permissions ...strin
 func (c *connections) connected(user string) []authz.Connection {
 	c.Helper()
 	c.must(c.catalog.Follow(c.ctx, nil))
-	c.must(c.authority.Directory.Follow(c.ctx, nil))
-	connected, err := c.authority.Connected(c.ctx, user)
+	c.must(c.registry.Follow(c.ctx, nil))
+	connected, err := c.of.Of(c.ctx, user)
 	c.must(err)
 	return connected
 }
@@ -174,8 +176,8 @@ func TestAConnectionSaysSinceWhenAndWhenItWasLastUsed(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// Taken back, it is gone, and begins anew.
-	c.must(c.authority.Consents.TakeBack(c.ctx, "minji", "own"))
-	c.must(c.authority.Consents.TakeBack(c.ctx, "minji", "print"))
+	c.must(c.consents.TakeBack(c.ctx, "minji", "own"))
+	c.must(c.consents.TakeBack(c.ctx, "minji", "print"))
 	if got := c.connected("minji"); len(got) != 1 || got[0].ClientID != "asked" {
 		t.Errorf("%+v", got)
 	}
@@ -264,7 +266,7 @@ func TestDisabledApplicationsAreShownAndDeletedOnesAreNot(t *testing.T) {
 	c.consent("minji", "gone", 3, "a read")
 	left := authz.Connection{ClientID: "gone", Name: "gone", Since: at(3)}
 	c.want("minji", want[0], left, want[1])
-	c.must(c.authority.Consents.TakeBack(c.ctx, "minji", "gone"))
+	c.must(c.consents.TakeBack(c.ctx, "minji", "gone"))
 	c.want("minji", want...)
 	// Somebody else's application with the same id was used by nobody.
 	c.must(c.store.CreateClient(c.ctx, clients.Client{ID: "gone own", Name: "Another", CreatedAt: at(3)}, audit.Event{At: noon}))
@@ -293,12 +295,12 @@ func TestConnectionsCostTwoStatementsHoweverManyThereAre(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	c.recorder.Take()
-	got, err := c.authority.Connected(c.ctx, "minji")
+	got, err := c.of.Of(c.ctx, "minji")
 	if statements := c.recorder.Take(); err != nil || len(got) != 12 || len(statements) != 2 {
 		t.Errorf("%d connections for %q: %v", len(got), statements, err)
 	}
 	c.recorder.FailWith(func(string) error { return context.DeadlineExceeded })
-	if got, err := c.authority.Connected(c.ctx, "minji"); err == nil || got != nil {
+	if got, err := c.of.Of(c.ctx, "minji"); err == nil || got != nil {
 		t.Errorf("of a database that is away: %v", got)
 	}
 }

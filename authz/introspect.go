@@ -41,12 +41,27 @@ type Introspection struct {
 	Caller string `json:"-"`
 }
 
+// Introspector is the introspection endpoint (RFC 7662).
+type Introspector struct {
+	authenticator *clients.Authenticator
+	issuer        *tokens.Issuer
+	registry      *clients.Registry
+	rules         *grants.Rules
+	grants        *grants.Types
+	standing      *revocation.Cuts
+}
+
+// NewIntrospector returns it. standing knows what was cut.
+func NewIntrospector(authenticator *clients.Authenticator, issuer *tokens.Issuer, registry *clients.Registry, rules *grants.Rules, types *grants.Types, standing *revocation.Cuts) *Introspector {
+	return &Introspector{authenticator, issuer, registry, rules, types, standing}
+}
+
 // Introspect says whether a token stands, to a confidential client that the
 // token was issued to or is meant for. Everyone else, and every token that is
 // not exactly in order, gets "inactive", so that the endpoint cannot be used
 // to try out tokens (RFC 7662 section 4).
-func (a *Authority) Introspect(ctx context.Context, presented clients.Presented, token string) (Introspection, error) {
-	caller, err := a.Clients.Authenticate(ctx, presented)
+func (i *Introspector) Introspect(ctx context.Context, presented clients.Presented, token string) (Introspection, error) {
+	caller, err := i.authenticator.Authenticate(ctx, presented)
 	if err != nil {
 		return Introspection{}, err
 	}
@@ -57,9 +72,9 @@ func (a *Authority) Introspect(ctx context.Context, presented clients.Presented,
 	if token == "" {
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}
-	access, err := a.Issuer.ReadAccess(ctx, token)
+	access, err := i.issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
-		return a.introspectRefresh(ctx, token, caller)
+		return i.introspectRefresh(ctx, token, caller)
 	}
 	if err != nil {
 		return Introspection{Caller: caller.ID}, err
@@ -67,11 +82,11 @@ func (a *Authority) Introspect(ctx context.Context, presented clients.Presented,
 	if access.ClientID != caller.ID && !intendedFor(access, caller) {
 		return Introspection{Caller: caller.ID}, nil
 	}
-	stands, standing, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
+	stands, standing, err := i.standing.Stands(ctx, questionAbout(access), access.Epoch)
 	if err != nil || !stands {
 		return Introspection{Caller: caller.ID}, err
 	}
-	left, err := a.cut(ctx, &access, caller, grants.ParsePermissions(standing.Permissions))
+	left, err := i.cut(ctx, &access, caller, grants.ParsePermissions(standing.Permissions))
 	if err != nil || !left || access.ClientID != caller.ID && !intendedFor(access, caller) {
 		return Introspection{Caller: caller.ID}, err
 	}
@@ -79,7 +94,7 @@ func (a *Authority) Introspect(ctx context.Context, presented clients.Presented,
 		Caller: caller.ID,
 		Active: true, Scope: joinScopes(access.Scopes), ClientID: access.ClientID, Username: standing.Username, TokenType: "Bearer",
 		ExpiresAt: access.ExpiresAt.Unix(), IssuedAt: access.IssuedAt.Unix(), NotBefore: access.IssuedAt.Unix(),
-		Subject: access.Subject, Audience: access.Audience, Issuer: a.Issuer.URL(), ID: access.ID,
+		Subject: access.Subject, Audience: access.Audience, Issuer: i.issuer.URL(), ID: access.ID,
 		AuthTime: tokens.Unix(access.AuthenticatedAt), ACR: access.ContextClass, AMR: access.Methods, Roles: access.Roles, GrantID: access.GrantID,
 	}, nil
 }
@@ -87,22 +102,22 @@ func (a *Authority) Introspect(ctx context.Context, presented clients.Presented,
 // introspectRefresh says whether a refresh token would bring tokens, to the client
 // that it was issued to. It has no type, scope or audience: an API that shares its
 // client id with an app, and looks at these, does not take it for an access token.
-func (a *Authority) introspectRefresh(ctx context.Context, token string, caller *clients.Client) (Introspection, error) {
+func (i *Introspector) introspectRefresh(ctx context.Context, token string, caller *clients.Client) (Introspection, error) {
 	inactive := Introspection{Caller: caller.ID}
-	refresh, err := a.Issuer.ReadRefresh(ctx, token)
+	refresh, err := i.issuer.ReadRefresh(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return inactive, nil
 	}
 	if err != nil {
 		return inactive, err
 	}
-	g, live, err := a.Refreshes(ctx, refresh, caller)
+	g, live, err := i.grants.Refreshes(ctx, refresh, caller)
 	if err != nil || !live {
 		return inactive, err
 	}
 	return Introspection{
 		Caller: caller.ID,
-		Active: true, ClientID: refresh.ClientID, Subject: g.UserID, Issuer: a.Issuer.URL(), GrantID: g.ID,
+		Active: true, ClientID: refresh.ClientID, Subject: g.UserID, Issuer: i.issuer.URL(), GrantID: g.ID,
 		ExpiresAt: refresh.ExpiresAt.Unix(), IssuedAt: refresh.IssuedAt.Unix(), NotBefore: refresh.IssuedAt.Unix(),
 		AuthTime: tokens.Unix(g.AuthenticatedAt), ACR: g.ContextClass, AMR: g.Methods,
 	}, nil
@@ -119,10 +134,10 @@ func intendedFor(access tokens.Access, caller *clients.Client) bool {
 
 // cut takes from a token what its client may have no longer, or an API has stopped
 // to offer, since it was issued. It reports whether anything is left.
-func (a *Authority) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []grants.Permission) (bool, error) {
+func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []grants.Permission) (bool, error) {
 	client, err := caller, error(nil)
 	if access.ClientID != caller.ID {
-		client, err = a.Directory.Client(ctx, access.ClientID)
+		client, err = i.registry.Client(ctx, access.ClientID)
 	}
 	if errors.Is(err, clients.ErrNotFound) {
 		return false, nil
@@ -131,7 +146,7 @@ func (a *Authority) cut(ctx context.Context, access *tokens.Access, caller *clie
 		return false, err
 	}
 	of := grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded}
-	access.Audience, access.Scopes, err = a.Rules.LeftOf(ctx, client, of)
+	access.Audience, access.Scopes, err = i.rules.LeftOf(ctx, client, of)
 	return len(access.Audience) > 0 && (len(access.Scopes) > 0 || len(of.Scopes) == 0), err
 }
 

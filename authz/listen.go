@@ -15,12 +15,25 @@ import (
 
 var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 
+// StatusEvents is where resource servers listen to what is set in the status lists, and
+// say what of it they have applied.
+type StatusEvents struct {
+	authenticator *clients.Authenticator
+	registry      *clients.Registry
+	store         listeners.Store
+}
+
+// NewStatusEvents returns it. store keeps who listens.
+func NewStatusEvents(authenticator *clients.Authenticator, registry *clients.Registry, store listeners.Store) *StatusEvents {
+	return &StatusEvents{authenticator, registry, store}
+}
+
 // Listen lets a resource server listen to what is set in the status lists. Which
 // indices are set is public; who listens is not, and is waited for, so only
 // confidential clients may. verifier is the name that it goes by, which replicas
 // may share, and instance what tells it from these.
-func (a *Authority) Listen(ctx context.Context, presented clients.Presented, verifier, instance string) (listeners.Listener, error) {
-	client, err := a.resourceServer(ctx, presented)
+func (s *StatusEvents) Listen(ctx context.Context, presented clients.Presented, verifier, instance string) (listeners.Listener, error) {
+	client, err := s.resourceServer(ctx, presented)
 	if err != nil {
 		return listeners.Listener{ClientID: client}, err
 	}
@@ -38,8 +51,8 @@ func (a *Authority) Listen(ctx context.Context, presented clients.Presented, ver
 }
 
 // MayListen reports whether a client that listens may go on.
-func (a *Authority) MayListen(ctx context.Context, client string) bool {
-	c, err := a.Directory.Client(ctx, client)
+func (s *StatusEvents) MayListen(ctx context.Context, client string) bool {
+	c, err := s.registry.Client(ctx, client)
 	return err == nil && !c.Disabled
 }
 
@@ -47,8 +60,8 @@ func (a *Authority) MayListen(ctx context.Context, client string) bool {
 // where it says so, that it leaves, and is not to be waited for. It returns the
 // client that asked, once known, for the log, and what was acknowledged. id and
 // leaving are what the listener sent.
-func (a *Authority) Acknowledge(ctx context.Context, presented clients.Presented, listener, id, leaving string) (caller string, n changes.Number, err error) {
-	caller, err = a.resourceServer(ctx, presented)
+func (s *StatusEvents) Acknowledge(ctx context.Context, presented clients.Presented, listener, id, leaving string) (caller string, n changes.Number, err error) {
+	caller, err = s.resourceServer(ctx, presented)
 	if err != nil {
 		return caller, 0, err
 	}
@@ -58,9 +71,9 @@ func (a *Authority) Acknowledge(ctx context.Context, presented clients.Presented
 	}
 	switch leaving {
 	case "":
-		err = a.Listeners.Acknowledge(ctx, listener, caller, changes.Number(number))
+		err = s.store.Acknowledge(ctx, listener, caller, changes.Number(number))
 	case "true":
-		number, err = 0, a.Listeners.RemoveListener(ctx, listener, caller)
+		number, err = 0, s.store.RemoveListener(ctx, listener, caller)
 	default:
 		return caller, 0, protocol.Refuse(protocol.InvalidRequest, "The parameter leaving is true or is left out.")
 	}
@@ -73,8 +86,8 @@ func (a *Authority) Acknowledge(ctx context.Context, presented clients.Presented
 }
 
 // resourceServer authenticates a confidential client.
-func (a *Authority) resourceServer(ctx context.Context, presented clients.Presented) (id string, err error) {
-	client, err := a.Clients.Authenticate(ctx, presented)
+func (s *StatusEvents) resourceServer(ctx context.Context, presented clients.Presented) (id string, err error) {
+	client, err := s.authenticator.Authenticate(ctx, presented)
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,18 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
+// EndSession is the endpoint at which people sign out (OpenID Connect RP-Initiated
+// Logout 1.0 section 2).
+type EndSession struct {
+	issuer   *tokens.Issuer
+	registry *clients.Registry
+}
+
+// NewEndSession returns it.
+func NewEndSession(issuer *tokens.Issuer, registry *clients.Registry) *EndSession {
+	return &EndSession{issuer, registry}
+}
+
 // LogoutRequest is a request to sign out (OpenID Connect RP-Initiated Logout
 // 1.0). What it says of who asks, and where to return to, counts only as far as it
 // can be checked: whoever wants to sign out can.
@@ -18,6 +30,8 @@ type LogoutRequest struct {
 	Client *clients.Client
 	// Return is where to send them afterwards; empty if nowhere.
 	Return string
+	// State goes along to there; may be empty.
+	State string
 	// NoReturn is why an address that was asked for is not in Return: ErrNobodyAsks
 	// or ErrNotItsAddress; nil if it is, or none was.
 	NoReturn error
@@ -33,15 +47,15 @@ var (
 	ErrNotItsAddress = errors.New("post_logout_redirect_uri is not followed: it is not registered for the client")
 )
 
-// ParseLogout reads a logout request. An id_token_hint that cannot be checked is
+// Parse reads a logout request. An id_token_hint that cannot be checked is
 // as if it were absent, and so is a client that is not known, or disabled. An
 // address to return to counts only if it is registered for the client that the
 // request names: otherwise this server would be a redirector.
-func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRequest, error) {
+func (e *EndSession) Parse(ctx context.Context, query url.Values) (LogoutRequest, error) {
 	req := LogoutRequest{Locale: query.Get("ui_locales")}
 	id, asked, session := query.Get("client_id"), query.Get("post_logout_redirect_uri"), ""
 	if text := query.Get("id_token_hint"); text != "" {
-		switch hint, err := a.Issuer.ReadHint(ctx, text); {
+		switch hint, err := e.issuer.ReadHint(ctx, text); {
 		case errors.Is(err, tokens.ErrInvalid):
 		case err != nil:
 			return LogoutRequest{}, err
@@ -52,10 +66,10 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 			id, session = hint.ClientID, hint.SessionID
 		}
 	}
-	client, err := a.Directory.Client(ctx, id)
+	client, err := e.registry.Client(ctx, id)
 	if err == nil && (client.Disabled || !returnsTo(client, asked)) {
 		// A no is never a stale one.
-		client, err = a.Directory.Stored(ctx, client.ID)
+		client, err = e.registry.Stored(ctx, client.ID)
 	}
 	switch {
 	case err == nil && !client.Disabled:
@@ -71,9 +85,7 @@ func (a *Authority) ParseLogout(ctx context.Context, query url.Values) (LogoutRe
 		req.NoReturn = ErrNotItsAddress
 	default:
 		req.Return, _ = req.Client.AfterLogout(asked)
-		if state := query.Get("state"); state != "" {
-			req.Return = WithQuery(req.Return, url.Values{"state": {state}})
-		}
+		req.State = query.Get("state")
 	}
 	return req, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
@@ -21,11 +22,25 @@ var (
 	errNotOpenID = protocol.Refuse(protocol.InsufficientScope, "The access token is not for the scope openid.")
 )
 
-// UserInfo returns the claims about the user that an access token lets its
+// UserInfo is the endpoint of that name (OpenID Connect Core 1.0 section 5.3).
+type UserInfo struct {
+	issuer   *tokens.Issuer
+	registry *clients.Registry
+	rules    *grants.Rules
+	users    *accounts.Users
+	standing *revocation.Cuts
+}
+
+// NewUserInfo returns it. standing knows what was cut.
+func NewUserInfo(issuer *tokens.Issuer, registry *clients.Registry, rules *grants.Rules, users *accounts.Users, standing *revocation.Cuts) *UserInfo {
+	return &UserInfo{issuer, registry, rules, users, standing}
+}
+
+// Claims returns the claims about the user that an access token lets its
 // bearer see (OpenID Connect Core 1.0 section 5.3). It returns the client's id,
 // once known, for the log.
-func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts.Claims, client string, err error) {
-	access, err := a.Issuer.ReadAccess(ctx, token)
+func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Claims, client string, err error) {
+	access, err := u.issuer.ReadAccess(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		invalid := *errInactive
 		invalid.Cause = err
@@ -38,7 +53,7 @@ func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts
 	if access.GrantID == "" || !slices.Contains(access.Scopes, apis.OpenID) {
 		return nil, client, errNotOpenID
 	}
-	stands, standing, err := a.Cuts.Stands(ctx, questionAbout(access), access.Epoch)
+	stands, standing, err := u.standing.Stands(ctx, questionAbout(access), access.Epoch)
 	if err != nil {
 		return nil, client, err
 	}
@@ -47,11 +62,11 @@ func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts
 	}
 	// What the token says is not enough: "phone" may be an API's. And what was
 	// taken from the client since counts at once.
-	scopes, err := a.ownLeft(ctx, access, grants.ParsePermissions(standing.Permissions))
+	scopes, err := u.ownLeft(ctx, access, grants.ParsePermissions(standing.Permissions))
 	if err != nil {
 		return nil, client, err
 	}
-	user, err := a.Users.ByID(ctx, access.Subject)
+	user, err := u.users.ByID(ctx, access.Subject)
 	if errors.Is(err, accounts.ErrNotFound) {
 		return nil, client, errInactive
 	}
@@ -59,7 +74,7 @@ func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts
 		return nil, client, err
 	}
 	claims = accounts.Claims{}
-	for _, group := range user.Released(a.Rules.APIs.Own(), scopes) {
+	for _, group := range user.Released(u.rules.APIs.Own(), scopes) {
 		maps.Copy(claims, group)
 	}
 	claims["sub"], err = json.Marshal(user.ID)
@@ -68,15 +83,15 @@ func (a *Authority) UserInfo(ctx context.Context, token string) (claims accounts
 
 // ownLeft returns those scopes of a token of a grant that are the server's own and
 // that its client may still have; recorded is what the grant holds.
-func (a *Authority) ownLeft(ctx context.Context, access tokens.Access, recorded []grants.Permission) ([]string, error) {
-	client, err := a.Directory.Client(ctx, access.ClientID)
+func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded []grants.Permission) ([]string, error) {
+	client, err := u.registry.Client(ctx, access.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
 		return nil, errInactive
 	}
 	if err != nil {
 		return nil, err
 	}
-	left, err := a.Rules.Left(ctx, client, grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded})
+	left, err := u.rules.Left(ctx, client, grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded})
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
 		return nil, errInactive

@@ -19,7 +19,7 @@ import (
 // accountPage shows people their account: where they are signed in, what apps have,
 // their password.
 type accountPage struct {
-	authority *authz.Authority
+	connected *authz.Connected
 	sessions  *sessions.Sessions
 	screen    screen
 	wording   wording
@@ -79,7 +79,7 @@ func (p accountPage) fill(ctx context.Context, text pages.Text, session sessions
 	if err != nil {
 		return err
 	}
-	connected, err := p.authority.Connected(ctx, user.ID)
+	connected, err := p.connected.Of(ctx, user.ID)
 	if err != nil {
 		return err
 	}

@@ -13,11 +13,12 @@ import (
 
 // appLogin is where a first-party app gets tokens for a user name and a password.
 type appLogin struct {
-	authority *authz.Authority
-	apps      appPages
-	signIn    appSignIn
-	cookies   cookies
-	refresh   refreshCookies
+	firstParty *authz.FirstParty
+	rules      *grants.Rules
+	apps       appPages
+	signIn     appSignIn
+	cookies    cookies
+	refresh    refreshCookies
 }
 
 // post is POST /login with JSON.
@@ -34,7 +35,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	client, err := l.authority.FirstParty(r.Context(), presented(r, public(sent["client_id"])))
+	client, err := l.firstParty.Client(r.Context(), presented(r, public(sent["client_id"])))
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 	if err := l.apps.serves(r, client); err != nil {
 		return err
 	}
-	asked, err := l.authority.Asks(r.Context(), client, sent["scope"])
+	asked, err := l.rules.AskedFor(r.Context(), client, nil, sent["scope"])
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 	in, err := l.signIn.begin(r, name, password, visitor)
 	var answer grants.Issued
 	if err == nil {
-		answer, err = l.authority.TokensFor(r.Context(), client, in.Session, asked)
+		answer, err = l.firstParty.SignedIn(r.Context(), client, in.Session, asked)
 		if err == nil && client.Hold == clients.HoldCookie {
 			err = l.signIn.sessions.EndFormer(r.Context(), in.Former)
 		}

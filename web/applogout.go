@@ -5,15 +5,13 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/sessions"
 )
 
 // appLogout is where a first-party app signs its user out.
 type appLogout struct {
-	authority *authz.Authority
-	holders   holders
-	sessions  *sessions.Sessions
-	refresh   refreshCookies
+	firstParty *authz.FirstParty
+	holders    holders
+	refresh    refreshCookies
 }
 
 // post is POST /token/logout. What ends already is no error: what is wanted is
@@ -24,7 +22,7 @@ func (a appLogout) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, token := range held.tokens { // if one of them was planted, nobody is harmed
-		if err := a.authority.SignOutFor(r.Context(), held.client, a.sessions, token); err != nil {
+		if err := a.firstParty.SignOut(r.Context(), held.client, token); err != nil {
 			return err
 		}
 	}

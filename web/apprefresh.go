@@ -11,11 +11,11 @@ import (
 
 // appRefresh is where a first-party app gets new tokens.
 type appRefresh struct {
-	authority *authz.Authority
-	holders   holders
-	signIn    *signin.SignIn
-	cookies   cookies
-	refresh   refreshCookies
+	firstParty *authz.FirstParty
+	holders    holders
+	signIn     *signin.SignIn
+	cookies    cookies
+	refresh    refreshCookies
 	// base is the issuer's path.
 	base string
 }
@@ -26,7 +26,7 @@ func (a appRefresh) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := a.authority.OneOf(r.Context(), held.tokens, func(user string) (bool, error) {
+	token, err := a.firstParty.OneOf(r.Context(), held.tokens, func(user string) (bool, error) {
 		// Below the root of a host, a neighbour can plant this cookie too.
 		devices := r.CookiesNamed(a.cookies.device)
 		if a.base != "" || len(devices) != 1 {
@@ -40,7 +40,7 @@ func (a appRefresh) post(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return unauthorized(protocol.Refuse(protocol.InvalidGrant, "There is no refresh token that is valid: sign in."))
 	}
-	answer, err := a.authority.RefreshFor(r.Context(), held.client, token)
+	answer, err := a.firstParty.Refresh(r.Context(), held.client, token)
 	if err != nil {
 		return unauthorized(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/web/pages"
 )
@@ -13,7 +13,7 @@ import (
 // authorizePage is the authorization endpoint: a browser comes with a client's request
 // and leaves with its answer, or is shown what is missing until then.
 type authorizePage struct {
-	authority      *authz.Authority
+	endpoint       *authorization.Endpoint
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
@@ -68,17 +68,17 @@ func (p authorizePage) authorize(w http.ResponseWriter, r *http.Request, query u
 	if err != nil {
 		return err
 	}
-	step, err := p.authority.Next(r.Context(), req, session)
+	step, err := p.endpoint.Next(r.Context(), req, session)
 	if err != nil {
 		return err
 	}
-	if step != authz.StepDone && p.authorizations.tooMuch(req) {
-		return &authz.AuthorizeError{Request: req, Refused: protocol.Refuse(protocol.InvalidRequest, "The request is too long: the pages that the user has to be shown cannot carry it.")}
+	if step != authorization.StepDone && p.authorizations.tooMuch(req) {
+		return &authorization.RefusedError{Request: req, Refused: protocol.Refuse(protocol.InvalidRequest, "The request is too long: the pages that the user has to be shown cannot carry it.")}
 	}
 	switch step {
-	case authz.StepLogin:
+	case authorization.StepLogin:
 		return p.screen.showLogin(w, r, req, pages.Login{Then: authorizeAt(req.Query), Username: req.LoginHint}, http.StatusOK)
-	case authz.StepConsent:
+	case authorization.StepConsent:
 		return p.consent.show(w, r, req, *session, user)
 	}
 	return p.authorizations.finish(w, r, req, *session)

@@ -5,15 +5,17 @@ import (
 	"net/http"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/signin"
 )
 
 // challenge is where a first-party app gets a code for a user name and a password.
 type challenge struct {
-	authority *authz.Authority
-	apps      appPages
-	signIn    appSignIn
+	endpoint   *authorization.Endpoint
+	firstParty *authz.FirstParty
+	apps       appPages
+	signIn     appSignIn
 }
 
 // post is draft-ietf-oauth-first-party-apps section 5: a code for whoever
@@ -22,7 +24,7 @@ func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	client, err := c.authority.FirstParty(r.Context(), presented(r, r.PostForm))
+	client, err := c.firstParty.Client(r.Context(), presented(r, r.PostForm))
 	if err != nil {
 		return err
 	}
@@ -30,7 +32,7 @@ func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 	if err := c.apps.serves(r, client); err != nil {
 		return err
 	}
-	req, err := c.authority.ChallengeOf(r.Context(), client, r.PostForm)
+	req, err := c.endpoint.Challenge(r.Context(), client, r.PostForm)
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 	in, err := c.signIn.begin(r, name, password, visitor)
 	var code string
 	if err == nil {
-		code, err = c.authority.IssueCode(r.Context(), req, in.Session)
+		code, err = c.endpoint.IssueCode(r.Context(), req, in.Session)
 		err = c.signIn.unfinished(r, in.Session, err)
 	}
 	if errors.Is(err, signin.ErrWrong) {

@@ -4,22 +4,22 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
 )
 
 // consentPage asks a person whether a client gets what it asks for.
 type consentPage struct {
-	authority      *authz.Authority
+	endpoint       *authorization.Endpoint
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
 	wording        wording
 }
 
-func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, session sessions.Session, user accounts.User) error {
+func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authorization.Request, session sessions.Session, user accounts.User) error {
 	u, err := url.Parse(req.RedirectURI)
 	if err != nil {
 		return err
@@ -67,19 +67,19 @@ func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 		return endedMeanwhile{sessions.ErrNotFound, authorizeAt(req.Query)}
 	}
 	if r.PostForm.Get("decision") != "allow" {
-		return authz.Denied(req)
+		return authorization.Denied(req)
 	}
-	step, err := p.authority.Next(r.Context(), req, session)
+	step, err := p.endpoint.Next(r.Context(), req, session)
 	if err != nil {
 		return err
 	}
-	if step == authz.StepLogin {
+	if step == authorization.StepLogin {
 		// The sign-in has become too old while the page was shown, or another
 		// one was made meanwhile.
 		p.authorizations.goOn(w, r, req.Locale, req.Query)
 		return nil
 	}
-	if err := p.authority.Allow(r.Context(), req, *session); err != nil {
+	if err := p.endpoint.Allow(r.Context(), req, *session); err != nil {
 		return err
 	}
 	return p.authorizations.finish(w, r, req, *session)

@@ -23,9 +23,9 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 const bearerChallenge = `Bearer realm="ingam"`
 
-// authorization returns the scheme of a request's Authorization header, in lower
+// authorizationHeader returns the scheme of a request's Authorization header, in lower
 // case, and what follows it.
-func authorization(r *http.Request) (scheme, credentials string) {
+func authorizationHeader(r *http.Request) (scheme, credentials string) {
 	scheme, credentials, _ = strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.ToLower(scheme), credentials
 }
@@ -57,7 +57,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		rec.throttled = throttledClients
 	}
 	var token bearerError
-	scheme, _ := authorization(r)
+	scheme, _ := authorizationHeader(r)
 	switch {
 	case errors.As(err, &token):
 		challenge := bearerChallenge

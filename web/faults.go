@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
@@ -14,7 +14,7 @@ import (
 
 // faults tells a person what went wrong, or the client if it may be told.
 type faults struct {
-	authority      *authz.Authority
+	endpoint       *authorization.Endpoint
 	authorizations authorizations
 	screen         screen
 	// origin is the issuer's.
@@ -90,10 +90,10 @@ const everything = "/"
 // person.
 func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if asked := recordOf(r).asked; asked != nil && statusOf(err) < http.StatusInternalServerError {
-		sent := f.authority.WhatWasSent(r.Context(), asked)
+		sent := f.endpoint.WhatWasSent(r.Context(), asked)
 		recordOf(r).sent = &sent
 	}
-	var toClient *authz.AuthorizeError
+	var toClient *authorization.RefusedError
 	if errors.As(err, &toClient) {
 		rec := recordOf(r)
 		rec.errorCode, rec.err, rec.clientID = string(toClient.Refused.Code), err, toClient.Request.Client.ID

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 )
@@ -92,7 +92,7 @@ func parameters(text string) (url.Values, error) {
 	if err != nil {
 		// What does not parse is missing below; its names and values could be
 		// anything, and are not repeated in the log.
-		wrong(authz.ErrMalformed, "The parameters are not well-formed application/x-www-form-urlencoded: a ';' or a '%%' in them is to be encoded.")
+		wrong(authorization.ErrMalformed, "The parameters are not well-formed application/x-www-form-urlencoded: a ';' or a '%%' in them is to be encoded.")
 	}
 	var twice []string
 	for name, all := range values {

@@ -44,31 +44,31 @@ type handlers struct {
 }
 
 func newHandlers(p Parts, s shared) handlers {
-	wording := wording{p.Authority.Rules.APIs, p.GrantTTL}
-	consent := consentPage{p.Authority, s.authorizations, s.browsers, s.screen, wording}
-	account := accountPage{p.Authority, p.Sessions, s.screen, wording, s.origin}
+	wording := wording{p.Rules.APIs, p.GrantTTL}
+	consent := consentPage{p.Authorization, s.authorizations, s.browsers, s.screen, wording}
+	account := accountPage{p.Connected, p.Sessions, s.screen, wording, s.origin}
 	signIn := appSignIn{p.SignIn, p.Sessions, s.cookies}
-	holders := holders{p.Authority, s.apps}
+	holders := holders{p.FirstParty, s.apps}
 	refresh := refreshCookies{s.base, p.RefreshTTL}
 	return handlers{
 		home:            homePage{s.screen},
-		authorize:       authorizePage{p.Authority, s.authorizations, s.browsers, s.screen, s.guard, consent},
-		login:           loginPage{p.Authority, s.authorizations, s.browsers, s.screen, p.SignIn},
+		authorize:       authorizePage{p.Authorization, s.authorizations, s.browsers, s.screen, s.guard, consent},
+		login:           loginPage{p.Authorization, s.authorizations, s.browsers, s.screen, p.SignIn},
 		consent:         consent,
-		logout:          logoutPage{p.Authority, s.browsers, s.screen, s.guard},
+		logout:          logoutPage{p.EndSession, s.browsers, s.screen, s.guard},
 		account:         account,
 		accountSessions: accountSessions{account, p.Sessions},
-		accountApps:     accountApps{account, p.Authority.Consents},
+		accountApps:     accountApps{account, p.Consents},
 		accountPassword: accountPassword{account, s.browsers, s.screen, p.SignIn},
 		language:        languagePage{s.screen, s.cookies},
 		assets:          assets{p.Pages, s.base},
-		appLogin:        appLogin{p.Authority, s.apps, signIn, s.cookies, refresh},
-		appRefresh:      appRefresh{p.Authority, holders, p.SignIn, s.cookies, refresh, s.base},
-		appLogout:       appLogout{p.Authority, holders, p.Sessions, refresh},
-		challenge:       challenge{p.Authority, s.apps, signIn},
-		oauth:           oauth{p.Authority, p.Engine},
+		appLogin:        appLogin{p.FirstParty, p.Rules, s.apps, signIn, s.cookies, refresh},
+		appRefresh:      appRefresh{p.FirstParty, holders, p.SignIn, s.cookies, refresh, s.base},
+		appLogout:       appLogout{p.FirstParty, holders, refresh},
+		challenge:       challenge{p.Authorization, p.FirstParty, s.apps, signIn},
+		oauth:           oauth{p.Clients, p.Introspection, p.Revocation, p.UserInfo, p.Engine},
 		jwks:            jwks{p.Keys, p.Watcher, p.JWKSMaxAge},
-		statuses:        statuses{p.Authority, p.Lists, p.Stream, p.Listening, p.Observer, p.RequestTimeout},
+		statuses:        statuses{p.StatusEvents, p.Listeners, p.Lists, p.Stream, p.Listening, p.Observer, p.RequestTimeout, p.Now},
 		ready:           ready{p.Health, p.Watcher, p.Lists},
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // holders reads what the holder of a refresh token sends.
 type holders struct {
-	authority *authz.Authority
-	apps      appPages
+	firstParty *authz.FirstParty
+	apps       appPages
 }
 
 // holding is what a request holds of refresh tokens, and the client that they were
@@ -47,7 +47,7 @@ func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 		if len(h.cookies) > mostCookies {
 			return refuse("There are too many refresh tokens.")
 		}
-		owner, err := s.authority.HolderOf(r.Context(), c.Value)
+		owner, err := s.firstParty.HolderOf(r.Context(), c.Value)
 		if err != nil {
 			return holding{}, err
 		}
@@ -72,7 +72,7 @@ func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 		}
 		return h, err
 	}
-	h.client, err = s.authority.FirstPartyOf(r.Context(), presented(r, public(in["client_id"])), h.tokens[0])
+	h.client, err = s.firstParty.ClientOf(r.Context(), presented(r, public(in["client_id"])), h.tokens[0])
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {
 		h.tokens = nil

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/web/pages"
@@ -14,7 +14,7 @@ import (
 
 // loginPage is where people sign in.
 type loginPage struct {
-	authority      *authz.Authority
+	endpoint       *authorization.Endpoint
 	authorizations authorizations
 	browsers       browsers
 	screen         screen
@@ -68,7 +68,7 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 		p.screen.sendTo(w, pathAccount)
 		return nil
 	}
-	query, err := p.authority.SignedInFor(req, in.Session)
+	query, err := p.endpoint.SignedInFor(req, in.Session)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 // destination is where a person goes after signing in: to an authorization
 // request, or, without one, to their account. Nothing else: whoever could choose
 // would have a redirector with a sign-in page in front of it.
-func (p loginPage) destination(r *http.Request, then string) (*authz.AuthorizeRequest, error) {
+func (p loginPage) destination(r *http.Request, then string) (*authorization.Request, error) {
 	query, is := strings.CutPrefix(then, PathAuthorize+"?")
 	if !is {
 		return nil, nil
@@ -87,7 +87,7 @@ func (p loginPage) destination(r *http.Request, then string) (*authz.AuthorizeRe
 	return p.authorizations.asked(r, query)
 }
 
-func (s screen) showLogin(w http.ResponseWriter, r *http.Request, req *authz.AuthorizeRequest, page pages.Login, status int) error {
+func (s screen) showLogin(w http.ResponseWriter, r *http.Request, req *authorization.Request, page pages.Login, status int) error {
 	at := place{here: pathLogin}
 	if req != nil {
 		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Onward())}

@@ -16,10 +16,10 @@ import (
 
 // logoutPage is where people sign out.
 type logoutPage struct {
-	authority *authz.Authority
-	browsers  browsers
-	screen    screen
-	guard     guard
+	requests *authz.EndSession
+	browsers browsers
+	screen   screen
+	guard    guard
 }
 
 // get is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
@@ -29,7 +29,7 @@ func (p logoutPage) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req, err := p.authority.ParseLogout(r.Context(), query)
+	req, err := p.requests.Parse(r.Context(), query)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (p logoutPage) get(w http.ResponseWriter, r *http.Request) error {
 // repost has the browser send a client's form once more, from here: to a form
 // of another site it does not add the session's cookie.
 func (p logoutPage) repost(w http.ResponseWriter, r *http.Request) error {
-	req, err := p.authority.ParseLogout(r.Context(), r.PostForm)
+	req, err := p.requests.Parse(r.Context(), r.PostForm)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (p logoutPage) post(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	req, err := p.authority.ParseLogout(r.Context(), query)
+	req, err := p.requests.Parse(r.Context(), query)
 	if err != nil {
 		return err
 	}
@@ -149,6 +149,10 @@ func (p logoutPage) leave(w http.ResponseWriter, r *http.Request, req authz.Logo
 		p.show(w, r, "", "", req)
 		return nil
 	}
-	redirect(w, req.Return)
+	to := req.Return
+	if req.State != "" {
+		to = withQuery(to, url.Values{"state": {req.State}})
+	}
+	redirect(w, to)
 	return nil
 }

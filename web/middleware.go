@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/throttle"
@@ -33,7 +33,7 @@ type record struct {
 	// asked is the authorization request that is to be answered, and sent what is
 	// logged of it if it is refused.
 	asked         url.Values
-	sent          *authz.Sent
+	sent          *authorization.Sent
 	err           error
 	status, bytes int
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/engine"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -12,8 +13,11 @@ import (
 
 // oauth is the endpoints that clients post forms to.
 type oauth struct {
-	authority *authz.Authority
-	engine    *engine.Engine
+	clients       *clients.Authenticator
+	introspection *authz.Introspector
+	revocation    *authz.Revoker
+	userInfos     *authz.UserInfo
+	engine        *engine.Engine
 }
 
 // tokenResponse is a successful answer of the token endpoint (RFC 6749 section
@@ -44,7 +48,7 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 	if grantType == "" {
 		return protocol.Refuse(protocol.InvalidRequest, "The parameter grant_type is missing.")
 	}
-	client, err := o.authority.Clients.Authenticate(r.Context(), presented(r, r.PostForm))
+	client, err := o.clients.Authenticate(r.Context(), presented(r, r.PostForm))
 	if err != nil {
 		return err
 	}
@@ -66,7 +70,7 @@ func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	answer, err := o.authority.Introspect(r.Context(), presented(r, r.PostForm), r.PostForm.Get("token"))
+	answer, err := o.introspection.Introspect(r.Context(), presented(r, r.PostForm), r.PostForm.Get("token"))
 	recordOf(r).clientID = answer.Caller
 	if err != nil {
 		return err
@@ -80,7 +84,7 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	caller, err := o.authority.Revoke(r.Context(), presented(r, r.PostForm), r.PostForm.Get("token"))
+	caller, err := o.revocation.Revoke(r.Context(), presented(r, r.PostForm), r.PostForm.Get("token"))
 	recordOf(r).clientID = caller
 	if err != nil {
 		return err
@@ -93,7 +97,7 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 // userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
 // or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
 func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
-	scheme, token := authorization(r)
+	scheme, token := authorizationHeader(r)
 	if scheme != "bearer" {
 		token = ""
 	}
@@ -113,7 +117,7 @@ func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return bearerError{protocol.Refuse(protocol.InvalidToken, "There is no access token."), true}
 	}
-	claims, client, err := o.authority.UserInfo(r.Context(), token)
+	claims, client, err := o.userInfos.Claims(r.Context(), token)
 	recordOf(r).clientID = client
 	if err != nil {
 		return bearerError{error: err}

@@ -18,6 +18,7 @@ import (
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -168,17 +169,16 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 	s.users = accounts.NewUsers(store, hasher, time.Now)
 	logins := sessions.New(store, day, 30*day, time.Now)
 	guesses := throttle.New(store, hasher.AtOnce(), 3, 15*time.Minute, time.Now)
-	authority := authz.New(authz.Parts{
-		Parts: grants.Parts{
-			Rules: &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: issuer, AccessTTL: 15 * time.Minute},
-			Epoch: epoch, Issuer: tokens.NewIssuer(issuer, base, ring, time.Now), Store: store, Users: s.users,
-			Lists: statusLists, Indices: indices.New(store, statusLists, 15*time.Minute, 1<<16, time.Now),
-			Lives: grants.Lives{Refresh: 7 * day, Grant: 30 * day, Grace: 30 * time.Second}, Now: time.Now, Log: log,
-		},
-		Directory: s.registry, Clients: clients.NewAuthenticator(s.registry, 3, time.Hour, time.Now),
-		Consents: consents.New(store, time.Now), Cuts: revocation.NewCuts(store, time.Now), Listeners: store,
-		Notes: keys.NewNotes(master, "authorization request", authz.NoteLife, time.Now),
+	rules := &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: issuer, AccessTTL: 15 * time.Minute}
+	tokens := tokens.NewIssuer(issuer, base, ring, time.Now)
+	types := grants.New(grants.Parts{
+		Rules: rules, Epoch: epoch, Issuer: tokens, Store: store, Users: s.users,
+		Lists: statusLists, Indices: indices.New(store, statusLists, 15*time.Minute, 1<<16, time.Now),
+		Lives: grants.Lives{Refresh: 7 * day, Grant: 30 * day, Grace: 30 * time.Second}, Now: time.Now, Log: log,
 	})
+	authenticator := clients.NewAuthenticator(s.registry, 3, time.Hour, time.Now)
+	consents, cuts := consents.New(store, time.Now), revocation.NewCuts(store, time.Now)
+	notes := keys.NewNotes(master, "authorization request", authorization.NoteLife, time.Now)
 	u, err := url.Parse(issuer)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +188,17 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 		t.Fatal(err)
 	}
 	p := Parts{
-		Authority: authority, Engine: engine.New(grants.New(authority.Parts.Parts)), Sessions: logins,
+		Issuer: issuer, Rules: rules, Registry: s.registry, Clients: authenticator, Consents: consents, Now: time.Now,
+		Authorization: authorization.New(tokens, s.registry, rules, consents, store, notes, time.Now),
+		Introspection: authz.NewIntrospector(authenticator, tokens, s.registry, rules, types, cuts),
+		Revocation:    authz.NewRevoker(authenticator, tokens, store, cuts, time.Now),
+		UserInfo:      authz.NewUserInfo(tokens, s.registry, rules, s.users, cuts),
+		EndSession:    authz.NewEndSession(tokens, s.registry),
+		FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, logins, time.Now),
+		Connected:     authz.NewConnected(s.registry, rules, consents, store, time.Now),
+		StatusEvents:  authz.NewStatusEvents(authenticator, s.registry, store),
+		Listeners:     store,
+		Engine:        engine.New(types), Sessions: logins,
 		SignIn: signin.New(s.users, logins, hasher, guesses, store, time.Now),
 		Keys:   ring, Watcher: watcher, Health: wellness{store}, Log: log, Lists: statusLists, Stream: stream, Listening: listening,
 		Observer: metrics.New(metrics.Sources{

@@ -15,13 +15,16 @@ import (
 
 // statuses serves the status lists and the stream of what is set in them.
 type statuses struct {
-	authority *authz.Authority
+	statusEvents *authz.StatusEvents
+	// store keeps who listens.
+	store     listeners.Store
 	lists     *lists.Lists
 	stream    *listeners.Stream
 	listening *listeners.Connections
 	observer  Observer
 	// timeout bounds what is asked of the database.
 	timeout time.Duration
+	now     func() time.Time
 }
 
 // list is draft-ietf-oauth-status-list-20 section 8.1.

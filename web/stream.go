@@ -43,7 +43,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	listener, err := s.authority.Listen(ctx, presented(r, nil), query.Get("verifier"), query.Get("instance"))
+	listener, err := s.statusEvents.Listen(ctx, presented(r, nil), query.Get("verifier"), query.Get("instance"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer seat.Leave()
 	last := r.Header.Get("Last-Event-ID")
-	err = s.authority.Listeners.SaveListener(ctx, listener, last != "")
+	err = s.store.SaveListener(ctx, listener, last != "")
 	if errors.Is(err, listeners.ErrTooMany) {
 		recordOf(r).throttled = throttledListeners
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners of this client are connected.")
@@ -125,7 +125,7 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 		case <-beat.C:
 			// A sign of life says that nothing was set. Whoever does not know must
 			// not say so.
-			if !f.lists.Vouched() || !f.authority.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
+			if !f.lists.Vouched() || !f.statusEvents.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
 				return
 			}
 		}
@@ -139,7 +139,7 @@ func (f *feed) reload(ctx context.Context) error {
 	f.at, f.generation = f.stream.Number()
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	if err := f.authority.Listeners.ResetListener(bounded, f.listener.ID); err != nil {
+	if err := f.store.ResetListener(bounded, f.listener.ID); err != nil {
 		return err
 	}
 	return f.send("reload", f.at, struct{}{})
@@ -196,7 +196,7 @@ func (f *feed) resume(ctx context.Context, lastEventID string) (missed bool, err
 	if n > f.at {
 		// Another server was ahead of this one; or the database was restored, and
 		// the number will not come again for long.
-		newest, err := f.authority.Listeners.ChangeNumber(ctx)
+		newest, err := f.store.ChangeNumber(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -229,13 +229,13 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	caller, n, err := s.authority.Acknowledge(r.Context(), presented(r, r.PostForm), r.PostForm.Get("listener"), r.PostForm.Get("id"), r.PostForm.Get("leaving"))
+	caller, n, err := s.statusEvents.Acknowledge(r.Context(), presented(r, r.PostForm), r.PostForm.Get("listener"), r.PostForm.Get("id"), r.PostForm.Get("leaving"))
 	recordOf(r).clientID = caller
 	if err != nil {
 		return err
 	}
 	if made := s.stream.Made(n); !made.IsZero() {
-		s.observer.CutAcknowledged(s.authority.Now().Sub(made))
+		s.observer.CutAcknowledged(s.now().Sub(made))
 	}
 	unkept(w.Header())
 	w.WriteHeader(http.StatusNoContent)

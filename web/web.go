@@ -9,7 +9,11 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/authorization"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/engine"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status/listeners"
@@ -19,7 +23,23 @@ import (
 
 // Parts is what the handlers stand on.
 type Parts struct {
-	Authority *authz.Authority
+	// Issuer is the URL of this server.
+	Issuer   string
+	Rules    *grants.Rules
+	Registry *clients.Registry
+	Clients  *clients.Authenticator
+	Consents *consents.Consents
+
+	Authorization *authorization.Endpoint
+	Introspection *authz.Introspector
+	Revocation    *authz.Revoker
+	UserInfo      *authz.UserInfo
+	EndSession    *authz.EndSession
+	FirstParty    *authz.FirstParty
+	Connected     *authz.Connected
+	StatusEvents  *authz.StatusEvents
+	Listeners     listeners.Store
+
 	Engine    *engine.Engine
 	Sessions  *sessions.Sessions
 	SignIn    *signin.SignIn
@@ -31,6 +51,7 @@ type Parts struct {
 	Listening *listeners.Connections
 	Observer  Observer
 	Log       *slog.Logger
+	Now       func() time.Time
 	// Pages are those that people are shown.
 	Pages *pages.Pages
 
@@ -55,7 +76,7 @@ type Parts struct {
 
 // New returns the server's handler.
 func New(p Parts) (http.Handler, error) {
-	issuer, err := url.Parse(p.Authority.Issuer.URL())
+	issuer, err := url.Parse(p.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -69,16 +90,16 @@ func New(p Parts) (http.Handler, error) {
 		cookies: cookies, browsers: browsers{cookies, p.Sessions}, screen: screen{p.Pages, cookies.language, base},
 		guard: guard, origin: originOf(issuer), base: base,
 	}
-	s.authorizations = authorizations{p.Authority, s.screen, p.MaxBody}
+	s.authorizations = authorizations{p.Authorization, p.Issuer, s.screen, p.MaxBody}
 	s.owners = owners{s.browsers, s.screen}
-	origins := &origins{list: p.Authority.Directory.List}
-	s.apps = appPages{origins, p.Authority.Issuer.URL()}
+	origins := &origins{list: p.Registry.List}
+	s.apps = appPages{origins, p.Issuer}
 	rt := router{
 		base: base, maxBody: p.MaxBody, limit: p.RequestTimeout, open: newCORS(p.CORSOrigins), apps: s.apps,
-		faults: faults{p.Authority, s.authorizations, s.screen, s.origin, origins}, guard: guard, owners: s.owners,
+		faults: faults{p.Authorization, s.authorizations, s.screen, s.origin, origins}, guard: guard, owners: s.owners,
 	}
 	handlers := newHandlers(p, s)
-	table, err := handlers.table(p.Authority.Issuer.URL(), p.Authority.Rules.APIs.Own())
+	table, err := handlers.table(p.Issuer, p.Rules.APIs.Own())
 	if err != nil {
 		return nil, err
 	}

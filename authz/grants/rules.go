@@ -312,6 +312,18 @@ type Decision struct {
 	LeftOut int
 }
 
+// AskedFor returns what a client asks for in somebody's name. What it may not have of
+// it is left out (OpenID Connect Core 1.0 section 3.1.2.1): a library's default list of
+// scopes does not fit every server, and the answer says what was granted.
+func (c *Rules) AskedFor(ctx context.Context, client *clients.Client, parameters map[string][]string, scope string) (Decision, error) {
+	allowed, err := c.Registered(ctx, client)
+	if err != nil {
+		return Decision{}, err
+	}
+	allowed.Lenient = true
+	return c.Decide(allowed, parameters, scope)
+}
+
 // Decide narrows an allowance to what a request asks for.
 //
 // The APIs are those that it names by `resource` (RFC 8707 section 2) or

@@ -111,20 +111,15 @@ func accessCommand(t *terminal) *cobra.Command {
 
 // accessOf is the access of all clients, or of one, to what is a user's.
 func (c *concerns) accessOf(ctx context.Context, of grants.Holder, client string) iter.Seq2[access, error] {
-	authority := authz.Authority{Parts: authz.Parts{
-		Parts: grants.Parts{
-			Rules: &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std()},
-			Store: c.store, Now: c.t.now,
-		},
-		Directory: c.clients, Consents: consents.New(c.store, c.t.now),
-	}}
+	rules := &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std()}
+	connections := authz.NewConnected(c.clients, rules, consents.New(c.store, c.t.now), c.store, c.t.now)
 	return func(yield func(access, error) bool) {
 		var connected []authz.Connection
 		var err error
 		if client == "" {
-			connected, err = authority.Connected(ctx, of.UserID)
+			connected, err = connections.Of(ctx, of.UserID)
 		} else {
-			connected, err = authority.ConnectedTo(ctx, of.UserID, client)
+			connected, err = connections.To(ctx, of.UserID, client)
 		}
 		if err != nil {
 			yield(access{}, err)

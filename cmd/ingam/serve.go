@@ -21,6 +21,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -199,25 +200,31 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 			log.ErrorContext(ctx, "what is in the audit log of those who were not signed in is not complete", "error", writing)
 		}
 	}()
-	authority := authz.New(authz.Parts{
-		Parts: grants.Parts{
-			Rules: &grants.Rules{APIs: catalog, Clients: registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
-			Epoch: epoch, Issuer: tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), ring, t.now), Store: store, Users: users,
-			Lists: statusLists, Indices: indices.New(store, statusLists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
-			Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
-			Now:   t.now, Log: log,
-		},
-		Directory: registry,
-		Clients:   clients.NewAuthenticator(registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now),
-		Consents:  consents.New(store, t.now),
-		Cuts:      revocation.NewCuts(store, t.now),
-		Listeners: store,
-		Notes:     keys.NewNotes(master, "authorization request", authz.NoteLife, t.now),
+	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()}
+	issuer := tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), ring, t.now)
+	types := grants.New(grants.Parts{
+		Rules: rules, Epoch: epoch, Issuer: issuer, Store: store, Users: users,
+		Lists: statusLists, Indices: indices.New(store, statusLists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
+		Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
+		Now:   t.now, Log: log,
 	})
+	authenticator := clients.NewAuthenticator(registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now)
+	consents, cuts := consents.New(store, t.now), revocation.NewCuts(store, t.now)
+	notes := keys.NewNotes(master, "authorization request", authorization.NoteLife, t.now)
 	health.tryWriting(ctx)
 	handler, err := web.New(web.Parts{
-		Authority: authority, Engine: engine.New(grants.New(authority.Parts.Parts)), Sessions: logins, SignIn: signIn,
-		Keys: ring, Watcher: watcher, Health: health, Log: log,
+		Issuer: cfg.Issuer.String(), Rules: rules, Registry: registry, Clients: authenticator, Consents: consents,
+		Authorization: authorization.New(issuer, registry, rules, consents, store, notes, t.now),
+		Introspection: authz.NewIntrospector(authenticator, issuer, registry, rules, types, cuts),
+		Revocation:    authz.NewRevoker(authenticator, issuer, store, cuts, t.now),
+		UserInfo:      authz.NewUserInfo(issuer, registry, rules, users, cuts),
+		EndSession:    authz.NewEndSession(issuer, registry),
+		FirstParty:    authz.NewFirstParty(authenticator, issuer, types, store, logins, t.now),
+		Connected:     authz.NewConnected(registry, rules, consents, store, t.now),
+		StatusEvents:  authz.NewStatusEvents(authenticator, registry, store),
+		Listeners:     store,
+		Engine:        engine.New(types), Sessions: logins, SignIn: signIn,
+		Keys: ring, Watcher: watcher, Health: health, Log: log, Now: t.now,
 		Lists: statusLists, Stream: stream, Listening: listening, Observer: measures,
 		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
 		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),

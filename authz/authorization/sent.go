@@ -1,4 +1,4 @@
-package authz
+package authorization
 
 import (
 	"context"
@@ -31,11 +31,11 @@ const (
 )
 
 // WhatWasSent reads an authorization request that was refused, however broken it is.
-func (a *Authority) WhatWasSent(ctx context.Context, query url.Values) Sent {
+func (e *Endpoint) WhatWasSent(ctx context.Context, query url.Values) Sent {
 	s := Sent{ClientID: quoted(query.Get("client_id"), maxSentID), RedirectURI: quoted(barely(query.Get("redirect_uri")), maxSentURI)}
 	scopes := strings.Fields(query.Get("scope"))
 	looked := scopes[:min(len(scopes), mostSentScopes)]
-	known, others, err := a.Rules.APIs.Known(ctx, looked)
+	known, others, err := e.rules.APIs.Known(ctx, looked)
 	if err != nil {
 		// It is about the log alone; then they are not known.
 		known, others = nil, len(looked)

@@ -1,4 +1,4 @@
-package authz
+package authorization
 
 import (
 	"encoding/json"
@@ -35,12 +35,12 @@ type done struct {
 }
 
 // SignedInFor returns the request as it goes on once someone has signed in for it.
-func (a *Authority) SignedInFor(req *AuthorizeRequest, session sessions.Session) (url.Values, error) {
+func (e *Endpoint) SignedInFor(req *Request, session sessions.Session) (url.Values, error) {
 	note, err := json.Marshal(done{session.ID, session.AuthenticatedAt.UnixMilli()})
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := a.Notes.Seal(note, req.about())
+	sealed, err := e.notes.Seal(note, req.about())
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +48,14 @@ func (a *Authority) SignedInFor(req *AuthorizeRequest, session sessions.Session)
 }
 
 // Onward is the request as it goes on from one page to the next.
-func (req *AuthorizeRequest) Onward() url.Values {
+func (req *Request) Onward() url.Values {
 	if req.done == "" {
 		return req.Query
 	}
 	return req.with(req.done)
 }
 
-func (req *AuthorizeRequest) with(sealed string) url.Values {
+func (req *Request) with(sealed string) url.Values {
 	query := maps.Clone(req.Query)
 	query.Set(doneParameter, sealed)
 	return query
@@ -63,7 +63,7 @@ func (req *AuthorizeRequest) with(sealed string) url.Values {
 
 // about is what a note is bound to: all that was asked, so that nobody can carry
 // it over to another client's request, or to another of the same client.
-func (req *AuthorizeRequest) about() []byte { return []byte(req.Query.Encode()) }
+func (req *Request) about() []byte { return []byte(req.Query.Encode()) }
 
 // takeDone takes what is this server's own out of a request.
 func takeDone(query url.Values) (asked url.Values, sealed string) {
@@ -77,11 +77,11 @@ func takeDone(query url.Values) (asked url.Values, sealed string) {
 
 // signedInFor reports whether a session's sign-in was made for a request. One that
 // was made in another session, or by another sign-in, is somebody else's.
-func (a *Authority) signedInFor(req *AuthorizeRequest, session *sessions.Session) bool {
+func (e *Endpoint) signedInFor(req *Request, session *sessions.Session) bool {
 	if req.done == "" || session == nil {
 		return false
 	}
-	note, ok := a.Notes.Open(req.done, req.about())
+	note, ok := e.notes.Open(req.done, req.about())
 	var d done
 	return ok && json.Unmarshal(note, &d) == nil && d == done{session.ID, session.AuthenticatedAt.UnixMilli()}
 }

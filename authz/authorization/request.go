@@ -1,9 +1,7 @@
-package authz
+package authorization
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"math"
 	"net/url"
@@ -17,13 +15,12 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
-	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// AuthorizeRequest is an authorization request (RFC 6749 section 4.1.1, OpenID
+// Request is an authorization request (RFC 6749 section 4.1.1, OpenID
 // Connect Core 1.0 section 3.1.2.1) that was found in order.
-type AuthorizeRequest struct {
+type Request struct {
 	// Query is the request as the client made it; it can be parsed again.
 	Query       url.Values
 	Client      *clients.Client
@@ -53,14 +50,14 @@ type AuthorizeRequest struct {
 	own bool
 }
 
-// AuthorizeError is a refusal that the client is told, at its redirect URI.
-type AuthorizeError struct {
-	Request *AuthorizeRequest
+// RefusedError is a refusal that the client is told, at its redirect URI.
+type RefusedError struct {
+	Request *Request
 	Refused *protocol.Error
 }
 
-func (e *AuthorizeError) Error() string { return e.Refused.Error() }
-func (e *AuthorizeError) Unwrap() error { return e.Refused }
+func (e *RefusedError) Error() string { return e.Refused.Error() }
+func (e *RefusedError) Unwrap() error { return e.Refused }
 
 // formPost is the response_mode of OAuth 2.0 Form Post Response Mode.
 const formPost = "form_post"
@@ -76,12 +73,12 @@ var challengeSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 // be read: nobody knows what they said.
 var ErrMalformed = errors.New("malformed parameters")
 
-// ParseAuthorize reads an authorization request. fault is what was found wrong
+// Parse reads an authorization request. fault is what was found wrong
 // when its parameters were read, and refuses it as a whole; query is then only as
 // much of it as could be read. What cannot be answered at a redirect URI, because
 // that is not known to be the client's, is a *protocol.Error, to be shown to the
-// person; the rest an *AuthorizeError.
-func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault error) (*AuthorizeRequest, error) {
+// person; the rest an *RefusedError.
+func (e *Endpoint) Parse(ctx context.Context, query url.Values, fault error) (*Request, error) {
 	refuse := func(code protocol.Code, format string, args ...any) error {
 		if fault != nil {
 			return fault // of which this may only be a consequence
@@ -97,10 +94,10 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 		}
 	}
 	query, sealed := takeDone(query)
-	client, err := a.Directory.Client(ctx, query.Get("client_id"))
+	client, err := e.registry.Client(ctx, query.Get("client_id"))
 	if err == nil && (client.Disabled || query.Has("redirect_uri") && !client.Redirects(query.Get("redirect_uri"))) {
 		// A no is never a stale one.
-		client, err = a.Directory.Stored(ctx, client.ID)
+		client, err = e.registry.Stored(ctx, client.ID)
 	}
 	if errors.Is(err, clients.ErrNotFound) || err == nil && client.Disabled {
 		return nil, refuse(protocol.InvalidClient, "The application that sent you here is not known, or was disabled.")
@@ -108,7 +105,7 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 	if err != nil {
 		return nil, err
 	}
-	req := &AuthorizeRequest{Query: query, Client: client, RedirectURI: query.Get("redirect_uri"), maxAge: -1, done: sealed}
+	req := &Request{Query: query, Client: client, RedirectURI: query.Get("redirect_uri"), maxAge: -1, done: sealed}
 	switch {
 	case !query.Has("redirect_uri") && len(client.RedirectURIs) == 1 && !errors.Is(fault, ErrMalformed):
 		req.RedirectURI = client.RedirectURIs[0]
@@ -124,11 +121,11 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 	// And how: a refusal goes the way that the answer would have gone.
 	req.FormPost = len(query["response_mode"]) == 1 && query.Get("response_mode") == formPost && takesForms(req.RedirectURI)
 	if err = fault; err == nil {
-		err = a.readParameters(ctx, req)
+		err = e.readParameters(ctx, req)
 	}
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
-		return nil, &AuthorizeError{req, refused}
+		return nil, &RefusedError{req, refused}
 	}
 	if err != nil {
 		return nil, err
@@ -138,7 +135,7 @@ func (a *Authority) ParseAuthorize(ctx context.Context, query url.Values, fault 
 
 // readParameters reads the rest of a request, which is the same wherever it is
 // sent. A refusal is a *protocol.Error.
-func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) error {
+func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
 	query, client, refuse := req.Query, req.Client, protocol.Refuse
 	for _, values := range query {
 		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
@@ -196,7 +193,7 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 		req.maxAge = time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
 	}
 	if hint := query.Get("id_token_hint"); hint != "" {
-		id, err := a.Issuer.ReadHint(ctx, hint)
+		id, err := e.issuer.ReadHint(ctx, hint)
 		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
 			return err
 		}
@@ -207,7 +204,7 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 	for _, name := range grants.TargetParameters {
 		targets[name] = query[name]
 	}
-	d, err := a.asks(ctx, client, targets, query.Get("scope"))
+	d, err := e.rules.AskedFor(ctx, client, targets, query.Get("scope"))
 	if err != nil {
 		return err
 	}
@@ -222,19 +219,7 @@ func (a *Authority) readParameters(ctx context.Context, req *AuthorizeRequest) e
 	return nil
 }
 
-// asks returns what a client asks for in somebody's name. What it may not have of
-// it is left out (OpenID Connect Core 1.0 section 3.1.2.1): a library's default
-// list of scopes does not fit every server, and the answer says what was granted.
-func (a *Authority) asks(ctx context.Context, client *clients.Client, targets map[string][]string, scope string) (grants.Decision, error) {
-	allowed, err := a.Rules.Registered(ctx, client)
-	if err != nil {
-		return grants.Decision{}, err
-	}
-	allowed.Lenient = true
-	return a.Rules.Decide(allowed, targets, scope)
-}
-
-func (req *AuthorizeRequest) decide(d grants.Decision) {
+func (req *Request) decide(d grants.Decision) {
 	req.Scopes, req.audiences, req.permissions, req.LeftOut = d.Scopes, d.Audiences, d.Permissions, d.LeftOut
 }
 
@@ -254,121 +239,4 @@ func checkChallenge(query url.Values) *protocol.Error {
 		return protocol.Refuse(protocol.InvalidRequest, "The code_challenge is not a SHA-256 in base64url.")
 	}
 	return nil
-}
-
-// WithQuery adds parameters to the query of an address that is registered. What
-// the address has of its own stays as it is, byte for byte: its owner may read it
-// in another way than this server would write it.
-func WithQuery(address string, parameters url.Values) string {
-	separator := "?"
-	if _, own, has := strings.Cut(address, "?"); has {
-		separator = "&"
-		if own == "" || strings.HasSuffix(own, "&") {
-			separator = ""
-		}
-	}
-	return address + separator + parameters.Encode()
-}
-
-// Step is what an authorization request needs next.
-type Step int
-
-// The steps there are.
-const (
-	StepLogin   Step = iota // the person must sign in (again)
-	StepConsent             // the person must allow it
-	StepDone                // a code can be issued
-)
-
-// Next says what a request needs, given the login session of the browser that
-// sent it, if there is one. What prompt=none does not allow to ask for is an
-// *AuthorizeError.
-func (a *Authority) Next(ctx context.Context, req *AuthorizeRequest, session *sessions.Session) (Step, error) {
-	silent := slices.Contains(req.prompt, "none")
-	fail := func(code protocol.Code, why string) (Step, error) {
-		return 0, &AuthorizeError{req, protocol.Refuse(code, "%s", why)}
-	}
-	// What is asked of a sign-in is done by the one that was made for this request.
-	// prompt=none asks for no other than the one that is there.
-	signedIn := !silent && a.signedInFor(req, session)
-	again := !signedIn && session != nil && req.signInAgain(a.Now().Sub(session.AuthenticatedAt))
-	if session == nil || again {
-		if silent {
-			return fail(protocol.LoginRequired, "Nobody is signed in, or not recently enough.")
-		}
-		return StepLogin, nil
-	}
-	if req.Query.Get("id_token_hint") != "" && req.hinted != session.UserID {
-		// Whom the client means is not who is there (section 3.1.2.1), or there is
-		// no telling: the person is asked once. Who then signs in is not passed off
-		// as somebody else, whose session the client wants to renew.
-		switch {
-		case silent && req.hinted == "":
-			return fail(protocol.LoginRequired, "The id_token_hint cannot be checked.")
-		case silent:
-			return fail(protocol.LoginRequired, "Someone else is signed in.")
-		case !signedIn:
-			return StepLogin, nil
-		case req.hinted != "":
-			return fail(protocol.LoginRequired, "Someone else signed in than the id_token_hint names.")
-		}
-	}
-	// Whoever claimed the scheme of such an address could begin a sign-in here, and
-	// have the code for nothing: neither the operator's leave nor what was allowed
-	// before speaks for the program that asks.
-	always := clients.MustAsk(req.RedirectURI)
-	consent := always || slices.Contains(req.prompt, "consent")
-	if !consent && !req.Client.FirstParty {
-		covered, err := a.Consents.Covers(ctx, session.UserID, req.Client.ID, req.Permissions())
-		if err != nil {
-			return 0, err
-		}
-		consent = !covered
-	}
-	if consent {
-		switch {
-		case silent && always:
-			return fail(protocol.ConsentRequired, "The user is always asked, because any program can claim the scheme of the redirect_uri (RFC 8252 section 8.6).")
-		case silent:
-			return fail(protocol.ConsentRequired, "The user has not allowed this yet.")
-		}
-		return StepConsent, nil
-	}
-	return StepDone, nil
-}
-
-// Permissions are what the person is asked to allow: the server's own scopes,
-// and each other scope at each API where it counts.
-func (req *AuthorizeRequest) Permissions() []string { return grants.Permissions(req.permissions) }
-
-// signInAgain reports whether a request asks whoever is signed in to sign in again,
-// age after they last did. max_age=0 asks for the same as prompt=login.
-func (req *AuthorizeRequest) signInAgain(age time.Duration) bool {
-	return slices.Contains(req.prompt, "login") || slices.Contains(req.prompt, "select_account") ||
-		req.maxAge == 0 || req.maxAge > 0 && age > req.maxAge
-}
-
-// Allow remembers that the user of a session allowed what a request asks for.
-func (a *Authority) Allow(ctx context.Context, req *AuthorizeRequest, session sessions.Session) error {
-	return a.Consents.Give(ctx, session.UserID, req.Client.ID, req.Permissions())
-}
-
-// IssueCode issues an authorization code for the user of a session. Returns
-// grants.ErrNotFound if the session has ended meanwhile.
-func (a *Authority) IssueCode(ctx context.Context, req *AuthorizeRequest, session sessions.Session) (code string, err error) {
-	now := a.Now()
-	code = rand.Text() + rand.Text()
-	if req.own {
-		code = grants.OwnCode + code
-	}
-	return code, a.Store.SaveCode(ctx, sha256.Sum256([]byte(code)), grants.Code{
-		ClientID: req.Client.ID, RedirectURI: req.Query.Get("redirect_uri"), SessionID: session.ID,
-		Scopes: req.Scopes, Audiences: req.audiences, Permissions: req.permissions, Nonce: req.nonce, Challenge: req.challenge,
-		AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ContextClass: session.ContextClass, ExpiresAt: now.Add(grants.CodeLife),
-	}, now)
-}
-
-// Denied is what the client is told when the person says no.
-func Denied(req *AuthorizeRequest) error {
-	return &AuthorizeError{req, protocol.Refuse(protocol.AccessDenied, "The user did not allow it.")}
 }

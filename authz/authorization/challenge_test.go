@@ -1,4 +1,4 @@
-package authz_test
+package authorization_test
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // signs somebody in is not.
 func TestAChallengeKeepsNoProofOfWhoSentIt(t *testing.T) {
 	t.Parallel()
-	c := newConnections(t)
+	h := newHouse(t)
 	asked := url.Values{
 		"client_id": {"app"}, "scope": {"read"}, "nonce": {"n"}, "code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
 	}
@@ -23,12 +23,11 @@ func TestAChallengeKeepsNoProofOfWhoSentIt(t *testing.T) {
 	for name, values := range asked {
 		sent[name] = values
 	}
-	c.client(clients.Client{ID: "app", Grants: []string{clients.SignIn}, Hold: clients.HoldMemory})
-	c.connected("minji") // reads what is registered
-	client, err := c.authority.Directory.Client(c.ctx, "app")
-	c.must(err)
-	req, err := c.authority.ChallengeOf(c.ctx, client, sent)
-	c.must(err)
+	client := h.client(clients.Client{ID: "app", Grants: []string{clients.SignIn}, Hold: clients.HoldMemory, FirstParty: true})
+	req, err := h.endpoint.Challenge(t.Context(), client, sent)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if req.Query.Encode() != asked.Encode() || strings.Contains(fmt.Sprintf("%+v", req), "secret-") {
 		t.Errorf("%+v", req)
 	}

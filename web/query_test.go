@@ -1,4 +1,4 @@
-package authz
+package web
 
 import (
 	"net/url"
@@ -24,7 +24,7 @@ func TestAnAddressKeepsItsOwnQueryByteForByte(t *testing.T) {
 		"com.example.app:opaque?b&a":      "com.example.app:opaque?b&a&state=a+%26",
 		"https://app.test/%63b;v=1/é?b=é": "https://app.test/%63b;v=1/é?b=é&state=a+%26",
 	} {
-		if got := WithQuery(address, url.Values{"state": {"a &"}}); got != want {
+		if got := withQuery(address, url.Values{"state": {"a &"}}); got != want {
 			t.Errorf("%s: %s, not %s", address, got, want)
 		}
 	}
