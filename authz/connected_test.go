@@ -16,6 +16,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
@@ -32,7 +33,7 @@ type connections struct {
 	of       *authz.Connected
 	registry *clients.Registry
 	consents *consents.Consents
-	catalog  *apis.Catalog
+	catalog  *catalog.Catalog
 	recorder *storagetest.Recorder
 	grants   int
 }
@@ -57,7 +58,7 @@ func newConnections(t *testing.T) *connections {
 	}
 	clock := func() time.Time { return at(now) }
 	fresh := func() bool { return true }
-	catalog := apis.NewCatalog(store, own, clock, fresh)
+	catalog := catalog.New(store, own, clock, fresh)
 	registry := clients.NewRegistry(store, catalog, clock, fresh, clients.PKCERequired)
 	allowed := consents.New(store, clock)
 	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: "https://id.test", AccessTTL: time.Minute}

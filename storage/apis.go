@@ -12,6 +12,7 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 )
@@ -82,7 +83,7 @@ func (r apiRow) api() (apis.API, error) {
 	}, err
 }
 
-// APIs implements apis.Store.
+// APIs implements catalog.Store.
 func (s *Store) APIs(ctx context.Context) ([]apis.API, error) {
 	list, err := readAPIs(s.reading(ctx))
 	return list, fault("list APIs", err)
@@ -103,7 +104,7 @@ func readAPIs(tx *gorm.DB) ([]apis.API, error) {
 	return list, nil
 }
 
-// CreateAPI implements apis.Store. An API with bytes that not every engine can
+// CreateAPI implements catalog.Store. An API with bytes that not every engine can
 // store is apis.ErrInvalid.
 func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error {
 	const op = "create API"
@@ -122,11 +123,11 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 			return err
 		}
 		if len(taken) > 0 && taken[0] != a.Audience {
-			return refuse(fmt.Errorf("%w: %s is another spelling of %s (RFC 3986 section 6.2.3)", apis.ErrExists, a.Audience, taken[0]))
+			return refuse(fmt.Errorf("%w: %s is another spelling of %s (RFC 3986 section 6.2.3)", catalog.ErrExists, a.Audience, taken[0]))
 		}
 		err = tx.Create(&row).Error
 		if errors.Is(err, gorm.ErrDuplicatedKey) {
-			return refuse(apis.ErrExists)
+			return refuse(catalog.ErrExists)
 		}
 		if err != nil {
 			return err
@@ -144,7 +145,7 @@ func isNoClient(tx *gorm.DB, a apis.API) error {
 	var n int64
 	err := tx.Model(&clientRow{}).Where("id = ?", a.Audience).Count(&n).Error
 	if err == nil && n > 0 {
-		err = refuse(apis.ErrIsClient)
+		err = refuse(catalog.ErrIsClient)
 	}
 	return err
 }
@@ -162,12 +163,12 @@ func isNoAudience(tx *gorm.DB, client string) error {
 	return err
 }
 
-// UpdateAPI implements apis.Store. An API with bytes that not every engine can
+// UpdateAPI implements catalog.Store. An API with bytes that not every engine can
 // store is apis.ErrInvalid.
 func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.API) (*audit.Event, error)) error {
 	const op = "update API"
 	if !isText(audience) {
-		return answer(op, audience, refuse(apis.ErrNotFound))
+		return answer(op, audience, refuse(catalog.ErrNotFound))
 	}
 	return s.edit(ctx, op, changes.API, audience, func(tx *gorm.DB, _ changes.Number) (audit.Event, error) {
 		var rows []apiRow
@@ -175,7 +176,7 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.
 			return audit.Event{}, err
 		}
 		if len(rows) == 0 {
-			return audit.Event{}, refuse(apis.ErrNotFound)
+			return audit.Event{}, refuse(catalog.ErrNotFound)
 		}
 		a, err := rows[0].api()
 		if err != nil {
@@ -211,11 +212,11 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.
 	})
 }
 
-// DeleteAPI implements apis.Store.
+// DeleteAPI implements catalog.Store.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, ev audit.Event) error {
 	const op = "delete API"
 	if !isText(audience) {
-		return answer(op, audience, refuse(apis.ErrNotFound))
+		return answer(op, audience, refuse(catalog.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.API, audience, ev, func(tx *gorm.DB, _ changes.Number) error {
 		return deleteAPI(tx, audience)
@@ -229,7 +230,7 @@ func deleteAPI(tx *gorm.DB, audience string) error {
 		   AND NOT EXISTS (SELECT 1 FROM client_audiences WHERE audience = ?)`,
 		audience, audience)
 	if errors.Is(deleted.Error, gorm.ErrForeignKeyViolated) {
-		return refuse(apis.ErrInUse)
+		return refuse(catalog.ErrInUse)
 	}
 	if deleted.Error != nil || deleted.RowsAffected == 1 {
 		return deleted.Error
@@ -239,11 +240,11 @@ func deleteAPI(tx *gorm.DB, audience string) error {
 		return err
 	}
 	if n == 0 {
-		return refuse(apis.ErrNotFound)
+		return refuse(catalog.ErrNotFound)
 	}
 	var named []string
 	if err := tx.Model(&audienceRow{}).Where("audience = ?", audience).Order("client_id").Pluck("client_id", &named).Error; err != nil {
 		return err
 	}
-	return refuse(fmt.Errorf("%w: %s", apis.ErrInUse, strings.Join(named, ", ")))
+	return refuse(fmt.Errorf("%w: %s", catalog.ErrInUse, strings.Join(named, ", ")))
 }

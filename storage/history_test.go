@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/storage"
@@ -143,7 +144,7 @@ func follow(t *testing.T, s *storage.Store, staleness time.Duration) *following 
 	f := &following{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	fresh := func() bool { return f.watcher.Fresh() }
-	catalog := apis.NewCatalog(s, nil, time.Now, fresh)
+	catalog := catalog.New(s, nil, time.Now, fresh)
 	f.registry = clients.NewRegistry(s, catalog, time.Now, fresh, "")
 	f.watcher = changes.NewWatcher(s, staleness, log, catalog, f.registry)
 	f.poll(t)

@@ -17,8 +17,8 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -35,7 +35,7 @@ import (
 )
 
 var (
-	_ apis.Store       = (*Store)(nil)
+	_ catalog.Store    = (*Store)(nil)
 	_ audit.Store      = (*Store)(nil)
 	_ changes.Store    = (*Store)(nil)
 	_ clients.Store    = (*Store)(nil)

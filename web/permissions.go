@@ -8,13 +8,14 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/web/pages"
 )
 
 // wording says in words what permissions are.
 type wording struct {
-	apis *apis.Catalog
+	apis *catalog.Catalog
 	// grantLife is how long a grant lasts at most.
 	grantLife time.Duration
 }

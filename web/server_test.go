@@ -19,6 +19,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/authorization"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -50,7 +51,7 @@ type server struct {
 
 	users    *accounts.Users
 	registry *clients.Registry
-	catalog  *apis.Catalog
+	catalog  *catalog.Catalog
 }
 
 // logged collects what several write.
@@ -143,7 +144,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 	}
 	var watcher, listWatcher *changes.Watcher
 	fresh := func() bool { return watcher.Fresh() }
-	s.catalog = apis.NewCatalog(store, own, time.Now, fresh)
+	s.catalog = catalog.New(store, own, time.Now, fresh)
 	s.registry = clients.NewRegistry(store, s.catalog, time.Now, fresh, clients.PKCERequired)
 	epoch := revocation.NewEpoch(store, fresh)
 	base, stream, listening := status.Base(issuer+PathStatusLists+"/"), listeners.NewStream(), listeners.NewConnections()

@@ -1,10 +1,7 @@
-// Package apis owns the resource servers that tokens are made for: their
-// audiences, the scopes they offer and how long an access token for them
-// lives.
+// Package apis says what an API is: the audience by which tokens name it, the scopes
+// that it offers and how long an access token for it lives; and which scopes the server
+// itself understands.
 //
-//	api create|update|delete → Catalog → Store: api + change + audit event, one commit
-//	token request → Catalog.ByAudience → memory, reloaded when an API changes
-//
-// It does not know which client may ask for which API; that is package
-// clients.
+// It knows values and rules, and no API that is registered: that is package catalog. Nor
+// does it know which client may ask for which API: that is package clients.
 package apis

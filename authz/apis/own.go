@@ -154,8 +154,8 @@ func NamesClaim(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, name) })
 }
 
-// checkNew refuses the server's own scopes to an API. What it had before it keeps.
-func (o *Own) checkNew(scopes, before []string) error {
+// CheckNew refuses the server's own scopes to an API. What it had before it keeps.
+func (o *Own) CheckNew(scopes, before []string) error {
 	for _, scope := range scopes {
 		if o.Has(scope) && !slices.Contains(before, scope) {
 			return fmt.Errorf("%w: the scope %s is the server's own; call the API's another name", ErrInvalid, scope)

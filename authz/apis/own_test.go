@@ -47,10 +47,10 @@ func TestScopesOfAServersOwnChangeNothingThatIsThere(t *testing.T) {
 	if got := strings.Join(own.Kept(a), " "); got != "phone groups" {
 		t.Errorf("it keeps %s", got)
 	}
-	if err := own.checkNew([]string{"read", "phone"}, a.Scopes); err != nil {
+	if err := own.CheckNew([]string{"read", "phone"}, a.Scopes); err != nil {
 		t.Error(err)
 	}
-	if err := own.checkNew([]string{"read", "address"}, a.Scopes); err == nil {
+	if err := own.CheckNew([]string{"read", "address"}, a.Scopes); err == nil {
 		t.Error("an API may offer address from now on")
 	}
 }

@@ -24,7 +24,7 @@ func (a API) ScopeText(scope string) map[string]string {
 // SetScopeText says what a scope allows in a language; an empty text takes away what
 // was said. What had the same ScopeTexts before is left alone.
 func (a *API) SetScopeText(scope, language, text string) {
-	texts := a.ScopeTexts.clone()
+	texts := a.ScopeTexts.Clone()
 	if texts[scope] == nil {
 		texts[scope] = map[string]string{}
 	}
@@ -38,16 +38,17 @@ func (a *API) SetScopeText(scope, language, text string) {
 	a.ScopeTexts = texts
 }
 
-// loseTexts takes away the texts of the scopes that the API offers no longer, as
+// LoseTexts takes away the texts of the scopes that the API offers no longer, as
 // they were. What an editor says of such a scope is left, to be refused.
-func (a *API) loseTexts(were ScopeTexts) {
-	a.ScopeTexts = a.ScopeTexts.clone()
+func (a *API) LoseTexts(were ScopeTexts) {
+	a.ScopeTexts = a.ScopeTexts.Clone()
 	maps.DeleteFunc(a.ScopeTexts, func(scope string, texts map[string]string) bool {
 		return !slices.Contains(a.Scopes, scope) && maps.Equal(texts, were[scope])
 	})
 }
 
-func (t ScopeTexts) clone() ScopeTexts {
+// Clone returns a copy that shares nothing.
+func (t ScopeTexts) Clone() ScopeTexts {
 	texts := ScopeTexts{}
 	for scope := range t {
 		texts[scope] = maps.Clone(t[scope])
@@ -55,18 +56,18 @@ func (t ScopeTexts) clone() ScopeTexts {
 	return texts
 }
 
-// without returns those that others do not have just so.
-func (t ScopeTexts) without(others ScopeTexts) ScopeTexts {
-	texts := t.clone()
+// Without returns those that others do not have just so.
+func (t ScopeTexts) Without(others ScopeTexts) ScopeTexts {
+	texts := t.Clone()
 	for scope := range texts {
 		maps.DeleteFunc(texts[scope], func(language, text string) bool { return others[scope][language] == text })
 	}
 	return texts
 }
 
-// of returns those of some scopes.
-func (t ScopeTexts) of(scopes []string) ScopeTexts {
-	texts := t.clone()
+// Of returns those of some scopes.
+func (t ScopeTexts) Of(scopes []string) ScopeTexts {
+	texts := t.Clone()
 	maps.DeleteFunc(texts, func(scope string, _ map[string]string) bool { return !slices.Contains(scopes, scope) })
 	return texts
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -42,14 +43,14 @@ func TestATextEndsASentenceAndIsReadAsItIsWritten(t *testing.T) {
 }
 
 // registered returns a catalog with one API, and where it is stored.
-func registered(t *testing.T, a apis.API) (*apis.Catalog, *storage.Store) {
+func registered(t *testing.T, a apis.API) (*catalog.Catalog, *storage.Store) {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
 	own, err := apis.NewOwn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog := apis.NewCatalog(store, own, time.Now, nil)
+	catalog := catalog.New(store, own, time.Now, nil)
 	if _, err := catalog.Create(t.Context(), a, "test"); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/authorization"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
@@ -45,7 +46,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return noon }
-	catalog := apis.NewCatalog(store, own, clock, nil)
+	catalog := catalog.New(store, own, clock, nil)
 	registry := clients.NewRegistry(store, catalog, clock, nil, clients.PKCERequired)
 	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: issuer, AccessTTL: time.Minute}
 	return &house{t, store, registry, authorization.New(tokens.NewIssuer(issuer, "", nil, clock), registry, rules, consents.New(store, clock), store, nil, clock)}

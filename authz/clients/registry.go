@@ -27,10 +27,18 @@ const MinSecretLength = 32
 // maxSecretLength bounds what is hashed and what an HTTP header must carry.
 const maxSecretLength = 512
 
+// registered are the APIs that clients may be registered for.
+type registered interface {
+	// List returns all of them.
+	List(ctx context.Context) ([]apis.API, error)
+	// Own returns the scopes that the server itself understands.
+	Own() *apis.Own
+}
+
 // Registry is all clients there are.
 type Registry struct {
 	store Store
-	apis  *apis.Catalog
+	apis  registered
 	now   func() time.Time
 	pkce  PKCE
 	// fresh says whether copies in memory may be used; nil means never.
@@ -47,9 +55,9 @@ type Registry struct {
 // NewRegistry returns the clients in store. fresh says whether the copies
 // that Follow drops in time may be used; a command passes nil. pkce is the rule of
 // new clients that say nothing else, and have a choice.
-func NewRegistry(store Store, catalog *apis.Catalog, now func() time.Time, fresh func() bool, pkce PKCE) *Registry {
+func NewRegistry(store Store, registered registered, now func() time.Time, fresh func() bool, pkce PKCE) *Registry {
 	return &Registry{
-		store: store, apis: catalog, now: now, fresh: fresh, pkce: pkce,
+		store: store, apis: registered, now: now, fresh: fresh, pkce: pkce,
 		copies: otter.Must(&otter.Options[string, *Client]{MaximumSize: held}),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
 )
@@ -103,7 +104,7 @@ type Allowance struct {
 
 // Rules say what of an allowance a request gets.
 type Rules struct {
-	APIs *apis.Catalog
+	APIs *catalog.Catalog
 	// Clients are asked where the copy of a client in memory lacks what it was
 	// allowed; nil is for those who hold no copies.
 	Clients *clients.Registry

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -25,7 +26,7 @@ const issuer = "https://id.test"
 func rulesWith(t *testing.T, offers ...string) *grants.Rules {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
-	catalog := apis.NewCatalog(store, ownScopes(t), time.Now, nil)
+	catalog := catalog.New(store, ownScopes(t), time.Now, nil)
 	for _, offer := range offers {
 		name, scopes, _ := strings.Cut(offer, ": ")
 		// Past the catalog, which refuses the server's own: they were there before.
@@ -305,7 +306,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	t.Parallel()
 	store := storagetest.New(t, storagetest.Engines()[0])
 	ctx, always := t.Context(), func() bool { return true }
-	operators := apis.NewCatalog(store, ownScopes(t), time.Now, nil)
+	operators := catalog.New(store, ownScopes(t), time.Now, nil)
 	create := func(audience string, scopes ...string) {
 		t.Helper()
 		if _, err := operators.Create(ctx, apis.API{Audience: audience, Name: audience, Scopes: scopes}, "test"); err != nil {
@@ -321,7 +322,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 		t.Fatal(err)
 	}
 	// The server's copies are made, and never told of a change.
-	catalog := apis.NewCatalog(store, ownScopes(t), time.Now, always)
+	catalog := catalog.New(store, ownScopes(t), time.Now, always)
 	if err := catalog.Follow(ctx, nil); err != nil {
 		t.Fatal(err)
 	}

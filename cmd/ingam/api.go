@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/catalog"
 )
 
 func apiCommand(t *terminal) *cobra.Command {
@@ -348,7 +349,7 @@ func apiDelete(t *terminal) *cobra.Command {
 			return t.withConcerns(cmd, func(c *concerns) error {
 				err := c.apis.Delete(cmd.Context(), args[0], c.actor)
 				err = named("API "+args[0], err)
-				if errors.Is(err, apis.ErrInUse) {
+				if errors.Is(err, catalog.ErrInUse) {
 					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s", err, args[0])
 				}
 				if err != nil {

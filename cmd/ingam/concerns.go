@@ -12,6 +12,7 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/config"
@@ -25,7 +26,7 @@ type concerns struct {
 	cfg     *config.Config
 	store   *storage.Store
 	actor   audit.Actor
-	apis    *apis.Catalog
+	apis    *catalog.Catalog
 	clients *clients.Registry
 	cuts    *revocation.Cuts
 	t       *terminal
@@ -81,7 +82,7 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	if err != nil {
 		return err
 	}
-	catalog := apis.NewCatalog(store, own, t.now, nil)
+	catalog := catalog.New(store, own, t.now, nil)
 	return do(&concerns{
 		cfg: cfg, store: store, actor: operator(),
 		apis:    catalog,

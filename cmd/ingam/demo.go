@@ -17,6 +17,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/config"
@@ -84,7 +85,7 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 			if err != nil {
 				return err
 			}
-			made, err = prepareDemo(ctx, &demo, store, apis.NewCatalog(store, own, demo.now, nil), cfg.Issuer.String())
+			made, err = prepareDemo(ctx, &demo, store, catalog.New(store, own, demo.now, nil), cfg.Issuer.String())
 			return err
 		},
 		listening: func(string) { demo.showDemo(cfg.Issuer.String(), made) },
@@ -97,7 +98,7 @@ type demoThings struct{ secret, password string }
 
 // prepareDemo makes the demonstration's API, clients and user where they are
 // missing. The database does not know secrets, so they are kept beside it.
-func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog, issuer string) (made demoThings, err error) {
+func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog *catalog.Catalog, issuer string) (made demoThings, err error) {
 	registry := clients.NewRegistry(store, catalog, t.now, nil, clients.PKCERequired)
 	if made.secret, err = prepareDemoClient(ctx, t, store, catalog); err != nil {
 		return made, err
@@ -148,16 +149,16 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 	return password, os.WriteFile(kept, []byte(password+"\n"), 0o600)
 }
 
-func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, catalog *apis.Catalog) (secret string, err error) {
-	registry := clients.NewRegistry(store, catalog, t.now, nil, clients.PKCERequired)
-	_, err = catalog.Create(ctx, apis.API{
+func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, offered *catalog.Catalog) (secret string, err error) {
+	registry := clients.NewRegistry(store, offered, t.now, nil, clients.PKCERequired)
+	_, err = offered.Create(ctx, apis.API{
 		Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"},
 		ScopeTexts: apis.ScopeTexts{
 			"read":  {"en": "read your orders", "ko": "주문 내역 보기"},
 			"write": {"en": "place and change orders for you", "ko": "주문하기와 주문 변경"},
 		},
 	}, demoActor)
-	if err != nil && !errors.Is(err, apis.ErrExists) {
+	if err != nil && !errors.Is(err, catalog.ErrExists) {
 		return "", err
 	}
 	kept := filepath.Join(demoFolder, "client-secret")

@@ -23,7 +23,7 @@ const root = "../.."
 // allowed says which packages of ours a package may import (not counting
 // tests), as ARCHITECTURE.md has it.
 var allowed = map[string][]string{
-	"cmd/ingam":           {"authz", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "config", "keys", "storage", "web", "web/metrics", "web/pages"},
+	"cmd/ingam":           {"authz", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "config", "keys", "storage", "web", "web/metrics", "web/pages"},
 	"cmd/ingam/processes": {},
 	"cmd/ingam-demo-api":  {"verify"},
 	"verify":              {},
@@ -34,7 +34,8 @@ var allowed = map[string][]string{
 	"authz/protocol":      {},
 	"authz/audit":         {},
 	"authz/changes":       {},
-	"authz/apis":          {"authz/audit", "authz/changes"},
+	"authz/apis":          {},
+	"authz/catalog":       {"authz/apis", "authz/audit", "authz/changes"},
 	"authz/accounts":      {"authz/audit", "authz/changes", "authz/apis"},
 	"authz/consents":      {"authz/audit"},
 	"authz/sessions":      {"authz/audit", "authz/changes", "authz/accounts"},
@@ -45,13 +46,13 @@ var allowed = map[string][]string{
 	"authz/status":        {},
 	"authz/revocation":    {"authz/audit", "authz/changes", "authz/status"},
 	"authz/tokens":        {"authz/changes", "authz/status", "keys"},
-	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/tokens", "keys"},
+	"authz/grants":        {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/catalog", "authz/accounts", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/tokens", "keys"},
 	"authz/engine":        {"authz/protocol", "authz/clients", "authz/grants"},
 	"authz/authorization": {"authz/apis", "authz/clients", "authz/consents", "authz/grants", "authz/protocol", "authz/sessions", "authz/tokens"},
 	"authz":               {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/clients", "authz/grants", "authz/revocation", "authz/status/listeners", "authz/tokens"},
-	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/grants", "keys", "migrations"},
-	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/grants", "keys", "migrations", "storage"},
-	"web":                 {"authz", "authz/authorization", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/pages"},
+	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/grants", "keys", "migrations"},
+	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/grants", "keys", "migrations", "storage"},
+	"web":                 {"authz", "authz/authorization", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/pages"},
 	"web/metrics":         {},
 	"web/pages":           {},
 

@@ -19,9 +19,9 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/authorization"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -143,7 +143,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	if err != nil {
 		return err
 	}
-	catalog := apis.NewCatalog(store, own, t.now, fresh)
+	catalog := catalog.New(store, own, t.now, fresh)
 	registry := clients.NewRegistry(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
 	epoch := revocation.NewEpoch(store, fresh)
 	listening := listeners.NewConnections()

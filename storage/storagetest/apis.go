@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/storage"
@@ -37,12 +38,12 @@ var apiTests = []test{
 		}
 		d.client("a")
 		ev := event(audit.APICreated, "a")
-		d.refuses(apis.ErrIsClient, func() error { return d.s.CreateAPI(d.ctx, plain("a"), ev) })
+		d.refuses(catalog.ErrIsClient, func() error { return d.s.CreateAPI(d.ctx, plain("a"), ev) })
 		d.must(d.s.CreateAPI(d.ctx, apis.API{ID: "x", Audience: "a"}, ev))
 		become := func(typ apis.TokenType) error {
 			return d.s.UpdateAPI(d.ctx, "a", func(a *apis.API) (*audit.Event, error) { a.TokenType = typ; return &ev, nil })
 		}
-		d.refuses(apis.ErrIsClient, func() error { return become(apis.PlainJWT) })
+		d.refuses(catalog.ErrIsClient, func() error { return become(apis.PlainJWT) })
 		d.must(d.s.DeleteClient(d.ctx, "a", ev))
 		d.must(become(apis.PlainJWT))
 		create := func(s *storage.Store, id string) error {
@@ -60,7 +61,7 @@ var apiTests = []test{
 				}
 				return s.CreateAPI(d.ctx, plain(id), ev)
 			})
-			if (errs[0] == nil) == (errs[1] == nil) || errs[0] != nil && !errors.Is(errs[0], clients.ErrIsAudience) || errs[1] != nil && !errors.Is(errs[1], apis.ErrIsClient) {
+			if (errs[0] == nil) == (errs[1] == nil) || errs[0] != nil && !errors.Is(errs[0], clients.ErrIsAudience) || errs[1] != nil && !errors.Is(errs[1], catalog.ErrIsClient) {
 				d.Errorf("%d: %v", i, errs)
 			}
 		}
@@ -89,14 +90,14 @@ var apiTests = []test{
 	}},
 	{"a taken audience is refused", func(d *databaseTest) {
 		d.api("aud")
-		d.refuses(apis.ErrExists, func() error {
+		d.refuses(catalog.ErrExists, func() error {
 			return d.other.CreateAPI(d.ctx, apis.API{ID: "new", Audience: "aud"}, event(audit.APICreated, "aud"))
 		})
 	}},
 	{"an audience is taken in both spellings of an empty path", func(d *databaseTest) {
 		for i, c := range [][2]string{{"https://a.example", "https://a.example/"}, {"https://b.example/?x=1", "https://b.example?x=1"}} {
 			d.api(c[0])
-			d.refuses(apis.ErrExists, func() error {
+			d.refuses(catalog.ErrExists, func() error {
 				return d.other.CreateAPI(d.ctx, apis.API{ID: fmt.Sprint("new", i), Audience: c[1]}, event(audit.APICreated, c[1]))
 			})
 		}
@@ -106,12 +107,12 @@ var apiTests = []test{
 		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
 			audience := apis.Spellings("https://api.example")[i%2]
 			return s.CreateAPI(d.ctx, apis.API{ID: fmt.Sprint(i), Audience: audience}, event(audit.APICreated, audience))
-		}), apis.ErrExists)
+		}), catalog.ErrExists)
 	}},
 	{"of several that take an audience at once one gets it", func(d *databaseTest) {
 		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
 			return s.CreateAPI(d.ctx, apis.API{ID: string(rune('a' + i)), Audience: "aud"}, event(audit.APICreated, "aud"))
-		}), apis.ErrExists)
+		}), catalog.ErrExists)
 		d.equal(d.number(), changes.Number(1))
 		d.equal(len(d.events()), 1)
 	}},
@@ -123,14 +124,14 @@ var apiTests = []test{
 			d.refuses(apis.ErrInvalid, func() error {
 				return d.s.CreateAPI(d.ctx, apis.API{ID: "x", Audience: "x", Name: s}, event(audit.APICreated, ""))
 			})
-			d.refuses(apis.ErrNotFound, func() error { return d.s.DeleteAPI(d.ctx, s, event(audit.APIDeleted, "")) })
+			d.refuses(catalog.ErrNotFound, func() error { return d.s.DeleteAPI(d.ctx, s, event(audit.APIDeleted, "")) })
 		}
 	}},
 	{"an API can be deleted, once", func(d *databaseTest) {
 		d.api("aud")
 		ev := event(audit.APIDeleted, "aud")
 		d.changes(changes.API, "aud", ev, func() error { return d.s.DeleteAPI(d.ctx, "aud", ev) })
-		d.refuses(apis.ErrNotFound, func() error { return d.other.DeleteAPI(d.ctx, "aud", ev) })
+		d.refuses(catalog.ErrNotFound, func() error { return d.other.DeleteAPI(d.ctx, "aud", ev) })
 		d.api("aud")
 	}},
 	{"an API that a client names cannot be deleted", func(d *databaseTest) {
@@ -142,7 +143,7 @@ var apiTests = []test{
 			d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, id)))
 		}
 		for _, audience := range c.Audiences {
-			d.refuses(apis.ErrInUse, func() error {
+			d.refuses(catalog.ErrInUse, func() error {
 				err := d.other.DeleteAPI(d.ctx, audience, event(audit.APIDeleted, audience))
 				if s := fmt.Sprint(err); !strings.HasSuffix(s, ": c, d") {
 					d.Errorf("it does not name the clients: %s", s)
@@ -164,7 +165,7 @@ var apiTests = []test{
 				}
 				return s.CreateClient(d.ctx, clients.Client{ID: "c", Audiences: []string{"aud"}}, event(audit.ClientCreated, "c"))
 			})
-			d.oneWins(errs, apis.ErrInUse, clients.ErrUnknownAudience)
+			d.oneWins(errs, catalog.ErrInUse, clients.ErrUnknownAudience)
 			d.equal(d.number(), before+1)
 			list, err := d.s.APIs(d.ctx)
 			d.must(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/storage"
@@ -85,7 +86,7 @@ var updateTests = []test{
 	{"nobody updates what is not there", func(d *databaseTest) {
 		d.one("x")
 		for kind, update := range d.alterations() {
-			want := map[changes.Kind]error{changes.API: apis.ErrNotFound, changes.Client: clients.ErrNotFound, changes.User: accounts.ErrNotFound}[kind]
+			want := map[changes.Kind]error{changes.API: catalog.ErrNotFound, changes.Client: clients.ErrNotFound, changes.User: accounts.ErrNotFound}[kind]
 			for _, id := range append(notText, "y", "X", "x ", "", strings.Repeat("long", 50_000)) {
 				d.refuses(want, func() error {
 					return update(d.s, id, func(*string) (*audit.Event, error) { d.Errorf("an editor was called for %.9q", id); return nil, nil })
@@ -261,7 +262,7 @@ var updateTests = []test{
 				}
 				return give(s, "aud")
 			})
-			d.oneWins(errs, apis.ErrInUse, clients.ErrUnknownAudience)
+			d.oneWins(errs, catalog.ErrInUse, clients.ErrUnknownAudience)
 			if errs[0] != nil {
 				d.must(give(d.s))
 				d.must(d.s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")))

@@ -1,4 +1,4 @@
-package apis
+package catalog
 
 import (
 	"maps"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/ingam/ingam/authz/apis"
 )
 
 // An update is told from none by what the audit records: a field that it left out
@@ -13,12 +15,12 @@ import (
 func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 	t.Parallel()
 	fixed := []string{"ID", "Audience", "CreatedAt"}
-	for i := range reflect.TypeFor[API]().NumField() {
-		name := reflect.TypeFor[API]().Field(i).Name
+	for i := range reflect.TypeFor[apis.API]().NumField() {
+		name := reflect.TypeFor[apis.API]().Field(i).Name
 		if slices.Contains(fixed, name) {
 			continue
 		}
-		var a API
+		var a apis.API
 		f := reflect.ValueOf(&a).Elem().Field(i)
 		switch v := f.Addr().Interface().(type) {
 		case *[]string:
@@ -27,15 +29,15 @@ func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 			*v = time.Hour
 		case *bool:
 			*v = true
-		case *ScopeTexts:
-			*v = ScopeTexts{"a": {"en": "b"}}
+		case *apis.ScopeTexts:
+			*v = apis.ScopeTexts{"a": {"en": "b"}}
 		default:
 			if f.Kind() != reflect.String {
 				t.Fatalf("%s is of the type %s, which this test does not know", name, f.Type())
 			}
 			f.SetString("a")
 		}
-		if maps.Equal(a.details(), API{}.details()) {
+		if maps.Equal(details(a), details(apis.API{})) {
 			t.Errorf("%s is in no audit event", name)
 		}
 	}

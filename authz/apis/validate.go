@@ -1,0 +1,54 @@
+package apis
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ingam/ingam/config/limits"
+)
+
+// Validate refuses what an API cannot be. Returns ErrInvalid.
+func (a API) Validate() error {
+	if err := validAudience(a.Audience); err != nil {
+		return err
+	}
+	if err := ValidName(a.Name); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if a.TokenType != "" && a.TokenType != ATJWT && a.TokenType != PlainJWT {
+		return fmt.Errorf("%w: unknown type of access tokens %q; there are %s and %s", ErrInvalid, a.TokenType, ATJWT, PlainJWT)
+	}
+	if len(a.Scopes) == 0 {
+		return fmt.Errorf("%w: an API offers at least one scope", ErrInvalid)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(a.ScopeTexts)) {
+		if !slices.Contains(a.Scopes, scope) {
+			return fmt.Errorf("%w: there is a text for %q, which is no scope of the API", ErrInvalid, scope)
+		}
+		if err := validTexts(scope, a.ScopeTexts[scope]); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+	}
+	if a.AccessTTL != 0 && (a.AccessTTL < limits.MinAccessTTL || a.AccessTTL > limits.MaxAccessTTL || a.AccessTTL%time.Second != 0) {
+		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", ErrInvalid, a.AccessTTL, limits.MinAccessTTL, limits.MaxAccessTTL)
+	}
+	return nil
+}
+
+func validAudience(s string) error {
+	if s == "" || len(s) > 255 {
+		return fmt.Errorf("%w: an audience has 1 to 255 characters", ErrInvalid)
+	}
+	for _, r := range s {
+		if r <= ' ' || r > '~' || r == '"' || r == '\\' {
+			return fmt.Errorf("%w: the audience %q may hold only visible ASCII characters without quotes and backslashes", ErrInvalid, s)
+		}
+	}
+	if strings.Contains(s, "#") {
+		return fmt.Errorf("%w: the audience %q has a fragment; a resource indicator has none (RFC 8707 section 2)", ErrInvalid, s)
+	}
+	return nil
+}
