@@ -1,0 +1,140 @@
+package authz_test
+
+import (
+	"errors"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status/listeners"
+	"github.com/ingam/ingam/authz/tokens"
+)
+
+const apiSecret = "a secret of forty characters, or nearly so"
+
+// endpoints are two clients, and what refuses them without reading a token.
+func endpoints(t *testing.T) (c *connections, authenticator *clients.Authenticator, api, app clients.Presented) {
+	t.Helper()
+	c = newConnections(t)
+	redirects := []string{"https://app.test/cb"}
+	for _, of := range []clients.Client{{ID: "api", Auth: clients.SecretBasic}, {ID: "app", Auth: clients.None}} {
+		of.Name, of.Grants, of.RedirectURIs = of.ID, []string{clients.AuthorizationCode}, redirects
+		with := ""
+		if of.Auth != clients.None {
+			with = apiSecret
+		}
+		_, _, err := c.registry.Create(c.ctx, of, with, "test")
+		c.must(err)
+	}
+	return c, clients.NewAuthenticator(c.registry, 100, time.Minute, time.Now), clients.Presented{ID: "api", Secret: apiSecret}, clients.Presented{ID: "app"}
+}
+
+func wantRefused(t *testing.T, what string, err error, code protocol.Code) {
+	t.Helper()
+	var refused *protocol.Error
+	if !errors.As(err, &refused) || refused.Code != code {
+		t.Errorf("%s: %v, not %s", what, err, code)
+	}
+}
+
+func TestWhoMayAskAboutTokensIsSettledBeforeTheyAreRead(t *testing.T) {
+	t.Parallel()
+	c, authenticator, api, app := endpoints(t)
+	cuts := revocation.NewCuts(c.store, time.Now)
+	issuer := tokens.NewIssuer("https://id.test", "", nil, time.Now) // without keys: it must not come to that
+	introspection := authz.NewIntrospector(authenticator, issuer, c.registry, nil, nil, cuts)
+	revoker := authz.NewRevoker(authenticator, issuer, c.store, cuts, time.Now)
+
+	_, err := introspection.Introspect(c.ctx, clients.Presented{}, "token")
+	wantRefused(t, "introspection by nobody", err, protocol.InvalidClient)
+	answer, err := introspection.Introspect(c.ctx, app, "token")
+	wantRefused(t, "introspection by a public client", err, protocol.InvalidClient)
+	if answer.Caller != "app" || answer.Active {
+		t.Errorf("%+v", answer)
+	}
+	_, err = introspection.Introspect(c.ctx, api, "")
+	wantRefused(t, "introspection of nothing", err, protocol.InvalidRequest)
+	_, err = revoker.Revoke(c.ctx, clients.Presented{ID: "api", Secret: "wrong"}, "token")
+	wantRefused(t, "revocation with a wrong secret", err, protocol.InvalidClient)
+	caller, err := revoker.Revoke(c.ctx, app, "")
+	wantRefused(t, "revocation of nothing", err, protocol.InvalidRequest)
+	if caller != "app" {
+		t.Errorf("the caller is %q", caller)
+	}
+}
+
+func TestListenersAreConfidentialClientsAndSayWhoTheyAre(t *testing.T) {
+	t.Parallel()
+	c, authenticator, api, app := endpoints(t)
+	events := authz.NewStatusEvents(authenticator, c.registry, c.store)
+	for what, of := range map[string]struct {
+		presented          clients.Presented
+		verifier, instance string
+		code               protocol.Code
+	}{
+		"nobody":          {clients.Presented{}, "v", "", protocol.InvalidClient},
+		"a public client": {app, "v", "", protocol.InvalidClient},
+		"a bad name":      {api, "a name", "", protocol.InvalidRequest},
+		"a bad instance":  {api, "v", "1/2", protocol.InvalidRequest},
+	} {
+		_, err := events.Listen(c.ctx, of.presented, of.verifier, of.instance)
+		wantRefused(t, what, err, of.code)
+	}
+	l, err := events.Listen(c.ctx, api, "", "")
+	if err != nil || l.ClientID != "api" || l.Name == "" || l.Name != l.ID {
+		t.Errorf("%+v, %v", l, err)
+	}
+	for what, sent := range map[string][3]string{
+		"no number":         {l.ID, "", ""},
+		"a negative number": {l.ID, "-1", ""},
+		"leaving somehow":   {l.ID, "1", "maybe"},
+	} {
+		_, _, err := events.Acknowledge(c.ctx, api, sent[0], sent[1], sent[2])
+		wantRefused(t, what, err, protocol.InvalidRequest)
+	}
+	_, _, err = events.Acknowledge(c.ctx, api, l.ID, "1", "")
+	wantRefused(t, "a listener that is not stored", err, protocol.InvalidRequest)
+	if !errors.Is(err, listeners.ErrNotFound) {
+		t.Errorf("%v does not say that it is not known", err)
+	}
+	if !events.MayListen(c.ctx, "api") || events.MayListen(c.ctx, "nobody") {
+		t.Error("who may go on is another")
+	}
+}
+
+func TestOnlyAnAppThatIsRegisteredForItSignsPeopleIn(t *testing.T) {
+	t.Parallel()
+	c, authenticator, api, _ := endpoints(t)
+	client, err := authz.NewFirstParty(authenticator, nil, nil, c.store, nil, time.Now).Client(c.ctx, api)
+	wantRefused(t, "a client without the grant", err, protocol.UnauthorizedClient)
+	if client == nil || client.ID != "api" {
+		t.Errorf("the client is %v", client)
+	}
+}
+
+func TestPeopleReturnOnlyToAddressesOfWhoSentThem(t *testing.T) {
+	t.Parallel()
+	c, _, _, _ := endpoints(t)
+	end := authz.NewEndSession(nil, c.registry)
+	const own, foreign = "https://app.test/cb", "https://evil.test/cb"
+	for what, of := range map[string]struct {
+		client, address string
+		to              string
+		why             error
+	}{
+		"its own":              {"app", own, own, nil},
+		"another's":            {"app", foreign, "", authz.ErrNotItsAddress},
+		"nobody's":             {"", own, "", authz.ErrNobodyAsks},
+		"an unknown client's":  {"nobody", own, "", authz.ErrNobodyAsks},
+		"none, and that is it": {"app", "", "", nil},
+	} {
+		req, err := end.Parse(c.ctx, url.Values{"client_id": {of.client}, "post_logout_redirect_uri": {of.address}, "state": {"s"}})
+		if err != nil || req.Return != of.to || req.NoReturn != of.why || (req.State != "") != (of.to != "") {
+			t.Errorf("%s: %+v, %v", what, req, err)
+		}
+	}
+}
