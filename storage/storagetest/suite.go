@@ -35,6 +35,7 @@ func Run(t *testing.T, e Engine) {
 		{"holdings", holdingTests},
 		{"addresses", addressTests},
 		{"updates", updateTests},
+		{"guesses", guessTests},
 		{"grants", grantTests},
 		{"cuts", cutTests},
 		{"standing", standingTests},
