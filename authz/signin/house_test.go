@@ -19,10 +19,11 @@ import (
 // house is a database with users who can sign in.
 type house struct {
 	*testing.T
-	url    string
-	store  *storage.Store
-	users  *accounts.Users
-	signIn *signin.SignIn
+	url      string
+	store    *storage.Store
+	users    *accounts.Users
+	sessions *sessions.Sessions
+	signIn   *signin.SignIn
 	// passwords are those of users and signIn.
 	passwords *passwords.Hasher
 	hash      string
@@ -51,7 +52,7 @@ func newHouse(t *testing.T, failures int) house {
 		t.Fatal(err)
 	}
 	guesses := throttle.New(store, hasher.AtOnce(), failures, time.Hour, time.Now)
-	return house{t, url, store, users, signin.New(users, logins, hasher, guesses, store, time.Now), hasher, keeper.Password}
+	return house{t, url, store, users, logins, signin.New(users, logins, hasher, guesses, store, time.Now), hasher, keeper.Password}
 }
 
 // user registers one, whose id is the user name.
