@@ -262,18 +262,8 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 	var stood int
 	err := s.editAll(ctx, changes.Session, func(tx *gorm.DB, _ changes.Number) ([]edited, error) {
 		stood = 0
-		var found []struct {
-			ID     string `gorm:"column:id"`
-			Stands bool   `gorm:"column:stands"`
-		}
 		// Nobody else ends sessions meanwhile: whoever does takes a number first.
-		err := tx.Raw(`
-			SELECT l.id, CASE WHEN `+sessionStands+` THEN TRUE ELSE FALSE END AS stands
-			  FROM `+sessionsWithOwners+`
-			 WHERE l.user_id = ? AND l.ended_ms IS NULL
-			   AND (`+sessionStands+` OR EXISTS (
-			       SELECT 1 FROM grants AS g WHERE g.session_id = l.id AND g.offline = FALSE AND g.expires_ms > ? AND `+grantStands+`))
-			 ORDER BY l.created_ms, l.id`, ms(ev.At), ms(ev.At), user, ms(ev.At), ms(ev.At), ms(ev.At)).Scan(&found).Error
+		found, err := toEnd(tx, user, ev.At)
 		if err != nil {
 			return nil, err
 		}
@@ -297,21 +287,45 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 		if len(ids) == 0 {
 			return nil, errUnchanged
 		}
-		for some := range slices.Chunk(ids, rowsAtOnce) {
-			ended := tx.Exec("UPDATE login_sessions SET ended_ms = ? WHERE id IN ? AND ended_ms IS NULL", ms(ev.At), some)
-			if ended.Error != nil {
-				return nil, ended.Error
-			}
-			if ended.RowsAffected != int64(len(some)) {
-				return nil, errAgain
-			}
-		}
-		return all, nil
+		return all, end(tx, ids, ev.At)
 	})
 	if err != nil {
 		return 0, answer(op, "", err)
 	}
 	return stood, nil
+}
+
+// endable is a session that ends when all of its user do.
+type endable struct {
+	ID     string `gorm:"column:id"`
+	Stands bool   `gorm:"column:stands"`
+}
+
+// toEnd returns the sessions of a user that were not ended and stand, or have grants
+// that end with them, the oldest first.
+func toEnd(tx *gorm.DB, user string, now time.Time) (found []endable, err error) {
+	err = tx.Raw(`
+		SELECT l.id, CASE WHEN `+sessionStands+` THEN TRUE ELSE FALSE END AS stands
+		  FROM `+sessionsWithOwners+`
+		 WHERE l.user_id = ? AND l.ended_ms IS NULL
+		   AND (`+sessionStands+` OR EXISTS (
+		       SELECT 1 FROM grants AS g WHERE g.session_id = l.id AND g.offline = FALSE AND g.expires_ms > ? AND `+grantStands+`))
+		 ORDER BY l.created_ms, l.id`, ms(now), ms(now), user, ms(now), ms(now), ms(now)).Scan(&found).Error
+	return found, err
+}
+
+// end ends sessions, so many at a time.
+func end(tx *gorm.DB, ids []string, now time.Time) error {
+	for some := range slices.Chunk(ids, rowsAtOnce) {
+		ended := tx.Exec("UPDATE login_sessions SET ended_ms = ? WHERE id IN ? AND ended_ms IS NULL", ms(now), some)
+		if ended.Error != nil {
+			return ended.Error
+		}
+		if ended.RowsAffected != int64(len(some)) {
+			return errAgain
+		}
+	}
+	return nil
 }
 
 // KnownDevice implements signin.Store.

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// NormalizeUsername returns the one form in which a user name is stored and
+// normalizeUsername returns the one form in which a user name is stored and
 // compared, so that nobody can sign up as somebody who only looks the same: the
 // UsernameCaseMapped profile (RFC 8265 section 3.3) without surrounding space.
-func NormalizeUsername(name string) (string, error) {
+func normalizeUsername(name string) (string, error) {
 	name, err := precis.UsernameCaseMapped.String(strings.TrimSpace(name))
 	if err != nil || name == "" || len(name) > 200 {
 		return "", fmt.Errorf("%w: a user name has 1 to 200 letters, digits and signs, and no spaces (RFC 8265)", ErrInvalid)
@@ -28,7 +28,7 @@ func NormalizeUsername(name string) (string, error) {
 // form, which is empty: it signs nobody in, and is compared with none. A domain
 // counts as it is written, not as what it is in punycode.
 func EmailForm(address string) string {
-	form, err := NormalizeUsername(address)
+	form, err := normalizeUsername(address)
 	if err != nil {
 		return ""
 	}
@@ -39,7 +39,7 @@ func EmailForm(address string) string {
 // by an address that only one user has. Returns ErrNotFound if that is nobody, which
 // includes an address that several have.
 func (d *Users) BySignInName(ctx context.Context, typed string) (User, error) {
-	form, err := NormalizeUsername(typed)
+	form, err := normalizeUsername(typed)
 	if err != nil {
 		return User{}, ErrNotFound
 	}

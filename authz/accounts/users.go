@@ -20,23 +20,28 @@ import (
 var (
 	// ErrNotFound: there is no such user.
 	ErrNotFound = errors.New("no such user")
-	// ErrExists: the user name is taken.
-	ErrExists = errors.New("a user with this name exists")
-	// ErrEmailExists: the address is taken.
-	ErrEmailExists = errors.New("another user has this e-mail address")
-	// ErrEmailIsUsername: the address is taken as a user name.
-	ErrEmailIsUsername = errors.New("this e-mail address is the user name of another user")
-	// ErrUsernameIsEmail: the user name is taken as an address.
-	ErrUsernameIsEmail = errors.New("this user name is the e-mail address of another user")
 	// ErrInvalid: a field of the user is not acceptable; the error says which.
 	ErrInvalid = errors.New("invalid user")
 )
+
+// Taken is the error of a user name or an e-mail address that another user has: at
+// sign-in it could not be told which of the two is meant.
+type Taken string
+
+const (
+	ErrExists          Taken = "a user with this name exists"
+	ErrEmailExists     Taken = "another user has this e-mail address"
+	ErrEmailIsUsername Taken = "this e-mail address is the user name of another user"
+	ErrUsernameIsEmail Taken = "this user name is the e-mail address of another user"
+)
+
+func (t Taken) Error() string { return string(t) }
 
 // User is a person who can sign in.
 type User struct {
 	// ID is the `sub` of what is issued for the user; it never changes.
 	ID string
-	// Username is normalised: see NormalizeUsername.
+	// Username is normalised: see EmailForm.
 	Username string
 	// Email is their address, which signs them in like the user name does while
 	// nobody else has it: see EmailForm. It is one that an administrator gave. An
@@ -116,7 +121,7 @@ func NewUsers(store Store, p Hasher, now func() time.Time) *Users {
 
 // ByName returns the user with that name, or ErrNotFound.
 func (d *Users) ByName(ctx context.Context, name string) (User, error) {
-	name, err := NormalizeUsername(name)
+	name, err := normalizeUsername(name)
 	if err != nil {
 		return User{}, ErrNotFound
 	}
@@ -133,7 +138,7 @@ func (d *Users) List(ctx context.Context) ([]User, error) { return d.store.Users
 // CreatedAt. Returns ErrInvalid, or what Store.CreateUser does.
 func (d *Users) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
 	var err error
-	if u.Username, err = NormalizeUsername(u.Username); err != nil {
+	if u.Username, err = normalizeUsername(u.Username); err != nil {
 		return User{}, err
 	}
 	if err := u.validate(); err != nil {
@@ -167,7 +172,7 @@ func (d *Users) Update(ctx context.Context, id string, edit func(*User) error, r
 		}
 		if stored.Username != was.Username {
 			var err error
-			if stored.Username, err = NormalizeUsername(stored.Username); err != nil {
+			if stored.Username, err = normalizeUsername(stored.Username); err != nil {
 				return nil, err
 			}
 		}

@@ -149,8 +149,8 @@ func accountOf(u accounts.User, name string) string {
 	}
 	// As it would be found: otherwise spellings of a name that is not there
 	// would be counted apart, and those of one that is there together.
-	if normal, err := accounts.NormalizeUsername(name); err == nil {
-		name = normal
+	if form := accounts.EmailForm(name); form != "" {
+		name = form
 	}
 	return "unknown\x00" + name
 }
