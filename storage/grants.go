@@ -155,7 +155,8 @@ const outlives = `(g.offline = TRUE OR NOT ` + sessionEnded + `)`
 const grantHolds = `g.revoked_ms IS NULL AND g.client_epoch >= c.epoch AND ` + userStands + ` AND ` + serverStands + `
 		   AND ` + outlives + ` AND g.expires_ms > ? AND (g.generation = 0 OR g.refresh_exp_ms > ? OR g.refresh_iat_ms > ?)`
 
-// SaveCode implements grants.Store.
+// SaveCode stores a code under its hash, with the epochs as they are. Returns
+// grants.ErrNotFound if the session does not stand at now.
 func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now time.Time) error {
 	const op = "save an authorization code"
 	scopes, err1 := list(c.Scopes)
@@ -320,7 +321,9 @@ func (s *Store) Grant(ctx context.Context, id string) (grants.Standing, error) {
 	return found, fault(op, err)
 }
 
-// Grants implements grants.Store.
+// Grants returns the grants that have not expired at now, newest first, and holds a
+// bounded number of them however many there are. One that changes meanwhile may be as
+// it was or as it is.
 func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.Seq2[grants.Listed, error] {
 	of := selection{table: "g", from: "grants AS g", where: "g.expires_ms > ?", args: []any{ms(now)}, limit: q.Limit}
 	if q.UserID != "" {
@@ -353,7 +356,8 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 	})
 }
 
-// Holders implements grants.Store.
+// Holders returns the users who allowed a client something, or of whom grants to it
+// are stored, by user name; and holds a bounded number of them however many there are.
 func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Holder, error] {
 	return func(yield func(grants.Holder, error) bool) {
 		for after := ""; ; {
@@ -387,7 +391,9 @@ func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Hol
 // mostHeld is how many grants of each client Holdings reads what they record of.
 const mostHeld = 20
 
-// Holdings implements grants.Store.
+// Holdings returns what each client holds, or held, of a user at now, ordered by
+// client; nothing of a client that was deleted, not even if its id was given to
+// another. One statement, whose answer does not grow with the grants.
 func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error) {
 	const op = "list what clients hold of a user"
 	var rows []struct {

@@ -3,7 +3,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"iter"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -134,11 +133,8 @@ type Epochs struct {
 	User, Client, Server changes.Number
 }
 
-// Store keeps codes and grants.
+// Store is what of the database the grant types use.
 type Store interface {
-	// SaveCode stores a code under its hash, with the epochs as they are.
-	// Returns ErrNotFound if the session does not stand at now.
-	SaveCode(ctx context.Context, hash [32]byte, c Code, now time.Time) error
 	// Code returns a code, used or not, or ErrNotFound.
 	Code(ctx context.Context, hash [32]byte) (Code, error)
 	// RedeemCode uses a code and stores the grant that it becomes, in one
@@ -161,16 +157,4 @@ type Store interface {
 	// RevokeGrant revokes it. One that is revoked changes nothing (no event
 	// either); one that is not there is ErrNotFound.
 	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
-	// Grants returns the grants that have not expired at now, newest first, and holds
-	// a bounded number of them however many there are. One that changes meanwhile may
-	// be as it was or as it is.
-	Grants(ctx context.Context, q Query, now time.Time) iter.Seq2[Listed, error]
-	// Holders returns the users who allowed a client something, or of whom grants to
-	// it are stored, by user name; and holds a bounded number of them however many
-	// there are.
-	Holders(ctx context.Context, client string) iter.Seq2[Holder, error]
-	// Holdings returns what each client holds, or held, of a user at now, ordered by
-	// client; nothing of a client that was deleted, not even if its id was given to
-	// another. One statement, whose answer does not grow with the grants.
-	Holdings(ctx context.Context, user string, now time.Time) ([]Holding, error)
 }
