@@ -20,9 +20,9 @@ import (
 // held is how many clients a process keeps in memory at most.
 const held = 10_000
 
-// MinSecretLength is how long a secret that was not generated here must be.
+// minSecretLength is how long a secret that was not generated here must be.
 // A shorter one could be guessed, and then a fast hash would not protect it.
-const MinSecretLength = 32
+const minSecretLength = 32
 
 // maxSecretLength bounds what is hashed and what an HTTP header must carry.
 const maxSecretLength = 512
@@ -355,8 +355,8 @@ func newSecret(plain string, now time.Time) (Secret, string, error) {
 	if plain == "" {
 		plain = rand.Text() + rand.Text()
 	}
-	if len(plain) < MinSecretLength || len(plain) > maxSecretLength {
-		return Secret{}, "", fmt.Errorf("%w: a secret has %d to %d characters", ErrInvalid, MinSecretLength, maxSecretLength)
+	if len(plain) < minSecretLength || len(plain) > maxSecretLength {
+		return Secret{}, "", fmt.Errorf("%w: a secret has %d to %d characters", ErrInvalid, minSecretLength, maxSecretLength)
 	}
 	for _, r := range plain {
 		if r < ' ' || r > '~' {
