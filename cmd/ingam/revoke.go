@@ -2,27 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
-	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
-	"github.com/ingam/ingam/authz/status"
-	"github.com/ingam/ingam/authz/status/indices"
-	"github.com/ingam/ingam/authz/status/listeners"
-	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
-	"github.com/ingam/ingam/config/limits"
+	"github.com/spf13/cobra"
 )
 
 // revoking is what `ingam revoke` was asked for.
@@ -35,18 +23,6 @@ type revoking struct {
 	statusIndex                   int64
 	fromStdin, everything, dryRun bool
 	wait                          time.Duration
-}
-
-// aim is one thing to revoke: what it would end, and how to.
-type aim struct {
-	kind    changes.Kind
-	subject string
-	// made is what is said once it is done.
-	made string
-	cut  func(ctx context.Context) error
-	// settles is whether servers that do not know of the cut yet make tokens that
-	// are cut at birth.
-	settles bool
 }
 
 var likeJTI = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -152,123 +128,6 @@ func (r *revoking) run() error {
 	})
 }
 
-func (r *revoking) aim(c *concerns) (aim, error) {
-	switch ctx := r.cmd.Context(); {
-	case r.everything:
-		return aim{
-			kind: changes.Everything, made: "revoked everything that was issued so far", settles: true,
-			cut: func(ctx context.Context) error { return c.cuts.Everything(ctx, r.reason, c.actor) },
-		}, nil
-	case r.grant != "":
-		if _, err := c.store.Grant(ctx, r.grant); err != nil {
-			return aim{}, named("grant "+r.grant, err)
-		}
-		return r.atGrant(c, r.grant), nil
-	case r.session != "":
-		user, err := c.store.SessionUser(ctx, r.session)
-		return aim{
-			kind: changes.Session, subject: r.session, made: "ended login session " + r.session,
-			cut: func(ctx context.Context) error {
-				return named("session "+r.session, c.sessions().End(ctx, user, r.session, r.reason, c.actor))
-			},
-		}, named("session "+r.session, err)
-	}
-	_, err := c.store.Client(r.cmd.Context(), r.client)
-	return aim{
-		kind: changes.Client, subject: r.client, settles: true,
-		made: fmt.Sprintf("revoked everything that was issued to client %s so far", r.client),
-		cut: func(ctx context.Context) error {
-			return named("client "+r.client, c.cuts.Client(ctx, r.client, r.reason, c.actor))
-		},
-	}, named("client "+r.client, err)
-}
-
-func (r *revoking) atGrant(c *concerns, id string) aim {
-	return aim{
-		kind: changes.Grant, subject: id, made: "revoked grant " + id,
-		cut: func(ctx context.Context) error {
-			return named("grant "+id, c.store.RevokeGrant(ctx, id, audit.Event{
-				At: c.t.now(), Actor: c.actor, Action: audit.GrantCut, Subject: id, Reason: r.reason,
-			}))
-		},
-	}
-}
-
-func (r *revoking) atToken(c *concerns, token string) (aim, error) {
-	ring := c.keyring(nil)
-	if err := ring.Reload(r.cmd.Context()); err != nil {
-		return aim{}, err
-	}
-	access, err := tokens.NewIssuer(c.cfg.Issuer.String(), listsOf(c.cfg), ring, c.t.now).ReadAccess(r.cmd.Context(), token)
-	if errors.Is(err, tokens.ErrInvalid) {
-		return aim{}, fmt.Errorf("nothing to revoke: %w", err)
-	}
-	if err != nil {
-		return aim{}, err
-	}
-	if access.GrantID != "" {
-		return r.atGrant(c, access.GrantID), nil
-	}
-	return aim{
-		kind: changes.Token, subject: access.ID,
-		made: fmt.Sprintf("revoked token %s of client %s, which would have expired at %s", access.ID, access.ClientID, text(access.ExpiresAt)),
-		cut: func(ctx context.Context) error {
-			return c.cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, r.reason, c.actor)
-		},
-	}, nil
-}
-
-// atLogged is the token of which an API logged the jti.
-func (r *revoking) atLogged(c *concerns) (aim, error) {
-	// A row that stays too long harms nobody.
-	expires := c.t.now().Add(limits.MaxAccessTTL)
-	if r.expires != "" {
-		seconds, err := strconv.ParseInt(r.expires, 10, 64)
-		if at := time.Unix(seconds, 0); err == nil {
-			expires = at
-		} else if expires, err = time.Parse(time.RFC3339, r.expires); err != nil {
-			return aim{}, usage(r.cmd, "--expires is a number of seconds, as exp is, or a time such as 2006-01-02T15:04:05Z")
-		}
-		if now := c.t.now(); !now.Before(expires) {
-			return aim{}, fmt.Errorf("token %s expired at %s: there is nothing to revoke", r.jti, text(expires))
-		} else if expires.After(now.Add(limits.MaxAccessTTL)) {
-			return aim{}, fmt.Errorf("no token lives until %s: the longest that one can live is %s", text(expires), limits.MaxAccessTTL)
-		}
-	}
-	var ref status.Ref
-	client, of := "", ""
-	if r.statusList != "" {
-		issuer := c.cfg.Issuer.String()
-		ref.Index = r.statusIndex
-		if number, err := strconv.ParseInt(r.statusList, 10, 64); err == nil {
-			ref.List = number
-		} else if ref.List = listsOf(c.cfg).ListOf(r.statusList); ref.List == 0 {
-			return aim{}, fmt.Errorf("--status-list: %s is no status list of %s", r.statusList, issuer)
-		}
-		var grant string
-		var err error
-		client, grant, err = c.store.StatusOwner(r.cmd.Context(), ref)
-		switch {
-		case errors.Is(err, indices.ErrNoOwner):
-			return aim{}, fmt.Errorf("no token refers to index %d of status list %d (any more)", ref.Index, ref.List)
-		case err != nil:
-			return aim{}, err
-		case grant != "":
-			// All of its tokens have that place, and a refresh brings the next one.
-			return aim{}, fmt.Errorf("token %s was issued under grant %s to client %s: ingam revoke --grant %s", r.jti, grant, client, grant)
-		}
-		of = " of client " + client
-	} else if !r.dryRun {
-		fmt.Fprintln(r.t.stderr, "Verifiers that check tokens by themselves will not refuse this token: for them, also give --status-list and --status-index.")
-	}
-	return aim{
-		kind: changes.Token, subject: r.jti, made: fmt.Sprintf("revoked token %s%s", r.jti, of),
-		cut: func(ctx context.Context) error {
-			return c.cuts.Token(ctx, r.jti, client, expires, ref, r.reason, c.actor)
-		},
-	}, nil
-}
-
 func (r *revoking) carryOut(c *concerns, a aim) error {
 	ctx := r.cmd.Context()
 	if r.dryRun {
@@ -285,75 +144,6 @@ func (r *revoking) carryOut(c *concerns, a aim) error {
 		return nil
 	}
 	return r.await(c)
-}
-
-// await waits for the verifiers, and says of each whether it has applied the cut.
-func (r *revoking) await(c *concerns) error {
-	const unwaited = "it is revoked, but this command could not wait for the verifiers: %w"
-	ctx, began := r.cmd.Context(), time.Now()
-	bounded, cancel := context.WithTimeout(ctx, r.wait)
-	defer cancel()
-	done, missing, err := listeners.Await(bounded, c.store)
-	if err != nil {
-		return fmt.Errorf(unwaited, err)
-	}
-	took := time.Since(began)
-	all := slices.Concat(done, missing)
-	if len(all) == 0 {
-		fmt.Fprintln(r.t.stdout, "no verifier is listening")
-		return nil
-	}
-	now, err := c.store.Clock(ctx)
-	if err != nil {
-		return fmt.Errorf(unwaited, err)
-	}
-	apis := map[string]string{}
-	for _, l := range all {
-		client, err := c.store.Client(ctx, l.ClientID)
-		if err != nil && !errors.Is(err, clients.ErrNotFound) {
-			return fmt.Errorf(unwaited, err)
-		}
-		if len(client.Audiences) > 0 {
-			apis[l.ClientID] = " (" + strings.Join(client.Audiences, " ") + ")"
-		}
-	}
-	ofOne := func(a, b listeners.Listener) bool { return a.ClientID == b.ClientID && a.Name == b.Name }
-	tell := func(some []listeners.Listener) string {
-		var lines []string
-		for len(some) > 0 {
-			first := some[0]
-			of := func(all []listeners.Listener) (n int) {
-				for _, l := range all {
-					if ofOne(l, first) {
-						n++
-					}
-				}
-				return n
-			}
-			// Of several, the one that was not heard for longest.
-			heard, connections := first.SeenAt, counted(int64(of(all)), "connection")
-			if n := of(some); n < of(all) {
-				connections = fmt.Sprintf("%d of %s", n, connections)
-			}
-			some = slices.DeleteFunc(some, func(l listeners.Listener) bool {
-				if ofOne(l, first) && l.SeenAt.Before(heard) {
-					heard = l.SeenAt
-				}
-				return ofOne(l, first)
-			})
-			lines = append(lines, fmt.Sprintf("%s of client %s%s: %s, last heard %s ago",
-				first.Name, first.ClientID, apis[first.ClientID], connections, max(0, now.Sub(heard)).Round(time.Second)))
-		}
-		return strings.Join(lines, "\n")
-	}
-	applied := counted(int64(len(done)), "verifier")
-	if len(done) > 0 {
-		fmt.Fprintf(r.t.stdout, "applied by %s after %s:\n%s\n", applied, took.Round(time.Millisecond), tell(done))
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("it is revoked; within %s %s applied it. It was not applied by:\n%s", r.wait, applied, tell(missing))
-	}
-	return nil
 }
 
 // tell says what a cut would end.

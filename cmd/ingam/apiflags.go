@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/spf13/pflag"
+)
+
+// apiFlags are what an API is registered with, its audience aside.
+type apiFlags struct {
+	name, scope string
+	scopes      listEdit
+	texts       [2]scopeTextFlag // as scopeTextFlags
+	ttl         durationFlag
+	roles       bool
+	tokenType   string
+}
+
+func (a *apiFlags) bind(f *pflag.FlagSet) {
+	f.StringVar(&a.name, "name", "", "the name that users see")
+	f.StringVar(&a.scope, "scope", "", "the scopes that the API offers, separated by spaces; not the server's own, such as openid or phone")
+	for i, flag := range scopeTextFlags {
+		f.Var(&a.texts[i], flag.name, flag.usage)
+	}
+	f.Var(&a.ttl, "access-ttl", `life of access tokens for the API, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
+	f.BoolVar(&a.roles, "roles", false, "put the user's roles into access tokens for the API")
+	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
+}
+
+// apply changes what was given.
+func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
+	if f.Changed("name") {
+		api.Name = a.name
+	}
+	if f.Changed("roles") {
+		api.Roles = a.roles
+	}
+	if f.Changed("token-typ") {
+		api.TokenType = apis.TokenType(a.tokenType)
+	}
+	if f.Changed("access-ttl") {
+		api.AccessTTL = 0
+		if a.ttl.of != nil {
+			if api.AccessTTL = *a.ttl.of; api.AccessTTL == 0 {
+				return fmt.Errorf("%w: --access-ttl is zero", apis.ErrInvalid)
+			}
+		}
+	}
+	if f.Changed("scope") {
+		if api.Scopes, err = apis.ParseScope(a.scope); err != nil {
+			return err
+		}
+	}
+	if err := a.scopes.apply(f, &api.Scopes); err != nil {
+		return err
+	}
+	for i, flag := range scopeTextFlags {
+		if err := a.texts[i].apply(api, flag.language); err != nil {
+			return fmt.Errorf("--%s: %w", flag.name, err)
+		}
+	}
+	return nil
+}
+
+// scopeTextFlags are the flags that say what scopes allow, each in a language.
+var scopeTextFlags = [...]struct{ name, language, usage string }{
+	{"scope-text", "en", `what a scope allows, for the consent page, as the end of "the application would like to …", such as read="read your orders" (repeatable)`},
+	{"scope-text-ko", "ko", `the same in Korean, such as read="주문 내역 보기" (repeatable)`},
+}
+
+// scopeTextFlag is a text each for some scopes.
+type scopeTextFlag struct{ values []string }
+
+func (*scopeTextFlag) Type() string { return "SCOPE=TEXT" }
+
+func (*scopeTextFlag) String() string { return "" }
+
+func (s *scopeTextFlag) Set(value string) error {
+	if !strings.Contains(value, "=") {
+		return errors.New(`it has no equals sign; write for example read="read your orders"`)
+	}
+	s.values = append(s.values, value)
+	return nil
+}
+
+// apply gives the texts to an API that has its scopes by now; an empty one is taken
+// away.
+func (s *scopeTextFlag) apply(a *apis.API, language string) error {
+	seen := map[string]bool{}
+	for _, value := range s.values {
+		scope, text, _ := strings.Cut(value, "=")
+		// An equals sign may be part of the scope.
+		for _, offered := range a.Scopes {
+			if rest, ok := strings.CutPrefix(value, offered+"="); ok && len(offered) > len(scope) {
+				scope, text = offered, rest
+			}
+		}
+		if !slices.Contains(a.Scopes, scope) {
+			return fmt.Errorf("the API does not offer the scope %q; it offers: %s", scope, strings.Join(a.Scopes, " "))
+		}
+		if seen[scope] {
+			return fmt.Errorf("the scope %s is given twice", scope)
+		}
+		seen[scope] = true
+		a.SetScopeText(scope, language, text)
+	}
+	return nil
+}

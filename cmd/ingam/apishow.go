@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/spf13/cobra"
+)
+
+type apiJSON struct {
+	ID       string   `json:"id"`
+	Audience string   `json:"audience"`
+	Name     string   `json:"name"`
+	Scopes   []string `json:"scopes"`
+	// ScopeTexts are by scope and language.
+	ScopeTexts map[string]map[string]string `json:"scope_texts,omitempty"`
+	// Kept are those of the scopes whose names are otherwise the server's own.
+	Kept      []string `json:"kept_scopes,omitempty"`
+	AccessTTL string   `json:"access_ttl,omitempty"`
+	Roles     bool     `json:"roles"`
+	TokenType string   `json:"token_typ"`
+	CreatedAt *string  `json:"created_at"`
+}
+
+func newAPIJSON(a apis.API, own *apis.Own) apiJSON {
+	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), CreatedAt: instant(a.CreatedAt)}
+	for _, scope := range a.Scopes {
+		if texts := a.ScopeText(scope); len(texts) > 0 {
+			if j.ScopeTexts == nil {
+				j.ScopeTexts = map[string]map[string]string{}
+			}
+			j.ScopeTexts[scope] = texts
+		}
+	}
+	if a.AccessTTL != 0 {
+		j.AccessTTL = a.AccessTTL.String()
+	}
+	return j
+}
+
+func apiList(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the APIs", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				list, err := c.apis.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					out := make([]apiJSON, len(list))
+					for i, a := range list {
+						out[i] = newAPIJSON(a, c.apis.Own())
+					}
+					return t.printJSON(out)
+				}
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "AUDIENCE\tNAME\tSCOPE\tACCESS TTL\tROLES")
+				for _, a := range list {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%t\n", a.Audience, a.Name, strings.Join(a.Scopes, " "), c.ttlText(a), a.Roles)
+				}
+				if err := w.Flush(); err != nil {
+					return err
+				}
+				for _, a := range list {
+					if kept := c.apis.Own().Kept(a); len(kept) > 0 {
+						fmt.Fprintf(t.stdout, "%s offered %s before the server had scopes of these names: for clients of this API they are the API's.\n", a.Audience, strings.Join(kept, ", "))
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func apiShow(t *terminal) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "show AUDIENCE", Short: "Show an API", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				a, err := c.apis.ByAudience(cmd.Context(), args[0])
+				if err != nil {
+					return named("API "+args[0], err)
+				}
+				if asJSON {
+					return t.printJSON(newAPIJSON(a, c.apis.Own()))
+				}
+				rows := [][2]string{
+					{"audience", a.Audience},
+					{"id", a.ID},
+					{"name", a.Name},
+					{"scope", strings.Join(a.Scopes, " ")},
+				}
+				for _, scope := range a.Scopes {
+					texts := a.ScopeText(scope)
+					for _, language := range slices.Sorted(maps.Keys(texts)) {
+						rows = append(rows, [2]string{scope + " (" + language + ")", texts[language]})
+					}
+				}
+				rows = append(rows, [][2]string{
+					{"access TTL", c.ttlText(a)},
+					{"roles", fmt.Sprint(a.Roles)},
+					{"token typ", string(a.TokenType)},
+					{"created", text(a.CreatedAt)},
+				}...)
+				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+				for _, row := range rows {
+					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// ttlText is how long access tokens for an API live.
+func (c *concerns) ttlText(a apis.API) string {
+	if a.AccessTTL == 0 {
+		return fmt.Sprintf("%s (default)", c.cfg.Tokens.AccessTTL.Std())
+	}
+	return a.AccessTTL.String()
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/spf13/cobra"
+)
+
+type secretJSON struct {
+	ID           string  `json:"id"`
+	CreatedAt    *string `json:"created_at"`
+	ClientSecret string  `json:"client_secret,omitempty"`
+}
+
+func secretAdd(t *terminal) *cobra.Command {
+	var (
+		secretFile string
+		asJSON     bool
+	)
+	cmd := &cobra.Command{
+		Use: "add ID", Short: "Add a second secret to a client; both work", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			given, err := readSecret(secretFile)
+			if err != nil {
+				return err
+			}
+			return t.withConcerns(cmd, func(c *concerns) error {
+				s, secret, err := c.clients.AddSecret(cmd.Context(), args[0], given, c.actor)
+				if errors.Is(err, clients.ErrTooManySecrets) {
+					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], clients.ErrTooManySecrets, args[0])
+				}
+				if err != nil {
+					return named("client "+args[0], err)
+				}
+				if given != "" {
+					secret = ""
+				}
+				if asJSON {
+					return t.printJSON(secretJSON{s.ID, instant(s.CreatedAt), secret})
+				}
+				fmt.Fprintf(t.stdout, "added secret %s to client %s\n", s.ID, args[0])
+				t.showSecret(secret)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&secretFile, "secret-file", "", "a file with the secret to use instead of a generated one, at least 32 characters")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func secretRemove(t *terminal) *cobra.Command {
+	var secretID string
+	cmd := &cobra.Command{
+		Use: "remove ID [--secret SECRET-ID]", Short: "Remove a secret of a client: the older one, unless --secret names another", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.withConcerns(cmd, func(c *concerns) error {
+				removed, err := c.clients.RemoveSecret(cmd.Context(), args[0], secretID, c.actor)
+				switch {
+				case errors.Is(err, clients.ErrLastSecret):
+					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], clients.ErrLastSecret, args[0])
+				case errors.Is(err, clients.ErrSecretNotFound) && secretID != "":
+					return fmt.Errorf("client %s: %w: %s", args[0], clients.ErrSecretNotFound, secretID)
+				case err != nil:
+					return named("client "+args[0], err)
+				}
+				c.settle(cmd.Context())
+				fmt.Fprintf(t.stdout, "removed secret %s of client %s, which was added %s\n", removed.ID, args[0], text(removed.CreatedAt))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&secretID, "secret", "", "the id of the secret to remove, from: ingam client show ID")
+	return cmd
+}
+
+func (t *terminal) showSecret(secret string) {
+	if secret != "" {
+		fmt.Fprintf(t.stdout, "client_secret: %s\n", secret)
+		fmt.Fprintln(t.stderr, "Keep the secret now: it is not stored and cannot be shown again.")
+	}
+}
+
+// readSecret reads a secret that was brought along; a file ends in a newline
+// more often than a secret does.
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--secret-file: %w", err)
+	}
+	secret := strings.TrimRight(string(b), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("--secret-file: %s is empty", path)
+	}
+	return secret, nil
+}
