@@ -284,20 +284,3 @@ func TestRequestsOfStrangersAreCheap(t *testing.T) {
 		t.Errorf("20 requests with many scopes took %s of CPU time, with none %s", many, plain)
 	}
 }
-
-func TestOptionsDoesNothing(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	s := d.start()
-	secret := d.client("app")
-	token := s.token("app", secret)
-	r, err := http.NewRequest(http.MethodOptions, s.url+"/oauth2/revoke", strings.NewReader("token="+token))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth("app", secret)
-	if a := s.do(r); a.status != http.StatusNoContent || a.body != "" || !s.active("app", secret, token) {
-		t.Errorf("%d %s", a.status, a.body)
-	}
-}
