@@ -5,11 +5,11 @@ import (
 	"errors"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/tokens"
 )
@@ -20,13 +20,20 @@ type FirstParty struct {
 	authenticator *clients.Authenticator
 	issuer        *tokens.Issuer
 	grants        *grants.Types
-	cuts          cuts
+	store         grantStore
+	cuts          *revocation.Cuts
 	sessions      *sessions.Sessions
 }
 
 // NewFirstParty returns it. store keeps the grants.
-func NewFirstParty(authenticator *clients.Authenticator, issuer *tokens.Issuer, types *grants.Types, store grantStore, sessions *sessions.Sessions, now func() time.Time) *FirstParty {
-	return &FirstParty{authenticator, issuer, types, cuts{store, now}, sessions}
+func NewFirstParty(authenticator *clients.Authenticator, issuer *tokens.Issuer, types *grants.Types, store grantStore, cuts *revocation.Cuts, sessions *sessions.Sessions) *FirstParty {
+	return &FirstParty{authenticator, issuer, types, store, cuts, sessions}
+}
+
+// grantStore keeps grants.
+type grantStore interface {
+	// Grant returns a grant, or grants.ErrNotFound.
+	Grant(ctx context.Context, id string) (grants.Standing, error)
 }
 
 // Client returns the client that signs someone in by itself.
@@ -95,7 +102,7 @@ func (f *FirstParty) OneOf(ctx context.Context, sent []string, here func(user st
 		if err != nil {
 			return "", err
 		}
-		g, err := f.cuts.grants.Grant(ctx, token.GrantID)
+		g, err := f.store.Grant(ctx, token.GrantID)
 		if errors.Is(err, grants.ErrNotFound) || err == nil && !g.Stands {
 			continue
 		}
@@ -141,14 +148,14 @@ func (f *FirstParty) SignOut(ctx context.Context, client *clients.Client, refres
 	if token.ClientID != client.ID {
 		return errNoGrant
 	}
-	g, err := f.cuts.grants.Grant(ctx, token.GrantID)
+	g, err := f.store.Grant(ctx, token.GrantID)
 	if errors.Is(err, grants.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := f.cuts.revoke(ctx, g.ID, g.ClientID, client.ID); err != nil {
+	if err := revokeGrant(ctx, f.cuts, g.ID, g.ClientID, client.ID); err != nil {
 		return err
 	}
 	return f.sessions.EndApp(ctx, client.ID, g.SessionID, "signed out")

@@ -47,7 +47,7 @@ func TestWhoMayAskAboutTokensIsSettledBeforeTheyAreRead(t *testing.T) {
 	cuts := revocation.NewCuts(c.store, time.Now)
 	issuer := tokens.NewIssuer("https://id.test", "", nil, time.Now) // without keys: it must not come to that
 	introspection := authz.NewIntrospector(authenticator, issuer, c.registry, nil, nil, cuts)
-	revoker := authz.NewRevoker(authenticator, issuer, c.store, cuts, time.Now)
+	revoker := authz.NewRevoker(authenticator, issuer, cuts)
 
 	_, err := introspection.Introspect(c.ctx, clients.Presented{}, "token")
 	wantRefused(t, "introspection by nobody", err, protocol.InvalidClient)
@@ -109,7 +109,7 @@ func TestListenersAreConfidentialClientsAndSayWhoTheyAre(t *testing.T) {
 func TestOnlyAnAppThatIsRegisteredForItSignsPeopleIn(t *testing.T) {
 	t.Parallel()
 	c, authenticator, api, _ := endpoints(t)
-	client, err := authz.NewFirstParty(authenticator, nil, nil, c.store, nil, time.Now).Client(c.ctx, api)
+	client, err := authz.NewFirstParty(authenticator, nil, nil, c.store, nil, nil).Client(c.ctx, api)
 	wantRefused(t, "a client without the grant", err, protocol.UnauthorizedClient)
 	if client == nil || client.ID != "api" {
 		t.Errorf("the client is %v", client)

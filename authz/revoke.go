@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
@@ -17,13 +16,12 @@ import (
 type Revoker struct {
 	authenticator *clients.Authenticator
 	issuer        *tokens.Issuer
-	grants        cuts
-	tokens        *revocation.Cuts
+	cuts          *revocation.Cuts
 }
 
-// NewRevoker returns it. store keeps the grants, and single ends single tokens.
-func NewRevoker(authenticator *clients.Authenticator, issuer *tokens.Issuer, store grantStore, single *revocation.Cuts, now func() time.Time) *Revoker {
-	return &Revoker{authenticator, issuer, cuts{store, now}, single}
+// NewRevoker returns it.
+func NewRevoker(authenticator *clients.Authenticator, issuer *tokens.Issuer, cuts *revocation.Cuts) *Revoker {
+	return &Revoker{authenticator, issuer, cuts}
 }
 
 // Revoke takes back a token at the request of the client that it was issued to
@@ -42,7 +40,7 @@ func (r *Revoker) Revoke(ctx context.Context, presented clients.Presented, token
 	}
 	refresh, err := r.issuer.ReadRefresh(ctx, token)
 	if err == nil {
-		return caller, r.grants.revoke(ctx, refresh.GrantID, refresh.ClientID, caller)
+		return caller, revokeGrant(ctx, r.cuts, refresh.GrantID, refresh.ClientID, caller)
 	}
 	if !errors.Is(err, tokens.ErrInvalid) {
 		return caller, err
@@ -59,35 +57,18 @@ func (r *Revoker) Revoke(ctx context.Context, presented clients.Presented, token
 	}
 	if access.GrantID != "" {
 		// Section 2.1 allows it: the next refresh would only bring the access back.
-		return caller, r.grants.revoke(ctx, access.GrantID, access.ClientID, caller)
+		return caller, revokeGrant(ctx, r.cuts, access.GrantID, access.ClientID, caller)
 	}
-	return caller, r.tokens.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, "", audit.Client(caller))
+	return caller, r.cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, "", audit.Client(caller))
 }
 
-// grantStore keeps grants.
-type grantStore interface {
-	// Grant returns a grant, or grants.ErrNotFound.
-	Grant(ctx context.Context, id string) (grants.Standing, error)
-	// RevokeGrant revokes it, or returns grants.ErrNotFound.
-	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
-}
-
-// cuts ends grants at the request of their clients.
-type cuts struct {
-	grants grantStore
-	now    func() time.Time
-}
-
-// revoke ends the grant of a token, and with it all that was issued under
-// it (section 2.1).
-func (c cuts) revoke(ctx context.Context, id, client, caller string) error {
+// revokeGrant ends the grant of a token at the request of its client, and with it all
+// that was issued under it (section 2.1).
+func revokeGrant(ctx context.Context, cuts *revocation.Cuts, id, client, caller string) error {
 	if client != caller {
 		return protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
 	}
-	err := c.grants.RevokeGrant(ctx, id, audit.Event{
-		At: c.now(), Actor: audit.Client(caller), Action: audit.GrantCut, Subject: id,
-		Details: map[string]string{"client_id": caller},
-	})
+	err := cuts.Grant(ctx, id, caller, "", audit.Client(caller))
 	if errors.Is(err, grants.ErrNotFound) {
 		return nil
 	}

@@ -469,7 +469,7 @@ func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next gra
 	return answer("rotate a refresh token", "", err)
 }
 
-// RevokeGrant implements grants.Store.
+// RevokeGrant implements revocation.Store.
 func (s *Store) RevokeGrant(ctx context.Context, id string, ev audit.Event) error {
 	const op = "revoke grant"
 	if !isText(id) {

@@ -120,7 +120,7 @@ func (s *Store) WouldEnd(ctx context.Context, kind changes.Kind, subject string,
 	return ended, fault(op, err)
 }
 
-// ServerEpoch implements revocation.Store.
+// ServerEpoch implements revocation.EpochStore and lists.Store.
 func (s *Store) ServerEpoch(ctx context.Context) (changes.Number, error) {
 	var row serverRow
 	if err := s.reading(ctx).Where("id = 1").Take(&row).Error; err != nil {

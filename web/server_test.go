@@ -146,7 +146,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 	fresh := func() bool { return watcher.Fresh() }
 	s.catalog = catalog.New(store, own, time.Now, fresh)
 	s.registry = clients.NewRegistry(store, s.catalog, time.Now, fresh, clients.PKCERequired)
-	epoch := revocation.NewEpoch(store, fresh)
+	epoch, cuts := revocation.NewEpoch(store, fresh), revocation.NewCuts(store, time.Now)
 	base, stream, listening := status.Base(issuer+PathStatusLists+"/"), listeners.NewStream(), listeners.NewConnections()
 	statusLists := lists.New(store, lists.Settings{
 		Issuer: issuer, Base: base, Stream: stream, MaxAge: 15 * time.Second, Now: time.Now,
@@ -173,12 +173,12 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 	rules := &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: issuer, AccessTTL: 15 * time.Minute}
 	tokens := tokens.NewIssuer(issuer, base, ring, time.Now)
 	types := grants.New(grants.Parts{
-		Rules: rules, Epoch: epoch, Issuer: tokens, Store: store, Users: s.users,
+		Rules: rules, Epoch: epoch, Cuts: cuts, Issuer: tokens, Store: store, Users: s.users,
 		Lists: statusLists, Indices: indices.New(store, statusLists, 15*time.Minute, 1<<16, time.Now),
 		Lives: grants.Lives{Refresh: 7 * day, Grant: 30 * day, Grace: 30 * time.Second}, Now: time.Now, Log: log,
 	})
 	authenticator := clients.NewAuthenticator(s.registry, 3, time.Hour, time.Now)
-	consents, cuts := consents.New(store, time.Now), revocation.NewCuts(store, time.Now)
+	consents := consents.New(store, time.Now)
 	notes := keys.NewNotes(master, "authorization request", authorization.NoteLife, time.Now)
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -192,10 +192,10 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 		Issuer: issuer, Rules: rules, Registry: s.registry, Clients: authenticator, Consents: consents, Now: time.Now,
 		Authorization: authorization.New(tokens, s.registry, rules, consents, store, notes, time.Now),
 		Introspection: authz.NewIntrospector(authenticator, tokens, s.registry, rules, types, cuts),
-		Revocation:    authz.NewRevoker(authenticator, tokens, store, cuts, time.Now),
+		Revocation:    authz.NewRevoker(authenticator, tokens, cuts),
 		UserInfo:      authz.NewUserInfo(tokens, s.registry, rules, s.users, cuts),
 		EndSession:    authz.NewEndSession(tokens, s.registry),
-		FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, logins, time.Now),
+		FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, cuts, logins),
 		Connected:     authz.NewConnected(s.registry, rules, consents, store, time.Now),
 		StatusEvents:  authz.NewStatusEvents(authenticator, s.registry, store),
 		Listeners:     store,

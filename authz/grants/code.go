@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
@@ -108,9 +107,7 @@ func (h *authorizationCode) judge(ctx context.Context, r Request) (hash [32]byte
 	if !code.UsedAt.IsZero() {
 		// Its own client used it before, or a thief who has the verifier too did
 		// (RFC 6749 section 4.1.2).
-		err := h.Store.RevokeGrant(ctx, code.GrantID, audit.Event{
-			At: h.Now(), Actor: audit.Client(client.ID), Action: audit.CodeReused, Subject: code.GrantID,
-		})
+		err := h.Cuts.CodeReused(ctx, code.GrantID, client.ID)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return hash, code, err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
 )
@@ -154,7 +153,4 @@ type Store interface {
 	// the grant still has that generation, stands and has not expired at now;
 	// otherwise ErrNotFound. One statement.
 	RotateGrant(ctx context.Context, id string, from int64, next Refresh, ref, former status.Ref, now time.Time) error
-	// RevokeGrant revokes it. One that is revoked changes nothing (no event
-	// either); one that is not there is ErrNotFound.
-	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
 }

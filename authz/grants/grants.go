@@ -25,8 +25,10 @@ type Lives struct {
 
 // Parts is what the grants stand on.
 type Parts struct {
-	Rules  *Rules
-	Epoch  *revocation.Epoch
+	Rules *Rules
+	Epoch *revocation.Epoch
+	// Cuts is told when something that may be used once was used again.
+	Cuts   *revocation.Cuts
 	Issuer *tokens.Issuer
 	Store  Store
 	Users  *accounts.Users

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
-	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
@@ -123,10 +122,7 @@ func (h *refreshToken) refuse(ctx context.Context, reason protocol.Reason, g Sta
 	case protocol.ReasonReused:
 		// Someone holds a token that was replaced: its owner or a thief, and there is
 		// no telling which.
-		err := h.Store.RevokeGrant(ctx, g.ID, audit.Event{
-			At: h.Now(), Actor: audit.Client(g.ClientID), Action: audit.GrantReused, Subject: g.ID,
-			Details: map[string]string{"client_id": g.ClientID, "user": g.UserID},
-		})
+		err := h.Cuts.RefreshReused(ctx, g.ID, g.ClientID, g.UserID)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -9,7 +9,9 @@ import (
 	"github.com/ingam/ingam/authz/status"
 )
 
-// Cuts is where cuts are made, whoever asks for them.
+// Cuts is the one place where cuts are made, whoever asks for them: the command line,
+// a client, or a grant that finds out that something was used twice. It makes the
+// event that each leaves in the audit log, so that no way to cut can leave it out.
 type Cuts struct {
 	store Store
 	now   func() time.Time
@@ -24,6 +26,35 @@ func (c *Cuts) Token(ctx context.Context, jti, of string, expires time.Time, ref
 	return c.store.CutToken(ctx, jti, expires, ref, audit.Event{
 		At: c.now(), Actor: by, Action: audit.TokenCut, Subject: jti, Reason: reason,
 		Details: map[string]string{"client_id": of},
+	})
+}
+
+// Grant cuts a grant, and with it all that was issued under it. Of is the client it was
+// issued to; empty where whoever cuts it does not know. To cut it again changes nothing.
+// Returns the store's error for a grant that is not there.
+func (c *Cuts) Grant(ctx context.Context, id, of, reason string, by audit.Actor) error {
+	ev := audit.Event{At: c.now(), Actor: by, Action: audit.GrantCut, Subject: id, Reason: reason}
+	if of != "" {
+		ev.Details = map[string]string{"client_id": of}
+	}
+	return c.store.RevokeGrant(ctx, id, ev)
+}
+
+// RefreshReused cuts a grant because its client presented a refresh token that had been
+// replaced. Its owner did, or a thief, and there is no telling which. Returns the store's
+// error for a grant that is not there.
+func (c *Cuts) RefreshReused(ctx context.Context, grant, client, user string) error {
+	return c.store.RevokeGrant(ctx, grant, audit.Event{
+		At: c.now(), Actor: audit.Client(client), Action: audit.GrantReused, Subject: grant,
+		Details: map[string]string{"client_id": client, "user": user},
+	})
+}
+
+// CodeReused cuts a grant because its client presented the code once more that it came
+// of (RFC 6749 section 4.1.2). Returns the store's error for a grant that is not there.
+func (c *Cuts) CodeReused(ctx context.Context, grant, client string) error {
+	return c.store.RevokeGrant(ctx, grant, audit.Event{
+		At: c.now(), Actor: audit.Client(client), Action: audit.CodeReused, Subject: grant,
 	})
 }
 

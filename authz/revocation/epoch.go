@@ -8,17 +8,23 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
+// EpochStore keeps the server's epoch.
+type EpochStore interface {
+	// ServerEpoch returns the number of the last cut of everything, or 0.
+	ServerEpoch(ctx context.Context) (changes.Number, error)
+}
+
 // Epoch is the server's own epoch as this process knows it: the number of the
 // last cut of everything.
 type Epoch struct {
-	store Store
+	store EpochStore
 	fresh func() bool
 	held  atomic.Int64
 }
 
 // NewEpoch returns the epoch in store; fresh says whether the copy that Follow
 // keeps may be used.
-func NewEpoch(store Store, fresh func() bool) *Epoch {
+func NewEpoch(store EpochStore, fresh func() bool) *Epoch {
 	return &Epoch{store: store, fresh: fresh}
 }
 

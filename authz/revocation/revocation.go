@@ -66,6 +66,9 @@ type Store interface {
 	// itself, and sets its status. Cutting it again changes nothing (no event
 	// either).
 	CutToken(ctx context.Context, jti string, expires time.Time, ref status.Ref, ev audit.Event) error
+	// RevokeGrant revokes a grant. One that is revoked changes nothing (no event
+	// either); one that is not there is grants.ErrNotFound.
+	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
 	// CutClient raises the client's epoch to the number of this change.
 	// Returns ErrClientNotFound.
 	CutClient(ctx context.Context, id string, ev audit.Event) error
@@ -77,8 +80,6 @@ type Store interface {
 	// Restored goes on with numbers of changes, and with status lists, that no other
 	// continuation of what this database holds has given out, or will.
 	Restored(ctx context.Context, ev audit.Event) error
-	// ServerEpoch returns the number of the last cut of everything, or 0.
-	ServerEpoch(ctx context.Context) (changes.Number, error)
 	// WouldEnd counts what stands at now and a cut would end: of a grant, a
 	// session, a user or a client, or everything.
 	WouldEnd(ctx context.Context, kind changes.Kind, subject string, now time.Time) (Ended, error)

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/status/indices"
@@ -62,9 +61,7 @@ func (r *revoking) atGrant(c *concerns, id string) aim {
 	return aim{
 		kind: changes.Grant, subject: id, made: "revoked grant " + id,
 		cut: func(ctx context.Context) error {
-			return named("grant "+id, c.store.RevokeGrant(ctx, id, audit.Event{
-				At: c.t.now(), Actor: c.actor, Action: audit.GrantCut, Subject: id, Reason: r.reason,
-			}))
+			return named("grant "+id, c.cuts.Grant(ctx, id, "", r.reason, c.actor))
 		},
 	}
 }

@@ -145,7 +145,7 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	}
 	catalog := catalog.New(store, own, t.now, fresh)
 	registry := clients.NewRegistry(store, catalog, t.now, fresh, clients.PKCE(cfg.Clients.PKCE))
-	epoch := revocation.NewEpoch(store, fresh)
+	epoch, cuts := revocation.NewEpoch(store, fresh), revocation.NewCuts(store, t.now)
 	listening := listeners.NewConnections()
 	// The lists have a watcher of their own: a cut of very much takes longer to
 	// read than anything else may wait for.
@@ -203,23 +203,23 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptio
 	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()}
 	issuer := tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), ring, t.now)
 	types := grants.New(grants.Parts{
-		Rules: rules, Epoch: epoch, Issuer: issuer, Store: store, Users: users,
+		Rules: rules, Epoch: epoch, Cuts: cuts, Issuer: issuer, Store: store, Users: users,
 		Lists: statusLists, Indices: indices.New(store, statusLists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), t.now),
 		Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
 		Now:   t.now, Log: log,
 	})
 	authenticator := clients.NewAuthenticator(registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), t.now)
-	consents, cuts := consents.New(store, t.now), revocation.NewCuts(store, t.now)
+	consents := consents.New(store, t.now)
 	notes := keys.NewNotes(master, "authorization request", authorization.NoteLife, t.now)
 	health.tryWriting(ctx)
 	handler, err := web.New(web.Parts{
 		Issuer: cfg.Issuer.String(), Rules: rules, Registry: registry, Clients: authenticator, Consents: consents,
 		Authorization: authorization.New(issuer, registry, rules, consents, store, notes, t.now),
 		Introspection: authz.NewIntrospector(authenticator, issuer, registry, rules, types, cuts),
-		Revocation:    authz.NewRevoker(authenticator, issuer, store, cuts, t.now),
+		Revocation:    authz.NewRevoker(authenticator, issuer, cuts),
 		UserInfo:      authz.NewUserInfo(issuer, registry, rules, users, cuts),
 		EndSession:    authz.NewEndSession(issuer, registry),
-		FirstParty:    authz.NewFirstParty(authenticator, issuer, types, store, logins, t.now),
+		FirstParty:    authz.NewFirstParty(authenticator, issuer, types, store, cuts, logins),
 		Connected:     authz.NewConnected(registry, rules, consents, store, t.now),
 		StatusEvents:  authz.NewStatusEvents(authenticator, registry, store),
 		Listeners:     store,

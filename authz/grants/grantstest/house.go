@@ -81,7 +81,7 @@ func New(t *testing.T) *House {
 	h.Must(all.Follow(t.Context(), nil))
 	h.Types = grants.New(grants.Parts{
 		Rules: &grants.Rules{APIs: offered, Clients: h.registry, Issuer: Issuer, AccessTTL: 15 * time.Minute},
-		Epoch: revocation.NewEpoch(h.Store, never), Issuer: tokens.NewIssuer(Issuer, base, ring, h.Now), Store: h.Store,
+		Epoch: revocation.NewEpoch(h.Store, never), Cuts: revocation.NewCuts(h.Store, h.Now), Issuer: tokens.NewIssuer(Issuer, base, ring, h.Now), Store: h.Store,
 		Users: accounts.NewUsers(h.Store, nil, h.Now),
 		Lists: all, Indices: indices.New(h.Store, all, 15*time.Minute, 1<<14, h.Now),
 		Lives: grants.Lives{Refresh: 7 * 24 * time.Hour, Grant: 30 * 24 * time.Hour, Grace: 30 * time.Second},
