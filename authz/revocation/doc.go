@@ -6,6 +6,7 @@
 // issued under a lower number no longer stands, however many tokens that is,
 // and what is issued a moment later does. A single token is cut by its `jti`.
 //
-//	revoke (command line, RFC 7009) → Cuts → Store: cut + change + audit event, one commit
+//	revoke (command line, RFC 7009), a code or refresh token used again
+//	                → Cuts → Store: cut + change + audit event, one commit
 //	introspection → Store.Standing, one statement → Cuts.Stands
 package revocation
