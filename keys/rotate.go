@@ -1,0 +1,139 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// RotateOptions say how to rotate.
+type RotateOptions struct {
+	// Now lets the next key sign at once rather than when every verifier must
+	// know it.
+	Now bool
+	// Force, with Now, accepts that some verifiers do not know it yet.
+	Force         bool
+	Actor, Reason string
+}
+
+// Rotate lets the next key of a ring sign, and returns its status. Returns
+// ErrTooFresh.
+func (k *Keyring) Rotate(ctx context.Context, ring Ring, o RotateOptions) (Status, error) {
+	if err := k.Maintain(ctx); err != nil {
+		return Status{}, err
+	}
+	var kid string
+	err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+		r := ringOf(all, ring)
+		if r.active == nil || r.next == nil {
+			return nil, ErrRaced // since Maintain; whoever was faster goes on
+		}
+		kid = r.next.KID
+		ready := r.next.PublishedAt.Add(k.policy.PublishAhead(ring))
+		to := now
+		switch {
+		case o.Now && now.Before(ready) && !o.Force:
+			return nil, k.tooFresh(r.next, ready)
+		case !o.Now && now.Before(ready):
+			to = ready
+		}
+		if !to.Before(r.next.SignsFrom) {
+			return nil, nil // it is due no later anyway
+		}
+		c := &Change{
+			Actor: o.Actor, Action: ActionRotate, Reason: o.Reason, KID: kid,
+			Move: []Move{{KID: kid, From: r.next.SignsFrom, To: to}},
+		}
+		if to.After(now) {
+			return c, nil // Maintain inserts the key after it when it signs
+		}
+		return c, k.insertSuccessor(c, ring, r.last+1, now)
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	for _, s := range k.List() {
+		if s.KID == kid {
+			return s, nil
+		}
+	}
+	return Status{}, fmt.Errorf("%w: %s", ErrNotFound, kid)
+}
+
+// insertSuccessor adds to a change the key that follows one which signs from
+// now on.
+func (k *Keyring) insertSuccessor(c *Change, ring Ring, ordinal int64, now time.Time) error {
+	next, err := k.generate(ring, ordinal, now, k.dueAfter(ring, now, now))
+	if err != nil {
+		return err
+	}
+	c.Insert = append(c.Insert, next)
+	return nil
+}
+
+func (k *Keyring) tooFresh(next *Status, ready time.Time) error {
+	return fmt.Errorf("%w: key %s was published at %s, and some may keep an older key set until %s; wait until then, or use --force and accept that they refuse new tokens until they fetch the key set",
+		ErrTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
+}
+
+// WithdrawOptions say how to withdraw.
+type WithdrawOptions struct {
+	// Force accepts that some verifiers do not know the next key yet.
+	Force         bool
+	Actor, Reason string
+}
+
+// Withdraw ends a key, and with it all that it signed; one that is gone checks no
+// hints either then. If it is the one that
+// signs, the next takes over in the same commit; a fresh one is published.
+// Returns ErrNotFound, ErrEnded or ErrTooFresh.
+func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) error {
+	return k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+		i := indexOf(all, kid)
+		if i < 0 {
+			return nil, fmt.Errorf("%w: %s", ErrNotFound, kid)
+		}
+		ring := all[i].Ring
+		r := ringOf(all, ring)
+		c := &Change{
+			Actor: o.Actor, Action: ActionWithdraw, Reason: o.Reason, KID: kid,
+			Withdraw: true, Destroy: []string{kid},
+		}
+		switch all[i].State {
+		case Withdrawn:
+			return nil, fmt.Errorf("%w: it is withdrawn", ErrEnded)
+		case Retired, Gone:
+			return c, nil
+		case Published:
+			replacement, err := k.generate(ring, r.last+1, now, k.dueAfter(ring, all[i].SignsFrom.Add(-k.policy.RotateEvery), now))
+			c.Insert = append(c.Insert, replacement)
+			return c, err
+		}
+		if r.next == nil {
+			if !o.Force {
+				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", ErrTooFresh)
+			}
+			heir, err := k.generate(ring, r.last+1, now, now)
+			if err != nil {
+				return nil, err
+			}
+			c.Insert = append(c.Insert, heir)
+		} else {
+			ready := r.next.PublishedAt.Add(k.policy.PublishAhead(ring))
+			if now.Before(ready) && !o.Force {
+				return nil, k.tooFresh(r.next, ready)
+			}
+			c.Move = append(c.Move, Move{KID: r.next.KID, From: r.next.SignsFrom, To: now})
+		}
+		return c, k.insertSuccessor(c, ring, r.last+1+int64(len(c.Insert)), now)
+	})
+}
+
+func indexOf(all []Status, kid string) int {
+	for i, s := range all {
+		if s.KID == kid {
+			return i
+		}
+	}
+	return -1
+}
