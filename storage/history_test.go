@@ -143,10 +143,10 @@ func follow(t *testing.T, s *storage.Store, staleness time.Duration) *following 
 	t.Helper()
 	f := &following{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
-	fresh := func() bool { return f.watcher.Fresh() }
-	catalog := catalog.New(s, nil, time.Now, fresh)
-	f.registry = clients.NewRegistry(s, catalog, time.Now, fresh, "")
-	f.watcher = changes.NewWatcher(s, staleness, log, catalog, f.registry)
+	f.watcher = changes.NewWatcher(s, staleness, log)
+	catalog := catalog.New(s, nil, time.Now, f.watcher.Fresh)
+	f.registry = clients.NewRegistry(s, catalog, time.Now, f.watcher.Fresh, "")
+	f.watcher.Tell(catalog, f.registry)
 	f.poll(t)
 	return f
 }

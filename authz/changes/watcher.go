@@ -51,15 +51,22 @@ type Watcher struct {
 }
 
 // NewWatcher returns a watcher whose followers are never behind the database
-// by more than staleness while it is Fresh. Followers are told in the order
-// given.
-func NewWatcher(store Store, staleness time.Duration, log *slog.Logger, followers ...Follower) *Watcher {
+// by more than staleness while it is Fresh.
+func NewWatcher(store Store, staleness time.Duration, log *slog.Logger) *Watcher {
 	w := &Watcher{
-		store: store, staleness: staleness, followers: followers, log: log, started: time.Now(), copies: "copies in memory", loaded: make(chan struct{}),
+		store: store, staleness: staleness, log: log, started: time.Now(), copies: "copies in memory", loaded: make(chan struct{}),
 		// Of two questions one may go unanswered, and the copies are fresh still.
 		asking: max(staleness*3/4, time.Second), following: max(staleness, 2*time.Second),
 	}
 	w.freshUntil.Store(-1)
+	return w
+}
+
+// Tell adds followers, which are told in the order given. It is to be called before the
+// first Poll: what holds copies asks the watcher whether they are fresh, so that there
+// is a watcher before there are followers.
+func (w *Watcher) Tell(followers ...Follower) *Watcher {
+	w.followers = append(w.followers, followers...)
 	return w
 }
 

@@ -88,7 +88,7 @@ func TestFollowersAreToldEverythingFirstAndEachChangeOnceAfterwards(t *testing.T
 	t.Parallel()
 	store, f := open(t), &follower{}
 	change(t, store, "before")
-	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler), f)
+	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler)).Tell(f)
 	if w.Fresh() {
 		t.Error("fresh before the first poll")
 	}
@@ -108,7 +108,7 @@ func TestFollowersAreToldEverythingFirstAndEachChangeOnceAfterwards(t *testing.T
 func TestChangesThatWerePurgedUnreadMeanEverything(t *testing.T) {
 	t.Parallel()
 	store, f := open(t), &follower{}
-	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler), f)
+	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler)).Tell(f)
 	poll(t, w)
 	f.subjects()
 	change(t, store, "one")
@@ -126,7 +126,7 @@ func TestChangesThatWerePurgedUnreadMeanEverything(t *testing.T) {
 func TestACutOfEverythingLeapsAndMeansEverything(t *testing.T) {
 	t.Parallel()
 	store, f := open(t), &follower{}
-	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler), f)
+	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler)).Tell(f)
 	poll(t, w)
 	f.subjects()
 	change(t, store, "one")
@@ -144,7 +144,7 @@ func TestACutOfEverythingLeapsAndMeansEverything(t *testing.T) {
 func TestAFollowerThatFailsIsToldAgainAndFreshnessIsNotRenewed(t *testing.T) {
 	t.Parallel()
 	store, f := open(t), &follower{}
-	w := changes.NewWatcher(store, time.Nanosecond, slog.New(slog.DiscardHandler), f)
+	w := changes.NewWatcher(store, time.Nanosecond, slog.New(slog.DiscardHandler)).Tell(f)
 	poll(t, w)
 	f.subjects()
 	change(t, store, "one")
@@ -163,7 +163,7 @@ func TestAFollowerThatFailsIsToldAgainAndFreshnessIsNotRenewed(t *testing.T) {
 func TestFreshnessEndsWhenTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	store := open(t)
-	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler), &follower{})
+	w := changes.NewWatcher(store, time.Hour, slog.New(slog.DiscardHandler)).Tell(&follower{})
 	poll(t, w)
 	store.Close()
 	if err := w.Poll(t.Context()); err == nil {
@@ -180,7 +180,7 @@ func TestASequenceThatWentBackwardsMeansEverything(t *testing.T) {
 	change(t, full, "one")
 	f := &follower{}
 	sw := &swapped{full}
-	w := changes.NewWatcher(sw, time.Hour, slog.New(slog.DiscardHandler), f)
+	w := changes.NewWatcher(sw, time.Hour, slog.New(slog.DiscardHandler)).Tell(f)
 	poll(t, w)
 	f.subjects()
 	sw.Store = empty
@@ -227,7 +227,7 @@ func TestCopiesThatFallBehindAreLoggedOnceAndOnceWhenTheyHaveCaughtUp(t *testing
 	store, log := open(t), make(lines, 100)
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	f := slow{make(chan struct{}, 1)}
-	w := changes.NewWatcher(store, 2*time.Second, logger, f).Patient("the lists")
+	w := changes.NewWatcher(store, 2*time.Second, logger).Tell(f).Patient("the lists")
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
@@ -276,7 +276,7 @@ func TestAPollDoesNotWaitLongForAnAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, staleness := range []time.Duration{100 * time.Millisecond, 2 * time.Second, time.Minute} {
-			w := changes.NewWatcher(mute{}, staleness, slog.New(slog.DiscardHandler), &follower{}).Patient("the lists")
+			w := changes.NewWatcher(mute{}, staleness, slog.New(slog.DiscardHandler)).Tell(&follower{}).Patient("the lists")
 			began := time.Now()
 			if err := w.Poll(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)

@@ -72,25 +72,34 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	app, err := demoPage(cfg)
+	return serveDemoOn(cmd.Context(), &demo, cfg)
+}
+
+// serveDemoOn is serve, with the demonstration's things in the database and its app
+// beside the server.
+func serveDemoOn(ctx context.Context, t *terminal, cfg *config.Config) (err error) {
+	// At another port it is another issuer, and nobody relies on the former.
+	f, err := openFoundation(ctx, t, cfg, serveOptions{acceptIssuer: true}, storage.Options{Serving: true})
 	if err != nil {
 		return err
 	}
-	var made demoThings
-	return serve(cmd.Context(), &demo, cfg, serveOptions{
-		// At another port it is another one, and nobody relies on the former.
-		acceptIssuer: true,
-		prepare: func(ctx context.Context, store *storage.Store) (err error) {
-			own, err := ownScopes(cfg)
-			if err != nil {
-				return err
-			}
-			made, err = prepareDemo(ctx, &demo, store, catalog.New(store, own, demo.now, nil), cfg.Issuer.String())
-			return err
-		},
-		listening: func(string) { demo.showDemo(cfg.Issuer.String(), made) },
-		beside:    app,
-	})
+	defer func() { err = errors.Join(err, f.store.Close()) }()
+	made, err := prepareDemo(ctx, t, f)
+	if err != nil {
+		return err
+	}
+	s, err := newServer(ctx, f)
+	if err != nil {
+		return err
+	}
+	if s.handler, err = besideDemo(cfg, s.handler); err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	t.showDemo(cfg.Issuer.String(), made)
+	return s.run(ctx)
 }
 
 // demoThings are what the demonstration's database does not know.
@@ -98,7 +107,12 @@ type demoThings struct{ secret, password string }
 
 // prepareDemo makes the demonstration's API, clients and user where they are
 // missing. The database does not know secrets, so they are kept beside it.
-func prepareDemo(ctx context.Context, t *terminal, store *storage.Store, catalog *catalog.Catalog, issuer string) (made demoThings, err error) {
+func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThings, err error) {
+	own, err := ownScopes(f.cfg)
+	if err != nil {
+		return made, err
+	}
+	store, issuer, catalog := f.store, f.cfg.Issuer.String(), catalog.New(f.store, own, f.now, nil)
 	registry := clients.NewRegistry(store, catalog, t.now, nil, clients.PKCERequired)
 	if made.secret, err = prepareDemoClient(ctx, t, store, catalog); err != nil {
 		return made, err

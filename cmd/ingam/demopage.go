@@ -21,10 +21,10 @@ import (
 // demoPath is where the demonstration's own app is.
 const demoPath = "/demo"
 
-// demoPage is the demonstration's app: a client of the server like any other,
+// besideDemo puts the demonstration's app beside a server: a client of it like any other,
 // which signs a person in and shows what it gets. It stands beside the server, and
 // looks like its pages under a name of its own.
-func demoPage(cfg *config.Config) (map[string]http.Handler, error) {
+func besideDemo(cfg *config.Config, server http.Handler) (http.Handler, error) {
 	issuer := cfg.Issuer.String()
 	shown, err := newPages(cfg, demoAppName)
 	if err != nil {
@@ -37,7 +37,10 @@ func demoPage(cfg *config.Config) (map[string]http.Handler, error) {
 			Endpoint: oauth2.Endpoint{AuthURL: issuer + web.PathAuthorize, TokenURL: issuer + web.PathToken, AuthStyle: oauth2.AuthStyleInParams},
 		},
 	}
-	return map[string]http.Handler{"GET " + cfg.Issuer.Path() + demoPath: http.HandlerFunc(app.serve)}, nil
+	mux := http.NewServeMux()
+	mux.Handle("/", server)
+	mux.HandleFunc("GET "+cfg.Issuer.Path()+demoPath, app.serve)
+	return mux, nil
 }
 
 type demoClientApp struct {

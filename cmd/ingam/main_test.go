@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
@@ -61,13 +63,30 @@ func serveAsking(socket string, clock bool) int {
 		if os.Getenv("INGAM_TEST_ASKS_OF") == "requests" {
 			asked.Of = func(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }
 		}
-		err = serve(ctx, t, cfg, serveOptions{migrate: true, wrap: asked.Wrap})
+		err = serveOn(ctx, t, cfg, storage.Options{Serving: true, Wrap: asked.Wrap})
 	}
 	if err != nil {
 		io.WriteString(os.Stderr, err.Error()+"\n")
 		return failed
 	}
 	return done
+}
+
+// serveOn is serve on a database that is opened otherwise.
+func serveOn(ctx context.Context, t *terminal, cfg *config.Config, with storage.Options) (err error) {
+	f, err := openFoundation(ctx, t, cfg, serveOptions{migrate: true}, with)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.store.Close()) }()
+	s, err := newServer(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx)
 }
 
 // runForOthers runs commands for the tests at a socket, until standard input ends: many

@@ -15,12 +15,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// Words are the labels that are counted from the start: a counter that begins with its
+// first event hides that one.
+type Words struct{ GrantTypes, SignIns, Throttles []string }
+
 // Sources are what is asked when the metrics are read.
 type Sources struct {
 	Version, Commit, GoVersion string
-	// GrantTypes, SignIns and Throttles are the words that are counted from the
-	// start: a counter that begins with its first event hides that one.
-	GrantTypes, SignIns, Throttles []string
 	// Listeners are the verifiers that listen here.
 	Listeners func() int
 	// Changes and Lists say for how long what is in memory, and the status lists,
@@ -77,8 +78,8 @@ var (
 	untilAnswered = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 )
 
-// New returns metrics.
-func New(s Sources) *Metrics {
+// New returns metrics that count what happens.
+func New(words Words) *Metrics {
 	one := func(word string) []string { return []string{word} }
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -104,27 +105,31 @@ func New(s Sources) *Metrics {
 		signIns:  newCounters("ingam_sign_ins_total", "Attempts to sign in with a password.", []string{"outcome"}, one),
 		throttle: newCounters("ingam_throttled_total", "Requests that were turned away because there were too many of their kind.", []string{"kind"}, one),
 	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.lists, m.listed, m.acknowledged,
+		m.requests.vec, m.latency.vec, m.tokens.vec, m.refusals.vec, m.signIns.vec, m.throttle.vec,
+	)
+	for _, word := range words.GrantTypes {
+		m.tokens.of(word)
+	}
+	for _, word := range words.SignIns {
+		m.signIns.of(word)
+	}
+	for _, word := range words.Throttles {
+		m.throttle.of(word)
+	}
+	return m
+}
+
+// Ask adds what the server is asked for whenever the metrics are read. It is called once.
+func (m *Metrics) Ask(s Sources) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ingam_build_info", Help: "What this process was built from; always 1.",
 		ConstLabels: prometheus.Labels{"version": s.Version, "commit": s.Commit, "goversion": s.GoVersion},
 	})
 	build.Set(1)
-	m.registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		build, m.lists, m.listed, m.acknowledged,
-		m.requests.vec, m.latency.vec, m.tokens.vec, m.refusals.vec, m.signIns.vec, m.throttle.vec,
-		asked{s},
-	)
-	for _, word := range s.GrantTypes {
-		m.tokens.of(word)
-	}
-	for _, word := range s.SignIns {
-		m.signIns.of(word)
-	}
-	for _, word := range s.Throttles {
-		m.throttle.of(word)
-	}
-	return m
+	m.registry.MustRegister(build, asked{s})
 }
 
 // CutListed notes that a cut reached the lists.

@@ -14,9 +14,9 @@ import (
 var now = time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
 
 func newMetrics(ring ...metrics.Key) *metrics.Metrics {
-	return metrics.New(metrics.Sources{
+	m := metrics.New(metrics.Words{GrantTypes: []string{"refresh_token"}, SignIns: []string{"wrong"}, Throttles: []string{"password"}})
+	m.Ask(metrics.Sources{
 		Version: "v1", Commit: "c", GoVersion: "go1",
-		GrantTypes: []string{"refresh_token"}, SignIns: []string{"wrong"}, Throttles: []string{"password"},
 		Listeners: func() int { return 3 },
 		Changes:   func() time.Duration { return -time.Second },
 		Lists:     func() time.Duration { return 2 * time.Second },
@@ -30,6 +30,7 @@ func newMetrics(ring ...metrics.Key) *metrics.Metrics {
 		},
 		Now: func() time.Time { return now },
 	})
+	return m
 }
 
 func exposed(m *metrics.Metrics) string {

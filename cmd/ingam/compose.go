@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/authorization"
+	"github.com/ingam/ingam/authz/catalog"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
+	"github.com/ingam/ingam/authz/engine"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/passwords"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/indices"
+	"github.com/ingam/ingam/authz/status/listeners"
+	"github.com/ingam/ingam/authz/status/lists"
+	"github.com/ingam/ingam/authz/throttle"
+	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/config/limits"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/web"
+	"github.com/ingam/ingam/web/metrics"
+)
+
+// server is what is built on a foundation: what serves, and what is done beside.
+type server struct {
+	*foundation
+	ring *keys.Keyring
+	// watcher tells what is held in memory what has changed. The status lists have a
+	// watcher of their own: a cut of very many grants takes longer to read than
+	// anything else may wait for.
+	watcher, listWatcher *changes.Watcher
+	catalog              *catalog.Catalog
+	registry             *clients.Registry
+	epoch                *revocation.Epoch
+	lists                *lists.Lists
+	stream               *listeners.Stream
+	connections          *listeners.Connections
+	health               *health
+	measures             *metrics.Metrics
+	signIn               *signin.SignIn
+	handler              http.Handler
+
+	listener, metricsListener net.Listener // the second is nil where nobody asked for it
+}
+
+// newServer builds a server and loads what it holds in memory.
+func newServer(ctx context.Context, f *foundation) (*server, error) {
+	s := &server{foundation: f, health: &health{Store: f.store, log: f.log}}
+	s.measures = metrics.New(metrics.Words{GrantTypes: grants.Supported, SignIns: web.SignInOutcomes, Throttles: web.Throttles})
+	if err := s.watch(); err != nil {
+		return nil, err
+	}
+	s.listStatuses()
+	s.measure()
+	// The first maintenance makes the first keys; the first poll loads them.
+	if err := s.maintainKeys(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.watcher.Poll(ctx); err != nil {
+		return nil, err
+	}
+	s.health.tryWriting(ctx)
+	if err := s.handle(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// watch makes what is held in memory of keys, APIs, clients and revocations. It asks the
+// watcher whether it may be used, and the watcher tells it what has changed.
+func (s *server) watch() error {
+	own, err := ownScopes(s.cfg)
+	if err != nil {
+		return err
+	}
+	s.watcher = changes.NewWatcher(s.store, s.cfg.Changes.Staleness.Std(), s.log)
+	s.ring = newKeyring(s.cfg, s.store, s.master, s.now)
+	s.catalog = catalog.New(s.store, own, s.now, s.watcher.Fresh)
+	s.registry = clients.NewRegistry(s.store, s.catalog, s.now, s.watcher.Fresh, clients.PKCE(s.cfg.Clients.PKCE))
+	s.epoch = revocation.NewEpoch(s.store, s.watcher.Fresh)
+	s.watcher.Tell(keyFollower{s.ring}, s.catalog, s.registry, s.epoch)
+	return nil
+}
+
+// listStatuses makes the status lists and those who listen to what is set in them.
+func (s *server) listStatuses() {
+	s.listWatcher = changes.NewWatcher(s.store, s.cfg.Changes.Staleness.Std(), s.log).Patient("the status lists")
+	s.stream, s.connections = listeners.NewStream(), listeners.NewConnections()
+	s.lists = lists.New(s.store, lists.Settings{
+		Issuer: s.cfg.Issuer.String(), Base: listsOf(s.cfg), MaxAge: s.cfg.Status.MaxAge.Std(), Now: s.now, Stream: s.stream, Listed: s.measures.CutListed,
+		Behind: s.listWatcher.Behind, Age: s.listWatcher.Age, Built: s.listWatcher.Loaded,
+		Sign: func(claims []byte) (string, error) { return s.ring.Sign(keys.Tokens, lists.TokenType, claims) },
+	})
+	s.listWatcher.Tell(s.lists)
+}
+
+// measure says where the metrics have what is not counted, but asked for.
+func (s *server) measure() {
+	s.measures.Ask(metrics.Sources{
+		Version: s.made.version, Commit: s.made.commit, GoVersion: s.made.goVersion,
+		Listeners: s.connections.Count, Lists: s.listWatcher.Behind, Changes: s.watcher.Behind,
+		Statuses: func() metrics.Statuses { return metrics.Statuses(s.lists.Measure()) },
+		Keys:     func() []metrics.Key { return measuredKeys(s.ring) },
+		Writable: func() bool { return s.health.Unwritable() == "" },
+		Pools:    s.store.Pools, Now: s.now,
+	})
+}
+
+// handle makes the endpoints, each of what it uses, and the handler of them all.
+func (s *server) handle() error {
+	cfg, store, now := s.cfg, s.store, s.now
+	hasher, err := passwords.New(cfg.Passwords.AtOnce, passwords.Recommended)
+	if err != nil {
+		return err
+	}
+	users := accounts.NewUsers(store, hasher, now)
+	logins := sessions.New(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), now)
+	guesses := throttle.New(store, hasher.AtOnce(), cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), now)
+	s.signIn = signin.New(users, logins, hasher, guesses, store, now)
+	rules := &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()}
+	cuts := revocation.NewCuts(store, now)
+	issuer := tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), s.ring, now)
+	types := grants.New(grants.Parts{
+		Rules: rules, Epoch: s.epoch, Cuts: cuts, Issuer: issuer, Store: store, Users: users,
+		Lists: s.lists, Indices: indices.New(store, s.lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), now),
+		Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
+		Now:   now, Log: s.log,
+	})
+	authenticator := clients.NewAuthenticator(s.registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), now)
+	consents := consents.New(store, now)
+	notes := keys.NewNotes(s.master, "authorization request", authorization.NoteLife, now)
+	s.handler, err = web.New(web.Parts{
+		Issuer: cfg.Issuer.String(), Rules: rules, Registry: s.registry, Clients: authenticator, Consents: consents,
+		Authorization: authorization.New(issuer, s.registry, rules, consents, store, notes, now),
+		Introspection: authz.NewIntrospector(authenticator, issuer, s.registry, rules, types, cuts),
+		Revocation:    authz.NewRevoker(authenticator, issuer, cuts),
+		UserInfo:      authz.NewUserInfo(issuer, s.registry, rules, users, cuts),
+		EndSession:    authz.NewEndSession(issuer, s.registry),
+		FirstParty:    authz.NewFirstParty(authenticator, issuer, types, store, cuts, logins),
+		Connected:     authz.NewConnected(s.registry, rules, consents, store, now),
+		StatusEvents:  authz.NewStatusEvents(authenticator, s.registry, store),
+		Listeners:     store,
+		Engine:        engine.New(types), Sessions: logins, SignIn: s.signIn,
+		Keys: s.ring, Watcher: s.watcher, Health: s.health, Log: s.log, Now: now,
+		Lists: s.lists, Stream: s.stream, Listening: s.connections, Observer: s.measures,
+		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
+		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
+		RefreshTTL:     cfg.Tokens.RefreshTTL.Std(),
+		GrantTTL:       cfg.Tokens.GrantTTL.Std(),
+		MaxBody:        int64(cfg.HTTP.MaxBody),
+		TrustedProxies: cfg.HTTP.TrustedProxies, ForwardedHeader: string(cfg.HTTP.ForwardedHeader),
+		CORSOrigins: cfg.HTTP.CORSOrigins,
+		Pages:       s.pages,
+	})
+	return err
+}
+
+// listsOf returns what the addresses of the issuer's status lists begin with.
+func listsOf(cfg *config.Config) status.Base {
+	return status.Base(cfg.Issuer.String() + web.PathStatusLists + "/")
+}
+
+// newKeyring returns the key rings under the configured policy.
+func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey, now func() time.Time) *keys.Keyring {
+	return keys.New(store, master, keyPolicy(cfg), now)
+}
+
+// keyPolicy says when keys sign, and for how long they are kept.
+func keyPolicy(cfg *config.Config) keys.Policy {
+	return keys.Policy{
+		Bits:          cfg.Keys.Bits,
+		RotateEvery:   cfg.Keys.RotateEvery.Std(),
+		JWKSMaxAge:    cfg.Keys.JWKSMaxAge.Std(),
+		VerifierCache: cfg.Keys.VerifierCache.Std(),
+		Staleness:     cfg.Changes.Staleness.Std(),
+		Skew:          cfg.Tokens.Skew.Std(),
+		// None of these as it is set here: another process, or this one with an earlier
+		// setting, may have signed for longer.
+		LongestToken:   limits.MaxAccessTTL,
+		LongestRefresh: limits.MaxRefreshTTL,
+		LongestGrace:   limits.MaxRefreshGrace,
+		// What an ID token tells of is a session or a grant.
+		LongestHint: max(limits.MaxSessionTTL, limits.MaxGrantTTL),
+	}
+}
+
+// measuredKeys returns the keys as their metrics have them.
+func measuredKeys(ring *keys.Keyring) []metrics.Key {
+	var all []metrics.Key
+	for _, k := range ring.List() {
+		all = append(all, metrics.Key{Ring: string(k.Ring), State: string(k.State), SignsFrom: k.SignsFrom, RetiresAt: k.RetiresAt})
+	}
+	return all
+}
+
+// keyFollower lets the key rings, which know nothing of the change sequence,
+// follow it.
+type keyFollower struct{ ring *keys.Keyring }
+
+func (f keyFollower) Follow(ctx context.Context, changed []changes.Change) error {
+	if changed != nil && !slices.ContainsFunc(changed, func(ch changes.Change) bool { return ch.Kind == changes.Key }) {
+		return nil
+	}
+	return f.ring.Reload(ctx)
+}
