@@ -142,20 +142,18 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var watcher, listWatcher *changes.Watcher
-	fresh := func() bool { return watcher.Fresh() }
-	s.catalog = catalog.New(store, own, time.Now, fresh)
-	s.registry = clients.NewRegistry(store, s.catalog, time.Now, fresh, clients.PKCERequired)
-	epoch, cuts := revocation.NewEpoch(store, fresh), revocation.NewCuts(store, time.Now)
+	watcher, listWatcher := changes.NewWatcher(store, 2*time.Second, log), changes.NewWatcher(store, 2*time.Second, log)
+	s.catalog = catalog.New(store, own, time.Now, watcher.Fresh)
+	s.registry = clients.NewRegistry(store, s.catalog, time.Now, watcher.Fresh, clients.PKCERequired)
+	epoch, cuts := revocation.NewEpoch(store, watcher.Fresh), revocation.NewCuts(store, time.Now)
 	base, stream, listening := status.Base(issuer+PathStatusLists+"/"), listeners.NewStream(), listeners.NewConnections()
 	statusLists := lists.New(store, lists.Settings{
 		Issuer: issuer, Base: base, Stream: stream, MaxAge: 15 * time.Second, Now: time.Now,
-		Behind: func() time.Duration { return listWatcher.Behind() }, Age: func() time.Duration { return listWatcher.Age() }, Listed: func(time.Duration) {},
-		Built: func() <-chan struct{} { return listWatcher.Loaded() },
-		Sign:  func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, lists.TokenType, claims) },
+		Behind: listWatcher.Behind, Age: listWatcher.Age, Built: listWatcher.Loaded, Listed: func(time.Duration) {},
+		Sign: func(claims []byte) (string, error) { return ring.Sign(keys.Tokens, lists.TokenType, claims) },
 	})
-	watcher = changes.NewWatcher(store, 2*time.Second, log, following{ring}, s.catalog, s.registry, epoch)
-	listWatcher = changes.NewWatcher(store, 2*time.Second, log, statusLists)
+	watcher.Tell(following{ring}, s.catalog, s.registry, epoch)
+	listWatcher.Tell(statusLists)
 	for _, w := range []*changes.Watcher{watcher, listWatcher} {
 		if err := w.Poll(ctx); err != nil {
 			t.Fatal(err)
@@ -202,11 +200,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 		Engine:        engine.New(types), Sessions: logins,
 		SignIn: signin.New(s.users, logins, hasher, guesses, store, time.Now),
 		Keys:   ring, Watcher: watcher, Health: wellness{store}, Log: log, Lists: statusLists, Stream: stream, Listening: listening,
-		Observer: metrics.New(metrics.Sources{
-			Listeners: listening.Count, Changes: watcher.Behind, Lists: listWatcher.Behind, Writable: func() bool { return true },
-			Statuses: func() metrics.Statuses { return metrics.Statuses(statusLists.Measure()) }, Keys: func() []metrics.Key { return nil },
-			Pools: store.Pools, Now: time.Now,
-		}),
+		Observer:   metrics.New(metrics.Words{}),
 		JWKSMaxAge: 5 * time.Minute, RequestTimeout: time.Minute, RefreshTTL: 7 * day, GrantTTL: 30 * day, MaxBody: 4096,
 		CORSOrigins: []string{"*"}, Pages: shown,
 	}
