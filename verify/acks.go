@@ -18,17 +18,18 @@ func (s *stream) wakeAck() {
 	}
 }
 
-// fetched is called when a list or the key set was, since an acknowledgement may
-// have waited for it.
+// fetched is called after a status list or the key set was fetched: an
+// acknowledgement may have waited for it.
 func (s *stream) fetched() { s.wakeAck() }
 
-// acknowledge tells the server up to where events were applied, as long as the
-// connection lasts: the last one only, however many there were, and after a
-// gap only when every list was fetched again. Nothing waits for it.
+// acknowledge tells the server which event was applied last, again and again while
+// the connection lasts. One message stands for all events up to that one. After a
+// gap it is sent only when every list has been fetched again. Nothing in this
+// process waits for it.
 func (s *stream) acknowledge(ctx context.Context, cancel context.CancelCauseFunc, listener string) {
 	failures, acked := 0, uint64(0)
 	for {
-		applied := s.applied.Load() // before behind: a gap is begun before its id is here
+		applied := s.applied.Load() // read before behind is asked: gap sets the generation first, this id after it
 		if applied != acked && !s.v.lists.behind(s.generation()) && !s.lacksKeys() {
 			switch err := s.postAck(ctx, listener, applied-1, false); {
 			case err == nil:
@@ -64,13 +65,13 @@ func (s *stream) acknowledge(ctx context.Context, cancel context.CancelCauseFunc
 	}
 }
 
-// leaveWait is how long Close takes at most to say so.
+// leaveWait is how long Close tries at most to tell the server that it leaves.
 const leaveWait = 2 * time.Second
 
-// leave tells the server that nobody is behind the last connection any more. A
-// connection that only ends may be one that broke, whose verifier goes on and is
-// waited for. A server that knows no such message takes it for an acknowledgement
-// of what it knows already.
+// leave tells the server that this verifier has stopped. Without that message the
+// server goes on waiting for it, since a connection that ends may only have been
+// interrupted. A server too old to know the message reads it as an acknowledgement
+// that it has already.
 func (s *stream) leave() {
 	listener := s.listener.Swap(nil)
 	if listener == nil {

@@ -20,87 +20,90 @@ import (
 type Status int
 
 const (
-	// StatusNone: it does not. A revoked token is good until it expires.
+	// StatusNone: it does not learn it. A revoked token is good until it expires.
 	StatusNone Status = iota
-	// StatusPoll: it fetches the status lists again and again.
+	// StatusPoll: it fetches the status lists every few seconds.
 	StatusPoll
-	// StatusStream: the issuer tells it at once, over a connection that stays
-	// open, and waits for it to say that it knows. While that connection
-	// cannot be had, it polls.
+	// StatusStream: the issuer sends revocations at once, over a connection that
+	// stays open (the stream), and is told when they were applied. While there is
+	// no connection, the verifier polls.
 	StatusStream
 )
 
-// Config is what a Verifier is made of. The zero value of a field is its
-// default.
+// Config holds the settings of a Verifier. A field that is left at its zero value
+// has the default that its comment names.
 type Config struct {
 	// Issuer is the authorization server's identifier, exactly as its tokens
-	// have it in `iss`. Required. Everything that is fetched is fetched from
-	// its origin.
+	// have it in `iss`. Required. Keys and lists are fetched from its origin and
+	// from nowhere else.
 	Issuer string
 	// AllowInsecureIssuer accepts an http issuer that is not on a loopback
-	// address: whoever is on that network can then make keys up.
+	// address. Anyone on the network between can then put keys of their own in
+	// place of the issuer's, and sign tokens with them.
 	AllowInsecureIssuer bool
-	// Audience is this API, as tokens have it in `aud`. Required: a token for
+	// Audience is the name of this API, as tokens have it in `aud`. Required: a token for
 	// another API must not work here (RFC 8725 section 3.9).
 	Audience string
-	// AcceptJWT accepts tokens whose `typ` is JWT beside at+jwt: for an API that was
-	// registered so because other verifiers of it take nothing else. ID tokens have
-	// that `typ`, too. They are refused all the same: they are for a client, which
-	// Audience never is, and lack `client_id` and `jti`.
+	// AcceptJWT accepts tokens whose `typ` is JWT, beside those whose `typ` is at+jwt.
+	// It is for an API whose tokens have that type because its other verifiers accept
+	// nothing else. ID tokens have the type JWT, too, but are refused all the same:
+	// their `aud` is a client, never this API, and they have no `client_id` and no `jti`.
 	AcceptJWT bool
 	// Algorithm is the one signature algorithm that is accepted: RS256
 	// (default), RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or
-	// EdDSA. Never what a token asks for (RFC 8725 section 3.1).
+	// EdDSA. The `alg` of a token never chooses it (RFC 8725 section 3.1).
 	Algorithm string
-	// Skew is by how much the clocks may differ. 30 s; negative: not at all.
+	// Skew is by how much this process's clock and the issuer's may differ.
+	// Default 30 s; a negative value allows no difference.
 	Skew time.Duration
 
-	// Status is how revocations are learnt of. StatusNone.
+	// Status is how this API learns of revocations. Default StatusNone.
 	Status Status
-	// ClientID and ClientSecret are this API's at the issuer. Required for
-	// StatusStream, unused otherwise.
+	// ClientID and ClientSecret are what the issuer has registered for this API.
+	// Required for StatusStream, unused otherwise.
 	ClientID, ClientSecret string
-	// Name is what people call this process where the issuer says who has applied
-	// a revocation. Replicas may share it. The host's name and something random.
+	// Name is a name for this process, for people who ask the issuer which
+	// verifiers have applied a revocation. Replicas may share it. Default: the
+	// host's name and something random.
 	Name string
-	// MaxStaleness is how old what is known of a token's status may be: 10 s,
-	// from 1 s to 24 h. The issuer's clock is among what measures it, so that
-	// the two must not be that far apart.
+	// MaxStaleness is how old the newest information about a token's status may
+	// be: default 10 s, from 1 s to 24 h. Its age is measured with the issuer's
+	// clock, too, so the two clocks must differ by less than this.
 	MaxStaleness time.Duration
-	// FailOpen is what happens past MaxStaleness. False: ErrUnavailable. True:
-	// tokens are accepted that are not known to be revoked, so that whoever
-	// can keep this process from the issuer can use a revoked token until it
-	// expires.
+	// FailOpen decides about tokens whose status information is older than
+	// MaxStaleness. False: Verify returns ErrUnavailable. True: Verify accepts
+	// those that are not known to be revoked. Then somebody who can cut this
+	// process off from the issuer can use a revoked token until it expires.
 	FailOpen bool
-	// MaxKeyAge is for how long keys are used that could not be refreshed: 1 h,
-	// from 1 min to 24 h. For so long a withdrawn key can live on here for
-	// whoever can keep this process from the issuer.
+	// MaxKeyAge is for how long the keys are used when they cannot be fetched
+	// again: default 1 h, from 1 min to 24 h. Somebody who can cut this process
+	// off from the issuer can use a withdrawn key for so long.
 	MaxKeyAge time.Duration
-	// MaxListBytes bounds a status list, unpacked: 16 MiB.
+	// MaxListBytes bounds the size of a status list, unpacked. Default 16 MiB.
 	MaxListBytes int64
 
 	// Resource describes this API to clients (RFC 9728).
 	Resource Resource
 
-	// HTTPClient makes the requests; its Transport matters, redirects are
-	// never followed. http.DefaultTransport.
+	// HTTPClient makes the requests, by its Transport. Redirects are never
+	// followed, and Timeout is ignored. Default: http.DefaultTransport.
 	HTTPClient *http.Client
 	// Logger gets a record when something begins to fail and when it works
-	// again. slog.Default().
+	// again. Default slog.Default().
 	Logger *slog.Logger
-	// Now is the clock, for tests. time.Now.
+	// Now is the clock, for tests. Default time.Now.
 	Now func() time.Time
 }
 
-// algorithms are what Config.Algorithm may be: all asymmetric. With HMAC,
-// everyone who can check a token could make one; `none` is none.
+// algorithms are the values that Config.Algorithm may have. All are asymmetric:
+// with HMAC, everyone who can check a token could make one. `none` is no signature.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
 	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// withDefaults returns the configuration in effect, or everything that is
-// wrong with it.
+// withDefaults returns the configuration with every default filled in, or one
+// error that names everything wrong with it.
 func (c Config) withDefaults() (Config, error) {
 	var f faults
 	f.issuer(c.Issuer, c.AllowInsecureIssuer)
@@ -150,7 +153,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, errors.Join(f...)
 }
 
-// longestHeld is for how long anything is used at most that could not be fetched anew.
+// longestHeld is the longest time for which a key or a status list can be used
+// without being fetched again.
 const longestHeld = 24 * time.Hour
 
 // faults are what is wrong with a Config.
@@ -177,7 +181,7 @@ func (f *faults) issuer(text string, insecure bool) {
 	}
 }
 
-// processName is a name for this process that no other has.
+// processName makes a name for this process that no other process has.
 func processName() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -186,7 +190,8 @@ func processName() string {
 	return host + "-" + rand.Text()[:8]
 }
 
-// accessTypes are what the `typ` of a token may be; the latter must be asked for.
+// accessTypes are the values that the `typ` of an access token may have. The second
+// is accepted only with Config.AcceptJWT.
 var accessTypes = []string{"at+jwt", "JWT"}
 
 func (c *Config) types() []string {

@@ -1,5 +1,5 @@
-// Package verify is the resource server's half of Ingam: it says whether a
-// request brings a good access token, from memory.
+// Package verify is for APIs (resource servers) whose access tokens Ingam issues: it
+// checks the token of a request from memory, without asking the issuer.
 //
 //	v, err := verify.New(ctx, verify.Config{
 //		Issuer:   "https://id.example.com",
@@ -9,27 +9,28 @@
 //	mux.Handle("POST /orders", v.Require("write")(orders))
 //	mux.Handle(v.Metadata())
 //
-// It owns the keys and status lists of one issuer, and the checks of RFC 9068
-// section 4. It refuses to own what a good token may do here beyond its scopes,
-// and it never asks the issuer about a token: that is introspection.
+// It owns copies of one issuer's keys and status lists, keeps them up to date, and
+// makes the checks of RFC 9068 section 4. Beyond comparing scopes it does not decide
+// what the bearer of a good token may do. It never sends a token to the issuer to
+// ask about it: that would be introspection.
 //
 // # Flows
 //
 //	Verify         form, header → key by kid → signature → claims → status
-//	  unknown kid  → key set, once in 5 s → again
-//	  new list     → status list → again
+//	  unknown kid  → fetch the key set (once in 5 s) → look again
+//	  new list     → fetch the status list → look again
 //	in the background
-//	  keys         metadata (hourly) → key set (its max-age, 5 s to 15 min)
-//	  list         poll: status list (its ttl, at the most MaxStaleness/4)
-//	  stream       hello → set* → set bits → acknowledge
-//	                     → reload → every list → acknowledge
-//	               cut → reconnect with the last event's id → set* or reload
+//	  keys         metadata (hourly) → key set (after its max-age, 5 s to 15 min)
+//	  list         poll: status list (after its ttl, at most MaxStaleness/4)
+//	  stream       hello → set (any number) → set bits → acknowledge
+//	                     → reload → fetch every list → acknowledge
+//	               interrupted → reconnect with the last event's id → set or reload
 //
-// A key or a list is fetched by one goroutine of its own and by nothing else.
-// Requests wait for it three seconds, and only if there is nothing at all to
-// judge by. Strangers can cause one fetch of the keys in five seconds, with
-// made-up kids; lists are fetched for tokens whose signature is good, from the
-// issuer's origin.
+// The key set and each list are fetched by one goroutine each and by nothing else.
+// A request waits for such a fetch three seconds at most, and only where there is no
+// copy to judge by. Strangers can cause one fetch of the keys in five seconds, by
+// tokens with invented kids. Lists are fetched only for tokens whose signature is
+// good, and only from the issuer's origin.
 //
 // # Errors
 //
@@ -37,39 +38,41 @@
 //	ErrInsufficientScope                 403 insufficient_scope
 //	ErrUnavailable                       503, and no verdict on the token
 //
-// # How late a revocation can be
+// # How late a revocation takes effect here
 //
-// StatusNone: when the token expires.
+// StatusNone: never. The token is good until it expires.
 //
-// StatusPoll: what the server takes to put it into the list, what a cache may
-// keep that (max-age), and what is kept here (ttl): 10 s in all as the server
-// is set up. Independently of all three, no list is gone by of which the issuer
-// has not said within MaxStaleness, 10 s, that it stands: by its iat, or by a
-// 304 that is no older.
+// StatusPoll: within 10 s, as the server is set up. That is the time until the
+// server has put it into the list, until caches on the way drop their copy (max-age),
+// and until this process fetches the list again (ttl). Whatever these three are, a
+// list is used only while the issuer has confirmed it within MaxStaleness (10 s): by
+// the iat of the list, or by a 304 that is not older than that.
 //
-// StatusStream: what the connection takes, milliseconds. If it dies without a
-// sign, or the server is cut off, MaxStaleness; for where nothing is heard for
-// half of that, lists are polled beside it. (Heartbeats more often than that
-// spare the polling.) So they are for ten seconds after a gap. What is on the stream is never missed: a connection goes
-// on from the last event that was applied here, and after a gap every list is
-// fetched again, and counts as old until it was.
+// StatusStream: within milliseconds. If the connection dies without a sign, or the
+// server cannot be reached, within MaxStaleness: when nothing has come for half of
+// that time, lists are polled, too. (Heartbeats that come more often avoid this.)
+// Lists that carry no change number are polled for ten seconds after a gap as well.
+// No event is lost: a new connection continues after the last event that was applied
+// here. If the server can no longer do that, there is a gap: every list is fetched
+// again, and counts as old until then.
 //
-// Past MaxStaleness the answer is ErrUnavailable, or, with FailOpen, yes for
-// what is not known to be revoked. A revocation that was seen is never
-// forgotten while its token lives, and needs no fresh list.
+// Past MaxStaleness Verify returns ErrUnavailable or, with FailOpen, accepts tokens
+// that are not known to be revoked. A revocation that was seen once is never
+// forgotten while its token lives, and is applied even where the list is old.
 //
-// A key that the issuer withdraws is out of use when the key set is next
-// fetched, within 15 minutes; if it cannot be fetched, after MaxKeyAge.
+// A key that the issuer withdraws is no longer accepted once the key set was fetched
+// again, within 15 minutes; if it cannot be fetched, after MaxKeyAge.
 //
-// # Decisions
+// # What is refused
 //
-// A header with jwk, jku, x5u, x5c or crit is refused, a name that occurs twice
-// in an object as well, and all of the claims that RFC 9068 requires must be
-// there. A token that is bound to a key (cnf) is refused, since that it is held
-// is not checked here. With a Status other than StatusNone a token without one is refused:
-// the issuer puts one into each. A list that is older than one that was seen
-// before is a replay: its change number is lower, and its iat is not later. A
-// lower number at a later time is that of a server whose database was restored;
-// such a list is taken, and logged. Lists without a number are told apart by
-// iat alone. Redirects are not followed.
+// A header with jwk, jku, x5u, x5c or crit is refused, and so is JSON in which a name
+// occurs twice. All claims that RFC 9068 requires must be there. A token that is bound
+// to a key (cnf) is refused, since nothing here checks that its sender has that key.
+// Unless Status is StatusNone, a token without a status is refused: the issuer puts
+// one into each.
+//
+// A status list older than one that was seen before is refused as a replay: its change
+// number is lower and its iat is not later. If the number is lower but the iat is
+// later, the server's database was restored from a backup; that list is accepted, and
+// logged. Lists without a number are compared by iat alone. Redirects are not followed.
 package verify

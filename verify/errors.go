@@ -5,24 +5,24 @@ import (
 	"fmt"
 )
 
-// What Verify says, for errors.Is. Each error says why, in words that may be
-// shown, and repeats nothing of the token.
+// The errors of Verify, for errors.Is. The text of each says why, may be shown to the
+// client, and repeats nothing of the token.
 var (
 	// ErrInvalid: not an access token for this API. 401 invalid_token.
 	ErrInvalid = errors.New("not a valid access token")
-	// ErrExpired is an ErrInvalid: the token has had its time.
+	// ErrExpired is an ErrInvalid: the token has expired.
 	ErrExpired = fmt.Errorf("%w: it has expired", ErrInvalid)
-	// ErrRevoked is an ErrInvalid: the issuer has taken the token back.
+	// ErrRevoked is an ErrInvalid: the issuer has revoked the token.
 	ErrRevoked = fmt.Errorf("%w: it was revoked", ErrInvalid)
-	// ErrInsufficientScope: a good token that does not allow this. 403.
+	// ErrInsufficientScope: the token is good, but lacks a scope. 403.
 	ErrInsufficientScope = errors.New("the access token lacks a scope")
-	// ErrUnavailable: what is needed to tell is not there now. 503. It is no
-	// verdict on the token: whoever takes it for one signs people out because
-	// a network failed.
+	// ErrUnavailable: the keys or the status list that the check needs are missing
+	// or too old. 503. It says nothing about the token: an API that treats it as a
+	// refusal signs people out because a network failed.
 	ErrUnavailable = errors.New("access tokens cannot be checked now")
 )
 
-// reason is why something was refused, for the counters.
+// reason is why a token or request was refused, for the counters of State.
 type reason int
 
 const (
@@ -43,13 +43,13 @@ const (
 	reasons
 )
 
-// names are the reasons in State.Refused.
+// names are the names of the reasons in State.Refused.
 var names = [reasons]string{
 	"form", "header", "unknown_key", "signature", "claims", "issuer", "audience",
 	"expired", "not_yet_valid", "status", "revoked", "scope", "request", "unavailable",
 }
 
-// refusal is one of the errors above, and why.
+// refusal is one of the errors above, with the reason for it.
 type refusal struct {
 	kind error
 	by   reason

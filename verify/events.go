@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// listener tells of every byte that is read.
+// listener is a reader that calls heard whenever bytes arrive.
 type listener struct {
 	io.Reader
 	heard func()
@@ -22,7 +22,7 @@ func (l *listener) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sent is an event as it came.
+// sent is an event as the server sent it.
 type sent struct {
 	kind     string
 	id       uint64
@@ -31,8 +31,8 @@ type sent struct {
 }
 
 // readEvent reads the next event that has data (HTML Living Standard section
-// 9.2.6), and calls heartbeat for each comment. An event that has an id that is
-// no number is errLost.
+// 9.2.6), and calls heartbeat for each comment line. If the id of an event is not a
+// number, it returns errLost.
 func readEvent(r *bufio.Reader, heartbeat func()) (sent, error) {
 	var e sent
 	size, hasData := 0, false

@@ -19,10 +19,10 @@ const (
 	maxDocument = 1 << 20
 )
 
-// errNotModified: the copy that is held is still the current one.
+// errNotModified: the copy that this process has is still the current one.
 var errNotModified = errors.New("not modified")
 
-// errGone: the server says that there is no such thing.
+// errGone: the server says that there is no such document (404 or 410).
 var errGone = errors.New("there is no such thing")
 
 // source fetches from one origin and from nowhere else.
@@ -37,13 +37,13 @@ func newSource(issuer string, client *http.Client) source {
 	// A stream is read for as long as it lives; requests have a bound of
 	// their own.
 	c.Timeout = 0
-	// A redirect is an address that the issuer's origin has not vouched for by
-	// its own certificate; at the worst one inside this network (SSRF).
+	// A redirect could lead to a server that the issuer's certificate does not
+	// speak for; at worst to one inside this API's own network (SSRF).
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return source{u.Scheme + "://" + u.Host, &c}
 }
 
-// within reports whether that address is of the issuer's origin.
+// within returns an error unless that address is of the issuer's origin.
 func (s source) within(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme+"://"+u.Host != s.origin || u.User != nil || u.Fragment != "" {
@@ -52,27 +52,27 @@ func (s source) within(address string) error {
 	return nil
 }
 
-// document is what was fetched, and how caches may treat it.
+// document is the answer to a request, and for how long it may be cached.
 type document struct {
 	body []byte
 	etag string
-	// maxAge is less what a cache on the way has used up of it; negative if
-	// nothing was said. age is that part.
+	// age is how long the answer lay in a cache on the way. maxAge is for how long
+	// it may still be cached: its max-age less age; negative if it has no max-age.
 	maxAge, age time.Duration
 }
 
-// request says how to fetch.
+// request says what to fetch, and how.
 type request struct {
 	url, accept string
-	// etag is of the copy that is held.
+	// etag is that of the copy that this process has; empty if it has none.
 	etag string
-	// fresh asks caches on the way to ask the server.
+	// fresh makes caches on the way ask the server before they answer.
 	fresh bool
 	// limit bounds the body.
 	limit int64
 }
 
-// get fetches. The document of an errNotModified has no body.
+// get fetches a document. With errNotModified it returns one that has no body.
 func (s source) get(ctx context.Context, r request) (document, error) {
 	if err := s.within(r.url); err != nil {
 		return document{}, err

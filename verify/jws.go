@@ -10,19 +10,20 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// maxTokenLength bounds the work that a stranger's token can cause.
+// maxTokenLength bounds a token, so that a stranger's cannot cause much work.
 const maxTokenLength = 16 << 10
 
-// header is what a signed object says of itself. What is not named here is
-// ignored, as RFC 7515 section 4 has it.
+// header is the protected header of a token or status list. Fields that are not named
+// here are ignored (RFC 7515 section 4).
 type header struct {
 	Algorithm string `json:"alg"`
 	Type      string `json:"typ"`
 	KeyID     string `json:"kid"`
 
-	// Whoever makes a token up would like to bring its key along, or have it
-	// fetched from where they put it (RFC 8725 sections 3.10 and 2.10); crit
-	// says that it means something else than it looks like.
+	// A header with one of these is refused. With the first four, an attacker could
+	// have a forged token checked by a key of their own, which it brings along or
+	// has fetched from an address of theirs (RFC 8725 sections 3.10 and 2.10). crit
+	// names extensions that a verifier must understand; this one knows none.
 	JWK  json.RawMessage `json:"jwk"`
 	JKU  json.RawMessage `json:"jku"`
 	X5C  json.RawMessage `json:"x5c"`
@@ -30,8 +31,8 @@ type header struct {
 	Crit json.RawMessage `json:"crit"`
 }
 
-// opened checks the signature of a JWS of one of these types, in its compact form, and
-// returns what was signed. Nothing of it is looked at before, but the header.
+// opened checks the signature of a compact JWS that has one of these types, and
+// returns the payload. It reads nothing but the header before the signature is good.
 func (v *Verifier) opened(ctx context.Context, signed string, types ...string) ([]byte, error) {
 	first, rest, _ := strings.Cut(signed, ".")
 	second, third, ok := strings.Cut(rest, ".")
@@ -82,10 +83,10 @@ func isType(got, want string) bool {
 	return strings.EqualFold(got, want)
 }
 
-// canonical reports whether s is base64url as an encoder writes it. The unused
-// bits of the last character give a signature up to sixteen spellings, and Go's
-// decoder skips CR and LF: whoever keeps a list of tokens by their bytes would
-// be fooled by the others.
+// canonical reports whether s is base64url exactly as an encoder writes it. A decoder
+// ignores the unused bits of the last character, and Go's skips CR and LF, so that one
+// signature has many spellings. If they were accepted, the same token could be used in
+// another spelling to get past an application that blocks tokens by their bytes.
 func canonical(s string) bool {
 	for i := range len(s) {
 		if digit(s[i]) < 0 {

@@ -8,20 +8,23 @@ import (
 	"time"
 )
 
-// patience is how long a request waits for something to be fetched.
+// patience is how long a request waits for a fetch at most.
 const patience = 3 * time.Second
 
-// keeper fetches one thing again and again, in a goroutine of its own, and
-// sooner when it is asked to. Nobody else fetches it: so there is one request
-// at a time, however many wait for it, and it does not end because the first
-// of them went away.
+// keeper fetches one document (the key set or a status list) again and again, in a
+// goroutine of its own, and sooner when it is asked to. Nothing else fetches that
+// document. So there is one fetch at a time, however many requests wait for it, and
+// it does not stop when the request that asked for it goes away.
 type keeper struct {
+	// what names the document in the log.
 	what string
-	// fetch says after how long to fetch again. asked: somebody waits for it.
+	// fetch fetches the document and returns after how long to do so again. asked
+	// says that ask or demand was called.
 	fetch func(ctx context.Context, asked bool) (time.Duration, error)
-	// limit is how often it can be asked to: strangers' tokens do.
+	// limit is the shortest time between a fetch and the next that ask causes: a
+	// stranger's token can cause one.
 	limit time.Duration
-	// slowest is how often a failing one tries again, in the end.
+	// slowest is the longest pause between attempts that fail.
 	slowest time.Duration
 	now     func() time.Time
 	log     *slog.Logger
@@ -29,16 +32,17 @@ type keeper struct {
 	wake chan struct{}
 
 	mu sync.Mutex
-	// ended is closed when the attempt that is asked for or under way has
-	// ended; nil if there is none.
+	// ended is closed when the attempt that was asked for, or is under way, has
+	// ended; nil if there is no attempt.
 	ended chan struct{}
 	begun time.Time
 	asked bool
 	err   error
 }
 
-// ask has it fetched and returns what is closed when that was tried; nil if it
-// was tried too short a time ago.
+// ask has the document fetched. The channel that it returns is closed when the attempt
+// has ended; it is nil if the last attempt began less than limit ago, and nothing is
+// fetched then.
 func (k *keeper) ask() <-chan struct{} {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -53,7 +57,7 @@ func (k *keeper) ask() <-chan struct{} {
 	return k.ended
 }
 
-// demand has it fetched now, past every cache.
+// demand has the document fetched now, whatever limit says, past every cache.
 func (k *keeper) demand() {
 	k.mu.Lock()
 	k.asked = true
@@ -61,8 +65,8 @@ func (k *keeper) demand() {
 	k.poke()
 }
 
-// poke has it fetched now, or once more when the attempt under way has ended,
-// since that may have begun too early to see what there is to see.
+// poke has the document fetched now. If an attempt is under way, it is fetched once
+// more after it, since that attempt may have begun too early to see the news.
 func (k *keeper) poke() {
 	select {
 	case k.wake <- struct{}{}:
@@ -70,15 +74,15 @@ func (k *keeper) poke() {
 	}
 }
 
-// failure is why the last attempt failed; nil if it did not.
+// failure returns why the last attempt failed; nil if it succeeded.
 func (k *keeper) failure() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.err
 }
 
-// run fetches until the context is done, or until stop, asked before each
-// attempt, says so.
+// run fetches until the context is done, or until stop, which it calls before each
+// attempt, returns true.
 func (k *keeper) run(ctx context.Context, stop func() bool) {
 	failures := 0
 	for !stop() && ctx.Err() == nil {
@@ -135,8 +139,8 @@ func (k *keeper) attempt(ctx context.Context) (time.Duration, error) {
 	return next, err
 }
 
-// wait returns when done is closed, or before that because nobody can wait any
-// longer. A nil channel is not waited for.
+// wait returns when done is closed, after patience, or when a context is done. It
+// returns at once if done is nil.
 func (v *Verifier) wait(ctx context.Context, done <-chan struct{}) {
 	if done == nil {
 		return
@@ -151,9 +155,9 @@ func (v *Verifier) wait(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// backoff is how long to wait after that many failures: twice as long each
-// time, and any part of its upper half, so that a server that comes back is
-// not met by everyone at once.
+// backoff returns how long to wait after that many failures. The time doubles with each
+// failure, up to most; a random part of its upper half is taken off, so that not all
+// verifiers meet a restarted server at once.
 func backoff(failures int, first, most time.Duration) time.Duration {
 	d := most
 	if failures < 16 {
@@ -162,9 +166,10 @@ func backoff(failures int, first, most time.Duration) time.Duration {
 	return d/2 + time.Duration(rand.Int64N(int64(d)/2+1))
 }
 
-// age is how long ago that was, by whichever of two clocks says more: the
-// monotonic one stands still while the machine is suspended, and what is kept
-// would look fresh when it wakes; the wall clock can be set back.
+// age returns how much time has passed between then and now, by the monotonic clock or
+// the wall clock, whichever says more. The monotonic one stands still while the machine
+// is suspended, so that old copies would look fresh when it wakes; the wall clock can be
+// set back.
 func age(now, then time.Time) time.Duration {
 	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }

@@ -15,20 +15,23 @@ import (
 )
 
 const (
-	// How often the keys are fetched, whatever Cache-Control says: no more
-	// often than a server can bear, and often enough for a withdrawn key to go.
+	// minKeyRefresh and maxKeyRefresh bound the time between two fetches of the keys,
+	// whatever Cache-Control says: not so often that it burdens the server, and often
+	// enough that a withdrawn key disappears.
 	minKeyRefresh, maxKeyRefresh = 5 * time.Second, 15 * time.Minute
-	// defaultKeyRefresh is for servers that say nothing.
+	// defaultKeyRefresh is that time where the server names no max-age.
 	defaultKeyRefresh = 5 * time.Minute
-	// unknownKeyLimit is how often a kid that is not known can have the keys
-	// fetched. A new key is published long before it signs, so that those are
-	// made-up ones, and a flood of them costs the server next to nothing.
+	// unknownKeyLimit is the shortest time between two fetches that tokens with an
+	// unknown kid cause. A new key is published long before it signs, so an unknown
+	// kid is most likely an invented one; with this limit a flood of them costs the
+	// server next to nothing.
 	unknownKeyLimit = 5 * time.Second
-	// metadataRefresh is how often the metadata are fetched, with the keys.
+	// metadataRefresh is the time between two fetches of the metadata, which are
+	// fetched just before the keys.
 	metadataRefresh = time.Hour
 )
 
-// metadata is what the issuer says of itself (RFC 8414 section 2).
+// metadata are the addresses that the issuer publishes (RFC 8414 section 2).
 type metadata struct {
 	Issuer      string `json:"issuer"`
 	JWKS        string `json:"jwks_uri"`
@@ -60,8 +63,8 @@ func (v *Verifier) fetchMetadata(ctx context.Context) error {
 	if json.Unmarshal(doc.body, &m) != nil {
 		return errors.New("it cannot be read")
 	}
-	// Whoever can have somebody else's metadata served here could have that
-	// server's keys trusted (RFC 8414 section 3.3).
+	// Otherwise an attacker who can have another server's metadata answered here
+	// could make this process trust that server's keys (RFC 8414 section 3.3).
 	if m.Issuer != v.cfg.Issuer {
 		return errors.New("it is of another issuer")
 	}
@@ -69,7 +72,7 @@ func (v *Verifier) fetchMetadata(ctx context.Context) error {
 		return err
 	}
 	for _, address := range []string{m.Aggregation, m.Events, m.Ack} {
-		// The client's secret is sent to one of them.
+		// The client's secret is sent to the last two of them.
 		if address != "" && v.source.within(address) != nil {
 			return v.source.within(address)
 		}
@@ -78,17 +81,17 @@ func (v *Verifier) fetchMetadata(ctx context.Context) error {
 	return nil
 }
 
-// keySet is the keys that may sign, by kid.
+// keySet holds the issuer's public keys, by kid.
 type keySet struct {
 	keys map[string]any
 	etag string
-	// begun is when the request for it was begun; asOf is that, less the time
-	// that it lay in a cache.
+	// begun is when the request for it began. asOf is the moment for which the issuer
+	// vouched for it: begun less the time that the answer lay in a cache.
 	begun, asOf time.Time
 }
 
-// fetchKeys fetches the key set, and the metadata if they are old or may be
-// why it failed the last time.
+// fetchKeys fetches the key set, and before it the metadata if they are old, or if the
+// last attempt failed: a changed address may be why.
 func (v *Verifier) fetchKeys(ctx context.Context, asked bool) (time.Duration, error) {
 	v.counts.keyFetches.Add(1)
 	next, err := v.refreshKeys(ctx, asked)
@@ -138,8 +141,8 @@ func (v *Verifier) refreshKeys(ctx context.Context, asked bool) (time.Duration, 
 	return min(max(next, minKeyRefresh), maxKeyRefresh), nil
 }
 
-// parseKeys reads a key set (RFC 7517 section 5): its keys for that algorithm.
-// A key that cannot be read is not there: it may be of a kind that will come.
+// parseKeys reads the keys for that algorithm from a key set (RFC 7517 section 5). It
+// skips keys that it cannot read: they may be of a type that does not exist yet.
 func parseKeys(body []byte, algorithm string) (map[string]any, error) {
 	var set struct {
 		Keys *[]json.RawMessage `json:"keys"`
@@ -162,8 +165,8 @@ func parseKeys(body []byte, algorithm string) (map[string]any, error) {
 	return keys, nil
 }
 
-// fits reports whether a key is one of that algorithm, and of a size that is
-// neither weak (RFC 7518 section 3.3) nor there to cost time.
+// fits reports whether a key belongs to that algorithm, and is neither too small to be
+// safe (RFC 7518 section 3.3) nor so large that each check takes long.
 func fits(key any, algorithm string) bool {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -177,9 +180,9 @@ func fits(key any, algorithm string) bool {
 	return false
 }
 
-// key returns the key with that kid. One that is not known may be so new that
-// only the server knows it; so it is asked, but not by every token that
-// somebody makes up.
+// key returns the key with that kid. If the copy of the key set lacks it, the key may
+// be new, so the set is fetched again; but at most once in unknownKeyLimit, since
+// anyone can invent a kid.
 func (v *Verifier) key(ctx context.Context, kid string) (any, error) {
 	key, err := v.heldKey(kid)
 	if errors.Is(err, ErrUnavailable) {
@@ -203,7 +206,7 @@ func (v *Verifier) heldKey(kid string) (any, error) {
 	return nil, invalid(byKey, "no key of the issuer has its kid")
 }
 
-// usable returns why no token can be checked with these keys.
+// usable returns why no token can be checked with these keys; nil if tokens can be.
 func (v *Verifier) usable(set *keySet, now time.Time) error {
 	switch {
 	case set == nil:

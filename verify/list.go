@@ -17,16 +17,16 @@ import (
 // section 5.1).
 const listType = "statuslist+jwt"
 
-// bitmap is statuses of 1, 2, 4 or 8 bits each, from the lowest bit of the
-// first byte on. It is read while the stream sets bits in it.
+// bitmap holds the statuses of a list, of 1, 2, 4 or 8 bits each, from the lowest bit
+// of the first byte on. Requests read it while the stream sets bits in it.
 type bitmap struct {
 	words []atomic.Uint32
 	bits  uint64
 	size  uint64
 }
 
-// unpack reads the compressed form of a list (section 4.1), of no more than
-// limit bytes when unpacked: a few kilobytes can hold gigabytes of zeros.
+// unpack reads the compressed form of a list (section 4.1). It refuses a list of more
+// than limit bytes when unpacked: a few kilobytes can hold gigabytes of zeros.
 func unpack(bits int, lst string, limit int64) (*bitmap, error) {
 	if bits != 1 && bits != 2 && bits != 4 && bits != 8 {
 		return nil, errors.New("its statuses have a size that does not exist")
@@ -61,15 +61,15 @@ func unpack(bits int, lst string, limit int64) (*bitmap, error) {
 	return b, nil
 }
 
-// at returns a status; the index must be below size. 0 is valid, and nothing
-// else is (section 7.1).
+// at returns the status with that index, which must be below size. 0 means valid, every
+// other value means not valid (section 7.1).
 func (b *bitmap) at(index uint64) uint32 {
 	bit := index * b.bits
 	return b.words[bit/32].Load() >> (bit % 32) & (1<<b.bits - 1)
 }
 
-// set makes a status not valid. An index that the list does not have is
-// ignored: a token with it is refused anyway.
+// set makes a status not valid. It ignores an index that the list does not have: a
+// token with that index is refused anyway.
 func (b *bitmap) set(index uint64) {
 	if index < b.size {
 		bit := index * b.bits
@@ -77,30 +77,33 @@ func (b *bitmap) set(index uint64) {
 	}
 }
 
-// snapshot is a status list as the issuer has signed it. It does not change,
-// but for the bits that the stream sets.
+// snapshot is one copy of a status list, as the issuer signed it at one moment. It does
+// not change, except for the bits that the stream sets.
 type snapshot struct {
 	*bitmap
+	// issued is the list's `iat`.
 	issued time.Time
-	// expires is zero if it does not.
+	// expires is when it expires; the zero time if it does not.
 	expires time.Time
-	// ttl is how long it may be kept; 0 if that is not said.
+	// ttl is how long the copy may be used before it is fetched again; 0 if the list
+	// has no `ttl`.
 	ttl  time.Duration
 	etag string
 
-	// begun is when the request for it was, or for the word that it stands.
+	// begun is when the request began that fetched it, or that was answered by 304.
 	begun time.Time
-	// asOf is the moment for which this is known to be the issuer's word.
+	// asOf is the latest moment for which the issuer has vouched for this copy.
 	asOf time.Time
-	// generation is the one of the stream in which it was fetched; 0 if it may
-	// lack what was set before that began.
+	// generation is the stream's generation in which it was fetched; 0 if it may lack
+	// bits that were set before that generation began.
 	generation uint64
-	// change is the last change of the server that it has; nil if it does not say.
+	// change is the number of the last change of the server that is in it; nil if the
+	// list does not carry one.
 	change *uint64
 }
 
-// since reports whether a list has all that was set up to a change, or does not
-// say.
+// since reports whether the list contains everything up to that change of the server.
+// A list without a change number is assumed to.
 func (s *snapshot) since(change uint64) bool { return s.change == nil || *s.change >= change }
 
 // readList makes a snapshot of a payload whose signature is good (section 8.3).
@@ -111,8 +114,8 @@ func (c *Config) readList(payload []byte, uri string, now time.Time) (*snapshot,
 		IssuedAt  *date  `json:"iat"`
 		ExpiresAt *date  `json:"exp"`
 		TTL       uint32 `json:"ttl"`
-		// Change is the issuer's own claim: the id of the stream's event up to which
-		// everything is in the list.
+		// Change is a claim of Ingam's own: the list contains every event of the stream
+		// up to the one with this id.
 		Change *uint64 `json:"change"`
 		List   struct {
 			Bits int    `json:"bits"`
@@ -126,12 +129,13 @@ func (c *Config) readList(payload []byte, uri string, now time.Time) (*snapshot,
 	case cl.Issuer != "" && cl.Issuer != c.Issuer:
 		return nil, errors.New("it is another issuer's")
 	case cl.Subject != uri:
-		// Another list of the same issuer, in which the bit is not set.
+		// An attacker may have put another list of the same issuer here, in which
+		// the bit is not set.
 		return nil, errors.New("it is another list")
 	case cl.IssuedAt == nil:
 		return nil, errors.New("it does not say when it was issued")
 	case cl.IssuedAt.After(now.Add(c.Skew)):
-		// Every later one would look like a replay.
+		// If it were accepted, every list after it would look like a replay.
 		return nil, errors.New("it was issued in the future")
 	case cl.ExpiresAt != nil && !now.Before(cl.ExpiresAt.Add(c.Skew)):
 		return nil, errors.New("it has expired")

@@ -11,52 +11,57 @@ import (
 )
 
 const (
-	// listIdle is for how long a list is kept fresh that no token points to.
+	// listIdle is for how long a list is still fetched after the last token that
+	// pointed to it.
 	listIdle = 15 * time.Minute
-	// listForgotten is after how long it is given up: until then what was
-	// revoked stays so, and what was the newest list of that address, whether
-	// the server can be reached or not.
+	// listForgotten is how long after that token the list is dropped from memory.
+	// Until then its revocations apply, and lists older than its newest are refused,
+	// whether the server can be reached or not.
 	listForgotten = longestHeld
-	// maxPrefetched bounds how many lists are fetched before a token asks.
+	// maxPrefetched bounds how many lists are fetched before a token points to them.
 	maxPrefetched = 32
-	// maxRemembered bounds the set indices that are remembered of one list.
+	// maxRemembered bounds how many indices list.remembered holds for one list.
 	maxRemembered = 1 << 20
-	// clockError is how far the issuer's clock may be off.
+	// clockError is by how much the issuer's clock may differ from ours when we
+	// decide whether a list was issued after an event.
 	clockError = 5 * time.Minute
 )
 
-// list is a status list that tokens point to.
+// list is a status list that tokens point to, and what this process knows of it.
 type list struct {
 	uri    string
 	keeper *keeper
-	held   atomic.Pointer[snapshot]
-	// used is when a token pointed to it, in Unix seconds.
+	// held is the newest copy; nil until the list was fetched once.
+	held atomic.Pointer[snapshot]
+	// used is when a token last pointed to it, in Unix seconds.
 	used atomic.Int64
-	// kept says that the keeper runs.
+	// kept says that the keeper runs, so that the copy is fetched again and again.
 	kept atomic.Bool
 
 	mu sync.Mutex
-	// newest is the greatest iat that was seen, and restored what it was when the
-	// server went back to an earlier change: lists of until then are of another
-	// history.
+	// newest is the greatest `iat` that was seen. restored is the value that it had when
+	// the server went back to an earlier change, since its database was restored: lists
+	// issued until then belong to the history that was lost, and are refused.
 	newest, restored time.Time
 	// gone: the server says that there is no such list.
 	gone bool
-	// remembered are the indices that the stream has set. A list that is
-	// fetched later may be an older one, from a cache.
+	// remembered are the indices that the stream has set. They are set again in each
+	// list that is fetched later: a cache may answer with an older list.
 	remembered []event
-	total      int
+	// total is how many indices remembered holds.
+	total int
 }
 
-// event is indices that were set, and when that was heard of. change is the
-// server's, if it was said.
+// event is an event of the stream that set indices of one list.
 type event struct {
-	at      time.Time
+	// at is when it came.
+	at time.Time
+	// change is the number of the server's change; nil if it has none.
 	change  *uint64
 	indices []uint64
 }
 
-// lists are those that tokens point to, or the stream has spoken of.
+// lists are the status lists that tokens point to, or that the stream has named.
 type lists struct {
 	mu    sync.RWMutex
 	byURI map[string]*list
@@ -78,9 +83,9 @@ func (ls *lists) all() []*list {
 	return all
 }
 
-// list returns the list with that address, which must be of the issuer's
-// origin: even a token that the issuer has signed makes this process fetch
-// nothing from elsewhere (SSRF).
+// list returns the status list with that address, and begins a new one if there is
+// none. The address must be of the issuer's origin: not even a token that the issuer
+// has signed may make this process fetch from elsewhere (SSRF).
 func (v *Verifier) list(uri string) (*list, error) {
 	if l := v.lists.get(uri); l != nil {
 		return l, nil
@@ -108,8 +113,8 @@ func (v *Verifier) list(uri string) (*list, error) {
 	return l, nil
 }
 
-// keep has a list fetched from now on, until no token points to it any more,
-// and reports whether it was not until now.
+// keep is called when a token points to a list: it has the list fetched again and again
+// until no token has pointed to it for listIdle. It reports whether that begins now.
 func (v *Verifier) keep(l *list) bool {
 	now := v.cfg.Now().Unix()
 	if l.used.Load() != now {
@@ -130,8 +135,8 @@ func (v *Verifier) keep(l *list) bool {
 	return true
 }
 
-// install puts a list in the place of the one that is held, with what the
-// stream has said meanwhile.
+// install makes s the newest copy of the list, after it has set in it the bits that the
+// stream has told of. It refuses a copy that is older than one that was seen before.
 func (l *list) install(s *snapshot) (*snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,20 +145,22 @@ func (l *list) install(s *snapshot) (*snapshot, error) {
 	later := s.issued.After(l.newest)
 	older := s.issued.Before(l.newest)
 	if numbered {
-		// The clocks of two instances may differ, the number is the same for all.
+		// The clocks of the server's instances may differ; the number of a change is
+		// the same for all of them.
 		older = !later && *s.change < *held.change || !s.issued.After(l.restored)
 	}
 	switch {
 	case older:
-		// Somebody who replays an old list wants a token back that it does not
-		// yet call revoked. (Or it comes from a cache; the next will be newer.)
+		// An attacker may replay an old list, in which a token is not yet revoked,
+		// to use that token again. (Or a cache answered; then the next is newer.)
 		return nil, errors.New("it is older than one that was seen before")
 	case numbered && *s.change < *held.change:
 		l.restored = l.newest
 		l.keeper.log.Warn("the server's database was restored: its status list has an earlier change at a later time",
 			"list", l.uri, "change", *s.change, "before", *held.change)
 	case numbered && s.asOf.Before(held.asOf):
-		// It has all that the one before had, and was complete up to then.
+		// The new copy contains all that the one before did, so it is known to be
+		// complete for the same moment.
 		s.asOf = held.asOf
 	}
 	if later {
@@ -163,15 +170,15 @@ func (l *list) install(s *snapshot) (*snapshot, error) {
 	l.total = 0
 	for _, e := range l.remembered {
 		if e.change != nil && s.change != nil && *s.change >= *e.change {
-			// The list has it, or it was taken back since: a client that was
-			// disabled can be enabled again.
+			// The list already knows of this event. If its bits are not set, they
+			// were cleared since: a disabled client can be enabled again.
 			continue
 		}
 		for _, i := range e.indices {
 			s.set(i)
 		}
-		// A list that was issued after it has it, and an older one is not
-		// taken any more.
+		// A list that was issued after the event contains it, and older lists are
+		// refused from now on: then the event can be forgotten.
 		if s.issued.Before(e.at.Add(clockError)) {
 			rest = append(rest, e)
 			l.total += len(e.indices)
@@ -183,7 +190,7 @@ func (l *list) install(s *snapshot) (*snapshot, error) {
 	return s, nil
 }
 
-// patch sets indices at once, and remembers them for lists to come.
+// patch sets indices in the present copy, and remembers them for copies to come.
 func (l *list) patch(indices []uint64, change *uint64, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +220,7 @@ func (l *list) remembers(index uint64) bool {
 	return false
 }
 
-// refetch has every list that is kept fetched anew.
+// refetch has every list fetched now whose keeper runs.
 func (ls *lists) refetch() {
 	for _, l := range ls.all() {
 		if l.kept.Load() {
@@ -222,8 +229,9 @@ func (ls *lists) refetch() {
 	}
 }
 
-// behind reports whether a list is kept that was fetched before that
-// generation of the stream, and that the server still has.
+// behind reports whether there is a list that was not fetched again since that
+// generation of the stream began. Lists count whose keeper runs, and that the server
+// still has.
 func (ls *lists) behind(generation uint64) bool {
 	for _, l := range ls.all() {
 		l.mu.Lock()
@@ -237,9 +245,9 @@ func (ls *lists) behind(generation uint64) bool {
 	return false
 }
 
-// prefetch fetches the lists that there are, so that the first request after a
-// start finds them here. That it fails does no harm: each list is fetched when
-// a token points to it.
+// prefetch fetches the issuer's present lists, so that the first request after a start
+// need not wait. If it fails, no harm is done: each list is fetched when a token points
+// to it.
 func (v *Verifier) prefetch(ctx context.Context) {
 	m := v.meta.Load()
 	if m == nil || m.Aggregation == "" {

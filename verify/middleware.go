@@ -11,15 +11,15 @@ import (
 
 type contextKey struct{}
 
-// FromContext returns the token with which Require let a request through.
+// FromContext returns the access token of a request that Require has let through.
 func FromContext(ctx context.Context) (*Token, bool) {
 	t, ok := ctx.Value(contextKey{}).(*Token)
 	return t, ok
 }
 
-// Require lets requests through that bring a good token with all of those
-// scopes, in the Authorization header alone, and answers the others as RFC 6750
-// section 3 has it: 400, 401, 403; and 503 when it cannot tell now.
+// Require returns middleware that lets a request through if its Authorization header
+// has a good token with all of those scopes. It answers other requests itself, as RFC
+// 6750 section 3 says: by 400, 401 or 403; and by 503 when it cannot check tokens now.
 func (v *Verifier) Require(scopes ...string) func(http.Handler) http.Handler {
 	scope := strings.Join(scopes, " ")
 	return func(next http.Handler) http.Handler {
@@ -45,8 +45,8 @@ func (v *Verifier) Require(scopes ...string) func(http.Handler) http.Handler {
 	}
 }
 
-// errNoToken: nobody has tried to authenticate. errRequest: they have, in a way
-// that is not accepted.
+// errNoToken: the request has no access token. errRequest: it has one, but sends it in
+// a way that is not accepted.
 var (
 	errNoToken = errors.New("no access token")
 	errRequest = errors.New("the request is not one with an access token")
@@ -55,9 +55,9 @@ var (
 // bearer returns the token of a request (RFC 6750 section 2.1).
 func bearer(r *http.Request) (string, error) {
 	if r.URL.RawQuery != "" {
-		// A token in an address ends up in logs, in the history, and with
-		// whoever the next page's Referer is sent to. To refuse it even beside
-		// a header tells its sender.
+		// A token in an address ends up in logs, in the browser's history, and by
+		// Referer at the next site. It is refused even where there is a header, too,
+		// so that the sender notices.
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if _, there := query["access_token"]; there || err != nil && strings.Contains(r.URL.RawQuery, "access_token") {
 			return "", errRequest
@@ -69,7 +69,7 @@ func bearer(r *http.Request) (string, error) {
 		return "", errNoToken
 	case 1:
 	default:
-		// What stands before this server may have looked at the other one.
+		// A proxy in front of this API may have checked the other header.
 		return "", errRequest
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
@@ -83,12 +83,13 @@ func bearer(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// refuse answers a request. Nothing of what was sent is in the answer.
+// refuse answers a request that is not let through. The answer repeats nothing that was
+// sent.
 func (v *Verifier) refuse(w http.ResponseWriter, err error, scope string) {
 	status, code, text := http.StatusUnauthorized, "invalid_token", ""
 	switch {
 	case errors.Is(err, errNoToken):
-		// No error is told to someone who has not tried (section 3.1).
+		// A request without a token gets a challenge without an error code (section 3.1).
 		code, text = "", "This needs an access token."
 	case errors.Is(err, errRequest):
 		status, code = http.StatusBadRequest, "invalid_request"
@@ -106,7 +107,7 @@ func (v *Verifier) refuse(w http.ResponseWriter, err error, scope string) {
 	case errors.Is(err, ErrInsufficientScope):
 		status, code, text = http.StatusForbidden, "insufficient_scope", "The access token lacks a scope."
 	default:
-		// What cannot be reached, and where, is for State and the log.
+		// Which server cannot be reached is told by State and the log alone.
 		status, code, text = http.StatusServiceUnavailable, "temporarily_unavailable", "Access tokens cannot be checked now."
 	}
 	h := w.Header()

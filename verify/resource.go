@@ -9,13 +9,13 @@ import (
 
 // Resource describes an API to its clients (RFC 9728 section 2).
 type Resource struct {
-	// ID is the API's own address, https or, on a loopback address, http. If it
-	// is empty and Audience is such an address, it is Audience; if neither is,
-	// there are no metadata.
+	// ID is the API's own address: an https URL or, on a loopback address, an http
+	// one. Default: Config.Audience, if that is such a URL. Without an ID the API has
+	// no metadata.
 	ID string
-	// Name is for people.
+	// Name is a name of the API for people to read.
 	Name string
-	// Scopes are those that a client can ask for.
+	// Scopes are the scopes that a client can ask for.
 	Scopes []string
 }
 
@@ -35,8 +35,8 @@ func addressable(id string) bool {
 		(u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))
 }
 
-// metadataPath is where a client looks for the metadata of a resource: the
-// well-known path is inserted before its own (RFC 9728 section 3).
+// metadataPath is where a client looks for the metadata of an API: the well-known path
+// is inserted before the path of its ID (RFC 9728 section 3).
 func (r *Resource) metadataPath() string {
 	u, _ := url.Parse(r.ID)
 	path := u.EscapedPath()
@@ -56,7 +56,7 @@ func (r *Resource) metadataURL() string {
 //
 //	mux.Handle(v.Metadata())
 //
-// Where Config.Resource is no address, the handler answers 404.
+// If Config.Resource has no ID, the handler answers 404.
 func (v *Verifier) Metadata() (string, http.Handler) {
 	r := v.cfg.Resource
 	if r.ID == "" {

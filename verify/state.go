@@ -7,43 +7,43 @@ import (
 	"time"
 )
 
-// State is how a Verifier does. To publish it:
+// State is the health of a Verifier, in numbers. To publish it:
 //
 //	expvar.Publish("ingam", expvar.Func(func() any { return v.State() }))
 //
 // or, for Prometheus, a Collector that calls State once and makes a gauge or a
 // counter of each number.
 type State struct {
-	// Ready says that good tokens are accepted; where they are not, or not for
-	// long any more, or less is known than should be, Why says why.
+	// Ready says that good tokens are accepted. Why says why they are not, or what
+	// is failing although they still are.
 	Ready bool   `json:"ready"`
 	Why   string `json:"why,omitempty"`
 
-	// Keys is how many keys are held, KeyAge how long ago the issuer vouched
-	// for them.
+	// Keys is how many keys of the issuer are in memory, KeyAge how long ago the
+	// issuer vouched for them.
 	Keys   int     `json:"keys"`
 	KeyAge float64 `json:"key_age_seconds"`
 
-	// Lists is how many status lists are held, StatusAge how long ago the
-	// issuer vouched for the oldest: how stale a revocation can be. It is 0
-	// where there is none.
+	// Lists is how many status lists are kept up to date in memory, StatusAge how
+	// long ago the issuer vouched for the oldest of them: a revocation since then may
+	// not be known here. It is 0 if there is no list.
 	Lists     int     `json:"lists"`
 	StatusAge float64 `json:"status_age_seconds"`
 
-	// StreamConnected says that the stream is up. LastEventID is that of the
-	// last event that was applied, and AckedEventID of the last that the issuer
-	// was told of on this connection.
+	// StreamConnected says that the stream is connected. LastEventID is the id of the
+	// last event that was applied here; AckedEventID, of the last one that was
+	// acknowledged to the issuer on this connection.
 	StreamConnected bool   `json:"stream_connected"`
 	LastEventID     uint64 `json:"last_event_id"`
 	AckedEventID    uint64 `json:"acked_event_id"`
 
-	// What follows only ever grows.
+	// The numbers below are counters: they only grow.
 
-	// Verified is how many tokens were accepted, FailedOpen how many of them
-	// without their status being known freshly enough.
+	// Verified is how many tokens were accepted. FailedOpen is how many of these had a
+	// status that was older than MaxStaleness; see Config.FailOpen.
 	Verified   uint64 `json:"verified"`
 	FailedOpen uint64 `json:"failed_open"`
-	// Refused is how many were not, by reason.
+	// Refused is how many tokens and requests were refused, by reason.
 	Refused        map[string]uint64 `json:"refused"`
 	KeyFetches     uint64            `json:"key_fetches"`
 	KeyFailures    uint64            `json:"key_failures"`
@@ -70,7 +70,7 @@ func (c *counts) refuse(err error) {
 	}
 }
 
-// State returns how the Verifier does. It costs about a microsecond.
+// State returns the health of the Verifier. A call takes about a microsecond.
 func (v *Verifier) State() State {
 	now := v.cfg.Now()
 	c := &v.counts
@@ -96,13 +96,13 @@ func (v *Verifier) State() State {
 		s.AckedEventID = n - 1
 	}
 
-	// What is said last is what counts most.
+	// The later of these overwrites Why: keys matter more than lists.
 	s.ofStatus(v, now)
 	s.ofKeys(v, now)
 	return s
 }
 
-// ofStatus adds what is known of revocations.
+// ofStatus fills in what concerns status lists and the stream.
 func (s *State) ofStatus(v *Verifier, now time.Time) {
 	if why := v.stream.trouble.Load(); why != nil && v.cfg.Status == StatusStream {
 		s.Why = "the status stream is down, so status lists are polled: " + *why
@@ -138,7 +138,7 @@ func (s *State) ofStatus(v *Verifier, now time.Time) {
 	}
 }
 
-// ofKeys adds what is known of the issuer's keys.
+// ofKeys fills in what concerns the issuer's keys.
 func (s *State) ofKeys(v *Verifier, now time.Time) {
 	keys := v.keys.Load()
 	if keys != nil {

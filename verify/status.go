@@ -8,28 +8,30 @@ import (
 )
 
 const (
-	// listLimit is how often tokens can have a list fetched that could not be.
-	// Only tokens that the issuer has signed can.
+	// listLimit is the shortest time between two fetches of a list that tokens cause.
+	// Only tokens that the issuer has signed cause any.
 	listLimit = time.Second
-	// slowestPoll is how often a list is tried that cannot be fetched.
+	// slowestPoll is the longest pause between attempts to fetch a list that fail.
 	slowestPoll = 5 * time.Second
-	// minPoll is how often a list is fetched at the most.
+	// minPoll is the shortest time between two fetches of a list that succeed.
 	minPoll = 250 * time.Millisecond
-	// streamedRefresh is how often a list is fetched that the stream keeps up
-	// to date: it is not needed, and heals what went wrong unseen.
+	// streamedRefresh is how often a list is fetched although the stream keeps it up
+	// to date. It repairs the copy should something have gone wrong unnoticed.
 	streamedRefresh = time.Minute
-	// streamedLook is how often it is looked whether the stream still does.
+	// streamedLook is how often the keeper checks that the stream still keeps the list
+	// up to date.
 	streamedLook = 5 * time.Second
-	// catchingUp is how long one instance of the server may take to know what
-	// another has told.
+	// catchingUp is how long one instance of the server may take to learn of changes
+	// that another has already sent.
 	catchingUp = 10 * time.Second
 )
 
-// standing checks the status of a token whose signature is good.
+// standing returns an error if a token, whose signature is good, was revoked, or if this
+// process cannot tell.
 func (v *Verifier) standing(ctx context.Context, t *Token) error {
 	if t.status == nil || t.status.Index == nil || t.status.URI == "" {
-		// The issuer puts a status into every token. One without was made
-		// before it did, or by something that is to escape revocation.
+		// The issuer puts a status into every token. A token without one is from
+		// before it did so, or was made by someone who wants it to escape revocation.
 		return invalid(byStatus, "it has no status")
 	}
 	index := *t.status.Index
@@ -59,7 +61,7 @@ func (v *Verifier) standing(ctx context.Context, t *Token) error {
 	if index >= held.size {
 		return invalid(byStatus, "its status list does not have its index")
 	}
-	// What was revoked stays so; this needs no fresh list.
+	// A token that was revoked stays revoked, so an old list is good enough to say so.
 	if held.at(index) != 0 {
 		return revoked
 	}
@@ -73,15 +75,14 @@ func (v *Verifier) standing(ctx context.Context, t *Token) error {
 	return unavailable("what is known of its status is too old")
 }
 
-// fresh reports whether a list may be gone by.
+// fresh reports whether a list is recent enough to accept tokens by it.
 func (v *Verifier) fresh(s *snapshot) bool {
 	now := v.cfg.Now()
 	return age(now, v.asOf(s)) <= v.cfg.MaxStaleness && (s.expires.IsZero() || now.Before(s.expires))
 }
 
-// asOf is the moment for which a list is known to be the issuer's word: that
-// of its fetching, or the last byte of the stream if that has been told of
-// every change since.
+// asOf returns the latest moment for which a list is known to be complete: when it was
+// fetched, or the stream's last byte if the stream has told of every change since.
 func (v *Verifier) asOf(s *snapshot) time.Time {
 	if covered := v.stream.covers(s.generation); covered.After(s.asOf) {
 		return covered
@@ -89,7 +90,8 @@ func (v *Verifier) asOf(s *snapshot) time.Time {
 	return s.asOf
 }
 
-// fetchList fetches a list once.
+// fetchList fetches a list, unless the stream keeps it up to date, and returns after
+// how long to call it again.
 func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error) {
 	s := l.held.Load()
 	if v.streamed(s) {
@@ -108,7 +110,7 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 	next := v.cfg.MaxStaleness / 4
 	switch {
 	case v.cfg.Status == StatusStream && s.generation == 0:
-		next = listLimit / 2 // from an instance that is behind; not for long
+		next = listLimit / 2 // it came from an instance that lags behind; that does not last
 	case v.cfg.Status == StatusStream:
 		next = min(next, streamedLook)
 	case s.ttl > 0:
@@ -120,15 +122,13 @@ func (v *Verifier) fetchList(ctx context.Context, l *list) (time.Duration, error
 	return max(next, minPoll), nil
 }
 
-// streamed reports whether a list needs no fetching: the stream, or the last
-// time it was fetched, vouch for it for long enough. Where the stream says
-// nothing for half of what may pass, be it that its heartbeats are rare or that
-// it is dead, lists are polled.
+// streamed reports whether a list need not be fetched now, because the stream keeps it
+// up to date. If nothing has come on the stream for half of MaxStaleness, since its
+// heartbeats are rare or it is dead, lists are polled.
 //
-// They also are while a generation is young and they do not say up to which
-// change they go. What was set just before it began is not told on the stream,
-// and may not be in a list yet that comes from another instance of the server
-// than the stream does.
+// A list without a change number is also polled while the stream's generation is young.
+// Bits that were set just before the generation began are not sent on the stream, and
+// may still be missing from a list that another instance of the server made.
 func (v *Verifier) streamed(s *snapshot) bool {
 	now, c := v.cfg.Now(), v.stream.coverage.Load()
 	return v.cfg.Status == StatusStream && s != nil && s.generation == c.generation &&
@@ -142,8 +142,8 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 	begun := v.cfg.Now()
 	r := request{
 		url: l.uri, accept: "application/" + listType, limit: 2*v.cfg.MaxListBytes + maxDocument,
-		// The stream tells what is set from now on, not what a cache on the way
-		// has missed.
+		// The stream sends what is set from now on, but not what an old copy in a
+		// cache on the way lacks.
 		fresh: v.cfg.Status == StatusStream,
 	}
 	held := l.held.Load()
@@ -152,7 +152,7 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 	}
 	doc, err := v.source.get(ctx, r)
 	if errors.Is(err, errNotModified) {
-		// The copy stands, as of now or when a cache on the way was told so.
+		// The copy is current: as of now, or as of when a cache on the way asked.
 		s := *held
 		s.begun, s.asOf, s.generation = begun, begun.Add(-doc.age), c.generation
 		return l.install(&s)

@@ -18,24 +18,25 @@ import (
 )
 
 const (
-	// silence is how long a stream may say nothing: heartbeats come every 15 s.
+	// silence is how long the stream may be silent before it counts as dead. The server
+	// sends a heartbeat every 15 s.
 	silence = 40 * time.Second
-	// maxEvent bounds an event.
+	// maxEvent bounds the size of an event, in bytes.
 	maxEvent = 4 << 20
-	// slowestStream is how often a stream is tried that cannot be had,
-	// refusedStream one that the server does not want us to have.
+	// slowestStream is the longest pause between attempts to connect; refusedStream is
+	// the longest one if the server has refused this client.
 	slowestStream, refusedStream = 10 * time.Second, time.Minute
-	// settled is how long a stream must have lasted for its end to be nothing
-	// out of the ordinary.
+	// settled is how long a connection must have lasted for its end to be ordinary, so
+	// that the count of failures begins again.
 	settled = 5 * time.Second
 )
 
-// stream is the connection over which the issuer tells what it revokes.
+// stream is the connection over which the issuer sends revocations.
 //
-// What makes it work is the generation. Within one the server has told of
-// every change, over however many connections; so a list that was fetched in it
-// is as fresh as the stream's last byte. A gap begins the next, and each list
-// has to be fetched again to be in it.
+// Time is divided into generations. Within one generation the server has sent every
+// change, even if over several connections. So a list that was fetched in it is as fresh
+// as the stream's last byte. If changes may have been missed, there is a gap: it begins
+// the next generation, and each list must be fetched again to belong to it.
 type stream struct {
 	v         *Verifier
 	coverage  atomic.Pointer[coverage]
@@ -43,25 +44,25 @@ type stream struct {
 	// trouble is why there is no connection.
 	trouble atomic.Pointer[string]
 
-	// instance tells this process from replicas of the same name.
+	// instance distinguishes this process from replicas that have the same name.
 	instance string
-	// listener is what the server called the last connection, until it is told that
-	// this process leaves.
+	// listener is the server's name for the last connection; nil after leave.
 	listener atomic.Pointer[string]
 
-	// What follows is run's alone. last is the id of the last event that was
-	// applied; resumable says that there is one.
+	// The goroutine of run alone uses the next four. last is the id of the last event
+	// that was applied; resumable says that a connection can continue after it.
 	last      uint64
 	resumable bool
-	// upTo is the id that the connection has to come to, to have told of all
-	// that was set while there was none; caughtUp says that it has.
+	// upTo is the id of the last event that was missed while there was no connection;
+	// caughtUp says that the connection has sent it.
 	upTo     uint64
 	caughtUp bool
 
-	// applied and acked are last, and what the server was told of it, plus one;
-	// 0 is none.
+	// applied is the id of the last event that was applied, plus one, and acked that of
+	// the last one that was acknowledged; 0 means none.
 	applied, acked atomic.Uint64
-	// keysFrom is when the key set had to be fetched, in Unix nanoseconds.
+	// keysFrom is when demandKeys was last called, in Unix nanoseconds: a key set that
+	// was requested before is too old.
 	keysFrom atomic.Int64
 	ackWake  chan struct{}
 }
@@ -72,8 +73,8 @@ func newStream(v *Verifier, instance string) *stream {
 	return s
 }
 
-// errRefused: the server knows us and says no. errLost: what came makes no
-// sense, so that nothing can be gone on from.
+// errRefused: the server does not let this client have the stream. errLost: what came
+// cannot be understood, so that the next connection cannot continue from it.
 var (
 	errRefused = errors.New("the server refuses")
 	errLost    = errors.New("the stream cannot be understood")
@@ -110,7 +111,8 @@ func (s *stream) run(ctx context.Context) {
 		}
 		var delay time.Duration
 		if failures == 1 {
-			// Most often the server has restarted, and everyone comes back.
+			// Most often the server has restarted; a random delay keeps its verifiers
+			// from coming back all at once.
 			delay = time.Duration(rand.Int64N(int64(time.Second)))
 		} else {
 			delay = backoff(failures-1, time.Second, most)
@@ -124,7 +126,7 @@ func (s *stream) run(ctx context.Context) {
 	}
 }
 
-// connect opens the stream and applies what it says until it ends.
+// connect opens the stream and applies its events until it ends.
 func (s *stream) connect(ctx context.Context) error {
 	m := s.v.meta.Load()
 	if m == nil {
@@ -149,13 +151,13 @@ func (s *stream) connect(ctx context.Context) error {
 		})
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errLost) && !errors.Is(err, errRefused) {
-		// The network's error only says that the connection was closed, by this end.
+		// The network's error would only say that this side has closed the connection.
 		return cause
 	}
 	return err
 }
 
-// open asks for the stream, from the last event on that was applied.
+// open requests the stream, to continue after the last event that was applied.
 func (s *stream) open(ctx context.Context, address string) (io.ReadCloser, error) {
 	events, err := url.Parse(address)
 	if err != nil {
@@ -172,7 +174,7 @@ func (s *stream) open(ctx context.Context, address string) (io.ReadCloser, error
 	s.v.authenticate(req)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Cache-Control", "no-store")
-	// What compresses holds back until it has enough.
+	// A proxy that compresses would hold events back until it has enough of them.
 	req.Header.Set("Accept-Encoding", "identity")
 	if s.resumable {
 		req.Header.Set("Last-Event-ID", strconv.FormatUint(s.last, 10))
@@ -197,11 +199,11 @@ func (s *stream) open(ctx context.Context, address string) (io.ReadCloser, error
 	return resp.Body, nil
 }
 
-// read applies events until there are no more. It calls begun after the first, with the
-// name by which the server knows the connection.
+// read applies events until the connection ends. It calls begun after the first one, with
+// the server's name for this connection.
 func (s *stream) read(r *bufio.Reader, begun func(listener string)) error {
 	heartbeat := func() {
-		// It comes when there is nothing else to be sent any more.
+		// The server sends one only when it has no event left to send.
 		if s.connected.Load() {
 			s.caughtUp = true
 			s.heard()
@@ -229,12 +231,13 @@ func (s *stream) read(r *bufio.Reader, begun func(listener string)) error {
 	}
 }
 
-// authenticate names this API to its issuer (RFC 6749 section 2.3.1).
+// authenticate adds this API's client credentials to a request to the issuer (RFC 6749
+// section 2.3.1).
 func (v *Verifier) authenticate(r *http.Request) {
 	r.SetBasicAuth(url.QueryEscape(v.cfg.ClientID), url.QueryEscape(v.cfg.ClientSecret))
 }
 
-// hello begins a connection, and returns by what name the server knows it.
+// hello reads the first event of a connection, and returns the server's name for it.
 func (s *stream) hello(e sent) (listener string, err error) {
 	var data struct {
 		Listener string `json:"listener"`
@@ -243,14 +246,14 @@ func (s *stream) hello(e sent) (listener string, err error) {
 		return "", fmt.Errorf("%w: hello", errLost)
 	}
 	if s.resumable && s.last <= e.id {
-		// It goes on from the last event that was applied here. The id of hello
-		// may be of later ones that are still to come: to go on from there
-		// after the next cut would lose them.
+		// The stream continues after the last event that was applied here. The id of
+		// hello may be that of a later event, which is still to come, so last stays: if
+		// the connection broke now, continuing from hello's id would lose those events.
 		s.upTo, s.caughtUp = e.id, e.id == s.last
 		s.heard()
 	} else {
-		// Nothing is known of what was set before; or the server's count began
-		// anew, and what it sends goes on from somewhere else.
+		// Nothing is known of what was set before; or the server's numbers have gone
+		// back, so that its events belong to another history.
 		s.gap(e.id)
 		s.last, s.resumable = e.id, true
 	}
@@ -264,8 +267,8 @@ func (s *stream) hello(e sent) (listener string, err error) {
 	return data.Listener, nil
 }
 
-// apply does what an event says. All of it can be done twice, and in any order:
-// bits are only ever set.
+// apply carries out an event. An event may come twice, and in any order: bits are only
+// ever set.
 func (s *stream) apply(e sent) error {
 	switch e.kind {
 	case "set":
@@ -286,7 +289,7 @@ func (s *stream) apply(e sent) error {
 		for _, set := range data.Set {
 			l, err := s.v.list(set.URI)
 			if err != nil {
-				continue // no token with it is accepted
+				continue // no token that names this list is accepted
 			}
 			l.patch(set.Indices, change, s.v.cfg.Now())
 		}

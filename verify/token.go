@@ -8,18 +8,18 @@ import (
 	"strings"
 	"time"
 
-	// A fork of encoding/json in which names are compared exactly and none may
-	// occur twice, so that there is one way to read what was signed. The
-	// standard library would take "SUB" for sub, and of two the last.
+	// A fork of encoding/json that compares names exactly and refuses a name that
+	// occurs twice, so that there is only one way to read a token. The standard
+	// library would read "SUB" as sub, and of two equal names take the last.
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// Token is an access token (RFC 9068) that was found good. It is shared by
-// everyone who handles the request: do not change it.
+// Token is an access token (RFC 9068) that Verify has accepted. All handlers of a
+// request share it: do not change it.
 type Token struct {
 	// ID is the `jti`.
 	ID string
-	// Subject is who it speaks for: a user, or, where it equals ClientID, the
+	// Subject is whom the token stands for: a user or, if it equals ClientID, the
 	// client itself (RFC 9068 section 2.2).
 	Subject  string
 	ClientID string
@@ -29,14 +29,15 @@ type Token struct {
 
 	IssuedAt, ExpiresAt time.Time
 
-	// What follows is empty where no user took part.
+	// The fields below are empty if no user took part.
 
-	// GrantID is the grant that it was issued under.
+	// GrantID is the id of the grant under which the token was issued.
 	GrantID string
-	// AuthenticatedAt is when the user signed in, ContextClass how well.
+	// AuthenticatedAt is when the user signed in (`auth_time`); ContextClass is the
+	// strength of that sign-in (`acr`).
 	AuthenticatedAt time.Time
 	ContextClass    string
-	// Roles are the user's at this API.
+	// Roles are the roles that the user has at this API.
 	Roles []string
 
 	payload []byte
@@ -53,8 +54,8 @@ func (t *Token) Need(scopes ...string) error {
 	return nil
 }
 
-// Decode reads the token's claims into a struct or map, for those that have no
-// field here. Names are compared exactly.
+// Decode reads the token's claims into a struct or map. It is for claims that have no
+// field in Token. Names are compared exactly.
 func (t *Token) Decode(into any) error {
 	if err := json.Unmarshal(t.payload, into); err != nil {
 		return fmt.Errorf("verify: read the claims: %w", err)
@@ -62,7 +63,7 @@ func (t *Token) Decode(into any) error {
 	return nil
 }
 
-// claims is an access token on the wire.
+// claims are the claims of an access token, as JSON.
 type claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -77,22 +78,22 @@ type claims struct {
 	AuthTime  *date    `json:"auth_time"`
 	ACR       string   `json:"acr"`
 	Roles     []string `json:"roles"`
-	// Confirm says that only the holder of some key may use it (RFC 7800).
+	// Confirm says that only whoever has a certain key may use the token (RFC 7800).
 	Confirm json.RawMessage `json:"cnf"`
 	Status  *struct {
 		List *reference `json:"status_list"`
 	} `json:"status"`
 }
 
-// reference is where a token's status stands (draft-ietf-oauth-status-list
-// section 6.1).
+// reference names the status list that has a token's status, and the index in it
+// (draft-ietf-oauth-status-list section 6.1).
 type reference struct {
 	Index *uint64 `json:"idx"`
 	URI   string  `json:"uri"`
 }
 
-// read makes a Token of a payload whose signature is good, as RFC 9068 section
-// 4 has it.
+// read checks the claims of a payload whose signature is good (RFC 9068 section 4), and
+// makes a Token of it.
 func (c *Config) read(payload []byte, now time.Time) (*Token, error) {
 	var cl claims
 	if err := json.Unmarshal(payload, &cl); err != nil {
@@ -106,8 +107,8 @@ func (c *Config) read(payload []byte, now time.Time) (*Token, error) {
 	case cl.ExpiresAt == nil || cl.IssuedAt == nil || cl.Subject == "" || cl.ClientID == "" || cl.ID == "":
 		return nil, invalid(byClaims, "a claim is missing that an access token has")
 	case cl.Confirm != nil:
-		// Taken for a bearer token, whoever has stolen it could use it, which
-		// is what binding it was to prevent (RFC 9449 section 7.2).
+		// The token is bound to a key, so that a thief cannot use it. Accepted as a
+		// bearer token, a thief could (RFC 9449 section 7.2).
 		return nil, invalid(byClaims, "it is bound to a key, which is not checked here")
 	case !now.Before(cl.ExpiresAt.Add(c.Skew)):
 		return nil, expired
@@ -131,7 +132,8 @@ func (c *Config) read(payload []byte, now time.Time) (*Token, error) {
 	return t, nil
 }
 
-// audience is a string or an array of them (RFC 7519 section 4.1.3).
+// audience is the `aud` of a token: a string or an array of strings (RFC 7519 section
+// 4.1.3).
 type audience []string
 
 func (a *audience) UnmarshalJSON(b []byte) error {
@@ -147,8 +149,8 @@ type date struct{ time.Time }
 
 func (d *date) UnmarshalJSON(b []byte) error {
 	seconds, err := strconv.ParseFloat(string(b), 64)
-	// Beyond that range arithmetic on times overflows, and what is far in the
-	// future could come out as the past.
+	// Beyond this range arithmetic on times overflows, and a date far in the future
+	// could turn into one in the past.
 	if err != nil || !(seconds >= 0 && seconds < 1<<40) {
 		return fmt.Errorf("not a date")
 	}

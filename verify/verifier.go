@@ -10,7 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// startWait is how long New waits for what it fetches first.
+// startWait is how long New waits for its first fetches.
 const startWait = 5 * time.Second
 
 // Verifier checks the access tokens of one issuer for one API. It is safe for
@@ -36,13 +36,13 @@ type Verifier struct {
 }
 
 // New returns a Verifier that works until the context is done or Close is
-// called. Its errors are faults of the configuration, or the context's.
+// called. It returns an error if the configuration is wrong or the context ends.
 //
-// It fetches the issuer's metadata, keys and status lists, and returns when it
-// has them, or after five seconds. That the issuer cannot be reached is no
-// error: an API that is started while it is down must come up, and work from
-// the moment the issuer does, without anyone restarting it. Until then Verify
-// returns ErrUnavailable. Who would rather not start asks State.
+// New fetches the issuer's metadata, keys and status lists, and returns when it
+// has them, or after five seconds. If the issuer cannot be reached, that is no
+// error: an API that is started meanwhile must come up, and work as soon as the
+// issuer does, without a restart. Until then Verify returns ErrUnavailable. To
+// refuse to start instead, look at State.
 func New(ctx context.Context, c Config) (*Verifier, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -89,11 +89,11 @@ func New(ctx context.Context, c Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Close ends what goes on in the background, and returns when it has ended.
-// What is held is used on, until it is too old. Where there was a stream, the issuer
-// is told, for two seconds at most, that revocations need not wait for this process
-// any more: so call it after the last request was answered, and before a process
-// ends, since one that vanishes is waited for.
+// Close stops the work in the background, and returns when it has stopped. Verify
+// still works with the keys and lists in memory until they are too old. Where there
+// was a stream, Close tells the issuer, which takes two seconds at most, that this
+// process has stopped. So call it after the last request was answered and before the
+// process ends: otherwise `ingam revoke --wait` goes on waiting for this process.
 func (v *Verifier) Close() {
 	v.cancel()
 	v.mu.Lock()
@@ -103,7 +103,7 @@ func (v *Verifier) Close() {
 	v.stream.leave()
 }
 
-// spawn runs f in the background, if there is still one.
+// spawn runs f in the background, unless Close was called.
 func (v *Verifier) spawn(f func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -119,10 +119,10 @@ func (v *Verifier) newKeeper(what string, limit, slowest time.Duration, fetch fu
 	}
 }
 
-// Verify checks an access token, as RFC 9068 section 4 has it, and then whether
-// it was revoked. What it needs is in memory; only for a key or a status list
-// that it has not seen yet does it wait for one to be fetched, three seconds at
-// the most. Returns ErrInvalid, ErrExpired, ErrRevoked or ErrUnavailable.
+// Verify checks an access token (RFC 9068 section 4), and whether it was revoked. It
+// works from memory; only if the token names a key or a status list that is not there
+// yet does it wait for a fetch, three seconds at most. It returns ErrInvalid,
+// ErrExpired, ErrRevoked or ErrUnavailable.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 	t, err := v.verify(ctx, token)
 	if err != nil {
