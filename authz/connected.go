@@ -13,31 +13,30 @@ import (
 	"github.com/ingam/ingam/authz/grants"
 )
 
-// Connection is an application that has access to something of a user's.
+// Connection is an application that has access to a user's data.
 type Connection struct {
-	// ClientID is what Consents.TakeBack is asked for.
+	// ClientID is the application's client id.
 	ClientID string
 	// Name is what the application calls itself, and Home the host by which people
 	// know it, such as print.example.com; empty for an application on a device.
 	Name, Home string
-	// Disabled applications have no access for now: they have it back when they are
-	// enabled.
+	// Disabled applications have no access until they are enabled again.
 	Disabled bool
-	// Since is for how long it has had access: when the user first allowed it
-	// something or, if that is earlier or nobody was asked, when the oldest grant was
-	// made by which it has access.
+	// Since is when the access began: when the user first allowed the application
+	// something, or when the oldest grant was made that still gives it access,
+	// whichever is earlier. (Where nobody had to be asked there is only the grant.)
 	Since time.Time
-	// LastUsed is when it last used it, which is when it was last issued tokens as
-	// far as that is stored; zero if it never was, or so long ago that no grant of
-	// that time is left.
+	// LastUsed is when the application was last issued tokens, as far as that is
+	// stored; zero if it never was, or so long ago that no grant of that time is left.
 	LastUsed time.Time
-	// Permissions are as those of an authorization request: of all that was allowed, or
-	// granted without asking, what the client may still have and its APIs still offer.
-	// There may be none left. What is given back to the client is back.
+	// Permissions are written as an authorization request writes them. They are the
+	// part of what was allowed, or granted without asking, that the client may still
+	// have and its APIs still offer. There may be none. A permission that was taken
+	// from the client and is given back to it is here again.
 	Permissions []string
 }
 
-// Connected is the applications that have access to what is a user's.
+// Connected lists the applications that have access to a user's data.
 type Connected struct {
 	registry *clients.Registry
 	rules    *grants.Rules
@@ -46,20 +45,20 @@ type Connected struct {
 	now      func() time.Time
 }
 
-// holdings tells what clients hold of a user.
+// holdings reads which grants of a user the clients have.
 type holdings interface {
-	// Holdings returns it, ordered by client, in one statement.
+	// Holdings returns one entry for each client, ordered by client, in one statement.
 	Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error)
 }
 
-// NewConnected returns it.
+// NewConnected returns the list of connected applications, made with what it reads from.
 func NewConnected(registry *clients.Registry, rules *grants.Rules, consents *consents.Consents, held holdings, now func() time.Time) *Connected {
 	return &Connected{registry, rules, consents, held, now}
 }
 
-// Of returns the applications that a user allowed something, and those
-// that did not have to ask and have access, by name. An application that was deleted
-// is among them only while something is left of it to be taken back.
+// Of returns, ordered by name, the applications that a user has allowed something, and
+// those that have access without having to ask. A deleted application is among them
+// only while the user's consent to it is still stored and can be taken back.
 //
 // It costs two statements, however many applications and grants there are, as long
 // as clients and APIs are in memory.
@@ -67,7 +66,7 @@ func (c *Connected) Of(ctx context.Context, user string) ([]Connection, error) {
 	return c.connected(ctx, user, func(string) bool { return true })
 }
 
-// To is that of what Of returns which is about one client.
+// To returns what Of returns, but for one client only.
 func (c *Connected) To(ctx context.Context, user, client string) ([]Connection, error) {
 	return c.connected(ctx, user, func(id string) bool { return id == client })
 }
@@ -103,7 +102,7 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 	}
 	for _, held := range holdings {
 		if held.Since.IsZero() || !asked(held.ClientID) {
-			continue // it had access
+			continue // it has no access any more
 		}
 		connection, found, err := c.connection(ctx, held, nil)
 		if err != nil {
@@ -119,8 +118,8 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 	return connected, nil
 }
 
-// connection is what is shown of a client that was allowed something, and whether
-// there is such a client.
+// connection returns what the user is shown of a client that was allowed something, and
+// whether there is such a client.
 func (a *Connected) connection(ctx context.Context, held grants.Holding, allowed []grants.Permission) (c Connection, found bool, err error) {
 	c = Connection{ClientID: held.ClientID, Name: held.ClientID, Since: held.Since, LastUsed: held.LastUsed}
 	client, err := a.registry.Client(ctx, held.ClientID)

@@ -1,5 +1,6 @@
-// Package authz is what the authorization server answers, in values: one small type for
-// each endpoint, made with what it uses and no more. It knows no HTTP.
+// Package authz holds the endpoints of the authorization server without their HTTP: one
+// small type for each, which takes and returns plain values and is made with only what
+// it uses. (Package web reads the requests and writes the answers.)
 //
 //	endpoint                  who answers                                      state
 //	GET  /oauth2/authorize    package authorization                            a code's row
@@ -13,6 +14,7 @@
 //	GET  /account             Connected → consents, grants                     two statements read
 //	metadata                  NewMetadata                                      made once
 //
-// Nothing below imports this package. It decides who may introspect, revoke and listen
-// to what; what a client may have is decided in package grants.
+// This package decides who may introspect and revoke which token, and who may listen to
+// revocations. It does not decide what a client may have: package grants does. No
+// package below this one imports it.
 package authz

@@ -14,8 +14,9 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// FirstParty is for clients that sign people in by themselves, and what their apps do
-// with refresh tokens.
+// FirstParty serves first-party clients: apps that ask for the password themselves
+// instead of sending people to the sign-in page. It issues their tokens, refreshes them
+// and signs out.
 type FirstParty struct {
 	authenticator *clients.Authenticator
 	issuer        *tokens.Issuer
@@ -25,18 +26,19 @@ type FirstParty struct {
 	sessions      *sessions.Sessions
 }
 
-// NewFirstParty returns it. store keeps the grants.
+// NewFirstParty returns the endpoint of first-party clients. store keeps the grants.
 func NewFirstParty(authenticator *clients.Authenticator, issuer *tokens.Issuer, types *grants.Types, store grantStore, cuts *revocation.Cuts, sessions *sessions.Sessions) *FirstParty {
 	return &FirstParty{authenticator, issuer, types, store, cuts, sessions}
 }
 
-// grantStore keeps grants.
+// grantStore reads grants.
 type grantStore interface {
 	// Grant returns a grant, or grants.ErrNotFound.
 	Grant(ctx context.Context, id string) (grants.Standing, error)
 }
 
-// Client returns the client that signs someone in by itself.
+// Client authenticates a client that wants to sign someone in by itself. It refuses a
+// client that is not registered for that.
 func (f *FirstParty) Client(ctx context.Context, presented clients.Presented) (*clients.Client, error) {
 	client, err := f.authenticator.Authenticate(ctx, presented)
 	if err != nil {
@@ -48,8 +50,8 @@ func (f *FirstParty) Client(ctx context.Context, presented clients.Presented) (*
 	return client, nil
 }
 
-// ClientOf is Client for what only a refresh token says: a public client
-// needs to say nothing else.
+// ClientOf is Client for a request that has a refresh token. A public client may send
+// nothing else: then the token says which client it is.
 func (f *FirstParty) ClientOf(ctx context.Context, presented clients.Presented, refresh string) (*clients.Client, error) {
 	if presented.ID == "" && presented.Headers == 0 {
 		client, err := f.HolderOf(ctx, refresh)
@@ -65,7 +67,7 @@ func (f *FirstParty) ClientOf(ctx context.Context, presented clients.Presented, 
 }
 
 // HolderOf returns the id of the client that a refresh token was issued to; empty
-// if it is none, or has expired.
+// if the text is no refresh token, or the token has expired.
 func (f *FirstParty) HolderOf(ctx context.Context, refresh string) (string, error) {
 	token, err := f.issuer.ReadRefresh(ctx, refresh)
 	if errors.Is(err, tokens.ErrInvalid) {
@@ -76,18 +78,19 @@ func (f *FirstParty) HolderOf(ctx context.Context, refresh string) (string, erro
 
 var errNoGrant = protocol.Refuse(protocol.InvalidGrant, "The refresh token is not valid (any more), or was issued to another client.")
 
-// SignedIn issues what a first-party client gets when it has signed someone in,
-// for a login session that was begun for it. Returns grants.ErrNotFound if something
-// was cut meanwhile.
+// SignedIn issues the tokens for a first-party client that has just signed someone in,
+// in a login session that was begun for it. It returns grants.ErrNotFound if the
+// session, the user or the client was revoked meanwhile.
 func (f *FirstParty) SignedIn(ctx context.Context, client *clients.Client, session sessions.Session, d grants.Decision) (grants.Issued, error) {
 	in := grants.SignIn{SessionID: session.ID, UserID: session.UserID, AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ContextClass: session.ContextClass}
 	return f.grants.SignedIn(ctx, client, in, grants.Granted{Audiences: d.Audiences, Scopes: d.Scopes, Permissions: d.Permissions})
 }
 
-// OneOf returns the refresh token that one browser holds for a client, of those
-// that it sent: the newest of the one grant that stands and is of a user whom here
-// says to have signed in in this browser. Empty if there is no such, or no telling
-// which: nobody is to go on as somebody else.
+// OneOf picks, of the refresh tokens that a browser sent for one client, the one to use.
+// (A browser can hold several cookies of one name.) It is the newest token of the one
+// grant that stands and whose user is signed in in this browser, as here reports. If no
+// grant or more than one is like that, the result is empty: otherwise somebody could go
+// on as somebody else.
 func (f *FirstParty) OneOf(ctx context.Context, sent []string, here func(user string) (bool, error)) (string, error) {
 	if len(sent) == 1 {
 		return sent[0], nil
@@ -124,7 +127,7 @@ func (f *FirstParty) OneOf(ctx context.Context, sent []string, here func(user st
 	return found, nil
 }
 
-// Refresh refreshes for a first-party client.
+// Refresh exchanges the refresh token of a first-party client for new tokens.
 func (f *FirstParty) Refresh(ctx context.Context, client *clients.Client, refresh string) (grants.Issued, error) {
 	r := grants.Request{Client: client, GrantType: clients.RefreshToken, Parameters: url.Values{"refresh_token": {refresh}}, SignIn: true}
 	grant, err := f.grants.Of(r)
@@ -134,9 +137,9 @@ func (f *FirstParty) Refresh(ctx context.Context, client *clients.Client, refres
 	return grant.Grant(ctx, r)
 }
 
-// SignOut ends what a first-party client's refresh token is of: the grant, and
-// the login session that was begun for it. A token that says nothing any more is
-// no error: what is wanted is true already.
+// SignOut ends the grant that a first-party client's refresh token belongs to, and the
+// login session that was begun with it. A token that is invalid or has expired is no
+// error: the person is signed out already.
 func (f *FirstParty) SignOut(ctx context.Context, client *clients.Client, refresh string) error {
 	token, err := f.issuer.ReadRefresh(ctx, refresh)
 	if errors.Is(err, tokens.ErrInvalid) {

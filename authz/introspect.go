@@ -13,9 +13,9 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// Introspection is what an introspection request learns (RFC 7662 section
-// 2.2): what the token says, and what its user is called. For a token that is not
-// active it is Active: false and nothing else.
+// Introspection is the answer to an introspection request (RFC 7662 section 2.2): what
+// the token says, and the name of its user. For a token that is not active it has
+// Active: false and nothing else.
 type Introspection struct {
 	Active    bool     `json:"active"`
 	Scope     string   `json:"scope,omitempty"`
@@ -24,13 +24,13 @@ type Introspection struct {
 	TokenType string   `json:"token_type,omitempty"`
 	ExpiresAt int64    `json:"exp,omitempty"`
 	IssuedAt  int64    `json:"iat,omitempty"`
-	NotBefore int64    `json:"nbf,omitempty"` // when it was issued
+	NotBefore int64    `json:"nbf,omitempty"` // equals IssuedAt
 	Subject   string   `json:"sub,omitempty"`
 	Audience  []string `json:"aud,omitempty"`
 	Issuer    string   `json:"iss,omitempty"`
 	ID        string   `json:"jti,omitempty"`
 
-	// These are as the token has them (RFC 9068 section 2.2).
+	// The next ones are claims of the token (RFC 9068 section 2.2).
 	AuthTime int64    `json:"auth_time,omitempty"`
 	ACR      string   `json:"acr,omitempty"`
 	AMR      []string `json:"amr,omitempty"`
@@ -51,22 +51,22 @@ type Introspector struct {
 	standing      *revocation.Cuts
 }
 
-// NewIntrospector returns it. standing knows what was cut.
+// NewIntrospector returns the introspection endpoint. standing knows what was revoked.
 func NewIntrospector(authenticator *clients.Authenticator, issuer *tokens.Issuer, registry *clients.Registry, rules *grants.Rules, types *grants.Types, standing *revocation.Cuts) *Introspector {
 	return &Introspector{authenticator, issuer, registry, rules, types, standing}
 }
 
-// Introspect says whether a token stands, to a confidential client that the
-// token was issued to or is meant for. Everyone else, and every token that is
-// not exactly in order, gets "inactive", so that the endpoint cannot be used
-// to try out tokens (RFC 7662 section 4).
+// Introspect tells a confidential client whether a token is good. The token must have
+// been issued to that client, or be meant for it. For any other token, and for one with
+// any fault, the answer is "inactive", so that nobody can use the endpoint to try out
+// tokens (RFC 7662 section 4).
 func (i *Introspector) Introspect(ctx context.Context, presented clients.Presented, token string) (Introspection, error) {
 	caller, err := i.authenticator.Authenticate(ctx, presented)
 	if err != nil {
 		return Introspection{}, err
 	}
 	if caller.Auth == clients.None {
-		// Anyone can say that they are a public client.
+		// A public client has no secret, so anyone can claim to be it.
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidClient, "A public client may not introspect tokens.")
 	}
 	if token == "" {
@@ -99,9 +99,9 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 	}, nil
 }
 
-// introspectRefresh says whether a refresh token would bring tokens, to the client
-// that it was issued to. It has no type, scope or audience: an API that shares its
-// client id with an app, and looks at these, does not take it for an access token.
+// introspectRefresh tells the client that a refresh token was issued to whether it could
+// be used now. The answer has no type, scope or audience: so an API that shares its
+// client id with an app does not mistake the refresh token for an access token.
 func (i *Introspector) introspectRefresh(ctx context.Context, token string, caller *clients.Client) (Introspection, error) {
 	inactive := Introspection{Caller: caller.ID}
 	refresh, err := i.issuer.ReadRefresh(ctx, token)
@@ -123,17 +123,18 @@ func (i *Introspector) introspectRefresh(ctx context.Context, token string, call
 	}, nil
 }
 
-// intendedFor reports whether the token's audience is one of the caller's: a
-// resource server is registered as a client with its own API as audience, or
-// is itself the audience.
+// intendedFor reports whether the token is meant for the caller, a resource server: it
+// is registered as a client that has its own API among its audiences, or its client id
+// is the audience.
 func intendedFor(access tokens.Access, caller *clients.Client) bool {
 	return slices.ContainsFunc(access.Audience, func(audience string) bool {
 		return audience == caller.ID || slices.Contains(caller.Audiences, audience)
 	})
 }
 
-// cut takes from a token what its client may have no longer, or an API has stopped
-// to offer, since it was issued. It reports whether anything is left.
+// cut removes from a token the audiences and scopes that its client may no longer have,
+// or that an API no longer offers. It reports whether anything is left. recorded is what
+// the token's grant allows.
 func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []grants.Permission) (bool, error) {
 	client, err := caller, error(nil)
 	if access.ClientID != caller.ID {

@@ -15,23 +15,24 @@ import (
 
 var verifierSyntax = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 
-// StatusEvents is where resource servers listen to what is set in the status lists, and
-// say what of it they have applied.
+// StatusEvents is the endpoint of the status stream: resource servers connect to it to
+// be told of revocations at once, and acknowledge what they have applied.
 type StatusEvents struct {
 	authenticator *clients.Authenticator
 	registry      *clients.Registry
 	store         listeners.Store
 }
 
-// NewStatusEvents returns it. store keeps who listens.
+// NewStatusEvents returns the endpoint of the status stream. store keeps who listens.
 func NewStatusEvents(authenticator *clients.Authenticator, registry *clients.Registry, store listeners.Store) *StatusEvents {
 	return &StatusEvents{authenticator, registry, store}
 }
 
-// Listen lets a resource server listen to what is set in the status lists. Which
-// indices are set is public; who listens is not, and is waited for, so only
-// confidential clients may. verifier is the name that it goes by, which replicas
-// may share, and instance what tells it from these.
+// Listen admits a resource server to the status stream and returns its listener, which
+// is not stored yet. Only confidential clients are admitted: the stream's content is
+// public, but `ingam revoke --wait` waits for every listener, so a stranger could hold
+// it up. verifier is the name that the process goes by, which replicas may share;
+// instance distinguishes it from them.
 func (s *StatusEvents) Listen(ctx context.Context, presented clients.Presented, verifier, instance string) (listeners.Listener, error) {
 	client, err := s.resourceServer(ctx, presented)
 	if err != nil {
@@ -50,16 +51,16 @@ func (s *StatusEvents) Listen(ctx context.Context, presented clients.Presented, 
 	return l, nil
 }
 
-// MayListen reports whether a client that listens may go on.
+// MayListen reports whether a client that is connected to the stream may stay.
 func (s *StatusEvents) MayListen(ctx context.Context, client string) bool {
 	c, err := s.registry.Client(ctx, client)
 	return err == nil && !c.Disabled
 }
 
-// Acknowledge notes that a listener has applied everything up to a number; or,
-// where it says so, that it leaves, and is not to be waited for. It returns the
-// client that asked, once known, for the log, and what was acknowledged. id and
-// leaving are what the listener sent.
+// Acknowledge records that a listener has applied every event up to id. If leaving is
+// "true", it removes the listener instead: nobody need wait for it any more. Both are
+// parameters that the listener sent. It returns the client that asked, once known, for
+// the log, and the number that was acknowledged.
 func (s *StatusEvents) Acknowledge(ctx context.Context, presented clients.Presented, listener, id, leaving string) (caller string, n changes.Number, err error) {
 	caller, err = s.resourceServer(ctx, presented)
 	if err != nil {

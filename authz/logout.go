@@ -10,30 +10,31 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// EndSession is the endpoint at which people sign out (OpenID Connect RP-Initiated
-// Logout 1.0 section 2).
+// EndSession is the endpoint to which applications send people to sign out (OpenID
+// Connect RP-Initiated Logout 1.0 section 2).
 type EndSession struct {
 	issuer   *tokens.Issuer
 	registry *clients.Registry
 }
 
-// NewEndSession returns it.
+// NewEndSession returns the end-session endpoint of an issuer.
 func NewEndSession(issuer *tokens.Issuer, registry *clients.Registry) *EndSession {
 	return &EndSession{issuer, registry}
 }
 
 // LogoutRequest is a request to sign out (OpenID Connect RP-Initiated Logout
-// 1.0). What it says of who asks, and where to return to, counts only as far as it
-// can be checked: whoever wants to sign out can.
+// 1.0). The client and the return address that it names are used only if they can be
+// checked. Otherwise they are left out and the request is not refused: the person can
+// sign out all the same.
 type LogoutRequest struct {
-	// Client is who sends the person here, or nil.
+	// Client is the application that sends the person here; nil if that is not known.
 	Client *clients.Client
-	// Return is where to send them afterwards; empty if nowhere.
+	// Return is the address to send the person to afterwards; empty if there is none.
 	Return string
-	// State goes along to there; may be empty.
+	// State is added to that address; may be empty.
 	State string
-	// NoReturn is why an address that was asked for is not in Return: ErrNobodyAsks
-	// or ErrNotItsAddress; nil if it is, or none was.
+	// NoReturn is why the request named an address, but Return is empty:
+	// ErrNobodyAsks or ErrNotItsAddress. It is nil otherwise.
 	NoReturn error
 	// SessionID is the login session that the client means; may be empty.
 	SessionID string
@@ -41,16 +42,15 @@ type LogoutRequest struct {
 }
 
 var (
-	// ErrNobodyAsks: no application that is known vouches for the address.
+	// ErrNobodyAsks: the request does not show which application the address belongs to.
 	ErrNobodyAsks = errors.New("post_logout_redirect_uri is not followed: no id_token_hint that can be checked and no known client_id says whose it is")
-	// ErrNotItsAddress: the application that asks has not registered it.
+	// ErrNotItsAddress: the application that asks has not registered the address.
 	ErrNotItsAddress = errors.New("post_logout_redirect_uri is not followed: it is not registered for the client")
 )
 
-// Parse reads a logout request. An id_token_hint that cannot be checked is
-// as if it were absent, and so is a client that is not known, or disabled. An
-// address to return to counts only if it is registered for the client that the
-// request names: otherwise this server would be a redirector.
+// Parse reads a logout request. It ignores an id_token_hint that cannot be checked, and
+// a client that is unknown or disabled. An address to return to is followed only if the
+// client has registered it: otherwise this server would be an open redirector.
 func (e *EndSession) Parse(ctx context.Context, query url.Values) (LogoutRequest, error) {
 	req := LogoutRequest{Locale: query.Get("ui_locales")}
 	id, asked, session := query.Get("client_id"), query.Get("post_logout_redirect_uri"), ""
@@ -68,7 +68,8 @@ func (e *EndSession) Parse(ctx context.Context, query url.Values) (LogoutRequest
 	}
 	client, err := e.registry.Client(ctx, id)
 	if err == nil && (client.Disabled || !returnsTo(client, asked)) {
-		// A no is never a stale one.
+		// The copy in memory may be a moment old: ask the database before
+		// refusing.
 		client, err = e.registry.Stored(ctx, client.ID)
 	}
 	switch {
@@ -90,8 +91,8 @@ func (e *EndSession) Parse(ctx context.Context, query url.Values) (LogoutRequest
 	return req, nil
 }
 
-// returnsTo reports whether a client may have people sent to an address after
-// they signed out; to none, every client may.
+// returnsTo reports whether a client may have people sent to that address after they
+// signed out. Every client may ask for none.
 func returnsTo(client *clients.Client, asked string) bool {
 	_, ok := client.AfterLogout(asked)
 	return ok || asked == ""

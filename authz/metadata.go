@@ -7,8 +7,8 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 )
 
-// Metadata describes the server (RFC 8414 section 2, OpenID Connect Discovery
-// 1.0 section 3). It announces what exists and nothing else.
+// Metadata describes the server to clients (RFC 8414 section 2, OpenID Connect Discovery
+// 1.0 section 3). It announces only what exists.
 type Metadata struct {
 	Issuer string `json:"issuer"`
 	Endpoints
@@ -32,11 +32,11 @@ type Metadata struct {
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 }
 
-// Endpoints are the addresses at which the server is asked, each a whole URL. Whoever
-// serves them says where they are.
+// Endpoints are the addresses of the server's endpoints, each a whole URL. Package web,
+// which serves them, fills them in.
 type Endpoints struct {
 	AuthorizationEndpoint string `json:"authorization_endpoint"`
-	// ChallengeEndpoint is of draft-ietf-oauth-first-party-apps section 5.
+	// ChallengeEndpoint is defined by draft-ietf-oauth-first-party-apps section 5.
 	ChallengeEndpoint     string `json:"authorization_challenge_endpoint"`
 	TokenEndpoint         string `json:"token_endpoint"`
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
@@ -44,15 +44,15 @@ type Endpoints struct {
 	JWKSURI               string `json:"jwks_uri"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
-	// StatusLists is of draft-ietf-oauth-status-list-20 section 9.1; the two after
-	// it are this server's own.
+	// StatusLists is defined by draft-ietf-oauth-status-list-20 section 9.1. The two
+	// after it are Ingam's own.
 	StatusLists  string `json:"status_list_aggregation_endpoint"`
 	StatusEvents string `json:"status_events_endpoint"`
 	StatusAck    string `json:"status_ack_endpoint"`
 }
 
-// NewMetadata returns the metadata of an issuer whose endpoints are at these
-// addresses; own are the scopes that it understands itself.
+// NewMetadata returns the metadata of an issuer whose endpoints have these addresses.
+// own are the scopes that the server itself understands.
 func NewMetadata(issuer string, at Endpoints, own *apis.Own) Metadata {
 	confidential := []string{string(clients.SecretBasic), string(clients.SecretPost)}
 	all := append(confidential[:2:2], string(clients.None))

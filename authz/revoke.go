@@ -19,16 +19,16 @@ type Revoker struct {
 	cuts          *revocation.Cuts
 }
 
-// NewRevoker returns it.
+// NewRevoker returns the revocation endpoint.
 func NewRevoker(authenticator *clients.Authenticator, issuer *tokens.Issuer, cuts *revocation.Cuts) *Revoker {
 	return &Revoker{authenticator, issuer, cuts}
 }
 
-// Revoke takes back a token at the request of the client that it was issued to
-// (RFC 7009). A token that is no token, or has ended, is no error: what the
-// client wants is true already (section 2.2). A fault of storage is one: the
-// client must not believe that a token is dead which is not. It returns the id
-// of the client that asked, once known, for the log.
+// Revoke revokes a token at the request of the client that it was issued to (RFC 7009).
+// A text that is no token, or a token that has expired, is no error: what the client
+// wants is true already (section 2.2). A fault of storage is an error: otherwise the
+// client would believe that the token is revoked when it is not. It returns the id of
+// the client that asked, once known, for the log.
 func (r *Revoker) Revoke(ctx context.Context, presented clients.Presented, token string) (caller string, err error) {
 	client, err := r.authenticator.Authenticate(ctx, presented)
 	if err != nil {
@@ -56,14 +56,15 @@ func (r *Revoker) Revoke(ctx context.Context, presented clients.Presented, token
 		return caller, protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")
 	}
 	if access.GrantID != "" {
-		// Section 2.1 allows it: the next refresh would only bring the access back.
+		// The whole grant is revoked, as section 2.1 allows: with the access token
+		// alone, the next refresh would only issue another.
 		return caller, revokeGrant(ctx, r.cuts, access.GrantID, access.ClientID, caller)
 	}
 	return caller, r.cuts.Token(ctx, access.ID, access.ClientID, access.ExpiresAt, access.Status, "", audit.Client(caller))
 }
 
-// revokeGrant ends the grant of a token at the request of its client, and with it all
-// that was issued under it (section 2.1).
+// revokeGrant revokes a grant at the request of its client, and with it every token that
+// was issued under it (RFC 7009 section 2.1).
 func revokeGrant(ctx context.Context, cuts *revocation.Cuts, id, client, caller string) error {
 	if client != caller {
 		return protocol.Refuse(protocol.InvalidGrant, "The token was issued to another client.")

@@ -16,13 +16,14 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// What userinfo refuses.
+// The refusals of the userinfo endpoint.
 var (
 	errInactive  = protocol.Refuse(protocol.InvalidToken, "The access token is not valid (any more).")
 	errNotOpenID = protocol.Refuse(protocol.InsufficientScope, "The access token is not for the scope openid.")
 )
 
-// UserInfo is the endpoint of that name (OpenID Connect Core 1.0 section 5.3).
+// UserInfo is the userinfo endpoint: it returns claims about the user of an access token
+// (OpenID Connect Core 1.0 section 5.3).
 type UserInfo struct {
 	issuer   *tokens.Issuer
 	registry *clients.Registry
@@ -31,7 +32,7 @@ type UserInfo struct {
 	standing *revocation.Cuts
 }
 
-// NewUserInfo returns it. standing knows what was cut.
+// NewUserInfo returns the userinfo endpoint. standing knows what was revoked.
 func NewUserInfo(issuer *tokens.Issuer, registry *clients.Registry, rules *grants.Rules, users *accounts.Users, standing *revocation.Cuts) *UserInfo {
 	return &UserInfo{issuer, registry, rules, users, standing}
 }
@@ -60,8 +61,9 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 	if !stands {
 		return nil, client, errInactive
 	}
-	// What the token says is not enough: "phone" may be an API's. And what was
-	// taken from the client since counts at once.
+	// The scopes of the token alone are not enough: its "phone" may be an API's scope
+	// of that name, not the server's. And what was taken from the client since then must
+	// be missing at once.
 	scopes, err := u.ownLeft(ctx, access, grants.ParsePermissions(standing.Permissions))
 	if err != nil {
 		return nil, client, err
@@ -81,8 +83,8 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 	return claims, client, err
 }
 
-// ownLeft returns those scopes of a token of a grant that are the server's own and
-// that its client may still have; recorded is what the grant holds.
+// ownLeft returns those scopes of a token that are the server's own and that its client
+// may still have. recorded is what the token's grant allows.
 func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded []grants.Permission) ([]string, error) {
 	client, err := u.registry.Client(ctx, access.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
