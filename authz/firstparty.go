@@ -88,9 +88,9 @@ func (f *FirstParty) SignedIn(ctx context.Context, client *clients.Client, sessi
 
 // OneOf picks, of the refresh tokens that a browser sent for one client, the one to use.
 // (A browser can hold several cookies of one name.) It is the newest token of the one
-// grant that stands and whose user is signed in in this browser, as here reports. If no
-// grant or more than one is like that, the result is empty: otherwise somebody could go
-// on as somebody else.
+// grant that stands and whose user has signed in in this browser, as here reports. If
+// there is no such grant, or more than one, the result is empty: otherwise somebody
+// could go on as somebody else.
 func (f *FirstParty) OneOf(ctx context.Context, sent []string, here func(user string) (bool, error)) (string, error) {
 	if len(sent) == 1 {
 		return sent[0], nil

@@ -11,21 +11,22 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 )
 
-// Claims are claims about a user by their names. Their values stay as they were
-// written: a number that went through a float64 would not be the same.
+// Claims are claims about a user, by name. A value is kept as the JSON that was given: a
+// number read into a float64 could change.
 type Claims = map[string]json.RawMessage
 
-// maxClaims is the most that the claims of a user come to, in bytes of JSON.
+// maxClaims bounds the claims of one user together, in bytes of JSON.
 const maxClaims = 8 << 10
 
-// ParseClaims reads a JSON object. Returns ErrInvalid.
+// ParseClaims reads claims from a JSON object. Returns ErrInvalid.
 func ParseClaims(text []byte) (Claims, error) {
 	var c Claims
 	if err := json.Unmarshal(text, &c); err != nil || c == nil || !utf8.Valid(text) {
 		return nil, fmt.Errorf("%w: the claims are not a JSON object", ErrInvalid)
 	}
 	for name, value := range c {
-		// As it is stored: how it was spaced is no difference.
+		// Without spaces, as it is stored, so that two values that differ only in
+		// spaces compare as equal.
 		var b bytes.Buffer
 		if err := json.Compact(&b, value); err != nil {
 			return nil, fmt.Errorf("%w: the claims are not a JSON object", ErrInvalid)
@@ -35,19 +36,19 @@ func ParseClaims(text []byte) (Claims, error) {
 	return c, nil
 }
 
-// WriteClaims writes them as ParseClaims reads them.
+// WriteClaims writes claims as a JSON object, which ParseClaims reads.
 func WriteClaims(c Claims) ([]byte, error) {
 	if len(c) == 0 {
 		return []byte("{}"), nil
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // which would change what is in them
+	e.SetEscapeHTML(false) // escaping would change the values
 	err := e.Encode(c)
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// fromFields are the claims that come from fields of their own.
+// fromFields are the claims that are made from fields of User, and cannot be set.
 var fromFields = []string{"email", "email_verified", "preferred_username", "roles"}
 
 func validClaims(c Claims) error {
@@ -62,16 +63,17 @@ func validClaims(c Claims) error {
 	return nil
 }
 
-// Released returns what the server's own scopes let a client know of a user, group
-// by group: the claims of one scope are of use together. An ID token holds as many
-// of the groups as find room, in this order; userinfo tells all.
+// Released returns the claims about the user that these scopes of the server's own let a
+// client see, in one group for each scope. An ID token holds as many whole groups, in
+// this order, as there is room for, since the claims of one scope are of use together;
+// userinfo returns all groups.
 func (u User) Released(own *apis.Own, scopes []string) []Claims {
 	var groups []Claims
 	told := map[string]bool{}
 	tell := func(group Claims) {
 		for name, value := range group {
-			// What was stored before a name was reserved stays untold; and a claim
-			// that is null is left out (OpenID Connect Core 1.0 section 5.3.2).
+			// A claim that was stored before its name was reserved is not shown; and
+			// one that is null is left out (OpenID Connect Core 1.0 section 5.3.2).
 			if told[name] || apis.ReservedClaim(name) || bytes.Equal(value, []byte("null")) {
 				delete(group, name)
 			}
@@ -106,15 +108,15 @@ func (u User) Released(own *apis.Own, scopes []string) []Claims {
 	return groups
 }
 
-// Further returns the names of the user's claims that no scope names, in order.
-// They go with profile.
+// Further returns, in order, the names of those of the user's claims that no scope
+// names. They are released with the scope profile.
 func (u User) Further(own *apis.Own) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(u.Claims)), func(name string) bool {
 		return !own.Further(name) || apis.ReservedClaim(name)
 	})
 }
 
-// fields are the claims that come from fields of their own.
+// fields returns the claims that are made from the fields of a user.
 func (u User) fields() Claims {
 	c := Claims{"preferred_username": text(u.Username), "roles": text(append([]string{}, u.Roles...))}
 	if u.Email != "" {

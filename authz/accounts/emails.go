@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// normalizeUsername returns the one form in which a user name is stored and
-// compared, so that nobody can sign up as somebody who only looks the same: the
-// UsernameCaseMapped profile (RFC 8265 section 3.3) without surrounding space.
+// normalizeUsername returns the one form in which a user name is stored and compared:
+// the UsernameCaseMapped profile (RFC 8265 section 3.3), without surrounding space. It
+// keeps two users from having names that look the same.
 func normalizeUsername(name string) (string, error) {
 	name, err := precis.UsernameCaseMapped.String(strings.TrimSpace(name))
 	if err != nil || name == "" || len(name) > 200 {
@@ -20,13 +20,13 @@ func normalizeUsername(name string) (string, error) {
 	return name, nil
 }
 
-// EmailForm returns the one form in which an address is compared, with others and
-// with user names: that of a user name. Case and width do not count, although to
-// some mail servers case does: two people with such addresses would be taken for
-// each other. An address that cannot be a user name (a character that is no letter,
-// digit or sign; right-to-left and left-to-right mixed; more than 200 bytes) has no
-// form, which is empty: it signs nobody in, and is compared with none. A domain
-// counts as it is written, not as what it is in punycode.
+// EmailForm returns the one form in which an e-mail address is compared with other
+// addresses and with user names. It is the form of a user name, without regard to case
+// and width. (To some mail servers case matters; but people would mix up two users whose
+// addresses differ in case alone.) The form is empty for an address that cannot be a user
+// name, because it has a character that is no letter, digit or sign, mixes right-to-left
+// with left-to-right, or has more than 200 bytes. Such an address signs nobody in, and is
+// compared with none. A domain counts as it is written, not as its punycode.
 func EmailForm(address string) string {
 	form, err := normalizeUsername(address)
 	if err != nil {
@@ -35,15 +35,16 @@ func EmailForm(address string) string {
 	return form
 }
 
-// BySignInName returns the user whom a person names at sign-in: by user name, else
-// by an address that only one user has. Returns ErrNotFound if that is nobody, which
-// includes an address that several have.
+// BySignInName returns the user with the name that a person typed at sign-in: a user
+// name or, if there is none like it, an e-mail address. Returns ErrNotFound if no user
+// has it, or if it is an address that several users have.
 func (d *Users) BySignInName(ctx context.Context, typed string) (User, error) {
 	form, err := normalizeUsername(typed)
 	if err != nil {
 		return User{}, ErrNotFound
 	}
-	// Three of them: two are too many, and one more may be there by a former address.
+	// Two users with this address are too many to decide. A third is asked for since
+	// one may be found by a former address, whose stored form is out of date.
 	const most = 3
 	found, err := d.store.UsersByForm(ctx, form, most)
 	if err != nil {
@@ -58,15 +59,16 @@ func (d *Users) BySignInName(ctx context.Context, typed string) (User, error) {
 			addressed = append(addressed, u)
 		}
 	}
-	// Of as many as were asked for there may be more.
+	// If as many were found as were asked for, there may be more.
 	if len(addressed) != 1 || len(found) == most {
 		return User{}, ErrNotFound
 	}
 	return addressed[0], nil
 }
 
-// SharingEmail returns the users, or some of very many, for whom nobody signs in as
-// u by their address: they have it too, or as their user name.
+// SharingEmail returns the other users because of whom u cannot sign in by e-mail
+// address: they have the same address, or have it as their user name. If there are very
+// many, it returns some of them.
 func (d *Users) SharingEmail(ctx context.Context, u User) ([]User, error) {
 	form := EmailForm(u.Email)
 	if form == "" {
@@ -86,10 +88,11 @@ func (d *Users) SharingEmail(ctx context.Context, u User) ([]User, error) {
 	return others, nil
 }
 
-// SharedEmails returns the ids of those, of all users, who have somebody like
-// SharingEmail's.
+// SharedEmails returns the ids of those users, of all, for whom SharingEmail would find
+// somebody.
 func SharedEmails(all []User) map[string]bool {
-	// Whose each form is, by name or address; empty where it is several users'.
+	// owner is the id of the user who has a form as their name or address; empty where
+	// several users have it.
 	owner := map[string]string{}
 	claim := func(form, id string) {
 		if was, taken := owner[form]; taken && was != id {

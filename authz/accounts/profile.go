@@ -7,12 +7,12 @@ import (
 	"unicode"
 )
 
-// longestName is how many characters of a name are shown.
+// longestName is how many characters of a name are shown at most.
 const longestName = 80
 
-// Name is what the user is called to their face: the claim name, else the given and
-// the family name, else the nickname, else the user name. It is one line of text
-// that can be seen, and cannot turn around what stands beside it.
+// Name returns the name by which pages address the user: the claim name, else the given
+// and the family name, else the nickname, else the user name. It is one line of visible
+// text, and cannot reverse the direction of the text beside it.
 func (u User) Name() string {
 	given, family := u.told("given_name"), u.told("family_name")
 	for _, name := range []string{u.told("name"), fullName(given, family), u.told("nickname")} {
@@ -23,8 +23,9 @@ func (u User) Name() string {
 	return shown(u.Username)
 }
 
-// Picture is the address of the user's picture on the web; empty if there is none.
-// Whose server that is, and whether it may learn who looks, is for others to say.
+// Picture returns the address of the user's picture on the web; empty if there is none.
+// It may be on anybody's server, which learns who looks at the picture: whether to show
+// it is for the caller to decide.
 func (u User) Picture() string {
 	address := u.text("picture")
 	p, err := url.Parse(address)
@@ -34,7 +35,7 @@ func (u User) Picture() string {
 	return address
 }
 
-// text is a claim of the user's that is a string.
+// text returns the value of a claim that is a string; empty if it is none.
 func (u User) text(claim string) string {
 	var value *string
 	if json.Unmarshal(u.Claims[claim], &value) != nil || value == nil {
@@ -45,7 +46,8 @@ func (u User) text(claim string) string {
 
 func (u User) told(claim string) string { return shown(u.text(claim)) }
 
-// fullName puts the two together as people with such names do.
+// fullName puts a given and a family name together in the order and spacing that is
+// usual for their script.
 func fullName(given, family string) string {
 	eastAsian := func(name string) bool {
 		return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
@@ -58,16 +60,17 @@ func fullName(given, family string) string {
 	return shown(given + " " + family)
 }
 
-// shown makes a text fit to stand on a page as somebody's name: on one line, without
-// what is not seen (control characters, and those that turn the direction of the
-// text around them), and not too long. What has nothing to see is empty.
+// shown makes a text fit to be shown on a page as somebody's name: on one line, not too
+// long, and without invisible characters, such as control characters and those that
+// reverse the direction of the text around them. If nothing visible is left, it returns
+// an empty text.
 func shown(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
 		case r == zeroWidthJoiner, r == zeroWidthNonJoiner, unicode.Is(unicode.Variation_Selector, r):
-			return r // which some scripts, and emoji, are written with
+			return r // some scripts, and emoji, need them
 		case !unicode.IsGraphic(r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), r == brailleBlank, r == unicode.ReplacementChar:
 			return -1
 		}
@@ -84,7 +87,7 @@ func shown(text string) string {
 		return text
 	}
 	end := longestName - 1
-	// Not through the middle of what is seen as one character.
+	// Do not cut through what people see as one character.
 	for end > longestName/2 && (unicode.IsMark(runes[end]) || runes[end-1] == zeroWidthJoiner || runes[end] == zeroWidthJoiner) {
 		end--
 	}

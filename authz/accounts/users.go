@@ -24,8 +24,8 @@ var (
 	ErrInvalid = errors.New("invalid user")
 )
 
-// Taken is the error of a user name or an e-mail address that another user has: at
-// sign-in it could not be told which of the two is meant.
+// Taken is the error for a user name or an e-mail address that another user already has:
+// at sign-in nobody could say which of the two users is meant.
 type Taken string
 
 const (
@@ -39,75 +39,78 @@ func (t Taken) Error() string { return string(t) }
 
 // User is a person who can sign in.
 type User struct {
-	// ID is the `sub` of what is issued for the user; it never changes.
+	// ID is the `sub` of the tokens that are issued for the user; it never changes.
 	ID string
 	// Username is normalised: see EmailForm.
 	Username string
-	// Email is their address, which signs them in like the user name does while
-	// nobody else has it: see EmailForm. It is one that an administrator gave. An
-	// address that somebody typed about themselves must not stand here before it
-	// is verified: it would take the sign-in, and the address, from whose it is.
+	// Email is the user's address. The user can sign in with it as with the user
+	// name, as long as nobody else has it: see EmailForm. An administrator has set
+	// it. If users could type it themselves, it must be verified before it is stored
+	// here: otherwise somebody could take over the address of another person, and
+	// that person's sign-in.
 	Email string
-	// EmailVerified is whether the address is known to be the user's; nil where
-	// nobody said.
+	// EmailVerified is whether the address is known to be the user's; nil if it was
+	// never set.
 	EmailVerified *bool
 	Roles         []string
 	// Claims are further claims about the user, such as name and locale
-	// (OpenID Connect Core section 5.1), by their names.
+	// (OpenID Connect Core section 5.1).
 	Claims Claims
-	// Password is a hash with its parameters.
+	// Password is the hash of the password, with its parameters.
 	Password string
 	Disabled bool
-	// Epoch is the number of the change that created or last cut the user.
+	// Epoch is the number of the change that created the user or last revoked
+	// everything that was issued for them.
 	Epoch     changes.Number
 	CreatedAt time.Time
 }
 
 // Reader finds users.
 type Reader interface {
-	// User returns the one with that id, or ErrNotFound.
+	// User returns the user with that id, or ErrNotFound.
 	User(ctx context.Context, id string) (User, error)
-	// UserByName returns the one with that normalised name, or ErrNotFound.
+	// UserByName returns the user with that normalised name, or ErrNotFound.
 	UserByName(ctx context.Context, username string) (User, error)
-	// UsersByForm returns, by one statement, the one with that normalised
-	// name, if there is one, and up to most whose address was stored with that
-	// form. A version that knows of no forms may have changed the address since.
+	// UsersByForm returns, by one statement, the user with that normalised name, if
+	// there is one, and up to most users whose address was stored with that form. A
+	// stored form may be out of date: older versions of the server change an address
+	// without its form.
 	UsersByForm(ctx context.Context, form string, most int) ([]User, error)
-	// Users returns all of them, ordered by name.
+	// Users returns all users, ordered by name.
 	Users(ctx context.Context) ([]User, error)
 }
 
 // Store keeps users.
 type Store interface {
 	Reader
-	// CreateUser stores a new user, whose epoch is the number of this change.
-	// Returns ErrExists if the name is taken; ErrEmailExists, ErrEmailIsUsername or
-	// ErrUsernameIsEmail if name and address do not tell the user from others.
+	// CreateUser stores a new user, whose epoch is the number of this change. It
+	// returns the error of type Taken if another user has the name or the address.
 	CreateUser(ctx context.Context, u User, ev audit.Event) error
-	// UpdateUser lets edit change a user as it is when no other editor can come
-	// in between, and stores name, address, roles and claims with the event that
-	// edit returns; if it returns none, nothing is stored. edit may be called
-	// again, if the first transaction had to give way, and must not ask the
-	// database. Returns ErrNotFound, what CreateUser does of a name or an address
-	// that was changed, or what edit returned.
+	// UpdateUser reads a user, lets edit change it, and stores name, address, roles
+	// and claims with the event that edit returns, all in one transaction that no
+	// other editor can interrupt. If edit returns no event, nothing is stored. edit may
+	// be called again, if the first transaction was rolled back, and must not use the
+	// database. Returns ErrNotFound, the error that edit returned or, for a changed name
+	// or address, one of type Taken.
 	UpdateUser(ctx context.Context, id string, edit func(*User) (*audit.Event, error)) error
-	// SetUserDisabled returns ErrNotFound if there is no such user, and changes
-	// nothing (no event either) if it already is as asked.
+	// SetUserDisabled disables or enables a user. If the user already is as asked, it
+	// changes nothing and stores no event. Returns ErrNotFound.
 	SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error
-	// SetPassword replaces the hash and cuts the user. Returns ErrNotFound.
+	// SetPassword replaces the hash, and revokes everything that was issued for the
+	// user. Returns ErrNotFound.
 	SetPassword(ctx context.Context, id, hash string, ev audit.Event) error
-	// DeleteUser removes the user with sessions and consents, or returns
-	// ErrNotFound. What was issued for the user no longer stands.
+	// DeleteUser removes the user with their sessions and consents, and revokes
+	// everything that was issued for them. Returns ErrNotFound.
 	DeleteUser(ctx context.Context, id string, ev audit.Event) error
 }
 
-// Hasher makes the hash of a new password of a user, or returns an error that is
-// ErrInvalid if it will not do.
+// Hasher makes the hash of a new password of a user. It returns an ErrInvalid if the
+// password is not acceptable.
 type Hasher interface {
 	Hash(ctx context.Context, u User, password string) (string, error)
 }
 
-// Users is all users there are.
+// Users looks up, creates, changes and deletes the users of this server.
 type Users struct {
 	store     Store
 	passwords Hasher
@@ -119,7 +122,7 @@ func NewUsers(store Store, p Hasher, now func() time.Time) *Users {
 	return &Users{store, p, now}
 }
 
-// ByName returns the user with that name, or ErrNotFound.
+// ByName returns the user with that user name, or ErrNotFound.
 func (d *Users) ByName(ctx context.Context, name string) (User, error) {
 	name, err := normalizeUsername(name)
 	if err != nil {
@@ -135,7 +138,7 @@ func (d *Users) ByID(ctx context.Context, id string) (User, error) { return d.st
 func (d *Users) List(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
 
 // Create registers a user with a password; it fills in ID, Password, Epoch and
-// CreatedAt. Returns ErrInvalid, or what Store.CreateUser does.
+// CreatedAt. Returns ErrInvalid, or an error of type Taken.
 func (d *Users) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
 	var err error
 	if u.Username, err = normalizeUsername(u.Username); err != nil {
@@ -158,11 +161,11 @@ func (d *Users) Create(ctx context.Context, u User, password string, by audit.Ac
 	return d.store.User(ctx, u.ID)
 }
 
-// Update lets edit change a user, and says whether it did: several editors at once
-// come one after the other, so edit works on what it is given, perhaps twice. Nothing
-// ends by it, and `sub` stays: apps see the same person under a new name. An address
-// that is changed is not verified, unless edit sets EmailVerified again. Returns
-// ErrInvalid, or what Store.UpdateUser does.
+// Update lets edit change a user, and reports whether it changed anything. Updates at
+// the same time come one after the other, so edit may be called twice, and must work on
+// the user that it is given. An update ends no session or token, and `sub` stays: apps
+// see the same person under a new name. A new address is not verified, unless edit sets
+// EmailVerified again. Returns ErrInvalid, or what Store.UpdateUser does.
 func (d *Users) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
 	err = d.store.UpdateUser(ctx, id, func(stored *User) (*audit.Event, error) {
 		was, claims := *stored, maps.Clone(stored.Claims)
@@ -203,8 +206,9 @@ func (d *Users) Update(ctx context.Context, id string, edit func(*User) error, r
 	return u, changed, nil
 }
 
-// verifiedAnew makes an address that was changed one that is not verified: what was
-// verified was the former one, unless it was said again, which is another pointer.
+// verifiedAnew marks a changed address as not verified: it was the former one that was
+// verified. If edit has set EmailVerified again, which the new pointer shows, that value
+// stays.
 func (u *User) verifiedAnew(was User) {
 	if u.Email == was.Email || u.EmailVerified != was.EmailVerified || was.EmailVerified == nil {
 		return
@@ -214,8 +218,8 @@ func (u *User) verifiedAnew(was User) {
 	}
 }
 
-// details are what the audit records of a user. Addresses, and what is in the
-// claims, are the user's own business.
+// details returns what the audit log records of a user. It leaves out the address and
+// the claims, which are personal data.
 func (u User) details() map[string]string {
 	verified := ""
 	if u.EmailVerified != nil {
@@ -234,7 +238,7 @@ func (u User) validate() error {
 		return fmt.Errorf("%w: there is no e-mail address that could be verified", ErrInvalid)
 	}
 	for _, role := range u.Roles {
-		// As one word of a list, like a scope.
+		// A role must be one word, as a scope is.
 		if list, err := apis.ParseScope(role); err != nil || len(list) != 1 || list[0] != role {
 			return fmt.Errorf("%w: the role %q is not one word of visible ASCII characters", ErrInvalid, role)
 		}
@@ -242,24 +246,25 @@ func (u User) validate() error {
 	return validClaims(u.Claims)
 }
 
-// Disable refuses the user everything until enabled again; what was issued does
-// not stand meanwhile. Returns ErrNotFound.
+// Disable locks the user out until Enable is called. Meanwhile nothing that was issued
+// for the user is valid. Returns ErrNotFound.
 func (d *Users) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
 	return d.store.SetUserDisabled(ctx, id, true, audit.Event{At: d.now(), Actor: by, Action: audit.UserDisabled, Subject: id, Reason: reason})
 }
 
-// Enable takes Disable back. Returns ErrNotFound.
+// Enable undoes Disable. Returns ErrNotFound.
 func (d *Users) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
 	return d.store.SetUserDisabled(ctx, id, false, audit.Event{At: d.now(), Actor: by, Action: audit.UserEnabled, Subject: id, Reason: reason})
 }
 
-// Delete removes the user. Returns ErrNotFound.
+// Delete removes the user, and revokes everything that was issued for them. Returns
+// ErrNotFound.
 func (d *Users) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
 	return d.store.DeleteUser(ctx, id, audit.Event{At: d.now(), Actor: by, Action: audit.UserDeleted, Subject: id, Reason: reason})
 }
 
-// SetPassword replaces the user's password and ends all sessions and grants:
-// whoever knew the old one is out. Returns ErrNotFound or ErrInvalid.
+// SetPassword replaces the user's password, and ends all sessions and grants, so that
+// whoever knew the old password is signed out. Returns ErrNotFound or ErrInvalid.
 func (d *Users) SetPassword(ctx context.Context, u User, password, reason string, by audit.Actor) error {
 	hash, err := d.passwords.Hash(ctx, u, password)
 	if err != nil {
