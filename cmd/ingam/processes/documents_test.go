@@ -66,7 +66,7 @@ var elsewhere = map[string]string{
 // these are called wrongly as they stand.
 var mentioned = []string{
 	"ingam user create", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
-	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session", "ingam token verify",
+	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait",
 }
 
