@@ -2,20 +2,21 @@ package audit
 
 import "strings"
 
-// Actor names who acts. It is made by Operator, Client or User, or is Server.
+// Actor is who made a change: an operator, a client, a user, or the server itself. It is
+// made by Operator, Client or User, or is Server.
 type Actor string
 
-// Server is the actor of what the server does by itself.
+// Server is the actor of a change that the server makes by itself.
 const Server Actor = "server"
 
-// What an actor's name begins with says of which kind it is.
+// The prefixes of actors, one for each kind.
 const (
 	operator = "cli:"
 	client   = "client:"
 	user     = "user:"
 )
 
-// Operator is whoever runs a command, by the name that the machine knows them by.
+// Operator is a person who runs a command. name is their name on that machine.
 func Operator(name string) Actor { return Actor(operator + name) }
 
 // Client is a client that has authenticated.

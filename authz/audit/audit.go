@@ -11,8 +11,8 @@ import (
 // Action names a kind of change, as "subject.verb".
 type Action string
 
-// The actions there are. A key's actions have the same names in package keys,
-// which imports nothing of ours.
+// The actions. Those about keys are in package keys, which imports no other package of
+// Ingam.
 const (
 	APICreated          Action = "api.create"
 	APIUpdated          Action = "api.update"
@@ -30,8 +30,8 @@ const (
 	UserEnabled         Action = "user.enable"
 	UserDeleted         Action = "user.delete"
 	UserPasswordSet     Action = "user.password"
-	// SignInRefused is of several refusals: its details say how many. It has no
-	// subject if nobody is known by what was typed.
+	// SignInRefused stands for one or more refused sign-ins: its details say how many.
+	// It has no subject if there is no user with the name that was typed.
 	SignInRefused Action = "sign_in.refuse"
 	SessionBegun  Action = "session.begin"
 	SessionEnded  Action = "session.end"
@@ -42,8 +42,8 @@ const (
 	UserCut       Action = "cut.user"
 	ClientCut     Action = "cut.client"
 	EverythingCut Action = "cut.everything"
-	// GrantReused and CodeReused: what may be used once was used again, and the
-	// grant was revoked for it.
+	// GrantReused and CodeReused: a refresh token or a code that may be used once was
+	// used again, so the grant was revoked.
 	GrantReused Action = "grant.reuse"
 	CodeReused  Action = "code.reuse"
 
@@ -62,8 +62,8 @@ type Event struct {
 
 	Actor  Actor
 	Action Action
-	// Subject is the record acted upon: a client id, an audience, a kid, a
-	// jti. Empty for a change to the whole server, or where there is no record.
+	// Subject is the id of the record that was changed: a client id, an audience, a
+	// kid, a jti. Empty for a change to the whole server, or where there is no record.
 	Subject string
 	// Reason is what the actor gave as the reason; may be empty.
 	Reason string
@@ -72,10 +72,11 @@ type Event struct {
 	Details map[string]string
 }
 
-// Changed returns the details of an update: what changed, as it is now under the
-// name that it has in the details of the creation, and as it was under former_ and
-// that name. was and is are all details that a creation has; also names what else
-// changed, whose values are not recorded. It returns nil if nothing changed.
+// Changed returns the details of an update. was and is are the details before and after
+// it, with the names that the event of a creation uses. Of each detail that changed, the
+// result has the new value under its name, and the old one under former_ and its name.
+// also names other fields that changed, whose values are not recorded. Changed returns
+// nil if nothing changed.
 func Changed(was, is map[string]string, also ...string) map[string]string {
 	names, details := slices.Clone(also), map[string]string{}
 	for name := range is {
@@ -92,17 +93,17 @@ func Changed(was, is map[string]string, also ...string) map[string]string {
 	return details
 }
 
-// Named is an event with the names that those it tells of have now. They are empty
-// where there is nobody of that id (any more).
+// Named is an event with the present names of those whose ids are in it. A name is empty
+// if the user or client does not exist (any more).
 type Named struct {
 	Event
 	ActorName, SubjectName string
-	// UserName is that of the user in the details, who is the subject's owner.
+	// UserName is the name of the user in the details, who owns the subject.
 	UserName string
 }
 
-// About returns whose id the subject is: a user's, a client's, or, where both are
-// false, something else that has no other name.
+// About reports whether the event's subject is the id of a user or of a client. If both
+// are false, it is the id of something that has no name.
 func (e Event) About() (user, client bool) {
 	kind, _, _ := strings.Cut(string(e.Action), ".")
 	switch e.Action {
@@ -114,21 +115,22 @@ func (e Event) About() (user, client bool) {
 	return kind == "user" || kind == "sign_in", kind == "client" || kind == "consent"
 }
 
-// Query selects events. Zero fields do not restrict.
+// Query selects events. A zero field selects all.
 type Query struct {
 	Action Action
-	// Subjects and Actors are alternatives, each among its own.
+	// An event must have one of Subjects, and one of Actors.
 	Subjects []string
 	Actors   []Actor
 	Since    time.Time
-	// Limit is how many of the newest events there are to be at most.
+	// Limit selects only that many of the newest events.
 	Limit int
 }
 
-// Store reads the log. Writing happens inside the changes themselves.
+// Store reads the audit log. (Events are written by each concern's own store, together
+// with the change.)
 type Store interface {
-	// AuditEvents returns the matching events, oldest first, and whether there are
-	// older ones, which the limit left out. It holds a bounded number of them however
-	// many there are.
+	// AuditEvents returns the matching events, oldest first, and whether the limit has
+	// left out older ones. It reads them in parts, so that a long log does not fill
+	// memory.
 	AuditEvents(ctx context.Context, q Query) (events iter.Seq2[Named, error], older bool, err error)
 }
