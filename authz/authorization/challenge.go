@@ -11,9 +11,9 @@ import (
 )
 
 // Challenge checks a request to the authorization challenge endpoint
-// (draft-ietf-oauth-first-party-apps section 5.1) before anyone is signed in for
-// it, and returns what is asked for. It takes what the authorization endpoint takes
-// (section 4.1), and refuses what it could not keep to.
+// (draft-ietf-oauth-first-party-apps section 5.1) before the password in it is checked,
+// and returns what it asks for. It accepts the parameters of the authorization endpoint
+// (section 4.1), but refuses those that cannot be followed without a browser.
 func (e *Endpoint) Challenge(ctx context.Context, client *clients.Client, form url.Values) (*Request, error) {
 	if client.Hold != clients.HoldMemory {
 		return nil, protocol.Refuse(protocol.UnauthorizedClient, "A client whose browser holds its refresh tokens signs people in at /login.")
@@ -27,17 +27,18 @@ func (e *Endpoint) Challenge(ctx context.Context, client *clients.Client, form u
 	}
 	switch {
 	case slices.Contains(req.prompt, "none"):
-		// A password is asked for, and nobody is signed in without one.
+		// Without a browser there is no session that could be used silently.
 		return nil, protocol.Refuse(protocol.LoginRequired, "Nobody is signed in here without being asked.")
 	case slices.Contains(req.prompt, "consent"):
 		return nil, protocol.Refuse(protocol.ConsentRequired, "Nobody is asked for consent here; the authorization endpoint does.")
 	case form.Get("id_token_hint") != "":
-		// Who signs in is known only afterwards; and to look the name up before
-		// would tell strangers whose it is.
+		// Who signs in is known only after the password was checked. If the name
+		// were compared with the hint before, a stranger could find out by it whose
+		// name that is.
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The id_token_hint is not supported here; compare the sub of the ID token that is issued.")
 	}
-	// The request outlives the check of the password: what proves who somebody is
-	// must not come along to where it could be stored or logged.
+	// The request is used after the password was checked. So credentials are removed
+	// from it: they must not come to where they could be stored or logged.
 	req.Query = maps.Clone(form)
 	for _, name := range []string{"username", "password", "auth_session", "address", "client_secret"} {
 		req.Query.Del(name)

@@ -9,32 +9,34 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 )
 
-// Notes seals what a request brings along from page to page; *keys.Notes does.
+// Notes seals a note (encrypts and authenticates it), so that it can travel through a
+// browser, and opens it again. *keys.Notes does. A note opens only with the same about
+// with which it was sealed.
 type Notes interface {
 	Seal(note, about []byte) (string, error)
 	Open(text string, about []byte) (note []byte, ok bool)
 }
 
-// NoteLife is for how long what was done for an authorization request stays done:
-// whoever comes back to the consent page later signs in again, if the client asked
-// for that.
+// NoteLife is how long the note of a sign-in is good: if the client asked for a new
+// sign-in, and the person comes back to the consent page later than that, they sign in
+// once more.
 const NoteLife = 10 * time.Minute
 
-// doneParameter is where an authorization request brings along, sealed, what is
-// done for it by now. It is this server's own: a client that sends it, or anyone
-// who has none that opens, has sent nothing.
+// doneParameter is the parameter in which our pages carry the sealed note of a sign-in.
+// A value that does not open is ignored: it comes from a client or a stranger.
 const doneParameter = "ingam_done"
 
-// done says that someone signed in for a request. What the client asked for stays
-// in the request as it is; whether that is done follows from this, and not from
-// how long ago it was.
+// done is the note that someone has signed in for a request. prompt and max_age stay in
+// the request as the client sent them; the note, and not the time since the sign-in, says
+// that they were followed.
 type done struct {
 	SessionID string `json:"sid"`
-	// AuthenticatedMS tells this sign-in from the others of the session.
+	// AuthenticatedMS distinguishes this sign-in from others in the same session.
 	AuthenticatedMS int64 `json:"auth_ms"`
 }
 
-// SignedInFor returns the request as it goes on once someone has signed in for it.
+// SignedInFor returns the parameters of the request together with a note that someone
+// has signed in for it.
 func (e *Endpoint) SignedInFor(req *Request, session sessions.Session) (url.Values, error) {
 	note, err := json.Marshal(done{session.ID, session.AuthenticatedAt.UnixMilli()})
 	if err != nil {
@@ -47,7 +49,8 @@ func (e *Endpoint) SignedInFor(req *Request, session sessions.Session) (url.Valu
 	return req.with(sealed), nil
 }
 
-// Onward is the request as it goes on from one page to the next.
+// Onward returns the parameters of the request for the next page, with its note if it
+// has one.
 func (req *Request) Onward() url.Values {
 	if req.done == "" {
 		return req.Query
@@ -61,11 +64,11 @@ func (req *Request) with(sealed string) url.Values {
 	return query
 }
 
-// about is what a note is bound to: all that was asked, so that nobody can carry
-// it over to another client's request, or to another of the same client.
+// about is what a note is bound to: all parameters of the request. So nobody can move
+// the note to a request of another client, or to another request of the same client.
 func (req *Request) about() []byte { return []byte(req.Query.Encode()) }
 
-// takeDone takes what is this server's own out of a request.
+// takeDone separates the note from what the client asked for.
 func takeDone(query url.Values) (asked url.Values, sealed string) {
 	if !query.Has(doneParameter) {
 		return query, ""
@@ -75,8 +78,9 @@ func takeDone(query url.Values) (asked url.Values, sealed string) {
 	return asked, query.Get(doneParameter)
 }
 
-// signedInFor reports whether a session's sign-in was made for a request. One that
-// was made in another session, or by another sign-in, is somebody else's.
+// signedInFor reports whether the latest sign-in of a session was made for this request.
+// A note of another session, or of an earlier sign-in, does not count: it may be
+// somebody else's.
 func (e *Endpoint) signedInFor(req *Request, session *sessions.Session) bool {
 	if req.done == "" || session == nil {
 		return false

@@ -18,18 +18,19 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// Request is an authorization request (RFC 6749 section 4.1.1, OpenID
-// Connect Core 1.0 section 3.1.2.1) that was found in order.
+// Request is an authorization request that was checked and has no fault (RFC 6749
+// section 4.1.1, OpenID Connect Core 1.0 section 3.1.2.1).
 type Request struct {
-	// Query is the request as the client made it; it can be parsed again.
+	// Query holds the parameters as the client sent them; it can be parsed again.
 	Query       url.Values
 	Client      *clients.Client
 	RedirectURI string
-	// FormPost is whether the answer is posted (OAuth 2.0 Form Post Response
-	// Mode) instead of put in the redirect's query.
+	// FormPost is whether the answer is posted as a form (OAuth 2.0 Form Post
+	// Response Mode) instead of put in the query of the redirect URI.
 	FormPost bool
 	State    string
-	// Scopes are what is asked for and can be had; LeftOut is how many cannot.
+	// Scopes are the scopes that are asked for and can be granted; LeftOut is how
+	// many others were asked for.
 	Scopes  []string
 	LeftOut int
 
@@ -38,19 +39,19 @@ type Request struct {
 	nonce       string
 	challenge   string
 	prompt      []string
-	// maxAge is below zero if it was not given.
+	// maxAge is negative if the request has no max_age.
 	maxAge    time.Duration
 	LoginHint string
-	// hinted is the `sub` of id_token_hint; empty if that cannot be checked.
+	// hinted is the `sub` of the id_token_hint; empty if the hint cannot be checked.
 	hinted string
-	// done is what was done for the request, sealed; empty if nothing.
+	// done is the sealed note of the sign-in for this request; empty if there is none.
 	done   string
 	Locale string
-	// own is whether the client signs the person in by itself.
+	// own is whether the client signs the person in by itself (see Challenge).
 	own bool
 }
 
-// RefusedError is a refusal that the client is told, at its redirect URI.
+// RefusedError is a refusal that is sent to the client, at its redirect URI.
 type RefusedError struct {
 	Request *Request
 	Refused *protocol.Error
@@ -62,32 +63,33 @@ func (e *RefusedError) Unwrap() error { return e.Refused }
 // formPost is the response_mode of OAuth 2.0 Form Post Response Mode.
 const formPost = "form_post"
 
-// takesForms reports whether a browser can post a form to an address.
+// takesForms reports whether a browser can post a form to that address.
 func takesForms(address string) bool {
 	return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
 }
 
 var challengeSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// ErrMalformed is what a fault of parameters wraps if some of them could not even
-// be read: nobody knows what they said.
+// ErrMalformed is wrapped by the error for parameters of which some could not be read at
+// all, so that nobody knows what they said.
 var ErrMalformed = errors.New("malformed parameters")
 
-// Parse reads an authorization request. fault is what was found wrong
-// when its parameters were read, and refuses it as a whole; query is then only as
-// much of it as could be read. What cannot be answered at a redirect URI, because
-// that is not known to be the client's, is a *protocol.Error, to be shown to the
-// person; the rest an *RefusedError.
+// Parse checks an authorization request. fault, if not nil, is an error that was found
+// when the parameters were read; query then holds those that could be read. Parse uses
+// them only to find out where to tell the client about fault.
+//
+// A refusal that may be sent to the client is a *RefusedError. If the redirect URI is not
+// known to be the client's, the refusal is a *protocol.Error, to be shown to the person.
 func (e *Endpoint) Parse(ctx context.Context, query url.Values, fault error) (*Request, error) {
 	refuse := func(code protocol.Code, format string, args ...any) error {
 		if fault != nil {
-			return fault // of which this may only be a consequence
+			return fault // this refusal may be only a consequence of it
 		}
 		return protocol.Refuse(code, format, args...)
 	}
-	// First who asks and where to answer. An answer at an address that is not
-	// the client's would make this server a redirector for whoever writes links
-	// (RFC 9700 section 4.11).
+	// First: who asks, and where to answer? If the answer were sent to an address that
+	// is not the client's, anyone could write links that make this server redirect
+	// people to any site (an open redirector, RFC 9700 section 4.11).
 	for _, name := range []string{"client_id", "redirect_uri"} {
 		if len(query[name]) > 1 {
 			return nil, refuse(protocol.InvalidRequest, "The parameter %s is given more than once.", name)
@@ -96,7 +98,8 @@ func (e *Endpoint) Parse(ctx context.Context, query url.Values, fault error) (*R
 	query, sealed := takeDone(query)
 	client, err := e.registry.Client(ctx, query.Get("client_id"))
 	if err == nil && (client.Disabled || query.Has("redirect_uri") && !client.Redirects(query.Get("redirect_uri"))) {
-		// A no is never a stale one.
+		// The copy in memory may be a moment old: ask the database before
+		// refusing.
 		client, err = e.registry.Stored(ctx, client.ID)
 	}
 	if errors.Is(err, clients.ErrNotFound) || err == nil && client.Disabled {
@@ -118,7 +121,7 @@ func (e *Endpoint) Parse(ctx context.Context, query url.Values, fault error) (*R
 	if len(query["state"]) == 1 {
 		req.State = query.Get("state")
 	}
-	// And how: a refusal goes the way that the answer would have gone.
+	// Then: how to answer? A refusal is sent in the same response mode as a code.
 	req.FormPost = len(query["response_mode"]) == 1 && query.Get("response_mode") == formPost && takesForms(req.RedirectURI)
 	if err = fault; err == nil {
 		err = e.readParameters(ctx, req)
@@ -133,19 +136,19 @@ func (e *Endpoint) Parse(ctx context.Context, query url.Values, fault error) (*R
 	return req, nil
 }
 
-// readParameters reads the rest of a request, which is the same wherever it is
-// sent. A refusal is a *protocol.Error.
+// readParameters checks the parameters that are the same for both endpoints: all but the
+// client and the redirect URI. A refusal is a *protocol.Error.
 func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
 	query, client, refuse := req.Query, req.Client, protocol.Refuse
 	for _, values := range query {
 		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
-			return refuse(protocol.InvalidRequest, "A parameter holds a NUL.") // which not every database stores
+			return refuse(protocol.InvalidRequest, "A parameter holds a NUL.") // not every database can store one
 		}
 	}
 	responseType := query.Get("response_type")
 	if req.own && responseType == "" {
-		// It is required there too (draft-ietf-oauth-first-party-apps section 5.1),
-		// but clients leave it out, and only one thing could be meant.
+		// The draft requires it here, too (draft-ietf-oauth-first-party-apps section
+		// 5.1), but clients leave it out, and it can mean only one thing.
 		responseType = "code"
 	}
 	switch mode := query.Get("response_mode"); {
@@ -177,7 +180,8 @@ func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
 	req.prompt = strings.Fields(query.Get("prompt"))
 	for _, p := range req.prompt {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, p) {
-			// Not which: it may be anything, of any length, and is logged.
+			// The value is not repeated: it may be long, or a secret, and the
+			// refusal is logged.
 			return refuse(protocol.InvalidRequest, "The prompt is not supported; there are none, login, consent and select_account.")
 		}
 	}
@@ -189,7 +193,8 @@ func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return refuse(protocol.InvalidRequest, "The max_age is not a number of seconds.")
 		}
-		// No session is older than what a Duration holds.
+		// A number too large for a Duration becomes the largest Duration: no session
+		// is older than that.
 		req.maxAge = time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
 	}
 	if hint := query.Get("id_token_hint"); hint != "" {
@@ -223,14 +228,14 @@ func (req *Request) decide(d grants.Decision) {
 	req.Scopes, req.audiences, req.permissions, req.LeftOut = d.Scopes, d.Audiences, d.Permissions, d.LeftOut
 }
 
-// checkChallenge refuses a code_challenge (RFC 7636 section 4.3) with another method
-// than S256: with plain, whoever reads the request has the verifier. A method alone
-// is what is left when a challenge was lost on its way.
+// checkChallenge refuses a code_challenge (RFC 7636 section 4.3) whose method is not
+// S256: with the method plain, whoever reads the request has the verifier. It also
+// refuses a method without a challenge: the challenge was probably lost on its way.
 func checkChallenge(query url.Values) *protocol.Error {
 	challenge, method := query.Get("code_challenge"), query.Get("code_challenge_method")
 	switch {
 	case challenge == "" && method == "":
-		return nil // what is granted says whether it may be missing
+		return nil // whether it may be missing, Client.Unprotected says
 	case challenge == "":
 		return protocol.Refuse(protocol.InvalidRequest, "The parameter code_challenge is missing, and there is a code_challenge_method.")
 	case method != "S256":

@@ -7,52 +7,54 @@ import (
 	"strings"
 )
 
-// Sent is what the log has of an authorization request that was refused: enough to
-// find out what is set up wrong, and nothing that was pasted into the wrong field, but
-// for a client id. Each is quoted and bounded, for a stranger chooses it; what was not
-// sent is empty.
+// Sent is what is logged of an authorization request that was refused. It is enough to
+// find out what is set up wrong. People paste secrets into wrong fields, so nothing else
+// is logged. Each field is quoted and bounded, because a stranger chooses its value; it is
+// empty if nothing was sent.
 type Sent struct {
-	// ClientID is what was sent as one, whether or not there is such a client.
+	// ClientID is the client_id that was sent, whether or not there is such a client.
 	ClientID string
-	// RedirectURI is without user, query and fragment.
+	// RedirectURI is the redirect_uri without user, query and fragment.
 	RedirectURI string
-	// Scopes are those that there are; UnknownScopes is how many others there were.
+	// Scopes are the scopes sent that exist; UnknownScopes is how many others were sent.
 	Scopes        string
 	UnknownScopes int
 }
 
-// The bounds of what a stranger can have logged by a request, in bytes.
+// The bounds of what is logged of one request, in bytes: a stranger could fill the log.
 const (
 	maxSentID     = 100
 	maxSentURI    = 200
 	maxSentScopes = 300
-	// mostSentScopes is how many are looked at: a request may hold thousands.
+	// mostSentScopes is how many scopes are looked up: a request may have thousands.
 	mostSentScopes = 50
 )
 
-// WhatWasSent reads an authorization request that was refused, however broken it is.
+// WhatWasSent returns what to log of an authorization request that was refused, however
+// malformed it is.
 func (e *Endpoint) WhatWasSent(ctx context.Context, query url.Values) Sent {
 	s := Sent{ClientID: quoted(query.Get("client_id"), maxSentID), RedirectURI: quoted(barely(query.Get("redirect_uri")), maxSentURI)}
 	scopes := strings.Fields(query.Get("scope"))
 	looked := scopes[:min(len(scopes), mostSentScopes)]
 	known, others, err := e.rules.APIs.Known(ctx, looked)
 	if err != nil {
-		// It is about the log alone; then they are not known.
+		// This is for the log alone, so the error need not be reported: all scopes
+		// count as unknown.
 		known, others = nil, len(looked)
 	}
 	s.Scopes, s.UnknownScopes = quoted(strings.Join(known, " "), maxSentScopes), others+len(scopes)-len(looked)
 	return s
 }
 
-// barely returns an address without its user, its query and its fragment, in which
-// there may be secrets.
+// barely returns an address without its user, query and fragment: there may be secrets
+// in these.
 func barely(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	address, _, _ = strings.Cut(address, "?")
 	scheme, rest, ok := strings.Cut(address, "://")
 	if _, err := url.Parse(address); !ok || err != nil {
-		// Where the user would end is not clear: a password may hold a slash, and the
-		// scheme be missing.
+		// In such an address it is not clear where the user ends: a password may
+		// contain a slash, or the scheme may be missing.
 		return address[strings.LastIndexByte(address, '@')+1:]
 	}
 	host, path, below := strings.Cut(rest, "/")
@@ -63,8 +65,8 @@ func barely(address string) string {
 	return scheme + "://" + host + path
 }
 
-// quoted writes a text of a stranger's so that nothing in it is invisible, or looks
-// like something else, and cuts it off after so many bytes.
+// quoted makes a stranger's text safe to log: it escapes quotes and what is invisible, so
+// that the text cannot pass for another, and cuts it off after most bytes.
 func quoted(s string, most int) string {
 	more := ""
 	if len(s) > most {

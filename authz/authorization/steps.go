@@ -16,23 +16,23 @@ import (
 // Step is what an authorization request needs next.
 type Step int
 
-// The steps there are.
+// The steps.
 const (
 	StepLogin   Step = iota // the person must sign in (again)
 	StepConsent             // the person must allow it
 	StepDone                // a code can be issued
 )
 
-// Next says what a request needs, given the login session of the browser that
-// sent it, if there is one. What prompt=none does not allow to ask for is an
-// *RefusedError.
+// Next says what a request needs next, given the login session of the browser that sent
+// it; nil if there is none. If the person would have to be asked, but the request has
+// prompt=none, it returns a *RefusedError.
 func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Session) (Step, error) {
 	silent := slices.Contains(req.prompt, "none")
 	fail := func(code protocol.Code, why string) (Step, error) {
 		return 0, &RefusedError{req, protocol.Refuse(code, "%s", why)}
 	}
-	// What is asked of a sign-in is done by the one that was made for this request.
-	// prompt=none asks for no other than the one that is there.
+	// A sign-in that was made for this request fulfils its prompt and max_age. A request
+	// with prompt=none cannot ask for one, so for it the time of the last sign-in counts.
 	signedIn := !silent && e.signedInFor(req, session)
 	again := !signedIn && session != nil && req.signInAgain(e.now().Sub(session.AuthenticatedAt))
 	if session == nil || again {
@@ -42,9 +42,10 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 		return StepLogin, nil
 	}
 	if req.Query.Get("id_token_hint") != "" && req.hinted != session.UserID {
-		// Whom the client means is not who is there (section 3.1.2.1), or there is
-		// no telling: the person is asked once. Who then signs in is not passed off
-		// as somebody else, whose session the client wants to renew.
+		// Somebody else is signed in than the client means (section 3.1.2.1), or the
+		// hint cannot be checked. The person is asked to sign in, once. If then the
+		// wrong person has signed in, the request is refused: the client would take
+		// them for the user whose session it wants to renew.
 		switch {
 		case silent && req.hinted == "":
 			return fail(protocol.LoginRequired, "The id_token_hint cannot be checked.")
@@ -56,9 +57,10 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 			return fail(protocol.LoginRequired, "Someone else signed in than the id_token_hint names.")
 		}
 	}
-	// Whoever claimed the scheme of such an address could begin a sign-in here, and
-	// have the code for nothing: neither the operator's leave nor what was allowed
-	// before speaks for the program that asks.
+	// Any program on a device can claim the scheme of such a redirect URI, begin an
+	// authorization request here, and would get the code without the person's knowledge.
+	// So the person is always asked: that the operator trusts this client, or that the
+	// person allowed it before, says nothing about the program that asks now.
 	always := clients.MustAsk(req.RedirectURI)
 	consent := always || slices.Contains(req.prompt, "consent")
 	if !consent && !req.Client.FirstParty {
@@ -80,18 +82,18 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 	return StepDone, nil
 }
 
-// Permissions are what the person is asked to allow: the server's own scopes,
-// and each other scope at each API where it counts.
+// Permissions returns what the person is asked to allow: each scope of the server's own,
+// and each other scope together with each API where it counts.
 func (req *Request) Permissions() []string { return grants.Permissions(req.permissions) }
 
-// signInAgain reports whether a request asks whoever is signed in to sign in again,
-// age after they last did. max_age=0 asks for the same as prompt=login.
+// signInAgain reports whether the person must sign in again although they did so age
+// ago. max_age=0 means the same as prompt=login.
 func (req *Request) signInAgain(age time.Duration) bool {
 	return slices.Contains(req.prompt, "login") || slices.Contains(req.prompt, "select_account") ||
 		req.maxAge == 0 || req.maxAge > 0 && age > req.maxAge
 }
 
-// Allow remembers that the user of a session allowed what a request asks for.
+// Allow stores that the user of a session has allowed what a request asks for.
 func (e *Endpoint) Allow(ctx context.Context, req *Request, session sessions.Session) error {
 	return e.consents.Give(ctx, session.UserID, req.Client.ID, req.Permissions())
 }
@@ -111,7 +113,7 @@ func (e *Endpoint) IssueCode(ctx context.Context, req *Request, session sessions
 	}, now)
 }
 
-// Denied is what the client is told when the person says no.
+// Denied returns the refusal that tells the client that the person said no.
 func Denied(req *Request) error {
 	return &RefusedError{req, protocol.Refuse(protocol.AccessDenied, "The user did not allow it.")}
 }
