@@ -29,14 +29,15 @@ type apiRow struct {
 	Options *string `gorm:"column:options"`
 }
 
-// apiOptions are the fields that have a default where they are absent.
+// apiOptions holds the optional fields of an API, those with a default. They share one
+// JSON column.
 type apiOptions struct {
 	Roles bool `json:"roles,omitempty"`
-	// TokenType is absent where it is at+jwt, as it was of all before there was a
+	// TokenType is absent for at+jwt, which was the only type before there was a
 	// choice.
 	TokenType apis.TokenType `json:"token_typ,omitempty"`
-	// ScopeTexts may be of scopes that the API does not offer: a binary that does not
-	// know them takes a scope away and leaves its texts.
+	// ScopeTexts may name scopes that the API does not offer: an older binary, which
+	// does not know this field, can remove a scope and leave its texts.
 	ScopeTexts apis.ScopeTexts `json:"scope_texts,omitempty"`
 }
 
@@ -116,7 +117,8 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 		return answer(op, a.Audience, refuse(fmt.Errorf("%w: it contains bytes that are not text", apis.ErrInvalid)))
 	}
 	return s.change(ctx, op, changes.API, a.Audience, ev, func(tx *gorm.DB, _ changes.Number) error {
-		// Changes stand in a line, so of two spellings at once one comes first.
+		// Changes run one after the other, so of two requests that create two spellings
+		// of one audience at the same time, the second sees the first.
 		var taken []string
 		err := tx.Model(&apiRow{}).Where("audience IN ?", apis.Spellings(a.Audience)).Pluck("audience", &taken).Error
 		if err != nil {
@@ -136,8 +138,9 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 	})
 }
 
-// isNoClient refuses an API whose tokens would look like ID tokens for a client.
-// Changes stand in a line, so of both at once one comes second.
+// isNoClient refuses an API whose audience is the id of a client: its access tokens
+// would look like ID tokens for that client. Changes run one after the other, so of an
+// API and a client that are created at the same time, the second is refused.
 func isNoClient(tx *gorm.DB, a apis.API) error {
 	if a.TokenType != apis.PlainJWT {
 		return nil
@@ -150,7 +153,8 @@ func isNoClient(tx *gorm.DB, a apis.API) error {
 	return err
 }
 
-// isNoAudience refuses the same from the other side.
+// isNoAudience refuses a client whose id is the audience of an API, for the reason that
+// isNoClient gives.
 func isNoAudience(tx *gorm.DB, client string) error {
 	var rows []apiRow
 	if err := tx.Where("audience = ?", client).Limit(1).Find(&rows).Error; err != nil || len(rows) == 0 {

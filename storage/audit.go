@@ -96,7 +96,7 @@ func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq
 		}
 		return tx
 	}
-	// The newest that the limit leaves out.
+	// The newest event that the limit leaves out.
 	var before []auditRow
 	if q.Limit > 0 {
 		if err := matching().Select("id").Order("id DESC").Offset(q.Limit).Limit(1).Find(&before).Error; err != nil {
@@ -120,7 +120,7 @@ func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq
 				return
 			}
 			for _, ev := range some {
-				// Some may have come since the limit was laid out.
+				// New events may have been stored since the limit was computed.
 				if n++; !yield(ev, nil) || n == q.Limit {
 					return
 				}
@@ -133,7 +133,7 @@ func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq
 	}, len(before) > 0, nil
 }
 
-// texts are values of a kind of text as text, which is what drivers take.
+// texts converts values of a string type to plain strings, which drivers accept.
 func texts[T ~string](values []T) []string {
 	all := make([]string, len(values))
 	for i, v := range values {
@@ -142,11 +142,13 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// nameEvents reads events, and the names of those they tell of.
+// nameEvents converts rows to events, each with the present names of the users and
+// clients that it mentions.
 func (s *Store) nameEvents(ctx context.Context, rows []auditRow) ([]audit.Named, error) {
 	events := make([]audit.Named, len(rows))
 	users, clients := map[string]string{}, map[string]string{}
-	// Twice over the same: the first time to learn whose names to ask for.
+	// The function runs twice over the same rows: the first time it collects the ids
+	// whose names have to be read.
 	each := func() {
 		for i := range events {
 			ev := &events[i]

@@ -15,27 +15,29 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// ErrExists: a backup, or a restored database, would take the place of another file.
+// ErrExists says that a backup, or a restored database, would overwrite an existing
+// file.
 var ErrExists = errors.New("there is a file already")
 
-// ErrNoBackup: a file is not a backup that can be restored.
+// ErrNoBackup says that a file is not a backup that can be restored.
 var ErrNoBackup = errors.New("it cannot be restored")
 
-// errRestoring: a database is being restored in the same folder.
+// errRestoring says that a database is being restored in the same folder.
 var errRestoring = errors.New("a database is being restored in its folder: wait until that is done")
 
-// ErrServing: a server is running on the database.
+// ErrServing says that a server is running on the database, or on another one in its
+// folder.
 var ErrServing = errors.New("a server is running on it, or on another database in its folder: stop it first")
 
-// pagesAtOnce is how many pages of a database are copied before it is asked whether to
-// go on.
+// pagesAtOnce is how many pages of a database are copied before Backup checks whether
+// its context has ended.
 const pagesAtOnce = 4096
 
-// Backup copies this database, which must be on SQLite, into a new file, readable by
-// its owner only. Servers go on reading and writing meanwhile: the copy is the
-// database as of one moment, which nothing that is written later reaches. It is
-// there, checked and on the disk, when Backup returns nil, and otherwise not at all.
-// Returns ErrExists and ErrNoSchema.
+// Backup copies this database, which must be on SQLite, into a new file that only its
+// owner can read. Servers go on reading and writing meanwhile: the copy is the database
+// as of one moment, without anything that is written later. If Backup returns nil, the
+// file exists, was checked, and is on the disk; otherwise no file is left. Returns
+// ErrExists and ErrNoSchema.
 func (s *Store) Backup(ctx context.Context, out string) error {
 	const op = "back up"
 	if s.Engine() != SQLite {
@@ -47,7 +49,7 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 		return ErrNoSchema
 	}
 	return writeWhole(out, func(to string) error {
-		// A connection of its own, which is not asked for anything else meanwhile.
+		// A connection of its own, so that nothing else runs on it meanwhile.
 		source := sql.OpenDB(sqliteConnector(s.reader))
 		defer source.Close()
 		from, err := source.Conn(ctx)
@@ -55,8 +57,8 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 			return fault(op, err)
 		}
 		defer from.Close()
-		// A transaction that only reads sees what was committed before its first
-		// statement. In write-ahead mode nobody waits for it.
+		// A read transaction sees what was committed before its first statement. In
+		// write-ahead mode it blocks no writer.
 		if _, err := from.ExecContext(ctx, "BEGIN"); err != nil {
 			return fault(op, err)
 		}
@@ -64,7 +66,7 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 		if err != nil {
 			return fault(op, err)
 		}
-		// No journal: if this fails there is no copy.
+		// No journal: if copying fails, the copy is deleted anyway.
 		copied := sql.OpenDB(sqliteConnector(sqliteURI(to) + "?mode=rw&_journal_mode=OFF&_synchronous=OFF"))
 		defer copied.Close()
 		into, err := copied.Conn(ctx)
@@ -75,8 +77,8 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 		if err := copyPages(ctx, into, from); err != nil {
 			return fault(op, err)
 		}
-		// The source's mode is in the copy's header, and such a file is read with two
-		// more beside it.
+		// The header of the copy says write-ahead mode, as the source's does. A file in
+		// that mode needs two more files beside it, even to be read.
 		if _, err := into.ExecContext(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
 			return fault(op, err)
 		}
@@ -94,8 +96,8 @@ func (s *Store) Backup(ctx context.Context, out string) error {
 	})
 }
 
-// copyPages copies the database of a connection that is in a transaction into that of
-// another one.
+// copyPages copies the database of one connection, which is in a transaction, into the
+// database of another.
 func copyPages(ctx context.Context, into, from *sql.Conn) error {
 	return into.Raw(func(to any) error {
 		return from.Raw(func(of any) error {
@@ -113,8 +115,8 @@ func copyPages(ctx context.Context, into, from *sql.Conn) error {
 	})
 }
 
-// inventory says what a SQLite database has: how far its changes go, and how many rows
-// each table has.
+// inventory describes what a SQLite database contains: the number of its last change,
+// and how many rows each table has. Backup compares the inventories of source and copy.
 func inventory(ctx context.Context, c *sql.Conn) (string, error) {
 	rows, err := c.QueryContext(ctx, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
 	if err != nil {
@@ -138,7 +140,7 @@ func inventory(ctx context.Context, c *sql.Conn) (string, error) {
 	return has, err
 }
 
-// whole asks SQLite whether its file is.
+// whole runs SQLite's own integrity check.
 func whole(ctx context.Context, c interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 }) error {
@@ -152,9 +154,9 @@ func whole(ctx context.Context, c interface {
 	return nil
 }
 
-// Restore makes the database of a URL, which must be SQLite's and not there yet, out of
-// a file that Backup made; prepare is called on it before it is where it belongs. Of a
-// failure nothing is left behind. Returns ErrNoBackup, ErrExists and ErrServing.
+// Restore makes a new SQLite database at a URL from a file that Backup made. prepare is
+// called on the new database before it is moved to its place. A failure leaves nothing
+// behind. Returns ErrNoBackup, ErrExists and ErrServing.
 func Restore(ctx context.Context, file, url string, o Options, prepare func(*Store) error) error {
 	path, ok := strings.CutPrefix(url, "sqlite:")
 	if !ok {
@@ -165,7 +167,8 @@ func Restore(ctx context.Context, file, url string, o Options, prepare func(*Sto
 		return err
 	}
 	defer held.Close()
-	// A log of a former database would be taken for that of the new one.
+	// SQLite would take the write-ahead log of a former database for the log of the new
+	// one.
 	for _, there := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
 		if _, err := os.Lstat(there); err == nil {
 			return fmt.Errorf("%w at %s; move %[3]s, %[3]s-wal and %[3]s-shm away, whichever there are, all together", ErrExists, there, path)
@@ -201,7 +204,7 @@ func Restore(ctx context.Context, file, url string, o Options, prepare func(*Sto
 	})
 }
 
-// isBackup refuses what is not a SQLite database, or not all of one.
+// isBackup refuses a file that is not a SQLite database, or only part of one.
 func isBackup(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -220,9 +223,9 @@ func isBackup(file string) error {
 	return nil
 }
 
-// IsPlainCopy reports whether a file is a copy of a SQLite database that Backup did not
-// make. Such a copy lacks what was in the log beside the database, and may even be of
-// two moments.
+// IsPlainCopy reports whether a file is a copy of a SQLite database that was not made
+// by Backup. Such a copy lacks what was still in the write-ahead log beside the
+// database, and may even mix the states of two moments.
 func IsPlainCopy(file string) (bool, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -261,9 +264,9 @@ func copyFile(ctx context.Context, from, to string) error {
 	}
 }
 
-// writeWhole makes a file that is there whole or not at all: fill writes to another one
-// in the same folder, which only its owner can read, and which takes the name once it
-// is on the disk. Returns ErrExists.
+// writeWhole creates a file with all of its content or not at all. fill writes to a
+// temporary file in the same folder, which only its owner can read; once its content is
+// on the disk, the file gets its real name. Returns ErrExists.
 func writeWhole(path string, fill func(to string) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%w at %s", ErrExists, path)
@@ -290,7 +293,7 @@ func writeWhole(path string, fill func(to string) error) error {
 	if err := toDisk(to); err != nil {
 		return err
 	}
-	// Unlike a rename, a link does not take another's place.
+	// Unlike a rename, a link never replaces an existing file.
 	if err := os.Link(to, path); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w at %s", ErrExists, path)
 	} else if err != nil {
@@ -302,7 +305,7 @@ func writeWhole(path string, fill func(to string) error) error {
 			return err
 		}
 	}
-	// Some file systems, such as those over a network, refuse it for a folder.
+	// Some file systems, such as network ones, cannot sync a folder.
 	if err := toDisk(filepath.Dir(path)); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		os.Remove(path)
 		return err
@@ -310,7 +313,7 @@ func writeWhole(path string, fill func(to string) error) error {
 	return nil
 }
 
-// toDisk returns when a file, or the names in a folder, outlast a power cut.
+// toDisk syncs a file, or the names in a folder, so that they survive a power cut.
 func toDisk(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

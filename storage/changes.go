@@ -18,7 +18,7 @@ type changeRow struct {
 	Kind    string `gorm:"column:kind;not null"`
 	Subject string `gorm:"column:subject;not null"`
 	AtMS    int64  `gorm:"column:at_ms;not null"`
-	// Mark is NULL in rows of a version that has none.
+	// Mark is NULL in rows that were written before this column existed.
 	Mark *string `gorm:"column:mark"`
 }
 

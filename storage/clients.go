@@ -32,14 +32,16 @@ type clientRow struct {
 	Options *string `gorm:"column:options"`
 }
 
-// clientOptions are the fields that have a default where they are absent.
+// clientOptions holds the optional fields of a client, those with a default. They share
+// one JSON column.
 type clientOptions struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	RefreshGraceMS         *int64   `json:"refresh_grace_ms,omitempty"`
 	NoRefreshIDToken       bool     `json:"no_refresh_id_token,omitempty"`
 	InsecureRedirects      bool     `json:"insecure_redirects,omitempty"`
 	NoIDTokenClaims        bool     `json:"no_id_token_claims,omitempty"`
-	// PKCE is absent where it is required, as it was of all before there was a choice.
+	// PKCE is absent where it is required, which was the rule for all clients before
+	// there was a choice.
 	PKCE clients.PKCE `json:"pkce,omitempty"`
 
 	Hold    clients.Hold `json:"hold,omitempty"`
@@ -61,8 +63,8 @@ type secretRow struct {
 	ClientID string `gorm:"column:client_id;primaryKey"`
 	ID       string `gorm:"column:id;primaryKey"`
 	Hash     []byte `gorm:"column:hash;not null"`
-	// Added is the number of the change that added the secret: which of two is
-	// older does not hang on anyone's clock.
+	// Added is the number of the change that added the secret. It tells which of two
+	// secrets is older without relying on anyone's clock.
 	Added     int64 `gorm:"column:added;not null"`
 	CreatedMS int64 `gorm:"column:created_ms;not null"`
 }
@@ -132,10 +134,9 @@ func newSecretRow(client string, s clients.Secret, n changes.Number) secretRow {
 	return secretRow{ClientID: client, ID: s.ID, Hash: s.Hash[:], Added: int64(n), CreatedMS: ms(s.CreatedAt)}
 }
 
-// joinedRow is a client with one of its secrets and one of its audiences. A
-// client of two secrets and three audiences comes as six of them, which is
-// little, and in return comes in one statement: what is read was true at one
-// moment.
+// joinedRow is a client with one of its secrets and one of its audiences. A client with
+// two secrets and three audiences makes six rows. That is little, and in return one
+// statement reads all of it as of one moment.
 type joinedRow struct {
 	Client          clientRow `gorm:"embedded"`
 	SecretID        *string   `gorm:"column:secret_id"`
@@ -145,7 +146,7 @@ type joinedRow struct {
 	Audience        *string   `gorm:"column:audience"`
 }
 
-// readClients returns the client with that id, or all if it is nil.
+// readClients returns the client with the given id, or all clients if id is nil.
 func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
 	tx = tx.Table("clients AS c").Select(`
 		c.id, c.name, c.grants, c.redirect_uris, c.scopes, c.auth, c.first_party, c.disabled, c.epoch, c.created_ms, c.options,
@@ -179,7 +180,7 @@ func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
 			}
 			c.Secrets = append(c.Secrets, s)
 		}
-		// The audiences come again with each further secret.
+		// The join repeats the audiences for each further secret.
 		if r.Audience != nil && *r.Position == int64(len(c.Audiences)) {
 			c.Audiences = append(c.Audiences, *r.Audience)
 		}
@@ -254,7 +255,8 @@ func createClient(tx *gorm.DB, row clientRow, c clients.Client, n changes.Number
 
 func addAudiences(tx *gorm.DB, client string, audiences []string) error {
 	for i, audience := range audiences {
-		// Taken from the API's own row: nothing is inserted if there is none.
+		// The SELECT reads the API's own row, so nothing is inserted if there is no
+		// such API.
 		if !isText(audience) {
 			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
 		}
@@ -371,7 +373,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, ev audit.Event) err
 		if err := tx.Where("client_id = ?", id).Delete(&audienceRow{}).Error; err != nil {
 			return err
 		}
-		// What people allowed it they did not allow whoever gets its id next.
+		// A consent is for this client: whoever gets its id later must not inherit it.
 		if err := tx.Where("client_id = ?", id).Delete(&consentRow{}).Error; err != nil {
 			return err
 		}
@@ -383,7 +385,8 @@ func (s *Store) DeleteClient(ctx context.Context, id string, ev audit.Event) err
 	})
 }
 
-// mustExist is asked after a statement that affected no row, to say why.
+// mustExist tells, after a statement that changed no row, whether the reason is that
+// there is no such client.
 func mustExist(tx *gorm.DB, id string) error {
 	var n int64
 	if err := tx.Model(&clientRow{}).Where("id = ?", id).Count(&n).Error; err != nil {

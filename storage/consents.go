@@ -60,7 +60,8 @@ func (s *Store) Consents(ctx context.Context, user string) ([]consents.Consent, 
 // AddConsent implements consents.Store.
 func (s *Store) AddConsent(ctx context.Context, c consents.Consent, ev audit.Event) error {
 	return s.note(ctx, "add to a consent", ev, func(tx *gorm.DB) error {
-		// Locked until the end, or of two tabs one would undo the other's.
+		// The row stays locked until the end of the transaction. Otherwise, of two
+		// browser tabs, the second would overwrite the consent given in the first.
 		var rows []consentRow
 		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
 			Where("user_id = ? AND client_id = ?", c.UserID, c.ClientID).Limit(1).Find(&rows).Error
@@ -97,11 +98,11 @@ func (s *Store) AddConsent(ctx context.Context, c consents.Consent, ev audit.Eve
 func (s *Store) DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error {
 	const op = "delete consent"
 	if !isText(user) || !isText(client) || len(client) > 255 {
-		return nil // nobody has one with such a client
+		return nil // no client has such an id, so there is no consent
 	}
 	return s.change(ctx, op, changes.User, user, ev, func(tx *gorm.DB, _ changes.Number) error {
-		// Codes first: one that is being redeemed is waited for, and then there is
-		// a grant to revoke.
+		// Delete the codes first. The statement waits for a redemption in progress,
+		// whose grant then exists and is revoked below.
 		if err := tx.Exec("DELETE FROM codes WHERE user_id = ? AND client_id = ?", user, client).Error; err != nil {
 			return err
 		}

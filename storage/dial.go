@@ -7,20 +7,21 @@ import (
 	"time"
 )
 
-// Connections can fall silent: after a failover behind a NAT or a load balancer,
-// nobody answers and nobody says that they are over. These bound for how long that
-// is taken for a slow answer.
+// A connection can die silently: after a failover behind a NAT or a load balancer,
+// nobody answers and nobody closes it. These bounds say how long silence counts as a
+// slow answer.
 const (
-	// unacknowledged is how long a server may leave what it was sent without any
-	// sign at all, and about how long an unused connection may be dead unnoticed.
-	// It is below http.request_timeout.
+	// unacknowledged is how long sent data may stay without any acknowledgement, and
+	// about how long an unused connection may be dead unnoticed. It is shorter than
+	// http.request_timeout, so that a request can still fail with a clear error.
 	unacknowledged = 5 * time.Second
-	// mostSilence is how long a server may think about an answer, and between two
-	// parts of it: something on the way may take what is sent and pass nothing on.
+	// mostSilence is how long a server may take to begin an answer, and between two
+	// parts of it. It catches what unacknowledged cannot: a proxy that acknowledges
+	// everything and forwards nothing.
 	mostSilence = 30 * time.Second
 )
 
-// dial is how servers are connected to.
+// dial opens a TCP connection to a database server, with these bounds.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: unacknowledged, Interval: 2 * time.Second, Count: 3},
@@ -29,8 +30,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// dialImpatiently is dial for drivers that wait for an answer as long as their
-// context lasts.
+// dialImpatiently is dial with a time limit for each read, for drivers that would wait
+// for an answer as long as their context lasts.
 func dialImpatiently(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := dial(ctx, network, address)
 	if err != nil {
@@ -39,13 +40,14 @@ func dialImpatiently(ctx context.Context, network, address string) (net.Conn, er
 	return &impatient{Conn: conn, silence: mostSilence}, nil
 }
 
-// impatient is a connection on which each reading fails after a time of silence.
+// impatient is a connection on which a read fails after mostSilence.
 type impatient struct {
 	net.Conn
 	silence time.Duration
 
 	mu sync.Mutex
-	// until is the deadline that its user has set, which counts if it is earlier.
+	// until is the deadline set by the user of the connection. It counts if it is
+	// earlier.
 	until time.Time
 }
 

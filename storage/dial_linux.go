@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), which the package syscall lacks.
+// tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), which package syscall does not define.
 const tcpUserTimeout = 0x12
 
-// boundUnacknowledged sets how long what was sent may stay without a sign that it
-// arrived. Probes of an idle connection do not tell: they are not sent while
-// something is on its way, and that is sent again for a quarter of an hour.
+// boundUnacknowledged sets how long sent data may stay unacknowledged before the
+// connection fails. Keep-alive probes do not help: they are not sent while data is on
+// its way, and TCP retransmits that data for a quarter of an hour.
 func boundUnacknowledged(network, _ string, c syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil

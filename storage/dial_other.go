@@ -4,5 +4,5 @@ package storage
 
 import "syscall"
 
-// boundUnacknowledged is for Linux alone; elsewhere mostSilence bounds it.
+// boundUnacknowledged does something on Linux only; elsewhere mostSilence is the bound.
 func boundUnacknowledged(string, string, syscall.RawConn) error { return nil }

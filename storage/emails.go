@@ -17,10 +17,10 @@ func emailForm(address string) *string {
 	return &form
 }
 
-// UsersByForm implements accounts.Store. Each half of the statement has an index
-// of its own, and a bound, so that it takes as long for many users with one address
-// as for none. Only ids are put together: MariaDB would write a file for rows with text,
-// if there is any, and the time would tell who is there.
+// UsersByForm implements accounts.Store. Each half of the statement has its own index
+// and its own limit, so the time does not tell how many users have an address, nor
+// whether any has. The halves are joined by id only: with text columns MariaDB would
+// write a temporary file if there is a row, and the time would tell that a user exists.
 func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accounts.User, error) {
 	const op = "find user"
 	if !isText(form) {
@@ -37,16 +37,17 @@ func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accou
 	return users(op, rows)
 }
 
-// tellApart refuses a user who could not be told from another at sign-in: whose
-// address, or name, is the address of another, or whose address is the name of
-// another. Only what was changed is looked at; there are users from before this rule.
-// Changes stand in a line, so of two at once one comes second and sees the first.
+// tellApart refuses a user who could be confused with another one at sign-in: whose
+// e-mail address or name is the address of another user, or whose address is the name
+// of another user. Only the changed fields are checked, because there are users from
+// before this rule. Changes run one after the other, so of two at the same time the
+// second sees the first.
 func tellApart(tx *gorm.DB, row, was userRow) error {
 	other := func(column, form string) (found *userRow, err error) {
 		var rows []userRow
 		err = tx.Select("id", "username", "email").Where("id <> ? AND "+column+" = ?", row.ID, form).Order("id").Find(&rows).Error
 		for _, r := range rows {
-			// The form is not that of an address which an older version changed.
+			// The form is stale where an older version changed the address without it.
 			if column == "username" || accounts.EmailForm(r.Email) == form {
 				return &r, err
 			}
@@ -68,7 +69,7 @@ func tellApart(tx *gorm.DB, row, was userRow) error {
 	return taken(accounts.ErrEmailExists, o, err)
 }
 
-// taken is the refusal of what another user has, and nil if there is none.
+// taken returns the error why if another user was found, and nil if none was.
 func taken(why error, other *userRow, err error) error {
 	if other == nil || err != nil {
 		return err
@@ -76,14 +77,16 @@ func taken(why error, other *userRow, err error) error {
 	return refuse(fmt.Errorf("%w: %s", why, other.Username))
 }
 
-// RenewEmailForms stores the form of each address that has another or none: a version
-// that knows of no forms wrote it beside this one, or the migration could not fill it
-// in. It reads all users, and is no change of any: what they have stays.
+// RenewEmailForms corrects the stored form of each e-mail address where it is missing
+// or stale: a version that does not know forms wrote the address, or the migration
+// could not compute the form. It reads all users. It is no change of any user, so it
+// takes no change number.
 func (s *Store) RenewEmailForms(ctx context.Context) error {
 	const op = "renew the forms of addresses"
 	for after := ""; ; {
 		var found, renewed []userRow
-		// Of ASCII alone, LOWER makes the form; of the rest this finds a few too many.
+		// For ASCII addresses LOWER computes the form. For others this finds some rows
+		// that turn out to be right already.
 		err := s.reading(ctx).Select("id", "email", "COALESCE(email_form, '') AS email_form").
 			Where("id > ? AND COALESCE(email_form, '') <> LOWER(email)", after).Order("id").Limit(largestBatch).Find(&found).Error
 		if err != nil {
@@ -96,9 +99,10 @@ func (s *Store) RenewEmailForms(ctx context.Context) error {
 		}
 		if len(renewed) > 0 {
 			err = s.transaction(ctx, func(tx *gorm.DB) error {
-				// In the order of their ids, as whoever else is at it.
+				// In the order of their ids, as other processes do it too, so that they
+				// cannot deadlock.
 				for _, r := range renewed {
-					// Unless it has got another address in between.
+					// Not if the address has changed meanwhile.
 					err := tx.Exec("UPDATE users SET email_form = ? WHERE id = ? AND email = ?", emailForm(r.Email), r.ID, r.Email).Error
 					if err != nil {
 						return err

@@ -16,17 +16,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// Fault says that the database did not do what it was asked, or did not say
-// whether it did. Its message names the operation and the kind of failure; it
-// never repeats what was asked for, as drivers do. The driver's error is behind
-// Unwrap, for errors.Is and errors.As and not for printing.
+// Fault says that the database did not do what it was asked, or did not say whether it
+// did. Its message names the operation and the kind of failure. Unlike the driver's
+// message it never repeats a parameter of the statement. The driver's error is
+// available by Unwrap, for errors.Is and errors.As; do not print it.
 type Fault struct {
 	op     string
 	detail string
 	cause  error
 }
 
-// fault makes a Fault of a driver's error, and nil of nil.
+// fault wraps a driver's error in a Fault; nil stays nil.
 func fault(op string, err error) error {
 	if err == nil {
 		return nil
@@ -40,22 +40,23 @@ func fault(op string, err error) error {
 
 func (f *Fault) Error() string { return fmt.Sprintf("storage: %s: %s", f.op, f.detail) }
 
-// Unwrap returns the driver's error, or the context's.
+// Unwrap returns the error of the driver or of the context.
 func (f *Fault) Unwrap() error { return f.cause }
 
-// Unavailable tells the edge that this is a 503, without its importing this
-// package.
+// Unavailable tells package web, which does not import this one, that the answer is a
+// 503.
 func (f *Fault) Unavailable() bool { return true }
 
-// refusal carries an error that a contract names through the rollback of a
-// transaction.
+// refusal marks an error that an interface names, so that it survives the rollback of a
+// transaction and does not become a Fault.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
 
 func refuse(err error) error { return refusal{err} }
 
-// Refusal is an error that a contract names, with the operation and what it was about.
+// Refusal is an error that an interface names, together with the operation and the
+// subject of the operation.
 type Refusal struct {
 	op, subject string
 	why         error
@@ -68,11 +69,11 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s %q: %v", r.op, r.subject, r.why)
 }
 
-// Unwrap returns the contract's error, which is enough for who says what it is about.
+// Unwrap returns the interface's error, for callers that name the subject themselves.
 func (r *Refusal) Unwrap() error { return r.why }
 
-// answer is the error of an operation on a subject: a Refusal, or a Fault, which
-// leaves the subject out.
+// answer turns the error of an operation into a Refusal, which names the subject, or
+// into a Fault, which does not.
 func answer(op, subject string, err error) error {
 	var r refusal
 	switch {
@@ -85,8 +86,8 @@ func answer(op, subject string, err error) error {
 	}
 }
 
-// describe says what kind of error a driver returned. Only such messages are
-// repeated as cannot contain a parameter.
+// describe says what kind of error a driver returned. It repeats the driver's message
+// only where that cannot contain a parameter.
 func describe(err error) string {
 	var (
 		connecting *pgconn.ConnectError
@@ -150,19 +151,20 @@ func describePostgres(err *pgconn.PgError) string {
 
 func describeMySQL(err *mysqldriver.MySQLError) string {
 	switch err.Number {
-	// Access, a node that is not (or no more) in its cluster, missing databases,
-	// tables, columns and privileges, too many connections, shutdown, read-only, lock
-	// wait, deadlock.
+	// In this order of kinds: access; a node that is not part of its cluster; missing
+	// databases, tables, columns and privileges; too many connections; shutdown;
+	// read-only; lock wait; deadlock.
 	case 1040, 1044, 1045, unprepared, 1049, 1053, 1054, 1142, 1143, 1146, 1205, 1213, 1227, 1290, 1792, 1836, 3159:
 		return fmt.Sprintf("MySQL: %s (error %d)", err.Message, err.Number)
 	}
 	return fmt.Sprintf("MySQL: error %d", err.Number)
 }
 
-// isConflict reports whether the engine gave up a transaction, or a statement of its
-// own, only because of others, leaving nothing behind. Galera does so at the commit too:
-// what another node committed first wins. A lost connection is not of this kind: it
-// may have been lost after the commit.
+// isConflict reports whether the engine rolled back a transaction, or a single
+// statement, only because of concurrent transactions. Nothing of it was stored, so it
+// can be tried again. Galera also does this at the commit, where the node that
+// committed first wins. A lost connection is no conflict: it may have been lost after
+// the commit.
 func isConflict(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -181,27 +183,27 @@ func isConflict(err error) bool {
 	return false
 }
 
-// isLockTimeout reports whether the engine gave up waiting for a lock, leaving nothing
-// behind.
+// isLockTimeout reports whether the engine gave up waiting for a lock. Nothing was
+// stored.
 func isLockTimeout(err error) bool {
 	var pg *pgconn.PgError
 	var my *mysqldriver.MySQLError
 	return errors.As(err, &pg) && pg.Code == "55P03" || errors.As(err, &my) && my.Number == 1205
 }
 
-// unprepared is the number of MySQL's error for a command that it does not know. A node
-// of a Galera cluster answers so to everything while it is not, or no more, part of it.
+// unprepared is the number of MySQL's error for an unknown command. A node that is not
+// part of its Galera cluster answers every statement with it.
 const unprepared = 1047
 
-// isUnprepared reports whether a node is no part of its cluster.
+// isUnprepared reports whether a node is not part of its cluster.
 func isUnprepared(err error) bool {
 	var my *mysqldriver.MySQLError
 	return errors.As(err, &my) && my.Number == unprepared
 }
 
-// isUndone reports whether a statement of its own certainly did nothing: the
-// engine says that it failed, or never heard of it. A connection lost while the
-// answer was awaited tells nothing.
+// isUndone reports whether a single statement certainly did nothing: the engine said
+// that it failed, or never received it. If a connection is lost while waiting for the
+// answer, the statement may have run.
 func isUndone(err error) bool {
 	var (
 		pg         *pgconn.PgError

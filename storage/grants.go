@@ -59,8 +59,8 @@ func (r codeRow) code() (grants.Code, error) {
 	return c, errors.Join(err1, err2, err3, err4)
 }
 
-// listPermissions writes permissions as they are shown to be stored; nil, which is
-// none that were recorded, as NULL.
+// listPermissions converts permissions to the JSON that is stored; nil, for a grant
+// that recorded none, becomes NULL.
 func listPermissions(all []grants.Permission) (*string, error) {
 	if all == nil {
 		return nil, nil
@@ -130,9 +130,9 @@ func (r grantRow) grant() (grants.Grant, error) {
 	}, errors.Join(err1, err2, err3, err4)
 }
 
-// ownersStand is what is asked about a code or a grant g beside its own
-// columns: that neither its user nor its client nor everything was cut, and
-// that both are there and enabled.
+// ownersStand is the condition that the owners of a code or grant g stand: its user and
+// its client exist and are enabled, and no cut of the user, of the client or of
+// everything came after g.
 const ownersStand = userStands + `
 		   AND g.client_epoch >= (SELECT c.epoch FROM clients AS c WHERE c.id = g.client_id AND c.disabled = FALSE)
 		   AND ` + serverStands
@@ -144,19 +144,20 @@ const (
 
 const sessionEnded = `EXISTS (SELECT 1 FROM login_sessions AS l WHERE l.id = g.session_id AND l.ended_ms IS NOT NULL)`
 
-// grantStands is whether a grant g stands, its expiry aside.
+// grantStands is the condition that a grant g stands, apart from its expiry.
 const grantStands = `g.revoked_ms IS NULL AND ` + ownersStand + `
 		   AND ` + outlives
 
 const outlives = `(g.offline = TRUE OR NOT ` + sessionEnded + `)`
 
-// grantHolds is whether a grant g of the client c gives access, or would if the
-// client were enabled; it takes the time twice and the time mayLive before.
+// grantHolds is the condition that a grant g of the client c gives access, or would if
+// the client were enabled. Its parameters are the time, twice, and then the time minus
+// mayLive.
 const grantHolds = `g.revoked_ms IS NULL AND g.client_epoch >= c.epoch AND ` + userStands + ` AND ` + serverStands + `
 		   AND ` + outlives + ` AND g.expires_ms > ? AND (g.generation = 0 OR g.refresh_exp_ms > ? OR g.refresh_iat_ms > ?)`
 
-// SaveCode stores a code under its hash, with the epochs as they are. Returns
-// grants.ErrNotFound if the session does not stand at now.
+// SaveCode stores an authorization code under its hash, with the present epochs.
+// Returns grants.ErrNotFound if the login session does not stand at now.
 func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now time.Time) error {
 	const op = "save an authorization code"
 	scopes, err1 := list(c.Scopes)
@@ -198,13 +199,15 @@ func (s *Store) Code(ctx context.Context, hash [32]byte) (grants.Code, error) {
 	return c, fault(op, err)
 }
 
-// grantColumns are those of a grant that begins, as grantValues are in order.
+// grantColumns are the columns of a new grant; grantValues returns the values in the
+// same order.
 const grantColumns = `id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, acr, offline,
 			                    user_epoch, client_epoch, server_epoch, created_ms, expires_ms,
 			                    generation, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_why,
 			                    status_list, status_index, rotated_ms`
 
-// beginning is the values of grantColumns, of which the last is the database's clock.
+// beginning returns the placeholders for grantColumns; the last value is the database's
+// clock.
 func (s *Store) beginning() string { return strings.Repeat("?, ", 24) + s.dialect.now }
 
 func grantValues(g grants.Grant) ([]any, error) {
@@ -244,8 +247,9 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 	return answer(op, "", err)
 }
 
-// grantable is whether a grant may begin, of a login session to a client; it takes
-// their ids, first the client's, and the time twice.
+// grantable is the FROM and WHERE that find a row if a grant from a login session to a
+// client may begin. Its parameters are the ids of client and session, in that order,
+// and the time, twice.
 const grantable = sessionsWithOwners + ` JOIN clients AS c ON c.id = ?
 			 WHERE l.id = ? AND c.disabled = FALSE AND ` + sessionStands
 
@@ -285,7 +289,7 @@ func (s *Store) BeginGrant(ctx context.Context, g grants.Grant, now time.Time) e
 	return answer(op, "", err)
 }
 
-// standingRow is a grant with whether it stands, as standingColumns select it.
+// standingRow is a grant and whether it stands, as standingColumns select it.
 type standingRow struct {
 	Grant        grantRow `gorm:"embedded"`
 	Stands       bool     `gorm:"column:stands"`
@@ -321,9 +325,9 @@ func (s *Store) Grant(ctx context.Context, id string) (grants.Standing, error) {
 	return found, fault(op, err)
 }
 
-// Grants returns the grants that have not expired at now, newest first, and holds a
-// bounded number of them however many there are. One that changes meanwhile may be as
-// it was or as it is.
+// Grants returns the grants that have not expired at now, newest first. It keeps only a
+// bounded number of them in memory, however many there are. A grant that changes during
+// the listing may be returned in its old or in its new state.
 func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.Seq2[grants.Listed, error] {
 	of := selection{table: "g", from: "grants AS g", where: "g.expires_ms > ?", args: []any{ms(now)}, limit: q.Limit}
 	if q.UserID != "" {
@@ -356,8 +360,9 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 	})
 }
 
-// Holders returns the users who allowed a client something, or of whom grants to it
-// are stored, by user name; and holds a bounded number of them however many there are.
+// Holders returns, ordered by user name, the users who gave a client their consent or
+// who have a stored grant to it. It keeps only a bounded number of them in memory,
+// however many there are.
 func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Holder, error] {
 	return func(yield func(grants.Holder, error) bool) {
 		for after := ""; ; {
@@ -388,12 +393,13 @@ func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Hol
 	}
 }
 
-// mostHeld is how many grants of each client Holdings reads what they record of.
+// mostHeld is for how many grants of each client Holdings reads the recorded
+// permissions.
 const mostHeld = 20
 
-// Holdings returns what each client holds, or held, of a user at now, ordered by
-// client; nothing of a client that was deleted, not even if its id was given to
-// another. One statement, whose answer does not grow with the grants.
+// Holdings returns what each client may do for a user at now, or could before, ordered
+// by client. A client that was deleted is left out, even if another client has its id
+// now. It is one statement, and its result does not grow with the number of grants.
 func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error) {
 	const op = "list what clients hold of a user"
 	var rows []struct {
@@ -405,10 +411,11 @@ func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]gra
 		SinceMS     *int64  `gorm:"column:since_ms"`
 		UsedMS      int64   `gorm:"column:used_ms"`
 	}
-	// Whoever had the id of a client before used it before the client was created.
-	// What is long is joined last, for as few rows as possible: MySQL sorts on disk
-	// where there are texts. And what goes over all grants of a client is grouped: as
-	// a window, MariaDB counts it anew for each grant.
+	// A former client with the same id used it before this client was created; the
+	// WHERE leaves its grants out. Long columns are joined last, for as few rows as
+	// possible, because MySQL sorts on disk if there are texts. What covers all grants
+	// of a client uses GROUP BY, because MariaDB evaluates a window function anew for
+	// each grant.
 	const held = `(SELECT g.id, g.client_id, g.created_ms,
 		               CASE WHEN g.refresh_iat_ms > g.created_ms THEN g.refresh_iat_ms ELSE g.created_ms END AS used_ms,
 		               CASE WHEN ` + grantHolds + ` THEN TRUE ELSE FALSE END AS holds

@@ -12,7 +12,8 @@ import (
 )
 
 type guessRow struct {
-	// Subject is a hash of what attempts are counted for.
+	// Subject is a hash of what attempts are counted for, such as a user and an
+	// address.
 	Subject string `gorm:"column:subject;primaryKey"`
 	SinceMS int64  `gorm:"column:since_ms;not null"`
 	N       int64  `gorm:"column:n;not null"`
@@ -37,17 +38,17 @@ func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.
 	return throttle.Tally{Subject: subject, N: rows[0].N, Since: at(rows[0].SinceMS)}, nil
 }
 
-// How long UncountGuesses waits before it tries again: twice as long each time,
-// two and a half seconds altogether. By then a pool has noticed which of its
-// connections are dead.
+// How long UncountGuesses waits before it tries again: the pause doubles each time, two
+// and a half seconds altogether. By then the pool has noticed which of its connections
+// are dead.
 const (
 	uncountAgain = 20 * time.Millisecond
 	uncountLast  = 64 * uncountAgain
 )
 
-// UncountGuesses implements throttle.Store. It has a small share of its own: where
-// other writes wait for a lock, and it behind them, right passwords would go on counting
-// like wrong ones.
+// UncountGuesses implements throttle.Store. It has a small share of the connections for
+// itself. Otherwise it would wait behind other writes whenever these wait for a lock,
+// and right passwords would keep counting as wrong ones.
 func (s *Store) UncountGuesses(ctx context.Context, counted []throttle.Tally) error {
 	const op = "uncount guesses"
 	if len(counted) == 0 {
@@ -64,8 +65,8 @@ func (s *Store) UncountGuesses(ctx context.Context, counted []throttle.Tally) er
 		err := s.uncounting.within(ctx, func() error {
 			return again(ctx, func() error { return s.writing(ctx).Exec(statement, values...).Error })
 		})
-		// What may have happened is not tried again: taken back twice, it would be
-		// a guess for nothing.
+		// A statement that may have run is not tried again: subtracted twice, it would
+		// give an attacker a free guess.
 		if !isUndone(err) || pause > uncountLast {
 			return fault(op, err)
 		}
@@ -77,7 +78,7 @@ func (s *Store) UncountGuesses(ctx context.Context, counted []throttle.Tally) er
 	}
 }
 
-// countGuessReturning is for the engines that have RETURNING.
+// countGuessReturning is countGuess for the engines that have RETURNING.
 func countGuessReturning(db *gorm.DB, subject string, now, since int64) (rows []guessRow, err error) {
 	err = db.Raw(`
 		INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)

@@ -12,17 +12,17 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// historySQL asks for the last change and its mark, for the lowest number of which
-// there is an entry, and for the entry of one number and its mark, as of one moment.
+// historySQL reads, as of one moment: the last change and its mark, the lowest number
+// that has an entry, and the number and mark of one entry that the caller names.
 const historySQL = `
 	SELECT s.n, l.mark, (SELECT MIN(number) FROM changes), a.number, a.mark
 	  FROM change_seq AS s LEFT JOIN changes AS l ON l.number = s.n LEFT JOIN changes AS a ON a.number = %s
 	 WHERE s.id = 1`
 
-// historyColumns is how many columns that has.
+// historyColumns is the number of columns that historySQL returns.
 const historyColumns = 5
 
-// scanHistory reads the row of historySQL; each dest is a sql.Scanner.
+// scanHistory reads a row of historySQL; each dest is a sql.Scanner.
 func scanHistory(scan func(dest ...any) error) (changes.History, error) {
 	var newest, oldest, asked sql.NullInt64
 	var newestMark, mark sql.NullString
@@ -33,10 +33,10 @@ func scanHistory(scan func(dest ...any) error) (changes.History, error) {
 	}, err
 }
 
-// History implements changes.Store. Polls of the changes are what the Store learns
-// from which history is the one to serve. They have connections of their own, and ask
-// on one of those for requests as well, if one is idle: what it leads to is what
-// requests are told.
+// History implements changes.Store. These polls also tell the Store which history it
+// has to serve. They run on connections of their own. If a connection for requests is
+// idle, the same question is asked on it too, because requests are answered by whatever
+// database that one leads to.
 func (s *Store) History(ctx context.Context, p changes.Position) (changes.History, error) {
 	h, err := s.askHistory(ctx, s.watchPool, p)
 	if err != nil {
@@ -45,10 +45,10 @@ func (s *Store) History(ctx context.Context, p changes.Position) (changes.Histor
 	if h.Lacks(p) == "" && s.readPool.Stats().Idle > 0 {
 		brief, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		// That it fails says nothing of the changes; requests see it too.
+		// An error here says nothing about the changes; requests will see it too.
 		other, err := s.askHistory(brief, s.readPool, p)
 		if err == nil && (other.Lacks(p) != "" || other.Newest.Number > h.Newest.Number) {
-			h = other // which the other connection has to have, too
+			h = other // every connection must have what that one has
 		}
 	}
 	if h.Lacks(p) == "" {
@@ -62,59 +62,63 @@ func (s *Store) History(ctx context.Context, p changes.Position) (changes.Histor
 func (s *Store) askHistory(ctx context.Context, pool *sql.DB, p changes.Position) (changes.History, error) {
 	h, err := scanHistory(pool.QueryRowContext(ctx, s.dialect.history, int64(p.Number)).Scan)
 	if errors.Is(err, context.DeadlineExceeded) {
-		// The others are likely to be as silent, and each would be waited for in turn.
+		// The other connections are probably dead too, and each would cost a timeout.
 		s.served.distrust()
 	}
 	return h, err
 }
 
-// provenFor is for how long a poll proves which history is the one to serve. There are
-// four a second, or more.
+// provenFor is how long the result of a poll proves which history is the one to serve.
+// There are four polls a second, or more.
 const provenFor = 2 * time.Second
 
-// served is the history that a process serves, and by which each connection is
-// judged. What one address leads to may change beneath a server (DNS, a proxy, several
-// hosts in the URL), and some of its connections may lead to a database that has not
-// got, or has not kept, the changes that this process knows to have been made: a
-// primary that was cut off and is back, or a standby that took over without them.
-// There, what was revoked is not.
+// served is the history of changes that a process serves; each connection is compared
+// with it. The database behind one address may change while a server runs (DNS, a
+// proxy, several hosts in the URL). Then some connections may lead to a database that
+// lacks changes which this process knows: a former primary that was cut off and is
+// back, or a standby that took over without them. In such a database, what was revoked
+// still stands.
 //
 // So each connection is asked whether it has the last change that a poll has found, and
-// is refused if it has not: as it is made, and before it is used for the first time
-// after polls have found another one. (When two databases part they have all that was
-// before.) That is one question for each connection and change, and none for each
-// request. It keeps a stale database out for as long as polls go on finding the other
-// one.
+// is refused if it has not: when it is opened, and before its first use after a poll
+// has found a newer change. One change suffices, because two databases that diverge
+// share everything before that point. This costs one statement per connection and
+// change, and none per request. It keeps a stale database out for as long as polls
+// reach the right one.
 //
-// But the whole database may have gone back, by a restore or a failover that lost
-// changes, and then it has to be taken for what it is. The two look alike on one
-// connection. They differ in that nobody finds the lost changes any more: when no poll
-// has for as long as provenFor, nothing is refused, and the next poll decides.
-// Connections that were made meanwhile are asked once it has been answered.
+// But the whole database may have gone back, by a restore or by a failover that lost
+// changes. Then it has to be accepted as it is. On a single connection the two cases
+// look alike. They differ in this: after a restore no poll finds the lost changes any
+// more. So once no poll has found them for as long as provenFor, no connection is
+// refused, and the next poll decides. Connections that were opened meanwhile are asked
+// after that poll.
 //
-// A poll that finds its last change missing has itself come upon such a connection. It
-// cannot know of the others what they lead to, so none of them is used again.
+// A poll that finds its last change missing has itself used a connection to the wrong
+// database. It cannot know where the other connections lead, so none of them is used
+// again.
 type served struct {
 	provenFor time.Duration
-	// question is historySQL; set when the Store is.
+	// question is historySQL; Open sets it.
 	question string
 
 	mu sync.Mutex
-	// last is what a poll has found last, at provenAt; zero before the first.
+	// last is what the latest poll has found, at provenAt; zero before the first poll.
 	last     changes.Position
 	provenAt time.Time
-	// generation is that of connections that may be used.
+	// generation is the generation of the connections that may be used. Raising it
+	// retires all connections that are open.
 	generation int
 }
 
-// proven returns the position that a connection must have, if there is one.
+// proven returns the position that a connection must have; young is false if there is
+// none at present.
 func (v *served) proven() (p changes.Position, young bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.last, v.young()
 }
 
-// now returns the generation of which a connection is that is made now.
+// now returns the generation for a connection that is opened now.
 func (v *served) now() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -145,8 +149,7 @@ func (v *served) usable(generation int) bool {
 }
 
 // otherHistory is the error of a connection that leads to another history than the
-// one that is served. To database/sql it is a bad connection, instead of which another
-// one is tried.
+// served one. database/sql treats it as a bad connection, and tries another.
 type otherHistory struct{ lacks string }
 
 func (e otherHistory) Error() string {
@@ -156,7 +159,8 @@ func (e otherHistory) Error() string {
 
 func (otherHistory) Unwrap() error { return driver.ErrBadConn }
 
-// judging is a connector whose connections lead to the history that is served.
+// judging is a connector that refuses connections to another history than the served
+// one.
 type judging struct {
 	driver.Connector
 	served *served
@@ -175,15 +179,16 @@ func (c judging) Connect(ctx context.Context) (driver.Conn, error) {
 	return j, nil
 }
 
-// judge refuses a connection to another history, and returns the position that it has
-// if it was asked. ask puts historySQL to it.
+// judge refuses a connection that leads to another history. If it had to ask, it
+// returns the position that the connection has. ask runs historySQL on the connection.
 func (v *served) judge(ctx context.Context, ask func(context.Context, changes.Number) (changes.History, error)) (changes.Position, error) {
 	p, young := v.proven()
 	if !young {
 		return changes.Position{}, nil
 	}
-	// It is the connection's question, and not that of the request that happens to
-	// wait for it. And the pool opens some connections with no deadline.
+	// Not the context of the request that happens to wait: the answer concerns the
+	// connection. A timeout is needed because the pool opens some connections without a
+	// deadline.
 	asking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
@@ -197,8 +202,8 @@ func (v *served) judge(ctx context.Context, ask func(context.Context, changes.Nu
 	return p, nil
 }
 
-// judge asks the connection whether it has the last change that a poll has found, unless
-// it was asked for that one before.
+// judge asks the connection whether it has the last change that a poll has found,
+// unless it was asked about the same change before.
 func (c *judged) judge(ctx context.Context) error {
 	if p, young := c.served.proven(); !young || p == c.has {
 		return nil
@@ -228,14 +233,14 @@ func (c *judged) ask(ctx context.Context, n changes.Number) (h changes.History, 
 	})
 }
 
-// judged is a connection of a generation. It passes on what database/sql may ask, and
-// is not used again once its generation is over, or the node that it leads to has left
-// its cluster.
+// judged is a connection that belongs to a generation. It forwards what database/sql
+// may ask of a driver. It is not used again once its generation is retired, or once its
+// node has left its cluster.
 type judged struct {
 	driver.Conn
 	served     *served
 	generation int
-	// has is what it was last found to have.
+	// has is the position that the connection had when it was last asked.
 	has changes.Position
 }
 
@@ -258,8 +263,9 @@ func (c *judged) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, er
 	return tx, leaving(err)
 }
 
-// leaving makes the error of a node that has left its cluster that of a bad connection:
-// it has done nothing, and another connection may lead to another node.
+// leaving turns the error of a node that has left its cluster into that of a bad
+// connection. Such a node has done nothing, and another connection may lead to another
+// node.
 func leaving(err error) error {
 	if isUnprepared(err) {
 		return errors.Join(err, driver.ErrBadConn)
@@ -291,7 +297,7 @@ func (c *judged) ResetSession(ctx context.Context) error {
 		}
 	}
 	if c.judge(ctx) != nil {
-		return driver.ErrBadConn // any other error would be passed over
+		return driver.ErrBadConn // database/sql would ignore any other error
 	}
 	return nil
 }

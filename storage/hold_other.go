@@ -7,5 +7,5 @@ import (
 	"path/filepath"
 )
 
-// holdFolder does nothing where a folder cannot be locked.
+// holdFolder locks nothing here: this system cannot lock a folder.
 func holdFolder(path string, _ bool) (*os.File, error) { return os.Open(filepath.Dir(path)) }

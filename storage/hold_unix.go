@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// holdFolder keeps restores away from the database at path for as long as what it
-// returns is open or, if alone is set, servers. It is the folder that is locked: a
-// server goes on using a file that was moved away, and then holds nothing at path.
+// holdFolder locks the folder of the database at path until the returned file is
+// closed. A shared lock keeps restores away; an exclusive one, if alone is set, keeps
+// servers away too. The folder is locked and not the database: if the file is moved
+// away, a server goes on using it, and a lock on it would no longer protect path.
 // Returns ErrServing, or errRestoring.
 func holdFolder(path string, alone bool) (*os.File, error) {
 	folder, err := os.Open(filepath.Dir(path))
@@ -27,6 +28,6 @@ func holdFolder(path string, alone bool) (*os.File, error) {
 		folder.Close()
 		return nil, refused
 	}
-	// Whatever else there is, the file system has no such locks.
+	// Any other error means that the file system has no such locks.
 	return folder, nil
 }

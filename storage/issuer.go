@@ -8,12 +8,12 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 )
 
-// TakeIssuer returns the issuer that this database belongs to. If it belongs to none
-// yet, it belongs to the one given from now on; of several servers that start at
-// once, the first one's counts.
+// TakeIssuer returns the issuer that this database belongs to. A database without one
+// belongs to the given issuer from now on; of several servers that start at the same
+// time, the first one decides.
 func (s *Store) TakeIssuer(ctx context.Context, issuer string) (string, error) {
 	const op = "read the issuer"
-	// Read first: the start of a server does not have to write.
+	// Read first, so that the start of a server does not need to write.
 	if has, err := issuerOf(s.reading(ctx)); err != nil || has != "" {
 		return has, fault(op, err)
 	}
@@ -27,7 +27,7 @@ func (s *Store) TakeIssuer(ctx context.Context, issuer string) (string, error) {
 	return has, fault(op, err)
 }
 
-// ChangeIssuer lets the database belong to another issuer than before.
+// ChangeIssuer assigns the database to another issuer.
 func (s *Store) ChangeIssuer(ctx context.Context, issuer string, ev audit.Event) error {
 	return s.note(ctx, "change the issuer", ev, func(tx *gorm.DB) error {
 		return tx.Exec("UPDATE server SET issuer = ? WHERE id = 1", issuer).Error

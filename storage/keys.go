@@ -18,7 +18,7 @@ type keyRow struct {
 	Ring    string `gorm:"column:ring;not null"`
 	Ordinal int64  `gorm:"column:ordinal;not null"`
 	Public  []byte `gorm:"column:public;not null"`
-	// Sealed is NULL once destroyed.
+	// Sealed is NULL once the private key was destroyed.
 	Sealed      []byte `gorm:"column:sealed"`
 	PublishedMS int64  `gorm:"column:published_ms;not null"`
 	SignsFromMS int64  `gorm:"column:signs_from_ms;not null"`
@@ -66,9 +66,9 @@ func (s *Store) SigningKeys(ctx context.Context) ([]keys.Record, error) {
 	return records, nil
 }
 
-// ChangeKeys implements keys.Store. A change that turns out to change no row,
-// because another process did the same before, is keys.ErrRaced too: so there
-// is never an event of something that did not happen.
+// ChangeKeys implements keys.Store. If no row changes, because another process made the
+// same change before, the error is keys.ErrRaced too, so no event tells of something
+// that did not happen.
 func (s *Store) ChangeKeys(ctx context.Context, c keys.Change) error {
 	ev := audit.Event{
 		At:      c.At,
@@ -85,7 +85,8 @@ func (s *Store) ChangeKeys(ctx context.Context, c keys.Change) error {
 
 func changeKeys(tx *gorm.DB, c keys.Change) error {
 	changed := int64(0)
-	// apply runs a statement; a condition is one that must affect a row.
+	// apply runs a statement. If condition is set, the change is refused unless the
+	// statement affects one row.
 	apply := func(condition bool, statement *gorm.DB) error {
 		if statement.Error == nil && condition && statement.RowsAffected != 1 {
 			return refuse(keys.ErrRaced)
@@ -149,8 +150,8 @@ func moveKey(tx *gorm.DB, m keys.Move, apply func(bool, *gorm.DB) error) error {
 			"UPDATE signing_keys SET signs_from_ms = ? WHERE kid = ? AND signs_from_ms = ? AND withdrawn_ms IS NULL",
 			ms(m.To), m.KID, ms(m.From)))
 	}
-	// To stay where it is: MySQL reports a row set to what it was as not
-	// affected, and the condition must hold all the same.
+	// For a value that is already as it should be: MySQL does not count such a row as
+	// affected, and the condition must still hold.
 	var n int64
 	err := tx.Model(&keyRow{}).
 		Where("kid = ? AND signs_from_ms = ? AND withdrawn_ms IS NULL", m.KID, ms(m.From)).Count(&n).Error

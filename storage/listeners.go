@@ -15,9 +15,9 @@ import (
 
 type listenerRow struct {
 	ClientID string `gorm:"column:client_id;primaryKey"`
-	// Name is the listener's, a slash, and what tells it from others of that name:
-	// its instance or, if it has none, its id. Older servers write the name alone, and
-	// keep one row for it.
+	// Name is the listener's name, a slash, and what distinguishes listeners of that
+	// name: the instance or, without one, the id. Older servers write the name alone
+	// and keep one row for it.
 	Name        string `gorm:"column:name;primaryKey"`
 	ID          string `gorm:"column:id;not null"`
 	ConnectedMS int64  `gorm:"column:connected_ms;not null"`
@@ -27,7 +27,8 @@ type listenerRow struct {
 
 func (listenerRow) TableName() string { return "status_listeners" }
 
-// nameOf is the form in which a listener's name is stored, and listener its inverse.
+// nameOf returns the form in which a listener's name is stored; listener is its
+// inverse.
 func nameOf(l listeners.Listener) string { return l.Name + "/" + cmp.Or(l.Instance, l.ID) }
 
 func (r listenerRow) listener() listeners.Listener {
@@ -54,7 +55,7 @@ func (s *Store) SaveListener(ctx context.Context, l listeners.Listener, resumes 
 			return err
 		}
 		name := nameOf(l)
-		// What is tried again begins anew: it still resumes.
+		// Declared inside the function, so that a retry of the transaction starts anew.
 		stay, leave, replaced := 0, []string(nil), false
 		for _, o := range others {
 			former := o.Row.listener()
@@ -65,7 +66,7 @@ func (s *Store) SaveListener(ctx context.Context, l listeners.Listener, resumes 
 			case o.Unseen:
 				leave = append(leave, former.ID)
 			case resumes && !replaced && l.Instance == "" && former.Instance == "" && former.Name == l.Name:
-				leave, replaced = append(leave, former.ID), true // it takes one place
+				leave, replaced = append(leave, former.ID), true // the new listener replaces one row only
 			default:
 				stay++
 			}
@@ -148,7 +149,7 @@ func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Nu
 		 WHERE id = ? AND client_id = ?`, []any{int64(n), int64(n), id, client}, "id = ? AND client_id = ?", id, client)
 }
 
-// ofListener changes a listener, which where finds.
+// ofListener updates the listener that where finds.
 func (s *Store) ofListener(ctx context.Context, op, update string, args []any, where string, which ...any) error {
 	var set *gorm.DB
 	err := s.statement(ctx, func() error {
@@ -158,7 +159,7 @@ func (s *Store) ofListener(ctx context.Context, op, update string, args []any, w
 	if err != nil || set.RowsAffected == 1 {
 		return answer(op, "", err)
 	}
-	// MySQL reports a row set to what it was as not affected.
+	// MySQL does not count a row that already had the new values as affected.
 	var found int64
 	err = s.writing(ctx).Model(&listenerRow{}).Where(where, which...).Count(&found).Error
 	if err == nil && found == 0 {

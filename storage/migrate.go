@@ -16,38 +16,39 @@ import (
 )
 
 var (
-	// ErrNoSchema: the database is empty, or a first migration did not finish.
+	// ErrNoSchema says that the database is empty, or that its first migration did not
+	// finish.
 	ErrNoSchema = errors.New("the database has no schema yet; run `ingam migrate up`, or `ingam serve --migrate`")
-	// ErrSchemaOlder: this binary needs migrations that have not run.
+	// ErrSchemaOlder says that this binary needs migrations that have not run.
 	ErrSchemaOlder = errors.New("the database has an older schema than this binary needs; " +
 		"run `ingam migrate up`, or `ingam serve --migrate`")
-	// ErrSchemaNewer: the database has been changed for newer binaries in a way
-	// that this one would not understand. A newer schema that it can use is no
-	// error.
+	// ErrSchemaNewer says that a newer binary has changed the schema in a way that this
+	// one does not understand. A newer schema that this binary can use is no error.
 	ErrSchemaNewer = errors.New("the database has a newer schema than this binary can use; run a newer binary")
 )
 
 // MigrationStatus is one migration and when it was applied.
 type MigrationStatus struct {
 	Version int64
-	// Name is empty for one that this binary does not know of.
+	// Name is empty for a migration that this binary does not know.
 	Name string
-	// AppliedAt is zero if it has not been.
+	// AppliedAt is zero for a migration that has not run.
 	AppliedAt time.Time
 }
 
-// versionTable is where goose notes what it applied.
+// versionTable is where goose, the migration library, records what it has applied.
 const versionTable = "goose_db_version"
 
-// Migrate brings the schema to the version of this binary. Processes that call
-// it at once wait for each other and all end well; one that was killed in the
-// middle is made good by calling it again. On a database that is too new for
-// this binary it changes nothing and returns ErrSchemaNewer.
+// Migrate brings the schema to the version of this binary. Processes that call it at
+// the same time wait for each other, and all succeed. If a process is killed in the
+// middle, calling Migrate again repairs that. On a database that is too new for this
+// binary it changes nothing and returns ErrSchemaNewer.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.CheckSchema(ctx); err == nil || errors.Is(err, ErrSchemaNewer) {
 		return err
 	}
-	// Connections of its own: the lock takes one for as long as it is held.
+	// A pool of its own, because the migration lock occupies one connection while it is
+	// locked.
 	p := pool(s.connector, 4, Options{MaxIdle: 4, MaxLifetime: time.Hour})
 	defer p.Close()
 	for {
@@ -59,12 +60,12 @@ func (s *Store) Migrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		// SQLite has no lock to hold over several transactions, so of two
-		// processes one finds the other's table where it meant to create it.
-		// Then the version has advanced, and there is less left to do.
+		// SQLite has no lock that lasts over several transactions. So of two processes,
+		// one may fail because the other has just created the same table. In that case
+		// the version has advanced, and it tries again with fewer migrations left.
 		after, readErr := s.version(ctx)
 		if readErr != nil || after <= before || ctx.Err() != nil {
-			// No parameters in these statements, so the message may be shown.
+			// These statements have no parameters, so the message may be shown.
 			return &Fault{op: "migrate", detail: err.Error(), cause: err}
 		}
 	}
@@ -91,12 +92,14 @@ func (s *Store) migrate(ctx context.Context, p *sql.DB) error {
 		}
 		options = append(options, goose.WithSessionLocker(l))
 	case engine != SQLite:
-		// No lock of a session, which through a pooler nobody would let go.
+		// A lock in a table and not a session lock, which nobody would release through
+		// a connection pooler.
 		locker := lock.NewMySQLTableLocker
 		if engine == PostgreSQL {
 			locker = lock.NewPostgresTableLocker
 		}
-		// The lease is how long others wait after the holder was killed.
+		// The lease is how long others wait if the process that has the lock was
+		// killed.
 		l, err := locker(
 			lock.WithTableLeaseDuration(10*time.Second), lock.WithTableHeartbeatInterval(2*time.Second),
 			lock.WithTableLockTimeout(200*time.Millisecond, 1500), lock.WithTableUnlockTimeout(200*time.Millisecond, 50),
@@ -110,8 +113,8 @@ func (s *Store) migrate(ctx context.Context, p *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	// Up looks what is pending before it takes the lock, and would create the
-	// version table there; Status takes the lock first.
+	// Up checks for pending migrations before it takes the lock, and would create the
+	// version table without it. Status takes the lock first.
 	if _, err := provider.Status(ctx); err != nil {
 		return err
 	}
@@ -119,9 +122,9 @@ func (s *Store) migrate(ctx context.Context, p *sql.DB) error {
 	return err
 }
 
-// versions is goose's version table, made so that a process killed between
-// creating it and filling in its first row (MySQL commits in between) leaves
-// nothing that stops the next one.
+// versions is goose's version table, created in a way that survives a crash: MySQL
+// commits between creating the table and inserting its first row, and a process that is
+// killed there must not stop the next one.
 type versions struct {
 	database.Store
 	tableExists string
@@ -140,8 +143,8 @@ func (v versions) TableExists(ctx context.Context, db database.DBTxConn) (bool, 
 	return err == nil, err
 }
 
-// CreateVersionTable creates the table unless it is there without its first
-// row, which goose inserts next.
+// CreateVersionTable creates the table, unless it exists without its first row. goose
+// inserts that row next.
 func (v versions) CreateVersionTable(ctx context.Context, db database.DBTxConn) error {
 	var n int64
 	if err := db.QueryRowContext(ctx, v.tableExists, versionTable).Scan(&n); err != nil || n > 0 {
@@ -150,8 +153,8 @@ func (v versions) CreateVersionTable(ctx context.Context, db database.DBTxConn) 
 	return v.Store.CreateVersionTable(ctx, db)
 }
 
-// Insert notes a version; the first row at most once, as several processes may
-// come to insert it.
+// Insert records a version. It inserts the first row only if it is missing, since
+// several processes may try.
 func (v versions) Insert(ctx context.Context, db database.DBTxConn, req database.InsertRequest) error {
 	if req.Version == 0 {
 		if _, err := v.GetMigration(ctx, db, 0); !errors.Is(err, database.ErrVersionNotFound) {
@@ -161,8 +164,8 @@ func (v versions) Insert(ctx context.Context, db database.DBTxConn, req database
 	return v.Store.Insert(ctx, db, req)
 }
 
-// MigrationStatus returns all migrations that this binary or the database knows
-// of, in order. It changes nothing.
+// MigrationStatus returns all migrations that this binary or the database knows, in
+// order. It changes nothing.
 func (s *Store) MigrationStatus(ctx context.Context) ([]MigrationStatus, error) {
 	const op = "read the migration status"
 	applied, err := s.applied(ctx)
@@ -215,7 +218,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-// version is the last that was applied, or 0.
+// version returns the last applied version, or 0.
 func (s *Store) version(ctx context.Context) (int64, error) {
 	applied, err := s.applied(ctx)
 	if err != nil || len(applied) == 0 {
@@ -224,7 +227,7 @@ func (s *Store) version(ctx context.Context) (int64, error) {
 	return applied[len(applied)-1].Version, nil
 }
 
-// applied reads goose's version table, which need not be there.
+// applied reads goose's version table, which may not exist yet.
 func (s *Store) applied(ctx context.Context) ([]MigrationStatus, error) {
 	var n int64
 	if err := s.readPool.QueryRowContext(ctx, s.dialect.tableExists, versionTable).Scan(&n); err != nil || n == 0 {

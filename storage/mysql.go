@@ -31,9 +31,9 @@ var mysqlDialect = dialect{
 	now:             "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }
 
-// mysqlParameters are the parameters that a mysql:// URL may have, with the
-// meanings that the driver gives them (github.com/go-sql-driver/mysql). The
-// others are for us to set: what the statements mean hangs on them.
+// mysqlParameters are the parameters that a mysql:// URL may have; their meaning is
+// that of the driver (github.com/go-sql-driver/mysql). All others are set here, because
+// the statements rely on them.
 var mysqlParameters = map[string]bool{
 	"tls":                     true,
 	"timeout":                 true,
@@ -48,8 +48,8 @@ func openMySQL(_ context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Changing a table may take long before there is an answer, and is not undone if
-	// nobody waits for it.
+	// Altering a table may take long before there is an answer, and giving up the wait
+	// would not undo it.
 	patient := cfg.Clone()
 	patient.ReadTimeout = 0
 	patient.Params["innodb_lock_wait_timeout"] = seconds(migrationLockWait)
@@ -66,15 +66,15 @@ func openMySQL(_ context.Context, url string, o Options) (*Store, error) {
 	p := pool(c, of.requests, o)
 	s := &Store{dialect: mysqlDialect, readPool: p, writePool: p, watchPool: pool(c, of.watching, o), connector: connectors[1]}
 	for _, p := range s.pools() {
-		// Below the wait_timeout of mysqlConfig, so that the server never closes
-		// one that the pool is about to use.
+		// Shorter than the wait_timeout of mysqlConfig, so that the server never closes
+		// a connection that the pool is about to use.
 		p.SetConnMaxIdleTime(time.Minute)
 	}
 	err = s.overPools(func(p *sql.DB) gorm.Dialector {
 		return mysql.New(mysql.Config{
 			Conn: p,
-			// gorm would ask for the version without a deadline, and wants it for
-			// nothing that is used here.
+			// gorm would ask for the server's version, without a deadline, and needs it
+			// for nothing that is used here.
 			SkipInitializeWithVersion: true,
 		})
 	})
@@ -84,12 +84,11 @@ func openMySQL(_ context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// seconds is how MySQL has times set.
+// seconds formats a duration as MySQL's variables expect it.
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
-// mysqlConfig turns a URL into the driver's configuration. Errors name
-// parameters and never values, as the password may be among what cannot be
-// parsed.
+// mysqlConfig turns a URL into the driver's configuration. Its errors name parameters
+// and never their values: the password may be part of what cannot be parsed.
 func mysqlConfig(url string) (*mysqldriver.Config, error) {
 	u, err := neturl.Parse(url)
 	if err != nil || u.Scheme != "mysql" || u.Host == "" {
@@ -111,30 +110,31 @@ func mysqlConfig(url string) (*mysqldriver.Config, error) {
 	cfg.ReadTimeout = mostSilence
 	cfg.WriteTimeout = mostSilence
 	cfg.Loc = time.UTC
-	// goose reads when a migration ran; nothing of ours is a DATETIME.
+	// For goose, which reads the time of each migration. No table of ours has a
+	// DATETIME.
 	cfg.ParseTime = true
-	// The driver quotes the parameters itself, which saves the round trips of
-	// preparing and closing a statement; safe with utf8mb4, where no character
-	// ends in a quote or backslash.
+	// The driver inserts the quoted parameters into the statement itself, which saves
+	// the round trips of preparing and closing it. This is safe with utf8mb4, where no
+	// multi-byte character contains a quote or a backslash.
 	cfg.InterpolateParams = true
-	// A server that has become read-only (1290, 1792, 1836), as a primary does that
-	// was demoted, means a bad connection: whoever leads now is found by connecting
-	// anew, and the pool would keep these for half an hour.
+	// Treat a server that has become read-only (errors 1290, 1792, 1836), as a demoted
+	// primary does, as a bad connection. A new connection finds the new primary;
+	// otherwise the pool would keep the old ones for half an hour.
 	cfg.RejectReadOnly = true
-	// An affected row is one that changed, not one that matched.
+	// Count a row as affected only if it changed, not whenever it matched.
 	cfg.ClientFoundRows = false
 	if err := cfg.Apply(mysqldriver.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
 		return nil, err
 	}
 	cfg.Params = map[string]string{
-		// Refuse what does not fit instead of cutting it off.
+		// Refuse a value that does not fit, instead of truncating it.
 		"sql_mode":  "'TRADITIONAL'",
 		"time_zone": "'+00:00'",
-		// These bound how long a machine that vanished in the middle of a change
-		// can hold up everyone else's; and, as the driver closes a connection whose
-		// request is over and the server does not notice, for how long a statement
-		// goes on waiting for nobody. The one is for rows and the other for tables,
-		// which is a day by default.
+		// These bound how long a client machine that disappeared in the middle of a
+		// change can block everyone else. They also bound how long an abandoned
+		// statement goes on waiting: the driver closes its connection when the request
+		// ends, and the server does not notice. The first is for row locks, the second
+		// for table locks, whose default is a day.
 		"innodb_lock_wait_timeout": seconds(lockWait),
 		"lock_wait_timeout":        seconds(lockWait),
 		"wait_timeout":             "120",
@@ -153,7 +153,7 @@ func mysqlConfig(url string) (*mysqldriver.Config, error) {
 		return nil, errors.New("a parameter of the mysql URL has a value that the driver does not take")
 	}
 	cfg.DialFunc = dial
-	// What it would log, it also returns.
+	// The driver returns every error that it would log.
 	cfg.Logger = &mysqldriver.NopLogger{}
 	return cfg, nil
 }
@@ -165,8 +165,8 @@ func portOr(port, otherwise string) string {
 	return port
 }
 
-// mysqlConnector sets what each new connection has to be: its isolation level and, on
-// a node of a Galera cluster, that it reads what any node has committed.
+// mysqlConnector sets up each new connection: its isolation level and, on a node of a
+// Galera cluster, that it reads what any node has committed.
 type mysqlConnector struct{ driver.Connector }
 
 func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -182,8 +182,8 @@ func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 func settleMySQL(ctx context.Context, conn driver.Conn) error {
 	exec := conn.(driver.ExecerContext).ExecContext
-	// The variable for it is called tx_isolation by MariaDB and transaction_isolation by
-	// MySQL; this statement is understood by both.
+	// MariaDB calls the variable tx_isolation and MySQL transaction_isolation; both
+	// understand this statement.
 	if _, err := exec(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
 		return err
 	}
@@ -191,10 +191,10 @@ func settleMySQL(ctx context.Context, conn driver.Conn) error {
 	if err != nil || galera["wsrep_on"] != "ON" {
 		return err
 	}
-	// Beside what somebody set, a string of digits.
+	// Keep what the operator has set, which is a string of digits.
 	set := fmt.Sprintf("SET SESSION wsrep_sync_wait = %d | %s", syncWait, cmp.Or(galera["wsrep_sync_wait"], "0"))
 	if galera["wsrep_dirty_reads"] == "ON" {
-		// A node that was cut off answers from what it had then.
+		// Otherwise a node that was cut off from the cluster answers with its old data.
 		set += ", SESSION wsrep_dirty_reads = OFF"
 	}
 	if _, err := exec(ctx, set, nil); err != nil {
@@ -203,14 +203,14 @@ func settleMySQL(ctx context.Context, conn driver.Conn) error {
 	return nil
 }
 
-// syncWait has a node of a Galera cluster wait, before it reads (1), updates or deletes
-// (2), or inserts (4), until it has applied what others had committed by then. Without
-// it a node that lags behind shows what was revoked as standing, to any of these:
-// each looks, in its own statement, at what must not have been cut.
+// syncWait makes a node of a Galera cluster wait before it reads (1), updates or
+// deletes (2), or inserts (4), until it has applied what other nodes had committed by
+// then. Without it a node that lags behind would accept what was already revoked. All
+// three are needed, because each kind of statement checks for cuts itself.
 const syncWait = 1 | 2 | 4
 
-// galeraVariables are the variables of a Galera cluster that matter here; none where
-// the server knows of no such thing.
+// galeraVariables returns the variables of a Galera cluster that matter here, or none
+// if the server is not built for Galera.
 func galeraVariables(ctx context.Context, conn driver.Conn) (_ map[string]string, err error) {
 	rows, err := conn.(driver.QueryerContext).QueryContext(ctx,
 		"SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait', 'wsrep_dirty_reads')", nil)
@@ -234,8 +234,8 @@ func galeraVariables(ctx context.Context, conn driver.Conn) (_ map[string]string
 	}
 }
 
-// unsynced is the error of a node of a Galera cluster that cannot be had to read what
-// other nodes have committed.
+// unsynced is the error of a Galera node that cannot be made to read what other nodes
+// have committed.
 type unsynced struct{ error }
 
 func (e unsynced) Error() string {
@@ -244,8 +244,8 @@ func (e unsynced) Error() string {
 
 func (e unsynced) Unwrap() error { return e.error }
 
-// takeNumberMySQL has no RETURNING: LAST_INSERT_ID(expr) sends the number back
-// with the answer to the UPDATE.
+// takeNumberMySQL is takeNumber for MySQL, which has no RETURNING: LAST_INSERT_ID(expr)
+// sends the number back with the answer to the UPDATE.
 func takeNumberMySQL(tx *gorm.DB, step int64) (int64, error) {
 	r, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
 		"UPDATE change_seq SET n = LAST_INSERT_ID(n + ?) WHERE id = 1", step)
@@ -255,11 +255,11 @@ func takeNumberMySQL(tx *gorm.DB, step int64) (int64, error) {
 	return r.LastInsertId()
 }
 
-// countGuessMySQL reads the count in the transaction that wrote it: a moment
-// later the window may be another.
+// countGuessMySQL is countGuess for MySQL. It reads the count inside the transaction
+// that wrote it: a moment later another window may have begun.
 func countGuessMySQL(db *gorm.DB, subject string, now, since int64) (rows []guessRow, err error) {
 	err = db.Transaction(func(tx *gorm.DB) error {
-		// MySQL assigns from left to right: n looks at the old since_ms.
+		// MySQL evaluates assignments from left to right: n uses the old since_ms.
 		err := tx.Exec(`
 			INSERT INTO guesses (subject, since_ms, n) VALUES (?, ?, 1)
 			    ON DUPLICATE KEY UPDATE

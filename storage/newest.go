@@ -6,29 +6,32 @@ import (
 	"slices"
 )
 
-// keysAtOnce and wholeAtOnce are how much a listing reads at once: keys to sort by,
-// of which a million are sorted in a few goes, and rows, which are longer.
+// keysAtOnce and wholeAtOnce bound how much a listing reads at a time: sort keys, of
+// which a million take only a few reads, and whole rows, which are longer.
 const (
 	keysAtOnce  = 50_000
 	wholeAtOnce = 500
 )
 
-// selection is what is listed, newest first, of a table that has id and created_ms.
+// selection describes what is listed, newest first, from a table that has the columns
+// id and created_ms.
 type selection struct {
-	// table stands in from, which may join others for the condition where.
+	// table is the table that is listed. It is part of from, which may join other
+	// tables for the condition where.
 	table, from, where string
 	args               []any
-	// limit is how many there are to be at most; zero is no bound.
+	// limit is the greatest number of results; zero means no limit.
 	limit int
 }
 
-// newest reads what is selected, newest first, and holds a few of it at a time; read
-// returns those with some ids, in the same order.
+// newest lists a selection, newest first, and keeps only a bounded part of it in
+// memory. read returns the records with the given ids, in the same order.
 //
-// No index has the order, for it would make each sign-in dearer; so the database sorts
-// keys, and goes on after the last of them. And no statement stays open between: whoever
-// reads the list may take an hour, and for as long what is deleted could not be cleaned
-// up.
+// No index has this order, because it would make each sign-in slower. So the database
+// sorts the keys, a batch at a time, each batch starting after the last key of the one
+// before. No statement stays open in between: whoever reads the list may take an hour,
+// and an open statement would keep the database from cleaning up deleted rows for as
+// long.
 func newest[T any](ctx context.Context, s *Store, op string, of selection, read func(ids []string) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		id, created := of.table+".id", of.table+".created_ms"

@@ -59,106 +59,109 @@ var (
 // Engine names a database engine.
 type Engine string
 
-// The engines there are. MySQL stands for MariaDB too.
+// The supported engines. MySQL stands for MariaDB too.
 const (
 	SQLite     Engine = "sqlite"
 	PostgreSQL Engine = "postgres"
 	MySQL      Engine = "mysql"
 )
 
-// Options size the connection pools. Zero means the default.
+// Options say how a Store is opened, above all how many connections it may have. Zero
+// means the default.
 type Options struct {
-	// MaxOpen bounds the connections; default 16, and no less than 3. See shares. On
-	// SQLite it bounds the readers, beside which there is one writer.
+	// MaxOpen is the greatest number of connections; default 16, minimum 3. How they
+	// are divided is written at shares. On SQLite it counts the readers; there is one
+	// writer beside them.
 	MaxOpen int
-	// MaxIdle is how many stay open unused; default MaxOpen.
+	// MaxIdle is how many connections stay open unused; default MaxOpen.
 	MaxIdle int
-	// MaxLifetime is after how long a connection is replaced, so that a change
-	// of address or credentials gets through; default 30 minutes.
+	// MaxLifetime is after how long a connection is replaced, so that a new address or
+	// new credentials take effect; default 30 minutes.
 	MaxLifetime time.Duration
 
-	// Existing refuses a SQLite file that is not there, with ErrNoDatabase,
-	// instead of making it.
+	// Existing makes Open fail with ErrNoDatabase if a SQLite file does not exist,
+	// instead of creating it.
 	Existing bool
 
-	// Serving keeps a SQLite database from being restored for as long as the Store is
-	// open: it may hold copies of what is in there.
+	// Serving keeps a SQLite database from being restored while the Store is open,
+	// because a server has copies of its records in memory.
 	Serving bool
-	// Restoring refuses a SQLite database on which a server is running, with ErrServing,
-	// and keeps servers away for as long as the Store is open.
+	// Restoring makes Open fail with ErrServing if a server is running on a SQLite
+	// database, and keeps servers away while the Store is open.
 	Restoring bool
 
-	// Wrap, if set, is put around the driver: to count what reaches it, or to
-	// make it fail.
+	// Wrap, if set, wraps the driver: to count what reaches it, or to make it fail.
 	Wrap func(driver.Connector) driver.Connector
 
-	// schema is set by tests: to be an older or a newer binary. So is provenFor: to
-	// wait less.
+	// Tests set schema, to act as an older or a newer binary, and provenFor, to wait
+	// less.
 	schema    fs.FS
 	provenFor time.Duration
 
-	// history is the one that connections must lead to.
+	// history is the one that all connections must lead to.
 	history *served
 }
 
-// ErrNoDatabase: the file of a SQLite database is not there.
+// ErrNoDatabase says that the file of a SQLite database does not exist.
 var ErrNoDatabase = errors.New("there is no database")
 
-// Store is one database. Its methods are safe for concurrent use.
+// Store is one database, behind the interfaces of all packages that store something.
+// Its methods are safe for concurrent use.
 type Store struct {
 	dialect dialect
-	// On SQLite write has one connection and read cannot write; elsewhere they
-	// are the same. watching is for what the server itself has to know.
+	// On SQLite, write has one connection and read cannot write; elsewhere the two are
+	// the same. watching is for what the server itself has to know: polls of the
+	// changes and readiness.
 	read, write, watching          *gorm.DB
 	readPool, writePool, watchPool *sql.DB
 	// ownGuess is the subject of the row that TryWriting writes.
 	ownGuess string
-	// statements and changing are for the single statements that write, and for
+	// statements and changing are the shares of single statements that write and of
 	// transactions.
 	statements, changing *slots
-	// uncounting is for what must not wait behind these: see UncountGuesses.
+	// uncounting is the share of UncountGuesses, which says why it has one.
 	uncounting *slots
 	// connector opens further connections, for migrations.
 	connector driver.Connector
 	served    *served
-	// file is the path of a SQLite database, reader the URI by which it is read, and
-	// held what keeps restores away from it.
+	// file is the path of a SQLite database, reader the URI for reading it, and held
+	// the lock that keeps restores away from it.
 	file, reader string
 	held         *os.File
-	// logSeen and logInFile are Settle's: how the log was when it looked last, and
-	// whether all of it is in the file.
+	// logSeen and logInFile belong to Settle: the state of the write-ahead log at its
+	// last call, and whether all of the log was in the database file by then.
 	logSeen   logState
 	logInFile bool
 	schema    fs.FS
-	// pooler is nil but on PostgreSQL.
+	// pooler is nil except on PostgreSQL.
 	pooler *pooler
 	// latest is the schema version that this binary was built for.
 	latest int64
-	// keysAtOnce is smaller in tests.
+	// keysAtOnce is the constant of that name; tests set a smaller one.
 	keysAtOnce int
 }
 
-// dialect is what differs between the engines, beside the drivers' errors.
+// dialect is what differs between the engines, apart from the drivers' errors.
 type dialect struct {
 	engine Engine
 	// takeNumber raises the change sequence by a step and returns its new
 	// number.
 	takeNumber func(tx *gorm.DB, step int64) (int64, error)
-	// tx is how a transaction begins.
+	// tx are the options that each transaction begins with.
 	tx *sql.TxOptions
-	// ping is a statement that reaches the database; empty where the driver
-	// has a better way.
+	// ping is a statement that reaches the database; empty if the driver has a better
+	// way.
 	ping string
-	// tableExists counts the tables that have the name given as parameter.
+	// tableExists counts the tables with the name that is its parameter.
 	tableExists string
 	// standing and standingOfGrant are the statements of Store.Standing.
 	standing, standingOfGrant string
 	// history is the statement of Store.History.
 	history string
-	// countGuess adds one to a subject's count and returns its row, see
-	// Store.CountGuess.
+	// countGuess is the statement of Store.CountGuess: it adds one to a subject's count
+	// and returns the row.
 	countGuess func(db *gorm.DB, subject string, now, since int64) ([]guessRow, error)
-	// now is the time by the clock of the database, in milliseconds.
+	// now is the SQL expression for the time of the database's clock, in milliseconds.
 	now string
 }
 
@@ -230,7 +233,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// pool opens a pool of some connections over c, within the bounds of o.
+// pool opens a connection pool over c, with at most the given number of connections.
 func pool(c driver.Connector, connections int, o Options) *sql.DB {
 	p := sql.OpenDB(c)
 	p.SetMaxOpenConns(connections)
@@ -239,30 +242,30 @@ func pool(c driver.Connector, connections int, o Options) *sql.DB {
 	return p
 }
 
-// overPool puts gorm on a pool.
+// overPool makes a gorm.DB that uses a pool.
 //
-// gorm's own cache of prepared statements stays off. The drivers cache them
-// better, each connection its own; gorm's runs a goroutine that nothing stops,
-// prepares twice inside a transaction, and hands out a *sql.Row that panics
-// when preparing fails, which is exactly when the database is away.
+// gorm's own cache of prepared statements stays off. The drivers cache them better,
+// each connection for itself. gorm's cache starts a goroutine that nothing stops,
+// prepares twice inside a transaction, and returns a *sql.Row that panics if preparing
+// fails, which happens exactly when the database is away.
 func overPool(d gorm.Dialector) (*gorm.DB, error) {
 	return gorm.Open(d, &gorm.Config{
-		// Each of our writes is either one statement or in our own transaction.
+		// Each write here is either one statement or in a transaction that we begin.
 		SkipDefaultTransaction: true,
 		TranslateError:         true,
-		// Name the columns in a SELECT: an older binary may meet a table that
-		// has more of them.
+		// Name the columns in a SELECT: a table may have more of them than this binary
+		// knows.
 		QueryFields:          true,
 		DisableAutomaticPing: true,
-		// gorm would log statements with their parameters.
+		// gorm would log statements with their parameters, which may be secret.
 		Logger: logger.Discard,
 	})
 }
 
-// Engine returns which engine the Store is on.
+// Engine returns the engine that the Store uses.
 func (s *Store) Engine() Engine { return s.dialect.engine }
 
-// Ping asks the database for a sign of life.
+// Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.dialect.ping == "" {
 		return fault("ping", s.watchPool.PingContext(ctx))
@@ -271,18 +274,18 @@ func (s *Store) Ping(ctx context.Context) error {
 	return fault("ping", s.watchPool.QueryRowContext(ctx, s.dialect.ping).Scan(&ignored))
 }
 
-// Clock returns the time by the clock of the database.
+// Clock returns the time of the database's clock.
 func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 	var now int64
 	err := s.readPool.QueryRowContext(ctx, "SELECT "+s.dialect.now).Scan(&now)
 	return at(now), fault("read the clock", err)
 }
 
-// Close closes all connections, after waiting for the statements under way.
+// Close closes all connections, after waiting for the statements in progress.
 func (s *Store) Close() error {
 	var errs []error
-	// On SQLite the writer closes last: the last connection to close brings the
-	// write-ahead log into the file, which a reader may not.
+	// On SQLite the writer closes last: the last connection to close copies the
+	// write-ahead log into the database file, which a reader may not do.
 	for _, p := range s.pools() {
 		errs = append(errs, p.Close())
 	}

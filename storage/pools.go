@@ -11,23 +11,23 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// lockWait is how long a statement waits for another's lock, in whole seconds: a
-// request that has to wait is a 503 within its time, even if it waits twice.
+// lockWait is how long a statement waits for a lock, in whole seconds. It is short
+// enough that a request ends with a 503 within its time limit, even if it waits twice.
 const lockWait = 3 * time.Second
 
-// migrationLockWait is for migrations, which wait for all who use a table, while
-// all who come later wait for them.
+// migrationLockWait is the lock wait of migrations. They wait for everyone who uses a
+// table, and everyone who comes later waits for them.
 const migrationLockWait = 10 * time.Second
 
-// shares are how the connections of a Store, Options.MaxOpen of them, are divided, so
-// that those who wait do not take them from those who need not.
+// shares say how the connections of a Store (Options.MaxOpen of them) are divided, so
+// that work which waits for locks cannot take the connections of work which does not.
 type shares struct {
-	// watching are the connections of the watchers of changes and of readiness, which
-	// requests cannot take at all; all the others are for requests.
+	// watching is the number of connections for polling the changes and for readiness,
+	// which requests cannot use; all others are for requests.
 	watching, requests int
-	// statements and changes are how many of those for requests writes can take:
-	// single statements, and transactions. They wait for locks. The rest is left for
-	// reading.
+	// statements and changes are how many of the connections for requests may be used
+	// by single statements that write, and by transactions. Both may have to wait for
+	// locks. The rest is left for reading.
 	statements, changes int
 }
 
@@ -37,16 +37,17 @@ func sharesOf(maxOpen int) shares {
 	return shares{watching: watching, requests: requests, statements: max(requests/2, 1), changes: max(requests/3, 1)}
 }
 
-// slots bound how many of something go on at once.
+// slots limit how many operations of a kind run at the same time.
 type slots struct {
 	taken chan struct{}
-	// waits counts who had to wait for one, and waited for how long.
+	// waits counts how often an operation had to wait for a slot, and waited for how
+	// long in total.
 	waits, waited atomic.Int64
 }
 
 func newSlots(n int) *slots { return &slots{taken: make(chan struct{}, n)} }
 
-// within runs f in one of the slots, for which it waits no longer than ctx lasts.
+// within runs f in one of the slots. It waits for a slot until ctx ends.
 func (s *slots) within(ctx context.Context, f func() error) error {
 	select {
 	case s.taken <- struct{}{}:
@@ -71,7 +72,7 @@ func (s *slots) wait(ctx context.Context) error {
 	}
 }
 
-// stats are those of the slots, as of a pool that has a connection for each.
+// stats describes the slots as if they were a pool with one connection for each slot.
 func (s *slots) stats() sql.DBStats {
 	n := len(s.taken)
 	return sql.DBStats{
@@ -80,9 +81,9 @@ func (s *slots) stats() sql.DBStats {
 	}
 }
 
-// Pools returns what the pools of connections are doing, by their names: "requests", or
-// "read" and "write" where these are two; "watching"; and, as if they were pools, the
-// shares that "statements" and "transactions" have in those for requests.
+// Pools returns the statistics of the connection pools by name: "requests", or "read"
+// and "write" where these are two pools; "watching"; and, as if they were pools,
+// "statements" and "transactions", which are shares of the connections for requests.
 func (s *Store) Pools() map[string]sql.DBStats {
 	stats := map[string]sql.DBStats{"watching": s.watchPool.Stats(), "statements": s.statements.stats(), "transactions": s.changing.stats()}
 	if s.writePool == s.readPool {
@@ -93,12 +94,13 @@ func (s *Store) Pools() map[string]sql.DBStats {
 	return stats
 }
 
-// statement runs f, which writes by one statement, in its share of the connections.
+// statement runs f, which is one statement that writes, within its share of the
+// connections.
 func (s *Store) statement(ctx context.Context, f func() error) error {
 	return s.statements.within(ctx, func() error { return again(ctx, f) })
 }
 
-// reading and writing are where statements run.
+// reading returns the gorm.DB for reading: polls of the changes have their own.
 func (s *Store) reading(ctx context.Context) *gorm.DB {
 	if changes.Polling(ctx) {
 		return s.watching.WithContext(ctx)
@@ -108,7 +110,7 @@ func (s *Store) reading(ctx context.Context) *gorm.DB {
 
 func (s *Store) writing(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }
 
-// pools returns all pools; the one that writes last.
+// pools returns all pools, the writing one last.
 func (s *Store) pools() []*sql.DB {
 	if s.writePool == s.readPool {
 		return []*sql.DB{s.watchPool, s.readPool}
@@ -116,7 +118,7 @@ func (s *Store) pools() []*sql.DB {
 	return []*sql.DB{s.watchPool, s.readPool, s.writePool}
 }
 
-// overPools puts gorm on the pools.
+// overPools makes a gorm.DB for each pool.
 func (s *Store) overPools(dialector func(*sql.DB) gorm.Dialector) (err error) {
 	for _, over := range []struct {
 		db   **gorm.DB

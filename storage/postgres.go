@@ -23,7 +23,7 @@ import (
 var postgresDialect = dialect{
 	engine:     PostgreSQL,
 	takeNumber: takeNumberReturning,
-	// The server's default may be another.
+	// Set explicitly, since the server's default may differ.
 	tx: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
@@ -37,7 +37,7 @@ var postgresDialect = dialect{
 func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		// The driver's own error repeats the URL.
+		// Not the driver's own error, which repeats the URL with its password.
 		return nil, errors.New("the postgres URL cannot be parsed; special characters in the password must be percent-encoded")
 	}
 	if !strings.Contains(url, "connect_timeout") {
@@ -70,9 +70,10 @@ func openPostgres(_ context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// amongHosts has the next host of the URL tried where one leads to another history. All
-// connections are judged; but one that is refused here is not the end of connecting: a
-// former primary that was not fenced, and comes first in the URL, would take all of them.
+// amongHosts makes pgx try the next host of the URL if one leads to another history.
+// The pool would refuse such a connection too, but only after connecting has ended: a
+// former primary that still runs, and comes first in the URL, would get every
+// connection.
 func amongHosts(validate pgconn.ValidateConnectFunc, history *served) pgconn.ValidateConnectFunc {
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
 		if validate != nil {
@@ -103,9 +104,9 @@ func amongHosts(validate pgconn.ValidateConnectFunc, history *served) pgconn.Val
 	}
 }
 
-// closeReadOnly closes connections to a server that has become read-only, as a
-// primary does that was demoted: whoever leads now is found by connecting anew, and
-// the pool would keep these for half an hour.
+// closeReadOnly closes connections to a server that has become read-only, as a demoted
+// primary does. A new connection finds the new primary; otherwise the pool would keep
+// the old ones for half an hour.
 type closeReadOnly struct{}
 
 func (closeReadOnly) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
@@ -119,23 +120,23 @@ func (closeReadOnly) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx
 	}
 }
 
-// readOnlySQLTransaction is the SQLSTATE of a write where none may be.
+// readOnlySQLTransaction is the SQLSTATE for a write in a read-only transaction.
 const readOnlySQLTransaction = "25006"
 
-// pooler is what may stand between this process and PostgreSQL, such as PgBouncer. In
-// its transaction mode each transaction, and each statement outside of one, may come
-// upon another session: what was prepared is not there, what was set holds for whoever
-// comes next, and a lock of a session is never let go. In its session mode nothing of
-// this is so, but it cannot be told from here which one it is. So through any pooler
-// nothing is prepared, set or locked beyond a transaction.
+// pooler is a connection pooler, such as PgBouncer, between this process and
+// PostgreSQL. In its transaction mode, each transaction and each single statement may
+// run in another session: a prepared statement is missing, a setting affects the next
+// client, and a session lock is never released. In its session mode none of this is so,
+// but from here the two modes look alike. So through any pooler nothing is prepared,
+// set or locked for longer than a transaction.
 type pooler struct {
-	// chosen is whether the URL says how statements are sent.
+	// chosen is set if the URL itself says how statements are sent.
 	chosen bool
-	// there is whether there is one, as the last connection showed.
+	// there tells whether there is a pooler, as the last connection showed.
 	there atomic.Bool
 }
 
-// errPooler makes database/sql connect once more, in the other way.
+// errPooler makes database/sql connect again, now in the way that fits.
 var errPooler = fmt.Errorf("%w: there is a pooler now, or none any more", driver.ErrBadConn)
 
 func (p *pooler) beforeConnect(_ context.Context, cfg *pgx.ConnConfig) error {
@@ -162,9 +163,9 @@ func (p *pooler) afterConnect(ctx context.Context, conn *pgx.Conn, lockWait time
 	return nil
 }
 
-// throughPooler reports whether another process answers than the one that the
-// connection was told of: a pooler makes up a number, by which it finds what is to be
-// canceled.
+// throughPooler reports whether the process that answers is not the one that the
+// connection was told at its start: a pooler invents a process number, for finding what
+// a client cancels.
 func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	answers, err := conn.PgConn().Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
 	if err != nil {
@@ -179,8 +180,8 @@ func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
 // Pooled reports whether there is a pooler between this process and the database.
 func (s *Store) Pooled() bool { return s.pooler != nil && s.pooler.there.Load() }
 
-// settled is work in a transaction that is bounded as settlePostgres bounds a
-// session, where that is not ours to set.
+// settled sets the limits of settlePostgres at the beginning of the transaction work.
+// It is for connections through a pooler, whose sessions are not ours to change.
 func (s *Store) settled(work func(tx *gorm.DB) error) func(tx *gorm.DB) error {
 	if !s.Pooled() {
 		return work
@@ -194,14 +195,14 @@ func (s *Store) settled(work func(tx *gorm.DB) error) func(tx *gorm.DB) error {
 	}
 }
 
-// idleInTransaction is how long a transaction may do nothing.
+// idleInTransaction is how long a transaction may be idle.
 const idleInTransaction = 30 * time.Second
 
-// postgresTime is how PostgreSQL has times set.
+// postgresTime formats a duration as PostgreSQL's settings expect it.
 func postgresTime(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
-// settlePostgres bounds how long a machine that vanished in the middle of a
-// change can hold up everyone else's.
+// settlePostgres bounds how long a client machine that disappeared in the middle of a
+// change can block everyone else.
 func settlePostgres(ctx context.Context, conn *pgx.Conn, lockWait time.Duration) error {
 	_, err := conn.PgConn().Exec(ctx, `
 		SET lock_timeout = '`+postgresTime(lockWait)+`';

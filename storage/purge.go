@@ -10,22 +10,21 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// The batches of Purge: how many rows one statement may delete, and how many
+// The batch limits of Purge: how many rows one statement may delete, and how many
 // statements one call may run on each table.
 const (
 	largestBatch = 1000
 	mostBatches  = 20
 )
 
-// Purge deletes the cuts of tokens that had expired by now, and the entries of
-// the change sequence made before changesBefore, the last one excepted: it is
-// what tells a reader that it has missed entries. It returns how many rows it
-// deleted.
+// Purge deletes what no check needs any more: cuts of tokens that had expired by now,
+// and entries of the change sequence from before changesBefore. It keeps the last
+// entry, because that tells a reader whether it has missed entries. It returns the
+// number of deleted rows.
 //
-// It deletes at most batch rows at a time (1 to 1000), each batch by itself, so
-// that no one waits for long; and stops after a number of batches, so that a
-// great backlog is worked off over several calls. Several instances may purge
-// at once.
+// It deletes at most batch rows (1 to 1000) in one transaction, so that nobody waits
+// long for it, and stops after a number of batches, so that a great backlog is spread
+// over several calls. Several instances may purge at the same time.
 func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefore time.Time) (int, error) {
 	batch = min(max(batch, 1), largestBatch)
 	tokens, err := s.purge(ctx, "purge expired cuts", batch, func(tx *gorm.DB) (int64, error) {
@@ -58,12 +57,12 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 	return tokens + entries, err
 }
 
-// PurgeAudit deletes the audit events of before a time, the oldest first, as Purge
-// deletes what has expired; and returns how many.
+// PurgeAudit deletes the audit events from before a time, the oldest first and in
+// batches like Purge, and returns their number.
 func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (int, error) {
 	batch = min(max(batch, 1), largestBatch)
 	return s.purge(ctx, "purge the audit log", batch, func(tx *gorm.DB) (int64, error) {
-		// The lowest ids are the oldest events, and so this needs no index on times.
+		// The lowest ids are the oldest events, so no index on times is needed.
 		var oldest []auditRow
 		err := s.reading(tx.Statement.Context).Select("id", "at_ms").Order("id").Limit(batch).Find(&oldest).Error
 		if err != nil {
@@ -84,15 +83,15 @@ func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (in
 	})
 }
 
-// keepExpired is for how long rows stay after they have expired: a used code to
-// tell its replay, a guess until its window is over; a grant until its last token has
-// expired, whose status it tells; a session for as long as the device is known that it
-// was begun in, which is longer than the grants last that were made in it and end with it.
+// keepExpired is how long rows are kept after their expiry. A used code is kept to
+// recognise its replay; a guess until its window has passed; a grant until its last
+// token has expired, because the status list is made from it; a session for as long as
+// its device is remembered, which is longer than any grant that was made in it.
 var keepExpired = map[string]time.Duration{
 	"codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": signin.DeviceLife,
 }
 
-// purgeExpired deletes rows as purgeTokens does.
+// purgeExpired deletes expired rows of a table in the way of purgeTokens.
 func (s *Store) purgeExpired(tx *gorm.DB, table, key, where string, beforeMS int64, batch int) (int64, error) {
 	var keys [][]byte
 	err := s.reading(tx.Statement.Context).Table(table).Where(where, beforeMS).Order(key).Limit(batch).Pluck(key, &keys).Error
@@ -109,7 +108,7 @@ func (s *Store) purgeExpired(tx *gorm.DB, table, key, where string, beforeMS int
 	return deleted.RowsAffected, deleted.Error
 }
 
-// purge runs one batch after the other until one is not full.
+// purge runs batches until one of them is not full.
 func (s *Store) purge(ctx context.Context, op string, batch int, one func(tx *gorm.DB) (int64, error)) (int, error) {
 	total := 0
 	for range mostBatches {
@@ -126,9 +125,9 @@ func (s *Store) purge(ctx context.Context, op string, batch int, one func(tx *go
 	return total, nil
 }
 
-// purgeTokens reads which rows to delete and deletes them by their keys, in
-// order: so it locks these and nothing between them, and two instances at it do
-// not lock each other out.
+// purgeTokens first reads which rows to delete, then deletes them by their keys, in
+// order. So it locks these rows and no gaps between them, and two instances that purge
+// at the same time do not block each other.
 func (s *Store) purgeTokens(tx *gorm.DB, nowMS int64, batch int) (int64, error) {
 	var expired []string
 	err := s.reading(tx.Statement.Context).Model(&revokedTokenRow{}).
@@ -140,10 +139,10 @@ func (s *Store) purgeTokens(tx *gorm.DB, nowMS int64, batch int) (int64, error) 
 	return deleted.RowsAffected, deleted.Error
 }
 
-// purgeChanges looks at the lowest numbers only, which are the oldest entries,
-// and so needs no index on their times.
+// purgeChanges looks only at the lowest numbers, which are the oldest entries, and so
+// needs no index on their times.
 func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, error) {
-	// Read by itself beforehand: it only ever grows.
+	// Reading this beforehand is safe, because the number only grows.
 	last, err := s.ChangeNumber(tx.Statement.Context)
 	if err != nil {
 		return 0, err
@@ -156,8 +155,8 @@ func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, err
 	}
 	var numbers []int64
 	for _, r := range oldest {
-		// No holes: whoever reads tells by the first number whether entries are
-		// missing.
+		// Stop here, to leave no gap: readers tell by the lowest number whether entries
+		// are missing.
 		if r.AtMS >= beforeMS {
 			break
 		}
@@ -170,7 +169,7 @@ func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, err
 	return deleted.RowsAffected, deleted.Error
 }
 
-// purgeStatus deletes the lists whose last token has expired, with their blocks,
+// purgeStatus deletes the status lists whose last token has expired, with their blocks,
 // and listeners that were not seen for an hour.
 func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (total int, err error) {
 	lists, err := s.StatusLists(ctx)
@@ -194,7 +193,7 @@ func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (tota
 			return total, err
 		}
 		err = s.statement(ctx, func() error {
-			// What was left for the next call keeps the list.
+			// A list stays while blocks of it are left for the next call.
 			deleted := s.writing(ctx).Exec("DELETE FROM status_lists WHERE number = ? AND NOT EXISTS (SELECT 1 FROM status_blocks WHERE list = ?)", l.Number, l.Number)
 			total += int(deleted.RowsAffected)
 			return deleted.Error

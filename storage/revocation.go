@@ -22,7 +22,8 @@ type serverRow struct {
 	// OldestSchema is the oldest schema version that a binary must know of to
 	// use this database.
 	OldestSchema int64 `gorm:"column:oldest_schema;not null"`
-	// Issuer is whose tokens these are; NULL until a server has started on it.
+	// Issuer is the issuer that this database belongs to; NULL until a server has
+	// started on it.
 	Issuer *string `gorm:"column:issuer"`
 }
 
@@ -31,7 +32,8 @@ func (serverRow) TableName() string { return "server" }
 type revokedTokenRow struct {
 	JTI       string `gorm:"column:jti;primaryKey"`
 	ExpiresMS int64  `gorm:"column:expires_ms;not null"`
-	// StatusList and StatusIndex are where its status is, if it has one.
+	// StatusList and StatusIndex are the place of the token in a status list, if it has
+	// one.
 	StatusList  *int64 `gorm:"column:status_list"`
 	StatusIndex *int64 `gorm:"column:status_index"`
 }
@@ -76,8 +78,8 @@ func (s *Store) CutEverything(ctx context.Context, ev audit.Event) error {
 		if cut.Error != nil {
 			return cut.Error
 		}
-		// The lists of before are set from end to end, whoever's indices they gave
-		// out: a database that was restored does not know of all.
+		// All lists from before are set completely, including indices that no row here
+		// names: a restored database does not know every index that was given out.
 		return tx.Exec("UPDATE status_lists SET closes_ms = " + s.dialect.now + " WHERE closes_ms IS NULL OR closes_ms > " + s.dialect.now).Error
 	})
 }
@@ -85,8 +87,9 @@ func (s *Store) CutEverything(ctx context.Context, ev audit.Event) error {
 // Restored implements revocation.Store.
 func (s *Store) Restored(ctx context.Context, ev audit.Event) error {
 	return s.change(ctx, "note the restore", changes.Restored, "", ev, func(tx *gorm.DB, _ changes.Number) error {
-		// Full, and not closed at once: grants move out of lists that close, and
-		// would forget one that closed only a while ago. Full ones close in their time.
+		// Mark the lists as full instead of closing them now. Grants move to another
+		// list when theirs closes, and remember only one former list, so a second close
+		// soon after would lose it. Full lists close in due time.
 		return tx.Exec("UPDATE status_lists SET next = size WHERE closes_ms IS NULL").Error
 	})
 }
@@ -129,9 +132,9 @@ func (s *Store) ServerEpoch(ctx context.Context) (changes.Number, error) {
 	return changes.Number(row.Epoch), nil
 }
 
-// standingSQL asks for a jti, a kid and a client id, twice, in that order. The
-// client is asked for by subqueries because SQLite prepares a LEFT JOIN on a
-// parameter anew each time, which takes longer than running it.
+// standingSQL makes the statement of Standing. Its parameters are a jti, a kid and a
+// client id, twice, in that order. The client is read by subqueries, because SQLite
+// plans a LEFT JOIN on a parameter anew each time, which takes longer than running it.
 func standingSQL(jti, kid, client, again string) string {
 	return fmt.Sprintf(`
 		SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = %s),
@@ -142,19 +145,18 @@ func standingSQL(jti, kid, client, again string) string {
 		  FROM server WHERE id = 1`, jti, kid, client, again)
 }
 
-// grantStanding is what standingSQL asks beside the rest where there is a grant:
-// what it records, which is NULL unless it stands, and what its user is called.
+// grantStanding are the further columns of standingSQL for a token with a grant: the
+// recorded permissions, which are NULL unless the grant stands, and the user's name.
 const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = %s AND ` + grantStands + `),
 		       (SELECT username FROM users WHERE id = %s)`
 
-// Standing implements revocation.Store. It is asked at every introspection, so
-// it goes to the pool past gorm's statement building.
+// Standing implements revocation.Store. Every introspection calls it, so it uses the
+// pool directly and not gorm's statement builder.
 func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation.Standing, error) {
 	const op = "read a token's standing"
 	if s.Engine() == SQLite {
-		// Some microseconds on a file, with no one to wait for: to be
-		// interruptible, the query would take a goroutine, which costs a third
-		// as much again.
+		// The query takes microseconds on a local file and waits for nobody. To be
+		// cancelable it would need a goroutine, which costs a third more.
 		if err := ctx.Err(); err != nil {
 			return revocation.Standing{}, fault(op, err)
 		}
@@ -183,12 +185,13 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 	st.Username = username.String
 	if st.GrantStands = recorded.Valid; recorded.String != "" {
 		st.Permissions, err = unlist(recorded.String)
-		st.Permissions = append([]string{}, st.Permissions...) // none is not nil
+		st.Permissions = append([]string{}, st.Permissions...) // an empty list is not nil
 	}
 	return st, fault(op, err)
 }
 
-// askable replaces what no record can be called by what none is called.
+// askable replaces an id that no record can have, because no engine could store it, by
+// one that no record has. So the answer is "unknown" instead of a fault.
 func askable(id string) string {
 	if isText(id) {
 		return id

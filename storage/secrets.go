@@ -57,7 +57,7 @@ func (s *Store) RemoveClientSecret(ctx context.Context, id, secretID string, ev 
 	return removed, err
 }
 
-// removeSecret returns what it removed.
+// removeSecret deletes a secret and returns the deleted row.
 func removeSecret(tx *gorm.DB, id, secretID string) (secretRow, error) {
 	var secrets []secretRow
 	err := tx.Where("client_id = ?", id).Order("added, created_ms, id").Find(&secrets).Error
@@ -77,7 +77,8 @@ func removeSecret(tx *gorm.DB, id, secretID string) (secretRow, error) {
 	if i < 0 {
 		return secretRow{}, refuse(clients.ErrSecretNotFound)
 	}
-	// MySQL does not let a DELETE ask its own table, except about a derived one.
+	// MySQL does not allow a DELETE to read its own table, except through a derived
+	// table.
 	removed := tx.Exec(`
 		DELETE FROM client_secrets
 		 WHERE client_id = ? AND id = ?

@@ -48,11 +48,11 @@ func (r sessionRow) session() (sessions.Session, error) {
 	}, err
 }
 
-// sessionsWithOwners is what sessionStands is asked of.
+// sessionsWithOwners is the FROM clause that sessionStands needs.
 const sessionsWithOwners = `login_sessions AS l JOIN users AS u ON u.id = l.user_id JOIN server AS v ON v.id = 1`
 
-// sessionStands is what is asked about a login session l with its user u and
-// the server v; it takes the time twice.
+// sessionStands is the condition that a login session l, of the user u on the server v,
+// stands. Its parameter is the time, twice.
 const sessionStands = `l.ended_ms IS NULL AND l.idle_ms > ? AND l.expires_ms > ?
 		   AND u.disabled = FALSE AND l.user_epoch >= u.epoch AND l.server_epoch >= v.epoch`
 
@@ -64,8 +64,8 @@ func (s *Store) BeginSession(ctx context.Context, n sessions.Session, secret, de
 		return fault(op, err)
 	}
 	return s.note(ctx, op, ev, func(tx *gorm.DB) error {
-		// Under the epoch that the password was checked under: a new password, or
-		// a cut, that came between leaves nothing to insert.
+		// The epoch is the one under which the password was checked: if a cut or a new
+		// password came in between, the statement inserts nothing.
 		inserted := tx.Exec(`
 			INSERT INTO login_sessions (id, secret_hash, device_hash, user_id, auth_ms, amr, acr, user_epoch, server_epoch,
 			                            created_ms, seen_ms, idle_ms, expires_ms, address, user_agent, client_id)
@@ -103,7 +103,7 @@ func (s *Store) RenewSession(ctx context.Context, n sessions.Session, secret, de
 	})
 }
 
-// printable makes what a browser sent fit to be stored.
+// printable makes text that a browser sent fit to be stored.
 func printable(s string) string {
 	if !isText(s) {
 		return ""
@@ -262,7 +262,8 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 	var stood int
 	err := s.editAll(ctx, changes.Session, func(tx *gorm.DB, _ changes.Number) ([]edited, error) {
 		stood = 0
-		// Nobody else ends sessions meanwhile: whoever does takes a number first.
+		// Nobody else ends sessions meanwhile, because that needs a change number,
+		// whose row is locked.
 		found, err := toEnd(tx, user, ev.At)
 		if err != nil {
 			return nil, err
@@ -295,14 +296,14 @@ func (s *Store) EndSessions(ctx context.Context, user, keep string, ev audit.Eve
 	return stood, nil
 }
 
-// endable is a session that ends when all of its user do.
+// endable is a session that ends when all sessions of its user are ended.
 type endable struct {
 	ID     string `gorm:"column:id"`
 	Stands bool   `gorm:"column:stands"`
 }
 
-// toEnd returns the sessions of a user that were not ended and stand, or have grants
-// that end with them, the oldest first.
+// toEnd returns the sessions of a user that have not been ended and that either stand
+// or have grants which end with them, the oldest first.
 func toEnd(tx *gorm.DB, user string, now time.Time) (found []endable, err error) {
 	err = tx.Raw(`
 		SELECT l.id, CASE WHEN `+sessionStands+` THEN TRUE ELSE FALSE END AS stands
@@ -314,7 +315,7 @@ func toEnd(tx *gorm.DB, user string, now time.Time) (found []endable, err error)
 	return found, err
 }
 
-// end ends sessions, so many at a time.
+// end ends sessions, a batch at a time.
 func end(tx *gorm.DB, ids []string, now time.Time) error {
 	for some := range slices.Chunk(ids, rowsAtOnce) {
 		ended := tx.Exec("UPDATE login_sessions SET ended_ms = ? WHERE id IN ? AND ended_ms IS NULL", ms(now), some)
@@ -335,7 +336,7 @@ func (s *Store) KnownDevice(ctx context.Context, user string, device [32]byte) (
 	return n > 0, fault("look for a device", err)
 }
 
-// SessionUser returns whose a session is, or sessions.ErrNotFound.
+// SessionUser returns the user of a session, or sessions.ErrNotFound.
 func (s *Store) SessionUser(ctx context.Context, id string) (string, error) {
 	const op = "read a login session"
 	if !isText(id) {

@@ -18,9 +18,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// How long to wait for another process, such as the command line beside the
-// server, to finish writing. SQLite's own waiting does not end with the context,
-// so it waits briefly and we ask again.
+// How long to wait while another process, such as the command line beside the server,
+// is writing. SQLite's own wait does not end with the context, so it is set short and
+// repeated here.
 const (
 	busyTimeout = 10 * time.Second
 	busyOnce    = 100 * time.Millisecond
@@ -42,7 +42,8 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	path := strings.TrimPrefix(url, "sqlite:")
 	var held *os.File
 	if o.Serving || o.Restoring {
-		// Before a file is made where one may be about to be restored.
+		// Lock the folder before creating a file, because a restore may be about to put
+		// one there.
 		var err error
 		held, err = holdFolder(path, o.Restoring)
 		if errors.Is(err, ErrServing) || errors.Is(err, errRestoring) {
@@ -56,21 +57,21 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, err
 	}
 
-	// mode=rw: should the file be removed later, then connecting fails instead
-	// of beginning an empty database under a running server.
+	// mode=rw: if the file is removed later, connecting fails instead of creating an
+	// empty database under a running server.
 	shared := sqliteURI(path) + "?mode=rw&_stmt_cache_size=64"
 	patient := fmt.Sprintf("&_busy_timeout=%d", busyTimeout.Milliseconds())
 	brief := fmt.Sprintf("&_busy_timeout=%d", busyOnce.Milliseconds())
-	// Write-ahead logging lets readers read while one writes; FULL makes a
-	// commit outlive a power cut. A transaction takes the write lock as it
-	// begins, because one that first reads and then writes is refused when
-	// another wrote in between. What is deleted is overwritten: private keys are
-	// destroyed, and not only forgotten.
+	// Write-ahead logging lets readers read during a write. FULL makes a commit survive
+	// a power cut. A transaction takes the write lock when it begins (immediate),
+	// because one that reads first and then writes fails if another wrote in between.
+	// Deleted data is overwritten, so that destroyed private keys are gone from the
+	// file.
 	writer := shared + "&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate&_secure_delete=on"
 	reader := shared + "&_query_only=on"
 
-	// One connection: SQLite has one writer anyway, and waiting in the pool is
-	// fair and ends with the context, which waiting in SQLite is not and does not.
+	// One connection: SQLite has one writer anyway. Waiting for it in the pool is fair
+	// and ends with the context; waiting in SQLite is neither.
 	read, of := o.Wrap(sqliteConnector(reader+patient)), sharesOf(o.MaxOpen)
 	s := &Store{
 		dialect:   sqliteDialect,
@@ -82,8 +83,8 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 		readPool:  pool(read, of.requests, o),
 		watchPool: pool(read, of.watching, o),
 	}
-	// The first to come changes the journal mode of the file, and the others may
-	// find it busy.
+	// The first connection changes the journal mode of the file; others may find it
+	// busy meanwhile.
 	err := again(ctx, func() error { return s.writePool.PingContext(ctx) })
 	if err == nil {
 		err = s.overPools(func(p *sql.DB) gorm.Dialector { return sqlite.New(sqlite.Config{Conn: p}) })
@@ -94,10 +95,10 @@ func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Settle brings what was written into SQLite's file, out of the log beside it, if
-// nothing has been written since Settle was called last: a copy of the file alone is
-// then likelier to have everything. It holds up nobody. It is not safe for concurrent
-// use, and does nothing on other engines.
+// Settle copies SQLite's write-ahead log into the database file if nothing has been
+// written since its last call. A plain copy of the file is then more likely to be
+// complete. It blocks nobody. It is not safe for concurrent use, and does nothing on
+// other engines.
 func (s *Store) Settle(ctx context.Context) error {
 	if s.file == "" {
 		return nil
@@ -116,7 +117,7 @@ func (s *Store) Settle(ctx context.Context) error {
 	if s.logInFile {
 		return nil
 	}
-	// A connection of its own: the pool's one is for whoever writes.
+	// A connection of its own, because the pool's only one is for writers.
 	p := pool(s.connector, 1, Options{MaxIdle: 1, MaxLifetime: time.Hour})
 	defer p.Close()
 	var busy, frames, done int64
@@ -127,13 +128,14 @@ func (s *Store) Settle(ctx context.Context) error {
 	return nil
 }
 
-// logState tells whether SQLite's log was written to.
+// logState is what shows whether SQLite's write-ahead log has changed.
 type logState struct {
 	at   time.Time
 	size int64
 }
 
-// fault is fault, and says which file or folder cannot be written if that is why.
+// fault is the function of that name, and also names the file or folder that cannot be
+// written if that is the cause.
 func (s *Store) fault(op string, err error) error {
 	var lite sqlite3.Error
 	if s.file == "" || !errors.As(err, &lite) {
@@ -148,8 +150,8 @@ func (s *Store) fault(op string, err error) error {
 	return fault(op, err)
 }
 
-// unwritable says why SQLite cannot write to a file; empty if it may. It needs the
-// folder too, for what it keeps beside the file.
+// unwritable says why SQLite cannot write to a file, or is empty if it can. SQLite also
+// has to write to the folder, for the files that it keeps beside the database.
 func unwritable(path string) string {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
@@ -173,24 +175,24 @@ func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 
 func (sqliteConnector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 
-// sqliteURI escapes what means something else in a URI (sqlite.org/uri.html).
+// sqliteURI escapes characters that have a meaning in a URI (sqlite.org/uri.html).
 func sqliteURI(path string) string {
 	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	if strings.HasPrefix(path, "//") {
-		// Otherwise the first folder would be taken for a host.
+		// Otherwise SQLite would take the first folder for a host.
 		path = "//" + path
 	}
 	return "file:" + path
 }
 
-// creating guards against closing a database file that another Open in this
-// process is already using: POSIX drops all locks that a process holds on a
-// file when it closes any descriptor of it.
+// creating prevents that one Open closes a database file which another Open in this
+// process uses already. POSIX drops all locks of a process on a file when the process
+// closes any descriptor of it.
 var creating sync.Mutex
 
-// findSQLite looks for the file and, if create is set, makes it where it is not
-// there, readable by its owner only: it holds sealed keys and hashes. SQLite gives
-// its side files the same mode.
+// findSQLite looks for the database file and, if create is set, creates it where it is
+// missing. Only its owner can read it, because it contains sealed keys and hashes.
+// SQLite gives the files beside it the same mode.
 func findSQLite(path string, create bool) error {
 	switch {
 	case path == "" || strings.HasPrefix(path, ":memory:"):
@@ -221,7 +223,7 @@ func findSQLite(path string, create bool) error {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another process was first
+		return nil // another process has created it
 	}
 	if err != nil {
 		return fmt.Errorf("creating the database file: %w", err)
@@ -229,7 +231,7 @@ func findSQLite(path string, create bool) error {
 	return f.Close()
 }
 
-// takeNumberReturning is for the engines that have RETURNING.
+// takeNumberReturning is takeNumber for the engines that have RETURNING.
 func takeNumberReturning(tx *gorm.DB, step int64) (n int64, err error) {
 	err = tx.Raw("UPDATE change_seq SET n = n + ? WHERE id = 1 RETURNING n", step).Scan(&n).Error
 	return n, err

@@ -59,8 +59,8 @@ func (s *Store) StatusLists(ctx context.Context) ([]status.List, error) {
 
 const openListFor = "purpose = ? AND closes_ms IS NULL AND life_ms >= ? AND next + ? <= size"
 
-// OpenStatusList implements indices.Store. The change sequence's lock keeps two
-// processes from opening one each.
+// OpenStatusList implements indices.Store. The lock on the change sequence keeps two
+// processes from opening a list each.
 func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64, now time.Time) error {
 	ev := audit.Event{At: now, Actor: audit.Server, Action: audit.StatusListOpened, Details: map[string]string{"purpose": string(l.Purpose)}}
 	return s.change(ctx, "open a status list", changes.StatusList, "", ev, func(tx *gorm.DB, n changes.Number) error {
@@ -77,15 +77,16 @@ func (s *Store) OpenStatusList(ctx context.Context, l status.List, block int64, 
 	})
 }
 
-// fullList is a list that has no room for the largest block: what smaller ones could
-// still use is not waited for. A list of fewer than two of those is full only when half
-// of it is used.
+// fullList is the condition that a list has no room for the largest block. What smaller
+// blocks could still use is given up. A list that is smaller than two such blocks is
+// full only when half of it is used.
 var fullList = fmt.Sprintf("(next + %d > size AND (size >= %d OR next * 2 > size))", indices.LargestBlock, 2*indices.LargestBlock)
 
 // CloseStatusLists implements lists.Store.
 func (s *Store) CloseStatusLists(ctx context.Context, p status.Purpose, after, longAgo time.Duration, now time.Time) error {
 	full := "purpose = ? AND closes_ms IS NULL AND " + fullList + " AND opened_ms <= " + s.dialect.now + " - ?"
-	// Asked before, so that it is rarely a change.
+	// Check first, so that a change, which everyone waits for, is made only if it is
+	// needed.
 	var n int64
 	err := s.reading(ctx).Model(&statusListRow{}).Where(full, string(p), longAgo.Milliseconds()).Count(&n).Error
 	if err != nil || n == 0 {
@@ -133,7 +134,7 @@ func (s *Store) TakeStatusBlock(ctx context.Context, p status.Purpose, life time
 		if taken.Error != nil {
 			return taken.Error
 		}
-		// The row is locked by now: this is what was set just there.
+		// The UPDATE above has locked the row, so this reads what it set.
 		if err := tx.Raw("SELECT next FROM status_lists WHERE number = ?", block.List).Scan(&block.First).Error; err != nil {
 			return err
 		}
@@ -156,8 +157,8 @@ func (s *Store) TakeStatusBlock(ctx context.Context, p status.Purpose, life time
 	if err != nil || client == "" {
 		return block, answer(op, "", err)
 	}
-	// A cut that was being made meanwhile may not have seen the block: then its
-	// epoch is behind now.
+	// A concurrent cut may not have seen the new block. In that case the block's epoch
+	// is now behind.
 	var rows []statusBlockRow
 	err = s.writing(ctx).Raw("SELECT b.* FROM status_blocks AS b WHERE b.list = ? AND b.first = ? AND "+blockStands, block.List, block.First).Scan(&rows).Error
 	if err == nil && len(rows) == 0 {

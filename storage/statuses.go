@@ -13,8 +13,8 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// refColumns is the form in which a ref is stored, and refOf its inverse: NULL
-// is none.
+// refColumns returns the columns in which a status.Ref is stored, NULL for none; refOf
+// is its inverse.
 func refColumns(r status.Ref) (list, index *int64) {
 	if r.List == 0 {
 		return nil, nil
@@ -29,7 +29,7 @@ func refOf(list, index *int64) status.Ref {
 	return status.Ref{List: *list, Index: *index}
 }
 
-// blockStands is whether the tokens of a block b may stand.
+// blockStands is the condition that the tokens of a block b may stand.
 const blockStands = `b.client_epoch >= (SELECT c.epoch FROM clients AS c WHERE c.id = b.client_id AND c.disabled = FALSE)
 		   AND b.server_epoch >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)`
 
@@ -39,7 +39,8 @@ func (s *Store) StatusesSet(ctx context.Context, because []changes.Change) ([]li
 	q := statusQuery{s: s, ctx: ctx}
 	if because == nil {
 		err := errors.Join(q.lists(),
-			// Older ones are set from end to end.
+			// Lists from before the last cut of everything are set completely
+			// elsewhere.
 			q.grants(1, "g.status_list >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)"),
 			q.blocks(1, "b.list >= (SELECT v.epoch FROM server AS v WHERE v.id = 1)"), q.tokens("1 = 1"))
 		return q.runs, fault(op, err)
@@ -75,9 +76,9 @@ func (s *Store) StatusesSet(ctx context.Context, because []changes.Change) ([]li
 	return q.runs, nil
 }
 
-// StatusOwner returns whose tokens refer to a place in a status list: those of a client
-// itself, or those of a grant. Returns indices.ErrNoOwner for one that nobody has. It
-// looks at all grants, for the command line.
+// StatusOwner returns whose tokens refer to a place in a status list: the client of the
+// block, or the grant. Returns indices.ErrNoOwner if there is neither. It searches all
+// grants, so it is for the command line only.
 func (s *Store) StatusOwner(ctx context.Context, ref status.Ref) (client, grant string, err error) {
 	const op = "find whose a status is"
 	var found []struct {
@@ -106,21 +107,22 @@ func (s *Store) StatusesClear(ctx context.Context, clients []string) ([]lists.Ru
 	return q.runs, fault("read which statuses are clear", err)
 }
 
-// statusQuery gathers runs of indices: those that are set (1) or are not (0).
+// statusQuery collects runs of indices, with the value of their bits: 1 for set, 0 for
+// not set.
 type statusQuery struct {
 	s    *Store
 	ctx  context.Context
 	runs []lists.Run
 }
 
-// add adds a run of one, but for the zero ref.
+// add adds a run of one index, unless the ref is zero.
 func (q *statusQuery) add(r status.Ref) {
 	if r.List != 0 {
 		q.runs = append(q.runs, lists.Run{List: r.List, First: r.Index, Size: 1})
 	}
 }
 
-// lists are those from before the last cut of everything.
+// lists adds the complete lists from before the last cut of everything.
 func (q *statusQuery) lists() error {
 	var rows []statusListRow
 	err := q.s.reading(q.ctx).Where("number < (SELECT epoch FROM server WHERE id = 1)").Find(&rows).Error
@@ -130,14 +132,14 @@ func (q *statusQuery) lists() error {
 	return err
 }
 
-// mayLive is for how long after its last refresh a grant may have a token that
-// has not expired: after that, nobody asks for its status. The two hours are for clocks
-// that are wrong.
+// mayLive is how long after its last refresh a grant may have a token that has not
+// expired. After that, nobody asks for its status. The two hours allow for clocks that
+// are wrong.
 const mayLive = limits.MaxAccessTTL + 2*time.Hour
 
 func (q *statusQuery) grants(set int, where string, args ...any) error {
-	// Joined, which says the same as grantStands: a million subqueries take four times
-	// as long. The time is asked once and not for each row, and rows are read one by
+	// The joins say the same as grantStands, because a million subqueries take four
+	// times as long. The time is read once and not for each row. Rows are read one by
 	// one, since there may be a million.
 	rows, err := q.s.reading(q.ctx).Raw(`
 		SELECT g.status_list, g.status_index, g.former_list, g.former_index
@@ -157,7 +159,7 @@ func (q *statusQuery) grants(set int, where string, args ...any) error {
 		if err := rows.Scan(&list, &index, &formerList, &formerIndex); err != nil {
 			return err
 		}
-		// NULL is 0, and no list has that number.
+		// NULL is read as 0, and no list has that number.
 		q.add(status.Ref{List: list.Int64, Index: index.Int64})
 		q.add(status.Ref{List: formerList.Int64, Index: formerIndex.Int64})
 	}

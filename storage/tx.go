@@ -17,8 +17,8 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// errAgain rolls a transaction back to try it once more: another one was
-// faster.
+// errAgain rolls a transaction back in order to try it again, because a concurrent one
+// has won.
 var errAgain = errors.New("another transaction was faster")
 
 // errUnchanged rolls a transaction back because there was nothing to do.
@@ -33,8 +33,8 @@ func (s *Store) change(ctx context.Context, op string, kind changes.Kind, subjec
 	return s.edit(ctx, op, kind, subject, func(tx *gorm.DB, n changes.Number) (audit.Event, error) { return ev, work(tx, n) })
 }
 
-// edit is change for work that finds out itself what there is to record: it reads
-// a record, whose other editors wait until it is written, or come before.
+// edit is change for work that decides itself what to record. work reads a record and
+// changes it; other editors of that record run before it or after it, never in between.
 func (s *Store) edit(ctx context.Context, op string, kind changes.Kind, subject string,
 	work func(tx *gorm.DB, n changes.Number) (audit.Event, error),
 ) error {
@@ -45,20 +45,20 @@ func (s *Store) edit(ctx context.Context, op string, kind changes.Kind, subject 
 	return answer(op, subject, err)
 }
 
-// edited is a record that was changed, and the event about it.
+// edited is the subject of a change, and the event that tells of it.
 type edited struct {
 	subject string
 	ev      audit.Event
 }
 
-// rowsAtOnce is how many rows one statement inserts, or names, at most.
+// rowsAtOnce is the greatest number of rows that one statement inserts or names.
 const rowsAtOnce = 100
 
-// editAll is edit for work that changes any number of records of a kind, all or
+// editAll is edit for work that changes any number of records of a kind, all of them or
 // none: each is a change with a number and an event of its own.
 func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *gorm.DB, n changes.Number) ([]edited, error)) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		// First, before any other lock: this is what puts changes in a line.
+		// This comes before any other lock, so that changes run one after the other.
 		n, err := s.dialect.takeNumber(tx, step(kind))
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *go
 			return err
 		}
 		if further := int64(len(all)) - 1; further > 0 {
-			// The row is locked: nobody has taken one in between.
+			// The row is locked, so these numbers follow the first one without a gap.
 			if _, err := s.dialect.takeNumber(tx, further); err != nil {
 				return err
 			}
@@ -95,8 +95,8 @@ func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *go
 	return err
 }
 
-// note runs work in a transaction that records the audit event with it, for
-// what no process keeps a copy of: it takes no number, and waits for no change.
+// note runs work in a transaction that also records the audit event. It is for records
+// of which no process keeps a copy: it takes no change number, and waits for no change.
 func (s *Store) note(ctx context.Context, op string, ev audit.Event, work func(tx *gorm.DB) error) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		if err := work(tx); err != nil {
@@ -115,19 +115,20 @@ func createEvent(tx *gorm.DB, ev audit.Event) error {
 	return tx.Create(&row).Error
 }
 
-// leap is by how much a cut of everything raises the sequence, and farther how much more
-// a restore does at most.
+// leap is by how much a cut of everything raises the change sequence; farther is the
+// greatest random amount that a restore adds.
 const (
 	leap    = 1 << 32
 	farther = 1 << 40
 )
 
-// step is by how much a change raises the sequence. A database that was
-// restored would give numbers out again that tokens already carry, and no cut
-// would reach these until it had caught up. A cut of everything goes beyond
-// whatever may have been lost, and so does a restore: by a random step, because one
-// backup can be restored twice, and each time go on. (Numbers stay below 2^53, which
-// every reader of JSON takes exactly, for some thousand restores.)
+// step returns by how much a change raises the sequence: by 1, except for a cut of
+// everything and a restore. A restored database would give out numbers again that
+// tokens already carry, and no cut would reach these tokens until the sequence had
+// caught up. So a cut of everything goes beyond whatever may have been lost. A restore
+// does the same, by a random step, because one backup may be restored twice and both
+// copies may go on. (For some thousand restores the numbers stay below 2^53, which
+// every JSON parser reads exactly.)
 func step(kind changes.Kind) int64 {
 	switch kind {
 	case changes.Everything:
@@ -140,33 +141,35 @@ func step(kind changes.Kind) int64 {
 	return 1
 }
 
-// transaction runs work in one, again if it had to give way to others.
+// transaction runs work in a transaction, and again if it lost to a concurrent one.
 func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
 	return s.changing.within(ctx, func() error {
 		return again(ctx, func() error { return s.writing(ctx).Transaction(s.settled(work), s.dialect.tx) })
 	})
 }
 
-// mostTries is how often what gave way to others is tried, and the pauses before it
-// is tried again are at most firstPause, twice as long each time, up to lastPause. All
-// together they are a second and a half at most.
+// mostTries is how often work that loses to concurrent transactions is tried. The pause
+// before a further try is random: at most firstPause, doubled each time, up to
+// lastPause. All pauses together are at most a second and a half.
 const (
 	mostTries  = 12
 	firstPause = 5 * time.Millisecond
 	lastPause  = 200 * time.Millisecond
 )
 
-// again runs f again while it gives way to others; and while another process is writing
-// to SQLite's file, for as long as busyTimeout. It does so within the time of ctx.
+// again runs f, and repeats it while it loses to concurrent transactions or, for as
+// long as busyTimeout, while another process is writing to SQLite's file. It stops when
+// ctx ends.
 func again(ctx context.Context, f func() error) error {
 	begun := time.Now()
 	err := f()
 	if isLockTimeout(err) {
-		// It has waited long: once more, and no more.
+		// It has waited long already, so only one more try.
 		err = f()
 	}
 	for tries, longest := 1, firstPause; tries < mostTries && (isConflict(err) || errors.Is(err, errAgain)); tries++ {
-		// For a random time: two that gave way to each other would meet again.
+		// A random pause, because two transactions that lost to each other would meet
+		// again.
 		select {
 		case <-time.After(rand.N(longest)):
 		case <-ctx.Done():
@@ -175,7 +178,7 @@ func again(ctx context.Context, f func() error) error {
 		err, longest = f(), min(2*longest, lastPause)
 	}
 	for isBusy(err) && ctx.Err() == nil && time.Since(begun) < busyTimeout {
-		// Not every kind of busy is waited for by SQLite itself.
+		// SQLite itself does not wait for every kind of busy.
 		time.Sleep(5 * time.Millisecond)
 		err = f()
 	}
@@ -185,12 +188,12 @@ func again(ctx context.Context, f func() error) error {
 	return err
 }
 
-// ms is the form in which times are stored, and at its inverse. They hold for
-// the zero time too.
+// ms converts a time to the form in which it is stored; at is its inverse. Both work
+// for the zero time too.
 func ms(t time.Time) int64  { return t.UnixMilli() }
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// optionalMS is for columns in which NULL is the zero time.
+// optionalMS is ms for columns in which NULL means the zero time.
 func optionalMS(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
@@ -206,8 +209,8 @@ func optionalAt(v *int64) time.Time {
 	return at(*v)
 }
 
-// list is the form in which lists are stored, and unlist its inverse: JSON, an
-// empty one being nil.
+// list converts a list to the form in which it is stored, which is JSON; unlist is its
+// inverse and returns nil for an empty list.
 func list(l []string) (string, error) {
 	if l == nil {
 		l = []string{}
@@ -227,15 +230,15 @@ func unlist(s string) ([]string, error) {
 	return l, nil
 }
 
-// isText reports whether every engine can store s in a column of text.
-// PostgreSQL refuses NUL and what is not UTF-8, so to ask it for a client_id
-// that someone made up would be a fault of the database instead of a no.
+// isText reports whether every engine can store s in a text column. PostgreSQL refuses
+// NUL and invalid UTF-8; without this check, a client_id that someone made up would
+// cause a database fault instead of "unknown client".
 func isText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-// object is the form in which optional fields are stored, and unobject its
-// inverse: JSON, NULL being an empty one.
+// object converts optional fields to the form in which they are stored: JSON, or NULL
+// if all are absent. unobject is its inverse.
 func object(v any) (*string, error) {
 	b, err := json.Marshal(v)
 	s := string(b)
@@ -245,10 +248,10 @@ func object(v any) (*string, error) {
 	return &s, err
 }
 
-// mergeObjects returns the optional fields of a record that is changed: those that
-// it gets, beside those stored that were none of its former ones because this
-// binary does not know them. A newer one shares the database, and may have been told
-// to be stricter.
+// mergeObjects returns the optional fields to store when a record changes: its new
+// ones, and also those in the row that this binary does not know. A newer binary may
+// share the database, and such a field may make the record stricter, so it must not be
+// lost.
 func mergeObjects(stored, former, next *string) (*string, error) {
 	var have, known, merged map[string]json.RawMessage
 	if err := errors.Join(unobject(stored, &have), unobject(former, &known), unobject(next, &merged)); err != nil {

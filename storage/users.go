@@ -24,11 +24,11 @@ type userRow struct {
 	Disabled  bool   `gorm:"column:disabled;not null"`
 	Epoch     int64  `gorm:"column:epoch;not null"`
 	CreatedMS int64  `gorm:"column:created_ms;not null"`
-	// EmailVerified is NULL where nobody said.
+	// EmailVerified is NULL if nobody has said whether it is.
 	EmailVerified *bool `gorm:"column:email_verified"`
-	// EmailForm is accounts.EmailForm of the address; NULL where there is none. In
-	// rows that a version before this column wrote it is missing, or that of the
-	// address before: see RenewEmailForms.
+	// EmailForm is accounts.EmailForm of the address; NULL if there is no address. In
+	// rows written by a version without this column it is missing or belongs to the
+	// previous address; RenewEmailForms corrects that.
 	EmailForm *string `gorm:"column:email_form"`
 }
 
@@ -186,7 +186,8 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 // SetUserDisabled implements accounts.Store.
 func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error {
 	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
-		// A cut as well, so that nothing comes back to life with the user.
+		// Also a cut, so that no old session or grant works again when the user is
+		// enabled.
 		return tx.Exec("UPDATE users SET disabled = ?, epoch = ? WHERE id = ? AND disabled <> ?", disabled, int64(n), id, disabled)
 	})
 }
@@ -205,8 +206,8 @@ func (s *Store) CutUser(ctx context.Context, id string, ev audit.Event) error {
 	})
 }
 
-// changeUser runs a statement that changes one user; if it affects none, the
-// user is not there or is as asked already.
+// changeUser runs a statement that changes one user. If no row changes, it finds out
+// whether there is no such user or whether the user is as requested already.
 func (s *Store) changeUser(ctx context.Context, op, id string, ev audit.Event, statement func(*gorm.DB, changes.Number) *gorm.DB) error {
 	if !isText(id) {
 		return answer(op, "", refuse(accounts.ErrNotFound))
@@ -227,8 +228,8 @@ func (s *Store) changeUser(ctx context.Context, op, id string, ev audit.Event, s
 	})
 }
 
-// DeleteUser implements accounts.Store. Grants stay: without their user
-// they do not stand, and are purged when they expire.
+// DeleteUser implements accounts.Store. Grants of the user stay: they no longer stand,
+// and Purge deletes them when they have expired.
 func (s *Store) DeleteUser(ctx context.Context, id string, ev audit.Event) error {
 	const op = "delete user"
 	if !isText(id) {

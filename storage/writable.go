@@ -10,16 +10,15 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// TryWriting writes a little, to find out whether anything can be written: a database
-// on a full disk, a read-only one or one that another process holds locked is read as
-// well as ever. It writes one row of its own, the same one each time: a guess that is
-// counted for nobody, which Purge deletes when this process is gone. It does not wait
-// behind requests that write, and whether these wait for locks of their own says
-// nothing here.
+// TryWriting writes one small row, to find out whether anything can be written. A
+// database on a full disk, a read-only one, or one that another process has locked can
+// still be read, so reading would not show it. The row is always the same: a guess that
+// counts for nobody, which Purge deletes when this process is gone. TryWriting does not
+// wait behind requests that write, and is not affected when those wait for locks.
 func (s *Store) TryWriting(ctx context.Context) error {
 	db := s.watching
 	if s.writePool != s.readPool {
-		db = s.write // the one connection that can
+		db = s.write // SQLite's only connection that can write
 	}
 	var busy error
 	err := again(ctx, func() error {
@@ -31,14 +30,14 @@ func (s *Store) TryWriting(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		// Not what the last try was when time was up, but what it waited for.
+		// Report what it waited for, and not only that the last try ran out of time.
 		err = errors.Join(err, busy)
 	}
 	return s.fault("write", err)
 }
 
-// WhyUnwritable says in a few words, which name nothing, why a database could not be written
-// to, given the error of TryWriting.
+// WhyUnwritable says in a few words why a database cannot be written to, given the
+// error of TryWriting. The words contain no names.
 func WhyUnwritable(err error) string {
 	var (
 		lite sqlite3.Error
@@ -58,7 +57,7 @@ func WhyUnwritable(err error) string {
 		}
 	case errors.As(err, &pg):
 		switch pg.Code {
-		case readOnlySQLTransaction, "42501": // or it may not write
+		case readOnlySQLTransaction, "42501": // 42501: no permission to write
 			return readOnly
 		case "53100":
 			return full
@@ -67,7 +66,7 @@ func WhyUnwritable(err error) string {
 		}
 	case errors.As(err, &my):
 		switch my.Number {
-		case 1142, 1290, 1792, 1836: // the first one: it may not write
+		case 1142, 1290, 1792, 1836: // 1142: no permission to write
 			return readOnly
 		case 1021, 1114:
 			return full
