@@ -59,7 +59,7 @@ func TestWhoHasAccessToWhat(t *testing.T) {
 	e := d.here("", "access", "--client", "web", "--limit", "1")
 	wantSaid(t, e.stderr, "there are more")
 	wantSaid(t, e.stdout, "jun ", jun.ID, "openid, write at https://api.test")
-	wantSaid(t, d.here("", "access", "--client", "job").stderr, "tokens of its own for: read write")
+	wantSaid(t, d.here("", "access", "--client", "job").stderr, "client credentials tokens, for: read write")
 
 	// What is taken away is not access any more, and what is suspended says so.
 	d.must("revoke", "--user", "jun")
