@@ -3,7 +3,7 @@ package storage
 import (
 	"testing"
 
-	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/config/limits"
 )
 
@@ -18,7 +18,7 @@ func TestRowsAreKeptForAsLongAsSomethingIsAskedOfThem(t *testing.T) {
 		t.Errorf("guesses are kept for %s, and counted for %s", keepExpired["guesses"], limits.MaxSignInWindow)
 	}
 	// A session's row says that the grants stand which were made in it.
-	if kept := keepExpired["login_sessions"]; kept < signin.DeviceLife || kept < limits.MaxGrantTTL+mayLive {
+	if kept := keepExpired["login_sessions"]; kept < sessions.DeviceLife || kept < limits.MaxGrantTTL+mayLive {
 		t.Errorf("sessions are kept for %s", kept)
 	}
 }

@@ -25,7 +25,6 @@ import (
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
-	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status/indices"
 	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/status/lists"
@@ -52,7 +51,6 @@ var (
 	_ sessions.Store = (*Store)(nil)
 	_ consents.Store = (*Store)(nil)
 	_ throttle.Store = (*Store)(nil)
-	_ signin.Store   = (*Store)(nil)
 	_ keys.Store     = (*Store)(nil)
 )
 

@@ -6,7 +6,8 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/config/limits"
 )
 
@@ -88,7 +89,7 @@ func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (in
 // token has expired, because the status list is made from it; a session for as long as
 // its device is remembered, which is longer than any grant that was made in it.
 var keepExpired = map[string]time.Duration{
-	"codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": signin.DeviceLife,
+	"codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": sessions.DeviceLife,
 }
 
 // purgeExpired deletes expired rows of a table in the way of purgeTokens.
@@ -172,12 +173,12 @@ func (s *Store) purgeChanges(tx *gorm.DB, beforeMS int64, batch int) (int64, err
 // purgeStatus deletes the status lists whose last token has expired, with their blocks,
 // and listeners that were not seen for an hour.
 func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (total int, err error) {
-	lists, err := s.StatusLists(ctx)
+	all, err := s.StatusLists(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for _, l := range lists {
-		if l.Gone().IsZero() || now.Before(l.Gone()) {
+	for _, l := range all {
+		if gone := lists.Gone(l); gone.IsZero() || now.Before(gone) {
 			continue
 		}
 		n, err := s.purge(ctx, "purge status blocks", batch, func(tx *gorm.DB) (int64, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 )
 
@@ -70,7 +71,7 @@ func (l appLogin) post(w http.ResponseWriter, r *http.Request) error {
 	recordOf(r).issued = clients.AuthorizationCode
 	device := in.Device
 	if client.Hold == clients.HoldCookie {
-		l.cookies.set(w, l.cookies.device, device, signin.DeviceLife)
+		l.cookies.set(w, l.cookies.device, device, sessions.DeviceLife)
 		device = ""
 	}
 	l.refresh.answer(w, client, answer, device)

@@ -43,7 +43,7 @@ func (c cookies) set(w http.ResponseWriter, name, value string, age time.Duratio
 // signedIn gives the browser what a sign-in leaves in it.
 func (c cookies) signedIn(w http.ResponseWriter, in signin.SignedIn) {
 	c.set(w, c.session, in.Secret, 0)
-	c.set(w, c.device, in.Device, signin.DeviceLife)
+	c.set(w, c.device, in.Device, sessions.DeviceLife)
 }
 
 // visitor returns where a request comes from.

@@ -5,12 +5,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/ingam/ingam/config/limits"
 )
 
-// Validate refuses what an API cannot be. Returns ErrInvalid.
+// Validate refuses what an API cannot be, whatever the bounds of this server: those
+// package catalog checks. Returns ErrInvalid.
 func (a API) Validate() error {
 	if err := validAudience(a.Audience); err != nil {
 		return err
@@ -31,9 +29,6 @@ func (a API) Validate() error {
 		if err := validTexts(scope, a.ScopeTexts[scope]); err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-	}
-	if a.AccessTTL != 0 && (a.AccessTTL < limits.MinAccessTTL || a.AccessTTL > limits.MaxAccessTTL || a.AccessTTL%time.Second != 0) {
-		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", ErrInvalid, a.AccessTTL, limits.MinAccessTTL, limits.MaxAccessTTL)
 	}
 	return nil
 }

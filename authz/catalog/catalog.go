@@ -13,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/config/limits"
 )
 
 // Catalog is all APIs there are, and the scopes that are of none.
@@ -156,7 +157,7 @@ func (c *Catalog) List(ctx context.Context) ([]apis.API, error) { return c.store
 // Create registers an API; it fills in ID and CreatedAt. Returns ErrInvalid or
 // ErrExists.
 func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.API, error) {
-	if err := a.Validate(); err != nil {
+	if err := validate(a); err != nil {
 		return apis.API{}, err
 	}
 	if err := c.own.CheckNew(a.Scopes, nil); err != nil {
@@ -173,6 +174,18 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 		return apis.API{}, err
 	}
 	return a, nil
+}
+
+// validate refuses what an API cannot be, and a life of access tokens for which the
+// server would not keep its keys.
+func validate(a apis.API) error {
+	if err := a.Validate(); err != nil {
+		return err
+	}
+	if a.AccessTTL != 0 && (a.AccessTTL < limits.MinAccessTTL || a.AccessTTL > limits.MaxAccessTTL || a.AccessTTL%time.Second != 0) {
+		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", apis.ErrInvalid, a.AccessTTL, limits.MinAccessTTL, limits.MaxAccessTTL)
+	}
+	return nil
 }
 
 // Update lets edit change the API with that audience, in whichever of its
@@ -204,7 +217,7 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 		if updated = details != nil; !updated {
 			return nil, nil
 		}
-		if err := a.Validate(); err != nil {
+		if err := validate(a); err != nil {
 			return nil, err
 		}
 		if err := c.own.CheckNew(a.Scopes, was.Scopes); err != nil {

@@ -49,6 +49,12 @@ type Session struct {
 // password alone would pass for more.
 const OneFactor = "1"
 
+// DeviceLife is for how long a browser, or an app's device, is known to be the
+// user's after they last signed in there. Its cookie lives as long, and the row of
+// the login session, by which it is known, no shorter: else a stranger who guesses
+// could lock the user out of a browser that still shows its cookie.
+const DeviceLife = 365 * 24 * time.Hour
+
 // Query selects login sessions. Zero fields do not restrict.
 type Query struct {
 	UserID string

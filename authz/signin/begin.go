@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
@@ -71,12 +70,6 @@ func (s *SignIn) save(ctx context.Context, n sessions.Session, former, secret, d
 	}
 	return n, s.store.BeginSession(ctx, n, secretHash, deviceHash, ev)
 }
-
-// DeviceLife is for how long a browser, or an app's device, is known to be the
-// user's after they last signed in there. Its cookie lives as long, and the row of
-// the login session, by which it is known, no shorter: else a stranger who guesses
-// could lock the user out of a browser that still shows its cookie.
-const DeviceLife = 365 * 24 * time.Hour
 
 // Knows reports whether a user has signed in with a device.
 func (s *SignIn) Knows(ctx context.Context, user, device string) (bool, error) {

@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/ingam/ingam/config/limits"
 )
 
 // Ref is a place in a list. The zero Ref is none: lists are numbered from 1.
@@ -60,18 +58,4 @@ type List struct {
 	OpenedAt   time.Time
 	// ClosesAt is from when nobody may issue for it; zero while not decided.
 	ClosesAt time.Time
-}
-
-// Tail is for how long a token may be issued for a list after it has closed, and
-// its clock be off: a refresh that is repeated within the grace names the list
-// of the first time.
-const Tail = limits.MaxRefreshGrace + limits.MaxSkew
-
-// Gone is when the last token that refers to the list has expired; zero if that
-// is not decided.
-func (l List) Gone() time.Time {
-	if l.ClosesAt.IsZero() {
-		return time.Time{}
-	}
-	return l.ClosesAt.Add(l.Life + Tail)
 }

@@ -2,7 +2,6 @@ package status_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/ingam/ingam/authz/status"
 )
@@ -21,17 +20,5 @@ func TestAListHasOneAddress(t *testing.T) {
 		if n := base.ListOf(uri); n != 0 {
 			t.Errorf("%s is list %d", uri, n)
 		}
-	}
-}
-
-func TestAListIsGoneWhenItsLastTokenIs(t *testing.T) {
-	t.Parallel()
-	open := status.List{Life: time.Hour}
-	if !open.Gone().IsZero() {
-		t.Errorf("a list that has not closed is gone at %s", open.Gone())
-	}
-	closes := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	if got := (status.List{Life: time.Hour, ClosesAt: closes}).Gone(); !got.Equal(closes.Add(time.Hour + status.Tail)) {
-		t.Errorf("gone at %s", got)
 	}
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/config/limits"
 )
@@ -45,7 +45,7 @@ func TestWhatASettingCanBeIsOutlivedByWhatDependsOnIt(t *testing.T) {
 		"a grant's ID token":     {p.LongestHint, c.Tokens.GrantTTL.Std()},
 		"a session's ID token":   {p.LongestHint, c.Sessions.TTL.Std()},
 		"what clocks differ by":  {p.Skew, c.Tokens.Skew.Std()},
-		"a list that has closed": {status.Tail, c.Tokens.RefreshGrace.Std() + c.Tokens.Skew.Std()},
+		"a list that has closed": {lists.Tail, c.Tokens.RefreshGrace.Std() + c.Tokens.Skew.Std()},
 	} {
 		if d[0] < d[1] {
 			t.Errorf("%s: %s, and needed for %s", what, d[0], d[1])

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/grants"
-	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 )
@@ -263,9 +263,9 @@ var grantTests = []test{
 			d.must(err)
 			d.equal(got, want)
 		}
-		purged(noon.Add(signin.DeviceLife), 0)
+		purged(noon.Add(sessions.DeviceLife), 0)
 		known(true)
-		purged(noon.Add(signin.DeviceLife+24*time.Hour+time.Second), 1)
+		purged(noon.Add(sessions.DeviceLife+24*time.Hour+time.Second), 1)
 		known(false)
 		if _, err := d.s.Grant(d.ctx, g.ID); !errors.Is(err, grants.ErrNotFound) {
 			d.Fatal(err)

@@ -147,9 +147,9 @@ var listTests = []test{
 		closed := func(longAgo time.Duration) (n int) {
 			d.Helper()
 			d.must(d.s.CloseStatusLists(d.ctx, status.ForClients, time.Hour, longAgo, noon))
-			lists, err := d.other.StatusLists(d.ctx)
+			all, err := d.other.StatusLists(d.ctx)
 			d.must(err)
-			for _, l := range lists {
+			for _, l := range all {
 				if !l.ClosesAt.IsZero() {
 					n++
 				}
@@ -167,10 +167,10 @@ var listTests = []test{
 		d.changes(changes.StatusList, "", audit.Event{
 			At: noon, Actor: audit.Server, Action: audit.StatusListClosed, Details: map[string]string{"purpose": "clients"},
 		}, func() error { closed(0); return nil })
-		lists, err := d.other.StatusLists(d.ctx)
+		all, err := d.other.StatusLists(d.ctx)
 		d.must(err)
-		first := lists[0]
-		if ahead := time.Until(first.ClosesAt); ahead < 50*time.Minute || ahead > 70*time.Minute || !first.Gone().Equal(first.ClosesAt.Add(life+status.Tail)) {
+		first := all[0]
+		if ahead := time.Until(first.ClosesAt); ahead < 50*time.Minute || ahead > 70*time.Minute || !lists.Gone(first).Equal(first.ClosesAt.Add(life+lists.Tail)) {
 			d.Errorf("it closes in %s: %+v", ahead, first)
 		}
 		// The next one is full too; it does not close while the first one's tokens
@@ -182,12 +182,12 @@ var listTests = []test{
 		for _, c := range []struct {
 			at   time.Time
 			want int
-		}{{noon, 2}, {first.Gone().Add(-time.Millisecond), 2}, {first.Gone(), 1}} {
+		}{{noon, 2}, {lists.Gone(first).Add(-time.Millisecond), 2}, {lists.Gone(first), 1}} {
 			_, err := d.s.Purge(d.ctx, c.at, 10, time.Time{})
 			d.must(err)
-			lists, err := d.other.StatusLists(d.ctx)
+			all, err := d.other.StatusLists(d.ctx)
 			d.must(err)
-			d.equal(len(lists), c.want)
+			d.equal(len(all), c.want)
 		}
 		d.equal(closed(0), 1)
 	}},

@@ -85,7 +85,7 @@ type list struct {
 }
 
 func (h *list) live(now time.Time) bool {
-	gone := h.record.Load().Gone()
+	gone := Gone(*h.record.Load())
 	return gone.IsZero() || now.Before(gone)
 }
 
@@ -273,7 +273,7 @@ func (l *Lists) Maintain(ctx context.Context, ahead time.Duration) error {
 				life = max(life, record.Life)
 			}
 		}
-		errs = append(errs, l.store.CloseStatusLists(ctx, p, ahead, life+status.Tail, l.now()))
+		errs = append(errs, l.store.CloseStatusLists(ctx, p, ahead, life+Tail, l.now()))
 	}
 	return errors.Join(errs...)
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ingam/ingam/authz/signin"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -62,7 +62,7 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 		if sc.status != http.StatusSeeOther {
 			t.Errorf("the name as people type it: %d %s", sc.status, sc.body)
 		}
-		if set := strings.Join(sc.header.Values("Set-Cookie"), "\n"); !strings.Contains(set, fmt.Sprintf("Max-Age=%d", int(signin.DeviceLife.Seconds()))) {
+		if set := strings.Join(sc.header.Values("Set-Cookie"), "\n"); !strings.Contains(set, fmt.Sprintf("Max-Age=%d", int(sessions.DeviceLife.Seconds()))) {
 			t.Errorf("the browser is not known for as long as its row is kept: %s", set)
 		}
 	})
