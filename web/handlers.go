@@ -44,32 +44,33 @@ type handlers struct {
 }
 
 func newHandlers(p Parts, s shared) handlers {
-	wording := wording{p.Rules.APIs, p.GrantTTL}
-	consent := consentPage{p.Authorization, s.authorizations, s.browsers, s.screen, wording}
-	account := accountPage{p.Connected, p.Sessions, s.screen, wording, s.origin}
-	signIn := appSignIn{p.SignIn, p.Sessions, s.cookies}
-	holders := holders{p.FirstParty, s.apps}
-	refresh := refreshCookies{s.base, p.RefreshTTL}
+	set, ends, people, status, process := p.Settings, p.Endpoints, p.People, p.Statuses, p.Process
+	wording := wording{p.Clients.Rules.APIs, set.GrantTTL}
+	consent := consentPage{ends.Authorization, s.authorizations, s.browsers, s.screen, wording}
+	account := accountPage{people.Connected, people.Sessions, s.screen, wording, s.origin}
+	signIn := appSignIn{people.SignIn, people.Sessions, s.cookies}
+	holders := holders{ends.FirstParty, s.apps}
+	refresh := refreshCookies{s.base, set.RefreshTTL}
 	return handlers{
 		home:            homePage{s.screen},
-		authorize:       authorizePage{p.Authorization, s.authorizations, s.browsers, s.screen, s.guard, consent},
-		login:           loginPage{p.Authorization, s.authorizations, s.browsers, s.screen, p.SignIn},
+		authorize:       authorizePage{ends.Authorization, s.authorizations, s.browsers, s.screen, s.guard, consent},
+		login:           loginPage{ends.Authorization, s.authorizations, s.browsers, s.screen, people.SignIn},
 		consent:         consent,
-		logout:          logoutPage{p.EndSession, s.browsers, s.screen, s.guard},
+		logout:          logoutPage{ends.EndSession, s.browsers, s.screen, s.guard},
 		account:         account,
-		accountSessions: accountSessions{account, p.Sessions},
-		accountApps:     accountApps{account, p.Consents},
-		accountPassword: accountPassword{account, s.browsers, s.screen, p.SignIn},
+		accountSessions: accountSessions{account, people.Sessions},
+		accountApps:     accountApps{account, people.Consents},
+		accountPassword: accountPassword{account, s.browsers, s.screen, people.SignIn},
 		language:        languagePage{s.screen, s.cookies},
-		assets:          assets{p.Pages, s.base},
-		appLogin:        appLogin{p.FirstParty, p.Rules, s.apps, signIn, s.cookies, refresh},
-		appRefresh:      appRefresh{p.FirstParty, holders, p.SignIn, s.cookies, refresh, s.base},
-		appLogout:       appLogout{p.FirstParty, holders, refresh},
-		challenge:       challenge{p.Authorization, p.FirstParty, s.apps, signIn},
-		oauth:           oauth{p.Clients, p.Introspection, p.Revocation, p.UserInfo, p.Engine},
-		jwks:            jwks{p.Keys, p.Watcher, p.JWKSMaxAge},
-		statuses:        statuses{p.StatusEvents, p.Listeners, p.Lists, p.Stream, p.Listening, p.Observer, p.RequestTimeout, p.Now},
-		ready:           ready{p.Health, p.Watcher, p.Lists},
+		assets:          assets{people.Pages, s.base},
+		appLogin:        appLogin{ends.FirstParty, p.Clients.Rules, s.apps, signIn, s.cookies, refresh},
+		appRefresh:      appRefresh{ends.FirstParty, holders, people.SignIn, s.cookies, refresh, s.base},
+		appLogout:       appLogout{ends.FirstParty, holders, refresh},
+		challenge:       challenge{ends.Authorization, ends.FirstParty, s.apps, signIn},
+		oauth:           oauth{p.Clients.Authenticator, ends.Introspection, ends.Revocation, ends.UserInfo, ends.Token},
+		jwks:            jwks{process.Keys, process.Watcher, set.JWKSMaxAge},
+		statuses:        statuses{status, process.Observer, set.RequestTimeout, process.Now},
+		ready:           ready{process.Health, process.Watcher, status.Lists},
 	}
 }
 

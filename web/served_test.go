@@ -255,8 +255,8 @@ func TestPagesOfAnAccountAreForWhoeverIsSignedIn(t *testing.T) {
 func TestScriptsReadWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	all := newServer(t, "https://auth.acme.test")
-	one := newServer(t, "https://auth.acme.test", func(p *Parts) { p.CORSOrigins = []string{noone} })
-	none := newServer(t, "https://auth.acme.test", func(p *Parts) { p.CORSOrigins = nil })
+	one := newServer(t, "https://auth.acme.test", func(s *Settings) { s.CORSOrigins = []string{noone} })
+	none := newServer(t, "https://auth.acme.test", func(s *Settings) { s.CORSOrigins = nil })
 	for _, s := range []*server{all, one, none} {
 		s.withApp()
 	}

@@ -132,7 +132,7 @@ func (wellness) Draining() bool     { return false }
 func (wellness) Unwritable() string { return "" }
 
 // newServer composes a server for an issuer. A test may change its settings.
-func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
+func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	t.Helper()
 	s := &server{t: t, issuer: issuer, log: &logged{}}
 	ctx, log := t.Context(), slog.New(slog.NewJSONHandler(s.log, nil))
@@ -187,25 +187,33 @@ func newServer(t testing.TB, issuer string, change ...func(*Parts)) *server {
 		t.Fatal(err)
 	}
 	p := Parts{
-		Issuer: issuer, Rules: rules, Registry: s.registry, Clients: authenticator, Consents: consents, Now: time.Now,
-		Authorization: authorization.New(tokens, s.registry, rules, consents, store, notes, time.Now),
-		Introspection: authz.NewIntrospector(authenticator, tokens, s.registry, rules, types, cuts),
-		Revocation:    authz.NewRevoker(authenticator, tokens, cuts),
-		UserInfo:      authz.NewUserInfo(tokens, s.registry, rules, s.users, cuts),
-		EndSession:    authz.NewEndSession(tokens, s.registry),
-		FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, cuts, logins),
-		Connected:     authz.NewConnected(s.registry, rules, consents, store, time.Now),
-		StatusEvents:  authz.NewStatusEvents(authenticator, s.registry, store),
-		Listeners:     store,
-		Engine:        engine.New(types), Sessions: logins,
-		SignIn: signin.New(s.users, logins, hasher, guesses, store, time.Now),
-		Keys:   ring, Watcher: watcher, Health: wellness{store}, Log: log, Lists: statusLists, Stream: stream, Listening: listening,
-		Observer:   metrics.New(metrics.Words{}),
-		JWKSMaxAge: 5 * time.Minute, RequestTimeout: time.Minute, RefreshTTL: 7 * day, GrantTTL: 30 * day, MaxBody: 4096,
-		CORSOrigins: []string{"*"}, Pages: shown,
+		Settings: Settings{
+			Issuer: issuer, RequestTimeout: time.Minute, MaxBody: 4096, CORSOrigins: []string{"*"},
+			JWKSMaxAge: 5 * time.Minute, RefreshTTL: 7 * day, GrantTTL: 30 * day,
+		},
+		Clients: Clients{s.registry, authenticator, rules},
+		Endpoints: Endpoints{
+			Authorization: authorization.New(tokens, s.registry, rules, consents, store, notes, time.Now),
+			Token:         engine.New(types),
+			Introspection: authz.NewIntrospector(authenticator, tokens, s.registry, rules, types, cuts),
+			Revocation:    authz.NewRevoker(authenticator, tokens, cuts),
+			UserInfo:      authz.NewUserInfo(tokens, s.registry, rules, s.users, cuts),
+			EndSession:    authz.NewEndSession(tokens, s.registry),
+			FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, cuts, logins),
+		},
+		People: People{
+			SignIn: signin.New(s.users, logins, hasher, guesses, store, time.Now), Sessions: logins, Consents: consents,
+			Connected: authz.NewConnected(s.registry, rules, consents, store, time.Now), Pages: shown,
+		},
+		Statuses: Statuses{
+			Lists: statusLists, Stream: stream, Events: authz.NewStatusEvents(authenticator, s.registry, store), Listeners: store, Connections: listening,
+		},
+		Process: Process{
+			Keys: ring, Watcher: watcher, Health: wellness{store}, Observer: metrics.New(metrics.Words{}), Log: log, Now: time.Now,
+		},
 	}
 	for _, c := range change {
-		c(&p)
+		c(&p.Settings)
 	}
 	if s.handler, err = New(p); err != nil {
 		t.Fatal(err)

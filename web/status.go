@@ -6,22 +6,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/status"
-	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/status/lists"
 )
 
 // statuses serves the status lists and the stream of what is set in them.
 type statuses struct {
-	statusEvents *authz.StatusEvents
-	// store keeps who listens.
-	store     listeners.Store
-	lists     *lists.Lists
-	stream    *listeners.Stream
-	listening *listeners.Connections
-	observer  Observer
+	Statuses
+	observer Observer
 	// timeout bounds what is asked of the database.
 	timeout time.Duration
 	now     func() time.Time
@@ -33,14 +26,14 @@ func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
 	if number == 0 {
 		return errNoList
 	}
-	token, err := s.lists.Token(r.Context(), number)
+	token, err := s.Lists.Token(r.Context(), number)
 	if errors.Is(err, lists.ErrNotFound) {
 		return errNoList
 	}
 	if err != nil {
 		return err
 	}
-	if !s.lists.Vouched() {
+	if !s.Lists.Vouched() {
 		// What it has may be as old as this: it is not told that it stands.
 		r.Header.Del("If-None-Match")
 	}
@@ -73,7 +66,7 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 			text, is := strings.CutPrefix(r.URL.Path, below)
 			if is && r.Method == http.MethodGet && len(r.Header["Origin"]) == 0 {
 				if number := status.Number(text); number != 0 {
-					if token := s.lists.Signed(number); token != nil {
+					if token := s.Lists.Signed(number); token != nil {
 						began, h := time.Now(), w.Header()
 						h["X-Content-Type-Options"], h["Vary"] = nosniff, varyOrigin
 						s.observer.RequestServed(pathStatusList, http.MethodGet, writeList(w, r, token))
@@ -102,6 +95,6 @@ var errNoList = withStatus{
 
 // aggregate is section 9.3 of the draft.
 func (s statuses) aggregate(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, map[string][]string{"status_lists": s.lists.URIs()})
+	writeJSON(w, http.StatusOK, map[string][]string{"status_lists": s.Lists.URIs()})
 	return nil
 }

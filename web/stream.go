@@ -33,29 +33,29 @@ const slowest = 10 * time.Second
 func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
 	defer cancel()
-	if err := s.lists.Await(ctx); err != nil {
+	if err := s.Lists.Await(ctx); err != nil {
 		return err
 	}
-	if !s.lists.Vouched() {
+	if !s.Lists.Vouched() {
 		return errBehind
 	}
 	query, err := parameters(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	listener, err := s.statusEvents.Listen(ctx, presented(r, nil), query.Get("verifier"), query.Get("instance"))
+	listener, err := s.Events.Listen(ctx, presented(r, nil), query.Get("verifier"), query.Get("instance"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
 		return err
 	}
-	seat := s.listening.Enter(listener.ClientID)
+	seat := s.Connections.Enter(listener.ClientID)
 	if seat == nil {
 		recordOf(r).throttled = throttledListeners
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners are connected to this server.")
 	}
 	defer seat.Leave()
 	last := r.Header.Get("Last-Event-ID")
-	err = s.store.SaveListener(ctx, listener, last != "")
+	err = s.Listeners.SaveListener(ctx, listener, last != "")
 	if errors.Is(err, listeners.ErrTooMany) {
 		recordOf(r).throttled = throttledListeners
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "Too many listeners of this client are connected.")
@@ -101,7 +101,7 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
-		events, bell, ok, ended := f.stream.After(f.at, f.generation)
+		events, bell, ok, ended := f.Stream.After(f.at, f.generation)
 		switch {
 		case ended:
 			return
@@ -125,7 +125,7 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 		case <-beat.C:
 			// A sign of life says that nothing was set. Whoever does not know must
 			// not say so.
-			if !f.lists.Vouched() || !f.statusEvents.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
+			if !f.Lists.Vouched() || !f.Events.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
 				return
 			}
 		}
@@ -136,10 +136,10 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 // remembered no more, or anything may have happened. What it acknowledged before then
 // means nothing either.
 func (f *feed) reload(ctx context.Context) error {
-	f.at, f.generation = f.stream.Number()
+	f.at, f.generation = f.Stream.Number()
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	if err := f.store.ResetListener(bounded, f.listener.ID); err != nil {
+	if err := f.Listeners.ResetListener(bounded, f.listener.ID); err != nil {
 		return err
 	}
 	return f.send("reload", f.at, struct{}{})
@@ -184,19 +184,19 @@ func (f *feed) write(text string) error {
 // resume finds out where a listener goes on, and whether it has missed something
 // that it cannot be told any more.
 func (f *feed) resume(ctx context.Context, lastEventID string) (missed bool, err error) {
-	f.at, f.generation = f.stream.Number()
+	f.at, f.generation = f.Stream.Number()
 	last, err := strconv.ParseInt(lastEventID, 10, 64)
 	if err != nil {
 		return false, nil // it begins
 	}
 	n := changes.Number(last)
-	if !f.stream.Resumes(n) {
+	if !f.Stream.Resumes(n) {
 		return true, nil
 	}
 	if n > f.at {
 		// Another server was ahead of this one; or the database was restored, and
 		// the number will not come again for long.
-		newest, err := f.store.ChangeNumber(ctx)
+		newest, err := f.Listeners.ChangeNumber(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -229,12 +229,12 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	caller, n, err := s.statusEvents.Acknowledge(r.Context(), presented(r, r.PostForm), r.PostForm.Get("listener"), r.PostForm.Get("id"), r.PostForm.Get("leaving"))
+	caller, n, err := s.Events.Acknowledge(r.Context(), presented(r, r.PostForm), r.PostForm.Get("listener"), r.PostForm.Get("id"), r.PostForm.Get("leaving"))
 	recordOf(r).clientID = caller
 	if err != nil {
 		return err
 	}
-	if made := s.stream.Made(n); !made.IsZero() {
+	if made := s.Stream.Made(n); !made.IsZero() {
 		s.observer.CutAcknowledged(s.now().Sub(made))
 	}
 	unkept(w.Header())

@@ -1,82 +1,15 @@
 package web
 
 import (
-	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"time"
-
-	"github.com/ingam/ingam/authz"
-	"github.com/ingam/ingam/authz/authorization"
-	"github.com/ingam/ingam/authz/clients"
-	"github.com/ingam/ingam/authz/consents"
-	"github.com/ingam/ingam/authz/engine"
-	"github.com/ingam/ingam/authz/grants"
-	"github.com/ingam/ingam/authz/sessions"
-	"github.com/ingam/ingam/authz/signin"
-	"github.com/ingam/ingam/authz/status/listeners"
-	"github.com/ingam/ingam/authz/status/lists"
-	"github.com/ingam/ingam/web/pages"
 )
-
-// Parts is what the handlers stand on.
-type Parts struct {
-	// Issuer is the URL of this server.
-	Issuer   string
-	Rules    *grants.Rules
-	Registry *clients.Registry
-	Clients  *clients.Authenticator
-	Consents *consents.Consents
-
-	Authorization *authorization.Endpoint
-	Introspection *authz.Introspector
-	Revocation    *authz.Revoker
-	UserInfo      *authz.UserInfo
-	EndSession    *authz.EndSession
-	FirstParty    *authz.FirstParty
-	Connected     *authz.Connected
-	StatusEvents  *authz.StatusEvents
-	Listeners     listeners.Store
-
-	Engine    *engine.Engine
-	Sessions  *sessions.Sessions
-	SignIn    *signin.SignIn
-	Keys      KeySet
-	Watcher   Freshness
-	Health    Health
-	Lists     *lists.Lists
-	Stream    *listeners.Stream
-	Listening *listeners.Connections
-	Observer  Observer
-	Log       *slog.Logger
-	Now       func() time.Time
-	// Pages are those that people are shown.
-	Pages *pages.Pages
-
-	// JWKSMaxAge is for how long a key set may be cached.
-	JWKSMaxAge time.Duration
-	// RequestTimeout bounds one request, storage included.
-	RequestTimeout time.Duration
-	// RefreshTTL is for how long a browser keeps a refresh token.
-	RefreshTTL time.Duration
-	// GrantTTL is how long what a person allowed lasts at most.
-	GrantTTL time.Duration
-	// MaxBody is the longest request body, in bytes.
-	MaxBody int64
-	// TrustedProxies may tell the client's address, in ForwardedHeader alone:
-	// X-Forwarded-For or Forwarded.
-	TrustedProxies  []netip.Prefix
-	ForwardedHeader string
-	// CORSOrigins are the web origins whose scripts may call the endpoints
-	// that are called from browsers; "*" is all of them.
-	CORSOrigins []string
-}
 
 // New returns the server's handler.
 func New(p Parts) (http.Handler, error) {
-	issuer, err := url.Parse(p.Issuer)
+	set := p.Settings
+	issuer, err := url.Parse(set.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -87,26 +20,26 @@ func New(p Parts) (http.Handler, error) {
 	}
 	cookies := newCookies(base, https)
 	s := shared{
-		cookies: cookies, browsers: browsers{cookies, p.Sessions}, screen: screen{p.Pages, cookies.language, base},
+		cookies: cookies, browsers: browsers{cookies, p.People.Sessions}, screen: screen{p.People.Pages, cookies.language, base},
 		guard: guard, origin: originOf(issuer), base: base,
 	}
-	s.authorizations = authorizations{p.Authorization, p.Issuer, s.screen, p.MaxBody}
+	s.authorizations = authorizations{p.Endpoints.Authorization, set.Issuer, s.screen, set.MaxBody}
 	s.owners = owners{s.browsers, s.screen}
-	origins := &origins{list: p.Registry.List}
-	s.apps = appPages{origins, p.Issuer}
+	origins := &origins{list: p.Clients.Registry.List}
+	s.apps = appPages{origins, set.Issuer}
 	rt := router{
-		base: base, maxBody: p.MaxBody, limit: p.RequestTimeout, open: newCORS(p.CORSOrigins), apps: s.apps,
-		faults: faults{p.Authorization, s.authorizations, s.screen, s.origin, origins}, guard: guard, owners: s.owners,
+		base: base, maxBody: set.MaxBody, limit: set.RequestTimeout, open: newCORS(set.CORSOrigins), apps: s.apps,
+		faults: faults{p.Endpoints.Authorization, s.authorizations, s.screen, s.origin, origins}, guard: guard, owners: s.owners,
 	}
 	handlers := newHandlers(p, s)
-	table, err := handlers.table(p.Issuer, p.Rules.APIs.Own())
+	table, err := handlers.table(set.Issuer, p.Clients.Rules.APIs.Own())
 	if err != nil {
 		return nil, err
 	}
 	return chain(rt.mux(table),
 		handlers.statuses.quick(base),
-		recorded(p.Log, p.Observer),
-		addressed(forwarding{p.TrustedProxies, p.ForwardedHeader}),
+		recorded(p.Process.Log, p.Process.Observer),
+		addressed(forwarding{set.TrustedProxies, set.ForwardedHeader}),
 		recovered,
 		secured(https),
 		routed(base),

@@ -119,53 +119,91 @@ func (s *server) measure() {
 	})
 }
 
-// handle makes the endpoints, each of what it uses, and the handler of them all.
+// shared is what several endpoints use.
+type shared struct {
+	authenticator *clients.Authenticator
+	rules         *grants.Rules
+	types         *grants.Types
+	tokens        *tokens.Issuer
+	cuts          *revocation.Cuts
+	users         *accounts.Users
+	sessions      *sessions.Sessions
+	consents      *consents.Consents
+}
+
+// handle makes what the endpoints share, the endpoints, and the handler of them all.
 func (s *server) handle() error {
-	cfg, store, now := s.cfg, s.store, s.now
-	hasher, err := passwords.New(cfg.Passwords.AtOnce, passwords.Recommended)
+	hasher, err := passwords.New(s.cfg.Passwords.AtOnce, passwords.Recommended)
 	if err != nil {
 		return err
 	}
-	users := accounts.NewUsers(store, hasher, now)
-	logins := sessions.New(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), now)
-	guesses := throttle.New(store, hasher.AtOnce(), cfg.Throttle.SignInFailures, cfg.Throttle.SignInWindow.Std(), now)
-	s.signIn = signin.New(users, logins, hasher, guesses, store, now)
-	rules := &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()}
-	cuts := revocation.NewCuts(store, now)
-	issuer := tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), s.ring, now)
-	types := grants.New(grants.Parts{
-		Rules: rules, Epoch: s.epoch, Cuts: cuts, Issuer: issuer, Store: store, Users: users,
+	c := s.share(hasher)
+	guesses := throttle.New(s.store, hasher.AtOnce(), s.cfg.Throttle.SignInFailures, s.cfg.Throttle.SignInWindow.Std(), s.now)
+	s.signIn = signin.New(c.users, c.sessions, hasher, guesses, s.store, s.now)
+	s.handler, err = web.New(web.Parts{
+		Settings:  settingsOfHTTP(s.cfg),
+		Clients:   web.Clients{Registry: s.registry, Authenticator: c.authenticator, Rules: c.rules},
+		Endpoints: s.endpoints(c),
+		People: web.People{
+			SignIn: s.signIn, Sessions: c.sessions, Consents: c.consents,
+			Connected: authz.NewConnected(s.registry, c.rules, c.consents, s.store, s.now), Pages: s.pages,
+		},
+		Statuses: web.Statuses{
+			Lists: s.lists, Stream: s.stream, Connections: s.connections,
+			Events: authz.NewStatusEvents(c.authenticator, s.registry, s.store), Listeners: s.store,
+		},
+		Process: web.Process{Keys: s.ring, Watcher: s.watcher, Health: s.health, Observer: s.measures, Log: s.log, Now: s.now},
+	})
+	return err
+}
+
+func (s *server) share(hasher *passwords.Hasher) shared {
+	cfg, store, now := s.cfg, s.store, s.now
+	c := shared{
+		authenticator: clients.NewAuthenticator(s.registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), now),
+		rules:         &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
+		tokens:        tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), s.ring, now),
+		cuts:          revocation.NewCuts(store, now),
+		users:         accounts.NewUsers(store, hasher, now),
+		sessions:      sessions.New(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), now),
+		consents:      consents.New(store, now),
+	}
+	c.types = grants.New(grants.Parts{
+		Rules: c.rules, Epoch: s.epoch, Cuts: c.cuts, Issuer: c.tokens, Store: store, Users: c.users,
 		Lists: s.lists, Indices: indices.New(store, s.lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), now),
 		Lives: grants.Lives{Refresh: cfg.Tokens.RefreshTTL.Std(), Grant: cfg.Tokens.GrantTTL.Std(), Grace: cfg.Tokens.RefreshGrace.Std()},
 		Now:   now, Log: s.log,
 	})
-	authenticator := clients.NewAuthenticator(s.registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), now)
-	consents := consents.New(store, now)
-	notes := keys.NewNotes(s.master, "authorization request", authorization.NoteLife, now)
-	s.handler, err = web.New(web.Parts{
-		Issuer: cfg.Issuer.String(), Rules: rules, Registry: s.registry, Clients: authenticator, Consents: consents,
-		Authorization: authorization.New(issuer, s.registry, rules, consents, store, notes, now),
-		Introspection: authz.NewIntrospector(authenticator, issuer, s.registry, rules, types, cuts),
-		Revocation:    authz.NewRevoker(authenticator, issuer, cuts),
-		UserInfo:      authz.NewUserInfo(issuer, s.registry, rules, users, cuts),
-		EndSession:    authz.NewEndSession(issuer, s.registry),
-		FirstParty:    authz.NewFirstParty(authenticator, issuer, types, store, cuts, logins),
-		Connected:     authz.NewConnected(s.registry, rules, consents, store, now),
-		StatusEvents:  authz.NewStatusEvents(authenticator, s.registry, store),
-		Listeners:     store,
-		Engine:        engine.New(types), Sessions: logins, SignIn: s.signIn,
-		Keys: s.ring, Watcher: s.watcher, Health: s.health, Log: s.log, Now: now,
-		Lists: s.lists, Stream: s.stream, Listening: s.connections, Observer: s.measures,
-		JWKSMaxAge:     cfg.Keys.JWKSMaxAge.Std(),
-		RequestTimeout: cfg.HTTP.RequestTimeout.Std(),
-		RefreshTTL:     cfg.Tokens.RefreshTTL.Std(),
-		GrantTTL:       cfg.Tokens.GrantTTL.Std(),
-		MaxBody:        int64(cfg.HTTP.MaxBody),
-		TrustedProxies: cfg.HTTP.TrustedProxies, ForwardedHeader: string(cfg.HTTP.ForwardedHeader),
-		CORSOrigins: cfg.HTTP.CORSOrigins,
-		Pages:       s.pages,
-	})
-	return err
+	return c
+}
+
+// endpoints makes each endpoint of what it uses.
+func (s *server) endpoints(c shared) web.Endpoints {
+	notes := keys.NewNotes(s.master, "authorization request", authorization.NoteLife, s.now)
+	return web.Endpoints{
+		Authorization: authorization.New(c.tokens, s.registry, c.rules, c.consents, s.store, notes, s.now),
+		Token:         engine.New(c.types),
+		Introspection: authz.NewIntrospector(c.authenticator, c.tokens, s.registry, c.rules, c.types, c.cuts),
+		Revocation:    authz.NewRevoker(c.authenticator, c.tokens, c.cuts),
+		UserInfo:      authz.NewUserInfo(c.tokens, s.registry, c.rules, c.users, c.cuts),
+		EndSession:    authz.NewEndSession(c.tokens, s.registry),
+		FirstParty:    authz.NewFirstParty(c.authenticator, c.tokens, c.types, s.store, c.cuts, c.sessions),
+	}
+}
+
+// settingsOfHTTP returns what web is set to.
+func settingsOfHTTP(cfg *config.Config) web.Settings {
+	return web.Settings{
+		Issuer:          cfg.Issuer.String(),
+		RequestTimeout:  cfg.HTTP.RequestTimeout.Std(),
+		MaxBody:         int64(cfg.HTTP.MaxBody),
+		TrustedProxies:  cfg.HTTP.TrustedProxies,
+		ForwardedHeader: string(cfg.HTTP.ForwardedHeader),
+		CORSOrigins:     cfg.HTTP.CORSOrigins,
+		JWKSMaxAge:      cfg.Keys.JWKSMaxAge.Std(),
+		RefreshTTL:      cfg.Tokens.RefreshTTL.Std(),
+		GrantTTL:        cfg.Tokens.GrantTTL.Std(),
+	}
 }
 
 // listsOf returns what the addresses of the issuer's status lists begin with.
