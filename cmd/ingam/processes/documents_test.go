@@ -225,7 +225,7 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 			}
 			stdin = string(b)
 		}
-		return command(t, whole.binary, dir, environ, stdin, words...)
+		return program(t, whole.binary, dir, environ, stdin, words...)
 	}
 	folder := func(issuer string) (dir string, environ []string) {
 		t.Helper()

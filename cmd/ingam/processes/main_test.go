@@ -158,23 +158,27 @@ type ended struct {
 }
 
 // command runs a command on the deployment, with what is written to it on
-// standard input.
+// standard input. It runs in the process that runs commands: see run.
 func (d *deployment) command(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
-	return command(d.t, d.binary, d.dir, d.environ(extra...), stdin, args...)
+	if d.binary != ingam || args[0] == "serve" {
+		return d.program(stdin, extra, args...)
+	}
+	return run(d.t, d.environ(extra...), stdin, args...)
 }
 
-// command runs a command in a folder, with nothing but an environment.
-func command(t testing.TB, binary, dir string, environ []string, stdin string, args ...string) ended {
+// program runs a command as a program of its own: where several run beside each other,
+// say, and what each has in memory must be its own.
+func (d *deployment) program(stdin string, extra []string, args ...string) ended {
+	d.t.Helper()
+	return program(d.t, d.binary, d.dir, d.environ(extra...), stdin, args...)
+}
+
+// program runs one in a folder, with nothing but an environment.
+func program(t testing.TB, binary, dir string, environ []string, stdin string, args ...string) ended {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" && binary == ingam {
-		// The gate names what 'make build' made: a command starts there in a fifth
-		// of the time that one with the race detector takes, and the tests run some
-		// two thousand. Servers keep the detector.
-		binary = other
-	}
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = dir, environ, strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer

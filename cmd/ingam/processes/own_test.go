@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,7 +65,12 @@ func (p prepared) Run() int {
 	}
 	// Tests call commands by their name, as people do.
 	os.Setenv("PATH", filepath.Dir(ingam)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	return p.tests.Run()
+	status := p.tests.Run()
+	if err := commands().end(); err != nil {
+		fmt.Fprintf(os.Stderr, "the process that ran commands: %v\n", err)
+		return max(1, status)
+	}
+	return status
 }
 
 // raced is whether this binary has the race detector.
@@ -74,25 +81,27 @@ func raced() bool {
 
 // runner is a process that runs commands when it is asked.
 type runner struct {
-	// cmd ends with its standard input, which is open for as long as it is kept.
-	cmd    *exec.Cmd
+	cmd *exec.Cmd
+	// asks is its standard input: it ends with that.
+	asks   io.Closer
 	client *http.Client
 	err    error
 }
 
-// startRunner starts one, which ends with this process.
+// startRunner starts one.
 func startRunner() *runner {
 	socket := filepath.Join(dir, "runs")
 	cmd := exec.Command(ingam)
 	cmd.Env = append(os.Environ(), "INGAM_TEST_RUNS="+socket)
 	cmd.Stderr = os.Stderr
-	if _, err := cmd.StdinPipe(); err != nil {
+	asks, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		return &runner{err: err}
 	}
-	if err := cmd.Start(); err != nil {
-		return &runner{err: err}
-	}
-	return &runner{cmd: cmd, client: &http.Client{Transport: &http.Transport{
+	return &runner{cmd: cmd, asks: asks, client: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
 			for range 600 { // it may be about to listen
 				if conn, err = (&net.Dialer{}).DialContext(ctx, "unix", socket); err == nil {
@@ -105,20 +114,38 @@ func startRunner() *runner {
 	}}}
 }
 
-// run runs a command in the process that runs them, with nothing but an environment.
+// end ends it, and returns an error if the race detector said something.
+func (r *runner) end() error {
+	if r.err != nil {
+		return r.err
+	}
+	r.asks.Close()
+	return r.cmd.Wait()
+}
+
+// run runs a command in the process that runs them, with nothing but an environment. A
+// program that starts reads the dictionaries of passwords that are guessed first, which
+// takes ten times as long as most commands do, and the tests run thousands. That a
+// command can be called as a program, the scripts of cmd/ingam show for each.
 func run(t testing.TB, environ []string, stdin string, args ...string) ended {
 	t.Helper()
 	r := commands()
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
 	asked, err := json.Marshal(map[string]any{"Args": args, "Environ": environ, "Stdin": stdin})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := r.client.Post("http://runner", "application/json", bytes.NewReader(asked))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://runner", bytes.NewReader(asked))
 	if err != nil {
 		t.Fatal(err)
+	}
+	answer, err := r.client.Do(request)
+	if err != nil {
+		t.Fatalf("ingam %s: %v", strings.Join(args, " "), err)
 	}
 	defer answer.Body.Close()
 	var e struct {

@@ -22,7 +22,11 @@ func TestThroughPgBouncerInTransactionModeNothingIsLost(t *testing.T) {
 	d := emptyDeployment(t, storagetest.PgBouncer(t, database))
 	var migrating sync.WaitGroup
 	for range 2 {
-		migrating.Go(func() { d.must("migrate", "up") })
+		migrating.Go(func() {
+			if e := d.program("", nil, "migrate", "up"); e.status != done {
+				t.Error(e.stderr)
+			}
+		})
 	}
 	migrating.Wait()
 	s := d.start()

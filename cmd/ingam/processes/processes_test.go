@@ -92,7 +92,7 @@ func TestRotationsFromTheCommandLineReachEveryServerAndHappenOnce(t *testing.T) 
 		d.must("key", "rotate", "--now", "--force", "--reason", "test")
 		var group sync.WaitGroup
 		for range 4 {
-			group.Go(func() { d.command("", nil, "key", "rotate", "--now") })
+			group.Go(func() { d.program("", nil, "key", "rotate", "--now") })
 		}
 		group.Wait()
 		wantOneOfEach(t, d)
@@ -109,7 +109,7 @@ func TestRotationsFromTheCommandLineReachEveryServerAndHappenOnce(t *testing.T) 
 
 		// Forced twice at once, each may rotate; never may both move one key.
 		for range 2 {
-			group.Go(func() { d.command("", nil, "key", "rotate", "--now", "--force") })
+			group.Go(func() { d.program("", nil, "key", "rotate", "--now", "--force") })
 		}
 		group.Wait()
 		wantOneOfEach(t, d)
