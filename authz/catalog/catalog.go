@@ -16,20 +16,21 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// Catalog is all APIs there are, and the scopes that are of none.
+// Catalog looks up, creates, changes and deletes the registered APIs. It also knows the
+// scopes that belong to no API, but to the server itself.
 type Catalog struct {
 	store Store
 	own   *apis.Own
 	now   func() time.Time
-	// held is the copy in memory; nil until the first Follow.
+	// held is the copy in memory, by audience; nil until the first Follow.
 	held atomic.Pointer[map[string]apis.API]
 	// fresh says whether held may be used; nil means never.
 	fresh func() bool
 }
 
-// New returns the APIs in store, beside the server's own scopes. fresh says
-// whether the copy that Follow keeps may be used; a command, which lives for one
-// question, passes nil.
+// New returns the catalog of the APIs in store and the server's own scopes. fresh says
+// whether the copy in memory, which Follow keeps up to date, may be used. A command
+// passes nil: it runs too briefly for a copy.
 func New(store Store, own *apis.Own, now func() time.Time, fresh func() bool) *Catalog {
 	return &Catalog{store: store, own: own, now: now, fresh: fresh}
 }
@@ -37,16 +38,16 @@ func New(store Store, own *apis.Own, now func() time.Time, fresh func() bool) *C
 // Own returns the scopes that the server itself understands.
 func (c *Catalog) Own() *apis.Own { return c.own }
 
-// ByAudience returns the API with that audience, in whichever of its Spellings, or
-// ErrNotFound.
+// ByAudience returns the API with that audience, in any of its spellings (see
+// apis.Spellings), or ErrNotFound.
 func (c *Catalog) ByAudience(ctx context.Context, audience string) (apis.API, error) {
 	if c.fresh != nil && c.fresh() {
-		// Loaded at the first poll, before which nothing is fresh.
+		// The copy is there: nothing is fresh before the first poll has loaded it.
 		held := c.held.Load()
 		if a, ok := spelt(*held, audience); ok {
 			return a, nil
 		}
-		// It may have been created a moment ago: a no is never a stale one.
+		// The API may have been created a moment ago: ask the database.
 	}
 	all, err := c.load(ctx)
 	if err != nil {
@@ -59,8 +60,8 @@ func (c *Catalog) ByAudience(ctx context.Context, audience string) (apis.API, er
 	return a, nil
 }
 
-// Several returns the APIs with these audiences, in their order. What is missing
-// is left out.
+// Several returns the APIs with these audiences, in the same order. It leaves out
+// audiences for which there is no API.
 func (c *Catalog) Several(ctx context.Context, audiences []string) ([]apis.API, error) {
 	found := make([]apis.API, 0, len(audiences))
 	if len(audiences) == 0 {
@@ -83,15 +84,15 @@ func (c *Catalog) Several(ctx context.Context, audiences []string) ([]apis.API, 
 				found = append(found, a)
 			}
 		}
-		// As with one: a no is never a stale one.
+		// If the copy in memory lacks one, ask the database, as ByAudience does.
 		if stored || len(found) == len(audiences) {
 			return found, nil
 		}
 	}
 }
 
-// Known returns those of some scopes that the server or any API understands, each
-// once, and how many others there are.
+// Known returns those of the scopes that the server or any API understands, each once,
+// and how many others there are.
 func (c *Catalog) Known(ctx context.Context, scopes []string) (known []string, others int, err error) {
 	var all map[string]apis.API
 	if c.fresh != nil && c.fresh() {
@@ -138,7 +139,7 @@ func (c *Catalog) load(ctx context.Context) (map[string]apis.API, error) {
 	return all, nil
 }
 
-// Follow reloads the copy in memory when an API changed.
+// Follow reloads the copy in memory when an API has changed (see changes.Follower).
 func (c *Catalog) Follow(ctx context.Context, changed []changes.Change) error {
 	if changed != nil && !slices.ContainsFunc(changed, func(ch changes.Change) bool { return ch.Kind == changes.API }) {
 		return nil
@@ -176,8 +177,8 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 	return a, nil
 }
 
-// validate refuses what an API cannot be, and a life of access tokens for which the
-// server would not keep its keys.
+// validate returns an error if a field of the API is not acceptable, or if its access
+// tokens could live longer than the server keeps the keys that signed them.
 func validate(a apis.API) error {
 	if err := a.Validate(); err != nil {
 		return err
@@ -188,11 +189,11 @@ func validate(a apis.API) error {
 	return nil
 }
 
-// Update lets edit change the API with that audience, in whichever of its
-// Spellings, and says whether it did:
-// several editors at once come one after the other, so edit works on what it is
-// given, perhaps twice. What was issued stays; servers give and show scopes by what
-// the API offers now. Returns ErrNotFound, ErrInvalid, or what edit returned.
+// Update lets edit change the API with that audience, in any of its spellings, and
+// reports whether it changed anything. Updates at the same time come one after the
+// other, so edit may be called twice, and must work on the API that it is given. Tokens
+// and grants stay valid; but of their scopes only those count that the API still offers.
+// Returns ErrNotFound, ErrInvalid, or what edit returned.
 func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.API) error, reason string, by audit.Actor) (a apis.API, updated bool, err error) {
 	of, err := c.ByAudience(ctx, audience)
 	if err != nil {
@@ -200,8 +201,9 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 	}
 	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *apis.API) (*audit.Event, error) {
 		was := *stored
-		was.Scopes = slices.Clone(was.Scopes) // edit may change what it is given in place
-		// A server of before there were texts may have taken a scope away and left them.
+		was.Scopes = slices.Clone(was.Scopes) // edit may change the slice in place
+		// An older version, which knows no texts, may have removed a scope and left
+		// its text.
 		was.ScopeTexts = was.ScopeTexts.Of(was.Scopes)
 		stored.ScopeTexts = was.ScopeTexts.Clone()
 		if err := edit(stored); err != nil {
@@ -231,8 +233,8 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 	return a, updated, nil
 }
 
-// Delete removes an API that no client names any more, by whichever of its Spellings. Returns ErrNotFound or
-// ErrInUse.
+// Delete removes the API with that audience, in any of its spellings. Returns
+// ErrNotFound, or ErrInUse if a client still names the audience.
 func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) error {
 	of, err := c.ByAudience(ctx, audience)
 	if err != nil {
@@ -243,7 +245,7 @@ func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) e
 	})
 }
 
-// details are what the audit records of an API: all that can be changed.
+// details returns what the audit log records of an API: all that can be changed.
 func details(a apis.API) map[string]string {
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
@@ -251,8 +253,8 @@ func details(a apis.API) map[string]string {
 	}
 }
 
-// changed are what the audit records of an update: of the texts, which can be many,
-// those that changed.
+// changed returns what the audit log records of an update. There can be many texts of
+// scopes, so only those that changed are recorded.
 func changed(was, is apis.API) map[string]string {
 	was.ScopeTexts, is.ScopeTexts = was.ScopeTexts.Without(is.ScopeTexts), is.ScopeTexts.Without(was.ScopeTexts)
 	return audit.Changed(details(was), details(is))

@@ -11,28 +11,29 @@ import (
 var (
 	// ErrNotFound: there is no API with that audience.
 	ErrNotFound = errors.New("no such API")
-	// ErrExists: the audience is taken.
+	// ErrExists: another API has this audience.
 	ErrExists = errors.New("an API with this audience exists")
-	// ErrInUse: clients still name the audience; the error says which.
+	// ErrInUse: clients still name the audience; the error says which clients.
 	ErrInUse = errors.New("the API is still named by clients")
-	// ErrIsClient: tokens for the API would look like ID tokens for a client.
+	// ErrIsClient: a client has the API's audience as its id, so that ID tokens for the
+	// client could be used as access tokens for the API.
 	ErrIsClient = errors.New("a client has this audience as its id, and ID tokens for it would pass for access tokens: with token type JWT the audience must not be a client's id")
 )
 
 // Store keeps APIs.
 type Store interface {
-	// APIs returns all of them, ordered by audience.
+	// APIs returns all APIs, ordered by audience.
 	APIs(ctx context.Context) ([]apis.API, error)
-	// CreateAPI stores a new API. Returns ErrIsClient, or ErrExists if the audience is taken, in
-	// any of its Spellings.
+	// CreateAPI stores a new API. Returns ErrIsClient, or ErrExists if there is an API
+	// with that audience in any of its spellings.
 	CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
-	// UpdateAPI lets edit change the API with that audience as it is when no
-	// other editor can come in between, and stores its name, scopes, life and
-	// options with the event that edit returns; if it returns none, nothing is
-	// stored. edit may be called again, if the first transaction had to give way,
-	// and must not ask the database. Returns ErrNotFound, or what edit returned.
+	// UpdateAPI reads the API with that audience, lets edit change it, and stores its
+	// name, scopes, token life and options with the event that edit returns, all in one
+	// transaction that no other editor can interrupt. If edit returns no event, nothing
+	// is stored. edit may be called again, if the first transaction was rolled back, and
+	// must not use the database. Returns ErrNotFound, or what edit returned.
 	UpdateAPI(ctx context.Context, audience string, edit func(*apis.API) (*audit.Event, error)) error
-	// DeleteAPI removes it. Returns ErrNotFound, or ErrInUse if clients
-	// name the audience at commit.
+	// DeleteAPI removes an API. Returns ErrNotFound, or ErrInUse if clients name the
+	// audience when the transaction commits.
 	DeleteAPI(ctx context.Context, audience string, ev audit.Event) error
 }
