@@ -7,69 +7,71 @@ import (
 	"time"
 )
 
-// Number is a place in the change sequence. Epochs are Numbers too: the epoch
-// of a client is the number of the change that last cut it.
+// Number is the number of a change in the change sequence. Epochs are Numbers, too: the
+// epoch of a client is the number of the change that last revoked its tokens.
 type Number int64
 
-// Kind says what sort of record a change is about.
+// Kind says what was changed: the kind of record that Change.Subject names.
 type Kind string
 
-// The kinds there are.
+// The kinds of changes.
 const (
 	API        Kind = "api"        // subject: the audience
 	Client     Kind = "client"     // subject: the client id
-	Enabled    Kind = "enabled"    // subject: the id of a client that was disabled: what was issued to it stands again
+	Enabled    Kind = "enabled"    // subject: the id of a client that is no longer disabled, so that its tokens are valid again
 	Key        Kind = "key"        // subject: the kid
-	Token      Kind = "token"      // subject: the jti of a token that was cut
-	Grant      Kind = "grant"      // subject: the id of a grant that was cut
+	Token      Kind = "token"      // subject: the jti of a token that was revoked
+	Grant      Kind = "grant"      // subject: the id of a grant that was revoked
 	Session    Kind = "session"    // subject: the id of a login session that was ended
-	User       Kind = "user"       // subject: the id of a user, who was changed, or of whom some grants were cut
-	Everything Kind = "everything" // all tokens were cut; no subject
-	Restored   Kind = "restored"   // the database is as it was at an earlier time; no subject
+	User       Kind = "user"       // subject: the id of a user who was changed, or of whom some grants were revoked
+	Everything Kind = "everything" // all tokens were revoked; no subject
+	Restored   Kind = "restored"   // the database was restored from a backup; no subject
 	StatusList Kind = "statuslist" // a status list was opened or will close; no subject
 )
 
-// Change is one entry of the sequence.
+// Change is one entry of the change sequence.
 type Change struct {
 	Number  Number
 	Kind    Kind
 	Subject string
-	// Mark is random, and tells it from another of the same number, see Position.
+	// Mark is random. It distinguishes this change from another with the same number;
+	// see Position.
 	Mark string
-	// At is by the clock of whoever made it.
+	// At is when the change was made, by the clock of the process that made it.
 	At time.Time
 }
 
-// IsCut reports whether it may have ended what was issued.
+// IsCut reports whether the change may have revoked something.
 func (c Change) IsCut() bool { return slices.Contains(Cuts, c.Kind) }
 
-// Cuts are the kinds of changes that may have ended what was issued.
+// Cuts are the kinds of changes that may have revoked something.
 var Cuts = []Kind{Client, Key, Token, Grant, Session, User, Everything}
 
-// Position is a place in the history of a database: the number of a change, and its
-// mark. Two databases, or one and an older copy of it, may have made different changes
-// of the same number, and never of the same mark.
+// Position is a place in the history of a database: the number and the mark of a change.
+// Two databases, or a database and an older copy of it, may have given the same number to
+// different changes, but never the same mark.
 type Position struct {
 	Number Number
-	// Mark is random. It is empty for a change that a version before marks recorded,
-	// and where there is no entry of the number.
+	// Mark is random. It is empty for a change made by a version that has no marks,
+	// and if there is no entry with that number.
 	Mark string
 }
 
-// History is what a database tells of its changes at one moment.
+// History is what a database says about its changes, at one moment, when it was asked
+// about a certain Position.
 type History struct {
 	// Newest is the last committed change.
 	Newest Position
-	// Oldest is the lowest number whose entry is kept; zero if none is.
+	// Oldest is the lowest number that still has an entry; zero if none has.
 	Oldest Number
-	// Kept is whether there is an entry of the number that was asked about, and Mark
-	// what marks it.
+	// Kept is whether the number that was asked about has an entry; Mark is the mark of
+	// that entry.
 	Kept bool
 	Mark string
 }
 
-// Lacks says in what way p, about which the history was asked, is not in it; empty if
-// it is, or nothing speaks against it.
+// Lacks says why p, about which the history was asked, is not part of it. It returns an
+// empty text if p is part of it, or if that cannot be told.
 func (h History) Lacks(p Position) string {
 	switch {
 	case p.Number > h.Newest.Number:
@@ -82,14 +84,14 @@ func (h History) Lacks(p Position) string {
 	return ""
 }
 
-// Store reads the sequence.
+// Store reads the change sequence.
 type Store interface {
-	// History returns what the database tells of its changes, and whether the one at
-	// p is among them. Where it is not, the connections that there are may lead to
-	// different databases: the store lets none of them be used again.
+	// History returns what the database says about its changes, and whether the one at
+	// p is among them. If it is not, the present connections may lead to different
+	// databases, so the store uses none of them again.
 	History(ctx context.Context, p Position) (History, error)
-	// ChangesAfter returns at most limit changes with a number above after,
-	// in order. Entries older than the retention may be gone, and a cut of
-	// everything leaps: then the numbers returned do not follow one by one.
+	// ChangesAfter returns at most limit changes with a number above after, in order.
+	// There may be gaps in their numbers: old entries are deleted, and revoking
+	// everything skips many numbers.
 	ChangesAfter(ctx context.Context, after Number, limit int) ([]Change, error)
 }

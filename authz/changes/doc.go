@@ -1,27 +1,27 @@
-// Package changes tells every server process what another one, or the command
-// line, has changed.
+// Package changes tells each instance of the server what another one, or the command
+// line, has changed, so that it can drop or reload its copies in memory.
 //
-// Each change of a client, an API, a key or a cut takes the next number of one
-// sequence inside its own transaction. The row that holds the sequence stays
-// locked until commit, so numbers become visible in order:
-// having read up to n, a process has missed nothing before n. (They come one by
-// one, but for a cut of everything, which leaps beyond any number that could
-// have been lost to a restored database.) (Auto-increment
-// ids lack this: a transaction that commits late hides behind a higher id.)
+// Each change of an API, a client or a key, and each revocation, takes the next number of
+// one sequence, inside its own transaction. The row with the last number stays locked
+// until commit, so numbers become visible in order: a process that has read up to n has
+// missed nothing before n. (With auto-increment ids this is not so: a transaction that
+// commits late appears behind a higher id that was read already.) Each number is one more
+// than the last. Only revoking everything skips numbers, beyond any that could have been
+// given out before the database was restored from a backup.
 //
-// A number says how many changes there were, and not which: a standby that had not
-// got the last ones gives their numbers out again once it leads. So each change has a
-// random mark as well, and a process that finds another mark at the last number that
-// it followed drops every copy.
+// A number alone does not identify a change. If a standby database takes over without
+// the last changes, it gives their numbers out again. So each change has a random mark as
+// well. A process that finds another mark at the last number that it has read drops all
+// its copies.
 //
 //	change → UPDATE change_seq, INSERT changes → commit
-//	Watcher, every interval → changes after n → followers drop or reload what they hold → n advances
+//	Watcher, each interval → changes after n → followers drop or reload their copies → n advances
 //
-// A Watcher that has not succeeded within its bound is not Fresh, and whoever
-// holds a copy of a record must then ask the database instead. That makes the
-// bound a promise and not a habit: a disabled client or a withdrawn key is dead
-// everywhere within it, even on an instance that lost its database.
+// A Watcher whose last successful poll is too long ago is not Fresh. Then nobody may use
+// a copy in memory, but must ask the database. So the bound always holds: after it a
+// disabled client or a withdrawn key is refused by every instance, even by one that has
+// lost its database.
 //
-// The package owns the numbers and the freshness; it does not own what is
-// cached.
+// The package owns the numbers and the freshness. It does not own the copies: each
+// follower keeps its own.
 package changes

@@ -13,93 +13,94 @@ import (
 // batch is how many changes one poll reads at a time.
 const batch = 500
 
-// most is how many changes are worth being told one by one.
+// most is how many changes the followers are told one by one. If there are more, they
+// are told that anything may have changed.
 const most = 10 * batch
 
-// Follower holds copies of records.
+// Follower keeps copies of records in memory.
 type Follower interface {
-	// Follow drops or reloads whatever the changes made stale. A nil slice
-	// means that anything may have changed. Should it fail, the watcher does
-	// not advance, is soon no longer fresh, and tries again with its next
+	// Follow drops or reloads the copies that the changes have made stale. A nil slice
+	// means that anything may have changed. If Follow returns an error, the watcher
+	// stays at the last number, is soon no longer fresh, and tries again with its next
 	// poll.
 	Follow(ctx context.Context, changed []Change) error
 }
 
-// Watcher polls the sequence and tells its followers.
+// Watcher polls the change sequence and tells its followers what has changed.
 type Watcher struct {
 	store     Store
 	staleness time.Duration
 	followers []Follower
 	log       *slog.Logger
-	// copies is what the log calls that which the followers hold.
+	// copies is the log's name for what the followers keep.
 	copies string
-	// asking is how long a question for what has changed may take, and following
-	// how long the followers may.
+	// asking is how long one query of the sequence may take; following, how long the
+	// followers may take.
 	asking, following time.Duration
 
 	started time.Time
 	primed  bool     // touched by Poll only
 	applied Position // touched by Poll only
-	// freshUntil is when the last successful poll stops vouching for the
-	// followers' copies, as the time since started: a monotonic reading, so
-	// that setting the wall clock cannot stretch the bound.
+	// freshUntil is until when the followers' copies are fresh because of the last
+	// successful poll. It is the time since started, which is monotonic, so that
+	// setting the wall clock cannot extend it.
 	freshUntil atomic.Int64
 	// loaded is closed when the followers have loaded for the first time.
 	loaded chan struct{}
-	// failure is why the last poll failed; nil if it did not.
+	// failure is why the last poll failed; nil if it succeeded.
 	failure atomic.Pointer[error]
 }
 
-// NewWatcher returns a watcher whose followers are never behind the database
-// by more than staleness while it is Fresh.
+// NewWatcher returns a watcher. While it is Fresh, its followers' copies are behind the
+// database by staleness at most.
 func NewWatcher(store Store, staleness time.Duration, log *slog.Logger) *Watcher {
 	w := &Watcher{
 		store: store, staleness: staleness, log: log, started: time.Now(), copies: "copies in memory", loaded: make(chan struct{}),
-		// Of two questions one may go unanswered, and the copies are fresh still.
+		// One query may time out without the copies becoming stale.
 		asking: max(staleness*3/4, time.Second), following: max(staleness, 2*time.Second),
 	}
 	w.freshUntil.Store(-1)
 	return w
 }
 
-// Tell adds followers, which are told in the order given. It is to be called before the
-// first Poll: what holds copies asks the watcher whether they are fresh, so that there
-// is a watcher before there are followers.
+// Tell adds followers, which are told in this order. Call it before the first Poll. (They
+// are not given to NewWatcher, since a follower is made with the watcher: it asks the
+// watcher whether its copies are fresh.)
 func (w *Watcher) Tell(followers ...Follower) *Watcher {
 	w.followers = append(w.followers, followers...)
 	return w
 }
 
-// Patient gives the followers ten minutes, for such as may have much to read, and
-// says what the log is to call that which they hold. What is not read, but
-// asked for at each poll, has no longer than with any other watcher. It is to be called
-// before Run.
+// Patient gives the followers ten minutes for each poll, since they may have much to
+// read, and sets the log's name for their copies. The bound for queries of the sequence
+// stays as it is. Call it before Run.
 func (w *Watcher) Patient(copies string) *Watcher {
 	w.following, w.copies = 10*time.Minute, copies
 	return w
 }
 
-// Loaded is closed when the followers have loaded for the first time.
+// Loaded returns a channel that is closed when the followers have loaded for the first
+// time.
 func (w *Watcher) Loaded() <-chan struct{} { return w.loaded }
 
-// Fresh reports whether copies held by the followers may be used: everything
-// that was committed longer than the staleness ago has reached them.
+// Fresh reports whether the followers' copies may be used: every change that was
+// committed longer ago than the staleness has reached them.
 func (w *Watcher) Fresh() bool { return w.Behind() <= 0 }
 
-// Behind returns for how long the copies have not been vouched for; zero or
-// less while fresh.
+// Behind returns for how long the watcher has not been fresh; zero or less while it is.
 func (w *Watcher) Behind() time.Duration {
 	return time.Since(w.started) - time.Duration(w.freshUntil.Load())
 }
 
-// Age returns how long ago all was known that had been committed: since the last
-// successful poll began.
+// Age returns how old the copies are at most: the time since the last successful poll
+// began.
 func (w *Watcher) Age() time.Duration { return w.Behind() + w.staleness }
 
 type polling struct{}
 
-// Polling reports whether ctx is that of a poll, which whoever reads for it must not
-// let wait behind requests: they all wait for it in the end.
+// Polling reports whether ctx belongs to a poll. Package storage does not let a poll wait
+// for a connection behind requests: without polls all copies become stale, and then all
+// requests need the database.
 func Polling(ctx context.Context) bool { return ctx.Value(polling{}) != nil }
 
 // Poll reads what has changed and tells the followers. It is not safe for
@@ -107,8 +108,8 @@ func Polling(ctx context.Context) bool { return ctx.Value(polling{}) != nil }
 // before Run.
 func (w *Watcher) Poll(ctx context.Context) error {
 	ctx = context.WithValue(ctx, polling{}, true)
-	// What the poll reads was true at some moment after it began, so it is
-	// from its beginning that the copies age.
+	// What the poll reads was true at some moment after the poll began. So the age of
+	// the copies is counted from the poll's beginning.
 	began := time.Since(w.started)
 	h, err := w.history(ctx, w.applied)
 	if err != nil {
@@ -116,8 +117,8 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	}
 	other := h.Lacks(w.applied)
 	if w.primed && other != "" {
-		// This is another database, or an older copy of this one. Which one it is
-		// that answers from now on: on a connection that was made after that.
+		// This is another database, or an older copy of this one. The store uses
+		// new connections from now on: ask over one of these for the newest change.
 		if h, err = w.history(ctx, Position{}); err != nil {
 			return fmt.Errorf("read the change number: %w", err)
 		}
@@ -128,11 +129,11 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	at := h.Newest
 	switch n := at.Number; {
 	case !w.primed:
-		// The number was read before the followers load: what they load is at
-		// least that new.
+		// The number was read before the followers load, so what they load is at
+		// least as new as that.
 		err = w.tell(ctx, nil)
 	case n > w.applied.Number+most:
-		// Reading so much could take longer than it stays fresh.
+		// To read so many changes could take longer than the staleness.
 		err = w.tell(ctx, nil)
 	case n > w.applied.Number:
 		at, err = w.catchUp(ctx, at)
@@ -150,8 +151,8 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	return nil
 }
 
-// history and after ask the store within the bound that a question has: a database
-// that accepts a connection and then says nothing must not hold the poll.
+// history and after query the store within the bound asking: a database that accepts a
+// connection and then says nothing must not block the poll.
 func (w *Watcher) history(ctx context.Context, p Position) (History, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.asking)
 	defer cancel()
@@ -164,8 +165,8 @@ func (w *Watcher) after(ctx context.Context, n Number) ([]Change, error) {
 	return w.store.ChangesAfter(ctx, n, batch)
 }
 
-// catchUp tells the followers of the changes after w.applied, up to the newest at
-// least, and returns the last that was told.
+// catchUp tells the followers of the changes after w.applied, up to newest or beyond, and
+// returns the last one.
 func (w *Watcher) catchUp(ctx context.Context, newest Position) (Position, error) {
 	at := w.applied
 	for at.Number < newest.Number {
@@ -174,14 +175,16 @@ func (w *Watcher) catchUp(ctx context.Context, newest Position) (Position, error
 			return at, fmt.Errorf("read the changes: %w", err)
 		}
 		if !follow(changed, at.Number) {
-			// Purged before we read them: this process was away for longer
-			// than changes are kept. Or everything was cut, which leaps.
+			// Some entries were deleted before we read them, since this process
+			// was away for longer than they are kept. Or everything was revoked,
+			// which skips numbers.
 			return newest, w.tell(ctx, nil)
 		}
 		if err := w.tell(ctx, changed); err != nil {
 			return at, err
 		}
-		// Kept should the next part fail: nobody is told twice.
+		// Set now: should the next part fail, the followers are not told this part
+		// again.
 		last := changed[len(changed)-1]
 		at = Position{last.Number, last.Mark}
 		w.applied = at
@@ -189,7 +192,7 @@ func (w *Watcher) catchUp(ctx context.Context, newest Position) (Position, error
 	return at, nil
 }
 
-// follow reports whether changes come one by one after a number.
+// follow reports whether the numbers of the changes follow at without a gap.
 func follow(changed []Change, at Number) bool {
 	for i, ch := range changed {
 		if ch.Number != at+1+Number(i) {
@@ -210,13 +213,13 @@ func (w *Watcher) tell(ctx context.Context, changed []Change) error {
 	return nil
 }
 
-// slowest is the longest between two polls: a cut is in the status lists of every
-// process within a second.
+// slowest is the longest time between two polls. It is short so that a revocation is in
+// the status lists of every instance within a second.
 const slowest = 250 * time.Millisecond
 
-// Run polls four times within the staleness or more often, so that one slow
-// answer does not put the copies out of use, until ctx ends. It is logged when they
-// begin to be behind, and when they have caught up.
+// Run polls until ctx ends, at least four times within the staleness, so that one slow
+// answer does not make the copies stale. It logs when they become stale, and when they
+// have caught up.
 func (w *Watcher) Run(ctx context.Context) {
 	var reporting sync.WaitGroup
 	defer reporting.Wait()
@@ -242,10 +245,11 @@ func (w *Watcher) Run(ctx context.Context) {
 
 func (w *Watcher) interval() time.Duration { return min(w.staleness/4, slowest) }
 
-// errSlow: the last poll has not ended.
+// errSlow: the poll under way takes too long.
 var errSlow = errors.New("it takes long to read what has changed")
 
-// report is apart from polling, for a poll can be what takes long.
+// report logs when the copies become stale, and when they have caught up. It runs beside
+// the polling, since a poll that does not end can be the reason.
 func (w *Watcher) report(ctx context.Context) {
 	tick := time.NewTicker(w.interval())
 	defer tick.Stop()
@@ -259,7 +263,7 @@ func (w *Watcher) report(ctx context.Context) {
 		failure := w.failure.Load()
 		switch is := !w.Fresh(); {
 		case is && !behind && failure == nil && w.freshUntil.Load() < 0:
-			// They were never in use: they are still being made.
+			// The copies were never fresh: they are still being loaded.
 		case is && !behind:
 			behind = true
 			err := errSlow
