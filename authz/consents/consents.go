@@ -9,31 +9,32 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 )
 
-// Consent is what a user allowed a client, until taken back.
+// Consent is what one user has allowed one client.
 type Consent struct {
 	UserID, ClientID string
 	Scopes           []string
-	// GrantedAt is when the user first allowed it something, which what was added
-	// later leaves as it is. (Versions that moved it did not keep the first.)
+	// GrantedAt is when the user first allowed the client something. Scopes that are
+	// added later do not change it. (Older versions did change it, so in their rows it
+	// may be later than the first time.)
 	GrantedAt time.Time
 }
 
 // Store keeps consents.
 type Store interface {
-	// Consent returns what the user allowed the client; without scopes if
-	// nothing.
+	// Consent returns what the user has allowed the client; a Consent without scopes
+	// if nothing.
 	Consent(ctx context.Context, user, client string) (Consent, error)
-	// Consents returns all of a user, ordered by client.
+	// Consents returns all consents of a user, ordered by client.
 	Consents(ctx context.Context, user string) ([]Consent, error)
-	// AddConsent adds to what the user allowed the client; GrantedAt counts if that
-	// was nothing.
+	// AddConsent adds scopes to what the user has allowed the client. GrantedAt is
+	// stored only if that was nothing.
 	AddConsent(ctx context.Context, c Consent, ev audit.Event) error
-	// DeleteConsent takes it back, and revokes the grants that the client has
-	// of the user.
+	// DeleteConsent removes the consent, and revokes the grants that the client has
+	// from the user.
 	DeleteConsent(ctx context.Context, user, client string, ev audit.Event) error
 }
 
-// Consents is what users allowed clients.
+// Consents stores and looks up what users have allowed clients.
 type Consents struct {
 	store Store
 	now   func() time.Time
@@ -56,7 +57,7 @@ func (c *Consents) Covers(ctx context.Context, user, client string, scopes []str
 	return !held.GrantedAt.IsZero(), nil
 }
 
-// Give remembers that the user allowed the client these scopes, beside those
+// Give stores that the user has allowed the client these scopes, in addition to those
 // allowed before.
 func (c *Consents) Give(ctx context.Context, user, client string, scopes []string) error {
 	now := c.now()
@@ -66,13 +67,13 @@ func (c *Consents) Give(ctx context.Context, user, client string, scopes []strin
 	})
 }
 
-// Of returns all of a user, ordered by client.
+// Of returns all consents of a user, ordered by client.
 func (c *Consents) Of(ctx context.Context, user string) ([]Consent, error) {
 	return c.store.Consents(ctx, user)
 }
 
-// TakeBack forgets what the user allowed the client and ends what the client
-// was issued because of it.
+// TakeBack removes what the user has allowed the client, and revokes what the client was
+// issued because of it.
 func (c *Consents) TakeBack(ctx context.Context, user, client string) error {
 	return c.store.DeleteConsent(ctx, user, client, audit.Event{
 		At: c.now(), Actor: audit.User(user), Action: audit.ConsentTaken, Subject: client, Details: map[string]string{"user": user},

@@ -1,7 +1,9 @@
-// Package consents owns what users have allowed which client, until it is taken back.
+// Package consents owns consents: which scopes a user has allowed which client, until
+// the user takes that back.
 //
 //	POST /consent → Consents.Give → Store: consent + audit event, one commit
 //	account page → Consents.TakeBack → Store: consent, codes and grants of the client + change + event, one commit
 //
-// It does not know which scopes need to be asked for: that is package authz.
+// It does not decide when a user must be asked: package authorization does. Nor does it
+// know what a client may have: package grants does.
 package consents
