@@ -1,10 +1,10 @@
-// Package protocol is the language of refusals: what a client is told when it
-// gets no token.
+// Package protocol defines the errors that a client is told when the server refuses a
+// request: the OAuth error codes, with their descriptions.
 //
-// Inside, a failure is either an *Error, which is safe to show because someone
-// wrote it to be shown, or anything else, of which a client learns nothing.
-// From is the one table between them. Package web writes its result, and says with
-// which HTTP status.
+// Inside the server, a failure is either an *Error, whose text was written to be shown,
+// or any other error, of which a client learns nothing. From turns both into an *Error;
+// there is no second place that does. The package does not know HTTP: package web writes
+// the *Error and chooses its status.
 //
 //	any error → From → code, description → web
 package protocol

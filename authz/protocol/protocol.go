@@ -10,7 +10,7 @@ import (
 // Code is an error code of RFC 6749 section 5.2 or of an extension to it.
 type Code string
 
-// The codes there are.
+// The codes. Sections without a document are of RFC 6749.
 const (
 	InvalidRequest            Code = "invalid_request"
 	InvalidClient             Code = "invalid_client"
@@ -39,14 +39,14 @@ type Error struct {
 	// Description is for the developer who reads it (error_description). It
 	// never echoes a secret or a token.
 	Description string
-	// Logged, if not empty, is what the log says instead, where the description
-	// repeats a part of the request: people paste secrets into the wrong field.
+	// Logged, if not empty, is logged instead of the description. It is for a
+	// description that repeats a part of the request: people paste secrets into wrong
+	// fields.
 	Logged string
-	// RetryAfter, if not zero, is when to try again.
+	// RetryAfter, if not zero, is after how long to try again.
 	RetryAfter time.Duration
-	// ClientID is the client that was refused, if there is such a client; for
-	// the log. (What a request merely claims is not logged: people paste
-	// secrets into the wrong field.)
+	// ClientID is the client that was refused, for the log. It is empty if there is no
+	// such client: what was sent in its place may be a secret.
 	ClientID string
 	// Cause is logged and never shown.
 	Cause error
@@ -69,7 +69,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 // about what it takes to reconnect to a database.
 const retryFault = time.Second
 
-// Refuse returns an Error. One that says to try again says when.
+// Refuse returns an Error. With the code TemporarilyUnavailable it also sets RetryAfter.
 func Refuse(code Code, format string, args ...any) *Error {
 	e := &Error{Code: code, Description: fmt.Sprintf(format, args...)}
 	if code == TemporarilyUnavailable {
@@ -78,15 +78,15 @@ func Refuse(code Code, format string, args ...any) *Error {
 	return e
 }
 
-// From says what a client may know of any error. What is not recognised
+// From returns what a client may be told about any error. An error that is not recognised
 // becomes server_error, and its cause is for the log alone.
 func From(err error) *Error {
 	var refused *Error
 	if errors.As(err, &refused) {
 		return refused
 	}
-	// A fault of storage is the server's, whatever the client sent, and must
-	// never read as a verdict on a token or a grant.
+	// If the database cannot be reached, that says nothing about the token or grant
+	// that was sent. Told that it is invalid, a client would throw it away.
 	var fault interface{ Unavailable() bool }
 	if errors.As(err, &fault) && fault.Unavailable() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		e := Refuse(TemporarilyUnavailable, "The server cannot answer now. Try again.")

@@ -5,42 +5,42 @@ import (
 	"errors"
 )
 
-// Reason is why a request was refused, more closely than its code says it, in one
-// of few words: for counting, not for the client.
+// Reason is why a request was refused, more exactly than its Code says. It is one of a
+// few words, for the server's metrics, and is not told to the client.
 type Reason string
 
 // The reasons.
 const (
 	ReasonUnknown     Reason = "unknown"        // there is no such client, code or grant
-	ReasonInvalid     Reason = "invalid"        // not a token of this server's, or not any more
-	ReasonSecret      Reason = "wrong_secret"   // a client's
-	ReasonMethod      Reason = "wrong_method"   // a secret of a client that has none, or none of one that has
-	ReasonDisabled    Reason = "disabled"       // a client
-	ReasonClient      Reason = "other_client"   // a code or a token that another one was given
-	ReasonRedirectURI Reason = "other_redirect" // than the code was asked for with
-	ReasonVerifier    Reason = "wrong_verifier" // RFC 7636 section 4.6
-	ReasonUnprotected Reason = "unprotected"    // a code that was asked for without what its client must send
-	ReasonReused      Reason = "reused"         // a code, or a refresh token after the grace
+	ReasonInvalid     Reason = "invalid"        // the text is no token of this server, or the token is no longer valid
+	ReasonSecret      Reason = "wrong_secret"   // the client's secret is wrong
+	ReasonMethod      Reason = "wrong_method"   // a secret for a client that has none, or no secret for one that has
+	ReasonDisabled    Reason = "disabled"       // the client is disabled
+	ReasonClient      Reason = "other_client"   // the code or token was issued to another client
+	ReasonRedirectURI Reason = "other_redirect" // the redirect URI is not the one that the code was requested with
+	ReasonVerifier    Reason = "wrong_verifier" // the PKCE verifier is wrong (RFC 7636 section 4.6)
+	ReasonUnprotected Reason = "unprotected"    // the code was requested without the PKCE challenge or nonce that its client must send
+	ReasonReused      Reason = "reused"         // the code, or the refresh token after its grace, was used again
 	ReasonExpired     Reason = "expired"
-	ReasonRevoked     Reason = "revoked"   // the grant, or what it hangs on
-	ReasonAhead       Reason = "ahead"     // a refresh token that is newer than its grant
-	ReasonOvertaken   Reason = "overtaken" // by another request
+	ReasonRevoked     Reason = "revoked"   // the grant was revoked, or its user, client or session was
+	ReasonAhead       Reason = "ahead"     // the refresh token is newer than its grant's row
+	ReasonOvertaken   Reason = "overtaken" // another request was faster
 	ReasonTimeout     Reason = "timeout"
-	ReasonCanceled    Reason = "canceled"    // whoever asked went away
-	ReasonUnavailable Reason = "unavailable" // the database, mostly
+	ReasonCanceled    Reason = "canceled"    // the client closed the connection
+	ReasonUnavailable Reason = "unavailable" // most often the database
 	ReasonOther       Reason = "other"
 )
 
-// Cause is a cause of an Error that is counted.
+// Cause is a cause of an Error that has a Reason of its own.
 type Cause struct {
 	Reason Reason
-	// Text is for the log.
+	// Text is for the log alone.
 	Text string
 }
 
 func (c Cause) Error() string { return c.Text }
 
-// ReasonOf returns why a request was refused.
+// ReasonOf returns the reason for which a request was refused; ReasonOther if err has none.
 func ReasonOf(err error) Reason {
 	var cause Cause
 	var fault interface{ Unavailable() bool }
