@@ -1,12 +1,17 @@
-// Package revocation owns cuts: decisions that take back what was issued.
+// Package revocation owns revocations, which the code calls cuts: it ends tokens, grants
+// and sessions before they expire, and says whether a token was revoked.
 //
-// A cut is a comparison of numbers, not of clocks. Whatever is issued carries
-// the number of the change sequence it was issued under (its epoch); a cut of
-// a client, or of everything, raises one row to the number of the cut. What was
-// issued under a lower number no longer stands, however many tokens that is,
-// and what is issued a moment later does. A single token is cut by its `jti`.
+// Revocation compares numbers, not clocks. Whatever is issued carries the number of the
+// last change at that moment (its epoch, see package changes). To revoke all that was
+// issued to a client, or at all, one row is raised to the number of the revocation. What
+// was issued under a lower number no longer stands, however many tokens that is; what is
+// issued a moment later stands. A single token is revoked by its `jti`.
 //
 //	revoke (command line, RFC 7009), a code or refresh token used again
 //	                → Cuts → Store: cut + change + audit event, one commit
-//	introspection → Store.Standing, one statement → Cuts.Stands
+//	introspection, userinfo → Cuts.Stands → Store.Standing, one statement
+//	issuing a token         → Epoch.Current → copy in memory, reloaded when everything was revoked
+//
+// It does not read tokens (package tokens does), and it does not tell verifiers of
+// revocations: package status does.
 package revocation

@@ -10,27 +10,27 @@ import (
 
 // EpochStore keeps the server's epoch.
 type EpochStore interface {
-	// ServerEpoch returns the number of the last cut of everything, or 0.
+	// ServerEpoch returns the number of the change that last revoked everything, or 0.
 	ServerEpoch(ctx context.Context) (changes.Number, error)
 }
 
-// Epoch is the server's own epoch as this process knows it: the number of the
-// last cut of everything.
+// Epoch is this process's copy of the server's epoch: the number of the change that last
+// revoked everything.
 type Epoch struct {
 	store EpochStore
 	fresh func() bool
 	held  atomic.Int64
 }
 
-// NewEpoch returns the epoch in store; fresh says whether the copy that Follow
-// keeps may be used.
+// NewEpoch returns a copy of the epoch in store. fresh says whether the copy, which Follow
+// keeps up to date, may be used.
 func NewEpoch(store EpochStore, fresh func() bool) *Epoch {
 	return &Epoch{store: store, fresh: fresh}
 }
 
-// Current returns the number under which tokens are made now. It may be lower
-// than the truth by the watcher's staleness: such a token is born cut, and
-// never the other way round.
+// Current returns the epoch for tokens that are made now. It may be out of date by the
+// watcher's staleness. Then it is too low, so that the token is revoked from the
+// beginning; it is never too high, which would let a token escape revocation.
 func (e *Epoch) Current(ctx context.Context) (changes.Number, error) {
 	if e.fresh() {
 		return changes.Number(e.held.Load()), nil
@@ -38,7 +38,7 @@ func (e *Epoch) Current(ctx context.Context) (changes.Number, error) {
 	return e.store.ServerEpoch(ctx)
 }
 
-// Follow reads the epoch again when everything was cut.
+// Follow reads the epoch again when everything was revoked (see changes.Follower).
 func (e *Epoch) Follow(ctx context.Context, changed []changes.Change) error {
 	if changed != nil && !slices.ContainsFunc(changed, func(ch changes.Change) bool { return ch.Kind == changes.Everything }) {
 		return nil

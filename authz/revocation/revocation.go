@@ -10,64 +10,66 @@ import (
 	"github.com/ingam/ingam/authz/status"
 )
 
-// ErrClientNotFound: there is no client with that id to cut.
+// ErrClientNotFound: there is no client with that id.
 var ErrClientNotFound = errors.New("no such client")
 
-// Question is what must be looked up to tell whether a token still stands.
+// Question holds the ids in a token by which its Standing is looked up.
 type Question struct {
 	JTI      string
 	ClientID string
 	// KeyID is the kid of the key that signed the token.
 	KeyID string
-	// GrantID is the grant that the token was issued under; empty for one of
-	// the client's own.
+	// GrantID is the grant that the token was issued under; empty for a client's own
+	// token.
 	GrantID string
-	// UserID is whom the token speaks for, where there is a grant.
+	// UserID is the user for whom the token was issued, if there is a grant.
 	UserID string
 }
 
-// Standing is what the database says at one moment.
+// Standing is what the database says, at one moment, about all that decides whether a
+// token was revoked.
 type Standing struct {
+	// TokenCut is whether the token itself was revoked.
 	TokenCut       bool
 	ClientFound    bool
 	ClientDisabled bool
 	ClientEpoch    changes.Number
-	// ServerEpoch is the number of the last cut of everything.
+	// ServerEpoch is the number of the change that last revoked everything.
 	ServerEpoch changes.Number
 	// Number is the number of the last change.
 	Number changes.Number
-	// GrantStands is false when the grant, its user or its login session was
-	// cut, or is not there; it says nothing where there is no GrantID.
+	// GrantStands is false if the grant, its user or its login session was revoked or
+	// does not exist. It means nothing if Question has no GrantID.
 	GrantStands bool
 	// Permissions are what the grant records, as grants.Permission writes them;
-	// nil where it records none.
+	// nil if it records none.
 	Permissions []string
 	// Username is the user's; empty if there is no such user.
 	Username string
-	// KeyStands is false when the key was withdrawn or is not there.
+	// KeyStands is false if the key was withdrawn or does not exist.
 	KeyStands bool
 }
 
-// Recently is what Ended means by it.
+// Recently is the time that Ended.Refreshed looks back.
 const Recently = 15 * time.Minute
 
-// Ended is what a cut ends.
+// Ended counts what a revocation ends.
 type Ended struct {
 	Grants int64
-	// Clients and Users are how many these are of, Refreshed how many of them were
-	// refreshed, or made, Recently.
+	// Clients and Users are how many different clients and users have these grants.
+	// Refreshed is how many of the grants were made or refreshed Recently.
 	Clients, Users, Refreshed int64
 	Sessions                  int64
 }
 
-// Store keeps cuts.
+// Store keeps revocations.
 type Store interface {
-	// CutToken makes the token with that jti invalid until it has expired by
-	// itself, and sets its status. Cutting it again changes nothing (no event
-	// either).
+	// CutToken revokes the token with that jti, and sets its bit in the status list. To
+	// revoke it again changes nothing and stores no event. The row is kept until the
+	// token expires.
 	CutToken(ctx context.Context, jti string, expires time.Time, ref status.Ref, ev audit.Event) error
-	// RevokeGrant revokes a grant. One that is revoked changes nothing (no event
-	// either); one that is not there is grants.ErrNotFound.
+	// RevokeGrant revokes a grant. If it was revoked already, that changes nothing and
+	// stores no event. If it does not exist, it returns grants.ErrNotFound.
 	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
 	// CutClient raises the client's epoch to the number of this change.
 	// Returns ErrClientNotFound.
@@ -77,13 +79,14 @@ type Store interface {
 	CutUser(ctx context.Context, id string, ev audit.Event) error
 	// CutEverything raises the server's epoch to the number of this change.
 	CutEverything(ctx context.Context, ev audit.Event) error
-	// Restored goes on with numbers of changes, and with status lists, that no other
-	// continuation of what this database holds has given out, or will.
+	// Restored makes the server continue with change numbers and status lists that no
+	// other database that was restored from the same backup gives out, and that the
+	// original has not given out either.
 	Restored(ctx context.Context, ev audit.Event) error
-	// WouldEnd counts what stands at now and a cut would end: of a grant, a
-	// session, a user or a client, or everything.
+	// WouldEnd counts what is valid at now and would end if that grant, session, user
+	// or client, or everything, were revoked.
 	WouldEnd(ctx context.Context, kind changes.Kind, subject string, now time.Time) (Ended, error)
-	// Standing answers in one statement, so that what it compares was true at
-	// one moment.
+	// Standing answers in one statement, so that all that it returns was true at the
+	// same moment.
 	Standing(ctx context.Context, q Question) (Standing, error)
 }
