@@ -1,12 +1,12 @@
-// Package sessions owns login sessions: in which browsers, and in which apps, a user
-// is signed in.
+// Package sessions owns login sessions: a session says that a user is signed in in one
+// browser or app.
 //
 //	cookie → Sessions.Find → one statement: session, user and epochs at one moment
 //	sign-out, account page, command → Sessions.End → Store: session ended + change + event, one commit
 //
-// A login session stands while it is within its idle and absolute life, was not
-// ended, and neither its user nor everything was cut since: it records the
-// epochs that it began under (see package revocation).
+// A login session stands (is valid) while it is within its idle and absolute life, was
+// not ended, and neither its user nor everything was revoked since it began: it records
+// the epochs that it began under (see package revocation).
 //
 // The package does not know how a user proves who they are, nor when a session
 // begins: that is package signin.

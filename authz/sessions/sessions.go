@@ -16,54 +16,54 @@ import (
 // ErrNotFound: there is no such login session, or it has ended.
 var ErrNotFound = errors.New("no such login session")
 
-// Session is one browser in which a user is signed in.
+// Session is a login session: one browser, or one app, in which a user is signed in.
 type Session struct {
-	// ID is the `sid` of what is issued in it. It is no secret.
+	// ID is the `sid` of the tokens that are issued in it. It is no secret.
 	ID     string
 	UserID string
-	// AuthenticatedAt is when the user last proved to be who they are.
+	// AuthenticatedAt is when the user last proved who they are.
 	AuthenticatedAt time.Time
-	// Methods are how (`amr`, RFC 8176), and ContextClass is how well (`acr`, OpenID
-	// Connect Core 1.0 section 2).
+	// Methods are how the user proved it (`amr`, RFC 8176); ContextClass is how strong
+	// that proof is (`acr`, OpenID Connect Core 1.0 section 2).
 	Methods      []string
 	ContextClass string
-	// UserEpoch and ServerEpoch are those it began under.
+	// UserEpoch and ServerEpoch are the epochs under which the session began.
 	UserEpoch, ServerEpoch changes.Number
 
 	CreatedAt, SeenAt time.Time
-	// IdleAt is when it ends unless it is seen again, ExpiresAt when it ends
-	// anyway.
+	// IdleAt is when the session ends if it is not used before; ExpiresAt is when it
+	// ends in any case.
 	IdleAt, ExpiresAt time.Time
-	// EndedAt is zero unless it was ended.
+	// EndedAt is when it was ended; zero if it was not.
 	EndedAt time.Time
-	// Address and UserAgent are what the user is shown to tell it by.
+	// Address and UserAgent are shown to the user, to recognise the session.
 	Address, UserAgent string
-	// ClientID is the app that signed the user in by itself, and whose sign-in
-	// this is; empty for the sign-in page's.
+	// ClientID is the first-party app that began the session; empty if it was begun on
+	// the sign-in page.
 	ClientID string
 }
 
-// OneFactor is the context class of a sign-in with one factor. There is no other yet. A
-// version that stores another must not run beside versions from before the class was
-// stored: these renew a session and leave its class as it is, so that a sign-in with a
-// password alone would pass for more.
+// OneFactor is the context class of a sign-in with one factor. There is no other class
+// yet. A version that adds one must not run beside versions that do not store the class:
+// these leave it as it is when they renew a session, so that a sign-in with a password
+// alone would look like a stronger one.
 const OneFactor = "1"
 
-// DeviceLife is for how long a browser, or an app's device, is known to be the
-// user's after they last signed in there. Its cookie lives as long, and the row of
-// the login session, by which it is known, no shorter: else a stranger who guesses
-// could lock the user out of a browser that still shows its cookie.
+// DeviceLife is for how long a browser, or an app's device, is known as the user's after
+// they last signed in there. Its cookie lives as long. The row of the login session, by
+// which the device is known, must be kept at least as long: otherwise somebody who guesses
+// passwords could lock the user out of a browser that still sends its cookie.
 const DeviceLife = 365 * 24 * time.Hour
 
-// Query selects login sessions. Zero fields do not restrict.
+// Query selects login sessions. A zero field selects all.
 type Query struct {
 	UserID string
-	// Limit is how many of the newest there are to be at most.
+	// Limit selects only that many of the newest sessions.
 	Limit int
 }
 
-// Listed is a login session with the names of whose it is: ClientName is that
-// of the app that began it, and empty where that is not there any more.
+// Listed is a login session with the name of its user and, as ClientName, that of the
+// app that began it; empty if there is none (any more).
 type Listed struct {
 	Session
 	Username, ClientName string
@@ -71,35 +71,35 @@ type Listed struct {
 
 // Store keeps login sessions.
 type Store interface {
-	// SessionBySecret returns the session and its user, if it stands at now;
-	// otherwise ErrNotFound. One statement.
+	// SessionBySecret returns the session with that hash of its secret, and its user, if
+	// the session stands at now; otherwise ErrNotFound. It costs one statement.
 	SessionBySecret(ctx context.Context, secret [32]byte, now time.Time) (Session, accounts.User, error)
-	// TouchSession notes that the session was seen.
+	// TouchSession stores that the session was used.
 	TouchSession(ctx context.Context, id string, seen, idle time.Time) error
-	// Sessions returns those of a user that stand at now, the one with the id first
-	// before all others and then the newest, at most limit unless that is zero; and
-	// how many there are. One statement.
+	// Sessions returns the sessions of a user that stand at now: first the one with the
+	// id first, then the newest. It returns at most limit of them, or all if limit is
+	// zero, and how many there are. It costs one statement.
 	Sessions(ctx context.Context, user, first string, limit int, now time.Time) (list []Session, total int, err error)
-	// ListSessions returns those that stand at now, newest first, and holds a bounded
-	// number of them however many there are.
+	// ListSessions returns the sessions that stand at now, newest first. It reads them
+	// in parts, so that a long list does not fill memory.
 	ListSessions(ctx context.Context, q Query, now time.Time) iter.Seq2[Listed, error]
-	// AppSession returns the one with that id that a client began and that was not
-	// ended, or ErrNotFound.
+	// AppSession returns the session with that id, if that client began it and it was
+	// not ended; otherwise ErrNotFound.
 	AppSession(ctx context.Context, client, id string) (Session, error)
 	// EndSession ends one of a user's sessions, or returns ErrNotFound.
 	EndSession(ctx context.Context, user, id string, ev audit.Event) error
-	// EndSessions ends all sessions of a user but keep, in one transaction: those
-	// that stand at the time of the event, which are counted, and those that have
-	// expired and in which something was allowed that ends with them. Each is a
-	// change, and has an event of its own, which is ev about it. Returns ErrNotFound,
-	// and ends none, if keep is none of the user's that stand; empty keeps none.
+	// EndSessions ends all sessions of a user except keep, in one transaction. It ends
+	// those that stand at the time of the event, and returns how many these were; and
+	// those that have expired, but have grants that end with them. Each ended session
+	// is a change, and has its own event, made from ev. If keep is not empty, and is no
+	// standing session of the user, it returns ErrNotFound and ends none.
 	EndSessions(ctx context.Context, user, keep string, ev audit.Event) (stood int, err error)
 }
 
-// Sessions is all login sessions.
+// Sessions finds, lists and ends login sessions.
 type Sessions struct {
 	store Store
-	// idle and life are how long a session lasts unseen, and at most.
+	// idle is how long a session lasts without being used; life, how long at most.
 	idle, life time.Duration
 	now        func() time.Time
 }
@@ -109,8 +109,8 @@ func New(store Store, idle, life time.Duration, now func() time.Time) *Sessions 
 	return &Sessions{store, idle, life, now}
 }
 
-// Find returns the session that a cookie's value stands for, and its user; or
-// ErrNotFound.
+// Find returns the session whose secret is the value of a browser's session cookie, and
+// its user; or ErrNotFound.
 func (s *Sessions) Find(ctx context.Context, secret string) (Session, accounts.User, error) {
 	if secret == "" {
 		return Session{}, accounts.User{}, ErrNotFound
@@ -120,7 +120,7 @@ func (s *Sessions) Find(ctx context.Context, secret string) (Session, accounts.U
 	if err != nil {
 		return Session{}, accounts.User{}, err
 	}
-	// Noted only now and then: a page costs no write.
+	// Stored only now and then, so that most pages cost no write.
 	if now.Sub(found.SeenAt) > s.idle/10 {
 		err = s.store.TouchSession(ctx, found.ID, now, s.idleAt(now, found.ExpiresAt))
 	}
@@ -134,8 +134,8 @@ func (s *Sessions) idleAt(now, expires time.Time) time.Time {
 	return expires
 }
 
-// Fresh returns a session that begins now, of a user who proved who they are by these
-// methods, which makes the context class. It is not stored yet: see package signin.
+// Fresh returns a new session, which begins now, of a user who has proved who they are by
+// these methods, with that context class. It does not store it: package signin does.
 func (s *Sessions) Fresh(u accounts.User, methods []string, class string) Session {
 	now := s.now()
 	fresh := Session{
@@ -146,21 +146,22 @@ func (s *Sessions) Fresh(u accounts.User, methods []string, class string) Sessio
 	return fresh
 }
 
-// Of returns the sessions of a user that stand, newest first, at most limit, and how
-// many there are. The one with the id first comes before all
-// others, however old it is; it may be empty.
+// Of returns the sessions of a user that stand, newest first, at most limit of them, and
+// how many there are. If first is not empty, the session with that id comes before all
+// others.
 func (s *Sessions) Of(ctx context.Context, user, first string, limit int) (list []Session, total int, err error) {
 	return s.store.Sessions(ctx, user, first, limit, s.now())
 }
 
-// List returns the sessions that stand, newest first, and holds a bounded number of
-// them however many there are.
+// List returns the sessions that stand, newest first. It reads them in parts, so that a
+// long list does not fill memory.
 func (s *Sessions) List(ctx context.Context, q Query) iter.Seq2[Listed, error] {
 	return s.store.ListSessions(ctx, q, s.now())
 }
 
-// EndFormer ends what an app began in a browser before: that holds one refresh
-// token for it, and what was there is overwritten.
+// EndFormer ends the sessions that an app began earlier in the same browser. The browser
+// keeps only one refresh token for the app, so theirs was overwritten and nobody could
+// sign out of them any more.
 func (s *Sessions) EndFormer(ctx context.Context, former []Session) error {
 	for _, f := range former {
 		err := s.End(ctx, f.UserID, f.ID, "signed in again", audit.Client(f.ClientID))
@@ -171,8 +172,8 @@ func (s *Sessions) EndFormer(ctx context.Context, former []Session) error {
 	return nil
 }
 
-// EndApp ends a session that a client began; one of the sign-in page is
-// everybody's, and stays.
+// EndApp ends a session that this client began. It leaves a session of the sign-in page
+// alone: other clients use that one, too.
 func (s *Sessions) EndApp(ctx context.Context, client, id, reason string) error {
 	found, err := s.store.AppSession(ctx, client, id)
 	if err == nil {
@@ -184,17 +185,17 @@ func (s *Sessions) EndApp(ctx context.Context, client, id, reason string) error 
 	return err
 }
 
-// End ends a session, and with it the grants that were made in it without
+// End ends a session, and with it the grants that were made in it, except those with
 // offline_access. Returns ErrNotFound.
 func (s *Sessions) End(ctx context.Context, user, id, reason string, by audit.Actor) error {
 	return s.store.EndSession(ctx, user, id, s.ended(user, id, reason, by))
 }
 
-// EndOthers ends all sessions of a user but the one with the id keep, as End does
-// each, or none of them; and returns in how many the user was signed in. A session
-// that has expired ends too if it has grants that end with it: whoever signs out
-// everywhere means these as well. Returns ErrNotFound if keep does not stand (any
-// more): who was signed out a moment ago signs nobody else out.
+// EndOthers ends all sessions of a user except the one with the id keep, all or none, as
+// End would. It returns in how many of them the user was signed in. A session that has
+// expired is ended, too, if it has grants that end with it: a user who signs out
+// everywhere means these as well. If keep does not stand (any more), it returns
+// ErrNotFound: a browser that was signed out a moment ago must not sign out the others.
 func (s *Sessions) EndOthers(ctx context.Context, user, keep, reason string, by audit.Actor) (ended int, err error) {
 	if keep == "" {
 		return 0, ErrNotFound
@@ -202,7 +203,7 @@ func (s *Sessions) EndOthers(ctx context.Context, user, keep, reason string, by 
 	return s.store.EndSessions(ctx, user, keep, s.ended(user, "", reason, by))
 }
 
-// EndAll is EndOthers that keeps none.
+// EndAll ends all sessions of a user, as EndOthers does, and keeps none.
 func (s *Sessions) EndAll(ctx context.Context, user, reason string, by audit.Actor) (ended int, err error) {
 	return s.store.EndSessions(ctx, user, "", s.ended(user, "", reason, by))
 }
