@@ -16,14 +16,14 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// accountPage shows people their account: where they are signed in, what apps have,
-// their password.
+// accountPage shows people their account: their login sessions, the apps that have
+// access, and their password.
 type accountPage struct {
 	connected *authz.Connected
 	sessions  *sessions.Sessions
 	screen    screen
 	wording   wording
-	// origin is the issuer's.
+	// origin is the web origin of the issuer.
 	origin string
 }
 
@@ -32,21 +32,22 @@ func (p accountPage) get(w http.ResponseWriter, r *http.Request, session session
 	return p.show(w, r, session, user, pages.Account{}, http.StatusOK)
 }
 
-// matter is GET of one matter of the account.
+// matter serves GET of the page for one part of the account.
 func (p accountPage) matter(m pages.Matter) owned {
 	return func(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 		return p.show(w, r, session, user, pages.Account{Matter: m}, http.StatusOK)
 	}
 }
 
-// How much of a matter there is on a page: of several, and by itself.
+// How many entries of a part are shown: on the page of the whole account, and on its
+// own page.
 const (
 	someOfMatter = 5
 	mostOfMatter = 200
 )
 
-// matterOf is the matter of the page that a form was sent from: what became of it is
-// shown there.
+// matterOf returns the part of the account whose page sent a form. The result of the
+// form is shown on the same page.
 func matterOf(r *http.Request) pages.Matter {
 	switch m := pages.Matter(r.PostForm.Get("matter")); m {
 	case pages.SessionMatter, pages.AppMatter, pages.PasswordMatter:
@@ -55,7 +56,8 @@ func matterOf(r *http.Request) pages.Matter {
 	return pages.EveryMatter
 }
 
-// show fills in what the page is about beside what became of a form.
+// show writes a page of the account. The caller has set what became of a form; show
+// adds the rest.
 func (p accountPage) show(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User, page pages.Account, status int) error {
 	if r.Method == http.MethodPost {
 		page.Matter = matterOf(r)
@@ -83,7 +85,8 @@ func (p accountPage) fill(ctx context.Context, text pages.Text, session sessions
 	if err != nil {
 		return err
 	}
-	// What was used last is what one looks for.
+	// The app that was used last comes first, since that is probably what the person
+	// looks for.
 	slices.SortStableFunc(connected, func(a, b authz.Connection) int { return b.LastUsed.Compare(a.LastUsed) })
 	page.SessionCount, page.AppCount = count, len(connected)
 	for _, s := range sessions {
@@ -109,8 +112,8 @@ func (p accountPage) fill(ctx context.Context, text pages.Text, session sessions
 	return nil
 }
 
-// personOf is how a user is shown to themselves. A picture is one of this origin:
-// one of elsewhere would tell its server when this page is looked at.
+// personOf returns a user as they see themselves. A picture is shown only from this
+// server's own origin: another server would learn when its user looks at this page.
 func (p accountPage) personOf(user accounts.User) pages.Person {
 	shown := pages.Person{Name: user.Name(), Username: user.Username, Email: user.Email}
 	if picture := user.Picture(); strings.HasPrefix(picture, p.origin+"/") {
@@ -122,7 +125,7 @@ func (p accountPage) personOf(user accounts.User) pages.Person {
 	return shown
 }
 
-// browserOf shortens a User-Agent to what a person knows their browser by.
+// browserOf shortens a User-Agent to the name by which a person knows their browser.
 func browserOf(userAgent string) string {
 	system := ""
 	for _, s := range []string{"Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"} {

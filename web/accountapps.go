@@ -9,7 +9,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// accountApps takes back what somebody has allowed an app.
+// accountApps withdraws a user's consent to an app, and revokes the app's grants.
 type accountApps struct {
 	account  accountPage
 	consents *consents.Consents

@@ -12,7 +12,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// accountPassword changes the password of whoever is signed in.
+// accountPassword changes the password of the user who is signed in.
 type accountPassword struct {
 	account  accountPage
 	browsers browsers
@@ -38,7 +38,7 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session se
 		rec.errorCode, rec.err = "new_password_refused", err
 		return p.account.show(w, r, session, user, outcome(refused(err), "new", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, sessions.ErrNotFound):
-		// Changed all the same; the person signs in with it.
+		// The password was changed all the same; the person signs in with the new one.
 		rec.errorCode, rec.err = "session_ended", err
 		p.browsers.cookies.set(w, p.browsers.cookies.session, "", -time.Second)
 		return p.screen.showLogin(w, r, nil, pages.Login{Username: user.Username}, http.StatusOK)
@@ -53,7 +53,7 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session se
 	return p.account.show(w, r, found, user, outcome("password changed", "", 0), http.StatusOK)
 }
 
-// refused says why a new password will not do.
+// refused says why a new password is not accepted.
 func refused(err error) pages.TextName {
 	switch {
 	case errors.Is(err, passwords.ErrLength):

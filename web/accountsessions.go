@@ -10,14 +10,14 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// accountSessions ends login sessions for their owner.
+// accountSessions ends login sessions of the user who is signed in.
 type accountSessions struct {
 	account  accountPage
 	sessions *sessions.Sessions
 }
 
-// post is POST /account/sessions: one of the user's own, whoever asks; or all
-// but this one.
+// post is POST /account/sessions. It ends one session, which must belong to the user
+// who asks, or all of them except the present one.
 func (s accountSessions) post(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 	outcome, by := pages.Outcome{Of: pages.SessionMatter, Text: "ended"}, audit.User(user.ID)
 	var err error
@@ -27,7 +27,7 @@ func (s accountSessions) post(w http.ResponseWriter, r *http.Request, session se
 			outcome.Text = "ended no others"
 		}
 	} else if err = s.sessions.End(r.Context(), user.ID, r.PostForm.Get("id"), "ended in the account", by); errors.Is(err, sessions.ErrNotFound) {
-		err = nil // it has ended, which is what was asked for
+		err = nil // it has ended already, as requested
 	}
 	if err != nil {
 		return err

@@ -12,7 +12,8 @@ import (
 	"github.com/ingam/ingam/authz/signin"
 )
 
-// appLogin is where a first-party app gets tokens for a user name and a password.
+// appLogin is the endpoint where a first-party app exchanges a user name and a password
+// for tokens.
 type appLogin struct {
 	firstParty *authz.FirstParty
 	rules      *grants.Rules

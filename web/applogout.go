@@ -7,21 +7,21 @@ import (
 	"github.com/ingam/ingam/authz"
 )
 
-// appLogout is where a first-party app signs its user out.
+// appLogout is the endpoint where a first-party app signs its user out.
 type appLogout struct {
 	firstParty *authz.FirstParty
 	holders    holders
 	refresh    refreshCookies
 }
 
-// post is POST /token/logout. What ends already is no error: what is wanted is
-// true.
+// post is POST /token/logout. A session that has ended already is no error: the result
+// is what the app wanted.
 func (a appLogout) post(w http.ResponseWriter, r *http.Request) error {
 	held, err := a.holders.of(w, r)
 	if err != nil {
 		return err
 	}
-	for _, token := range held.tokens { // if one of them was planted, nobody is harmed
+	for _, token := range held.tokens { // revoking a token that an attacker planted harms nobody
 		if err := a.firstParty.SignOut(r.Context(), held.client, token); err != nil {
 			return err
 		}

@@ -9,20 +9,21 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// appPages tells the pages of first-party apps from those of anybody else.
+// appPages decides whether a browser sends a request for a page of a first-party app.
 //
-// Whom a browser serves is told by Origin, which scripts cannot forge, and which must be
-// one that the client is registered for, on this server's own site: the cookie is
-// SameSite=Strict, and sent by no other. Because bodies are JSON, another site cannot
-// post one without asking first (CORS), and is told no.
+// The Origin header says which page a browser sends a request for; scripts cannot forge
+// it. It must be an origin that the client is registered for, on the same site as this
+// server, because the refresh cookie is SameSite=Strict and no other site makes the
+// browser send it. Bodies are JSON, so a page of another site would first have to ask
+// by a CORS preflight, and is refused.
 type appPages struct {
 	origins *origins
 	// issuer is the URL of this server.
 	issuer string
 }
 
-// serves checks that a browser that sends a request does so for a page of the
-// client's.
+// serves checks that a request, if a browser sent it, was sent for a page of the
+// client.
 func (a appPages) serves(r *http.Request, c *clients.Client) error {
 	origin := r.Header.Get("Origin")
 	known := slices.Contains(c.Origins, origin) && clients.SameSite(origin, a.issuer)
@@ -34,7 +35,7 @@ func (a appPages) serves(r *http.Request, c *clients.Client) error {
 
 var errOrigin = withStatus{protocol.Refuse(protocol.InvalidRequest, "The client is not used from this origin."), http.StatusForbidden}
 
-// known reports whether a request is sent by a page of any client's.
+// known reports whether a request was sent for a page of any first-party client.
 func (a appPages) known(r *http.Request) (bool, error) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || !clients.SameSite(origin, a.issuer) {
@@ -43,14 +44,15 @@ func (a appPages) known(r *http.Request) (bool, error) {
 	return a.origins.has(r.Context(), origin)
 }
 
-// cross lets scripts of the clients' origins call what they are meant to, with
-// credentials, and no others.
+// cross lets scripts of the clients' origins, and no others, call the endpoints for
+// first-party apps with credentials.
 func (a appPages) cross(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		// While it cannot be told, the browser says that the page may not.
+		// If the origin cannot be looked up, the browser is told nothing, and blocks
+		// the page.
 		if known, err := a.known(r); err == nil && known {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")

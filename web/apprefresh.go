@@ -9,7 +9,8 @@ import (
 	"github.com/ingam/ingam/authz/signin"
 )
 
-// appRefresh is where a first-party app gets new tokens.
+// appRefresh is the endpoint where a first-party app exchanges a refresh token for new
+// tokens.
 type appRefresh struct {
 	firstParty *authz.FirstParty
 	holders    holders
@@ -27,7 +28,8 @@ func (a appRefresh) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	token, err := a.firstParty.OneOf(r.Context(), held.tokens, func(user string) (bool, error) {
-		// Below the root of a host, a neighbour can plant this cookie too.
+		// If the server is not at the root of its host, a neighbour on that host can
+		// plant this cookie too, so there may be several.
 		devices := r.CookiesNamed(a.cookies.device)
 		if a.base != "" || len(devices) != 1 {
 			return false, nil

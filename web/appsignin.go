@@ -14,18 +14,19 @@ import (
 	"github.com/ingam/ingam/authz/signin"
 )
 
-// appSignIn signs people in for apps of whoever runs the server, which ask for the
-// password themselves: JSON in, tokens out. It is the same sign-in, the same grants and
-// the same refresh as everywhere; what differs is how an app is answered.
+// appSignIn signs people in through first-party apps: apps of the operator of this
+// server, which ask for the password themselves. They send JSON and get tokens. The
+// sign-in, the grants and the refresh are the same as everywhere; only the form of the
+// answers differs.
 type appSignIn struct {
 	signIn   *signin.SignIn
 	sessions *sessions.Sessions
 	cookies  cookies
 }
 
-// visitor returns where an attempt to sign in comes from. An app that keeps what
-// it was given says by which device; a backend, which is where all its users come
-// from, says what address they have.
+// visitor returns where a sign-in attempt comes from, for counting failures. An app
+// that stores its tokens names its device. A backend, from which the attempts of all
+// its users come, names the user's address.
 func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address string) (signin.Visitor, error) {
 	v := s.cookies.visitor(r)
 	v.ClientID = c.ID
@@ -37,7 +38,8 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 	}
 	if address != "" {
 		if c.Auth == clients.None {
-			// Anyone could say so, and guess from as many as they like.
+			// Otherwise anyone could name an address, and guess passwords from as many
+			// as they like.
 			return v, protocol.Refuse(protocol.InvalidRequest, "Only a client with a secret may say which address a user has.")
 		}
 		from, err := netip.ParseAddr(address)
@@ -50,7 +52,7 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 	return v, nil
 }
 
-// begin signs someone in. Returns signin.ErrWrong.
+// begin signs a user in. Returns signin.ErrWrong.
 func (s appSignIn) begin(r *http.Request, name, password string, from signin.Visitor) (signin.SignedIn, error) {
 	in, err := s.signIn.Do(r.Context(), name, password, from)
 	recordOf(r).triedSignIn(err)
@@ -68,7 +70,7 @@ func (s appSignIn) begin(r *http.Request, name, password string, from signin.Vis
 	return in, err
 }
 
-// unfinished ends a session for which the app gets nothing.
+// unfinished ends a session after a failure, when the app gets no tokens for it.
 func (s appSignIn) unfinished(r *http.Request, session sessions.Session, err error) error {
 	if err == nil {
 		return nil
@@ -79,7 +81,8 @@ func (s appSignIn) unfinished(r *http.Request, session sessions.Session, err err
 		err = errors.Join(err, ending)
 	}
 	if errors.Is(err, sessions.ErrNotFound) || errors.Is(err, grants.ErrNotFound) {
-		// Answered like a wrong password: the user was cut meanwhile.
+		// The user was cut (revoked) meanwhile. The answer is the same as for a wrong
+		// password.
 		cut := &signin.WrongError{UserID: session.UserID, Reason: signin.ReasonCut}
 		recordOf(r).triedSignIn(cut)
 		recordOf(r).err = err

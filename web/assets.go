@@ -7,7 +7,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// assets serves what pages are made of.
+// assets serves the style, the script and the images of the pages.
 type assets struct {
 	pages *pages.Pages
 	// base is the issuer's path.

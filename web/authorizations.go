@@ -10,8 +10,8 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 )
 
-// authorizations reads authorization requests, which come in an address or in a page
-// that carries one, and answers them.
+// authorizations reads and answers authorization requests. They come in a URL, or
+// inside a form of a page that carries one along.
 type authorizations struct {
 	endpoint *authorization.Endpoint
 	// issuer is the URL of this server.
@@ -21,19 +21,19 @@ type authorizations struct {
 	maxBody int64
 }
 
-// parse reads an authorization request that is to be answered now.
+// parse reads an authorization request that the authorization endpoint received.
 func (a authorizations) parse(r *http.Request, query url.Values, fault error) (*authorization.Request, error) {
 	recordOf(r).asked = query
 	return a.endpoint.Parse(r.Context(), query, fault)
 }
 
-// asked reads an authorization request that a page carries.
+// asked reads an authorization request that a form carries.
 func (a authorizations) asked(r *http.Request, text string) (*authorization.Request, error) {
 	values, fault := parameters(text)
 	return a.parse(r, values, fault)
 }
 
-// finish sends the person back with a code.
+// finish sends the person back to the client with an authorization code.
 func (a authorizations) finish(w http.ResponseWriter, r *http.Request, req *authorization.Request, session sessions.Session) error {
 	code, err := a.endpoint.IssueCode(r.Context(), req, session)
 	if errors.Is(err, grants.ErrNotFound) {
@@ -46,9 +46,10 @@ func (a authorizations) finish(w http.ResponseWriter, r *http.Request, req *auth
 	return nil
 }
 
-// answer sends the person back to the client with an authorization response,
-// which names the issuer (RFC 9207): a client of several servers can tell whose
-// answer it is.
+// answer sends the person back to the client with an authorization response. The
+// response names the issuer (RFC 9207), so that a client of several servers can tell
+// which one answers; otherwise it could be made to send a code to the wrong server
+// (mix-up attack).
 func (a authorizations) answer(w http.ResponseWriter, r *http.Request, req *authorization.Request, values url.Values) {
 	values.Set("iss", a.issuer)
 	if req.State != "" {
@@ -66,15 +67,15 @@ func (a authorizations) tooLong(query url.Values) bool {
 	return len(a.screen.base+authorizeAt(query)) > longestAddress
 }
 
-// tooMuch reports whether a request would leave too little room for the rest in a
-// form that brings it back, encoded twice by then: that is better said to the
-// client now than to a person who has typed a password.
+// tooMuch reports whether a request is too long to be carried along in a form, where it
+// is encoded twice. It is better to refuse it now and tell the client, than later,
+// after the person has typed a password.
 func (a authorizations) tooMuch(req *authorization.Request) bool {
 	return int64(len(url.QueryEscape(authorizeAt(req.Onward())))) > a.maxBody*3/4
 }
 
-// goOn has a browser send an authorization request from here: by its address or,
-// where that is too long, by a form that it posts.
+// goOn makes the browser send an authorization request to this server, from a page of
+// this server: by its URL or, if that would be too long, by a form.
 func (a authorizations) goOn(w http.ResponseWriter, r *http.Request, uiLocales string, query url.Values) {
 	if a.tooLong(query) {
 		a.screen.showPost(w, r, uiLocales, a.screen.base+PathAuthorize, once(query))
@@ -83,5 +84,5 @@ func (a authorizations) goOn(w http.ResponseWriter, r *http.Request, uiLocales s
 	a.screen.sendTo(w, authorizeAt(query))
 }
 
-// authorizeAt is where an authorization request goes on, at this server.
+// authorizeAt returns the path and query at which an authorization request continues.
 func authorizeAt(query url.Values) string { return PathAuthorize + "?" + query.Encode() }

@@ -10,8 +10,8 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// authorizePage is the authorization endpoint: a browser comes with a client's request
-// and leaves with its answer, or is shown what is missing until then.
+// authorizePage is the authorization endpoint. A browser brings a client's request; it
+// is sent back with the answer, or is first shown the page for what is missing.
 type authorizePage struct {
 	endpoint       *authorization.Endpoint
 	authorizations authorizations
@@ -21,15 +21,15 @@ type authorizePage struct {
 	consent        consentPage
 }
 
-// get is RFC 6749 section 3.1.
+// get serves GET (RFC 6749 section 3.1).
 func (p authorizePage) get(w http.ResponseWriter, r *http.Request) error {
 	values, fault := parameters(r.URL.RawQuery)
 	return p.authorize(w, r, values, fault)
 }
 
-// post is OpenID Connect Core 1.0 section 3.1.2.1. To the form of
-// another site browsers do not add the session's cookie, so they are asked to come
-// once more, in a way to which they do.
+// post serves POST (OpenID Connect Core 1.0 section 3.1.2.1). If another site's form
+// sent the request, the browser has left out the session cookie. So the browser is made
+// to send the request again, from here, which includes the cookie.
 func (p authorizePage) post(w http.ResponseWriter, r *http.Request) error {
 	text, err := readForm(r)
 	if err != nil {
@@ -46,7 +46,8 @@ func (p authorizePage) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if inFrame(r) && p.authorizations.tooLong(req.Query) {
-		// Where no page of this server is shown, it is answered as it stands.
+		// Inside a frame no page of this server is shown, so the request is answered as
+		// it came, without the cookie.
 		return p.authorize(w, r, values, nil)
 	}
 	p.authorizations.goOn(w, r, req.Locale, req.Query)

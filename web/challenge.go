@@ -10,7 +10,8 @@ import (
 	"github.com/ingam/ingam/authz/signin"
 )
 
-// challenge is where a first-party app gets a code for a user name and a password.
+// challenge is the endpoint where a first-party app exchanges a user name and a
+// password for an authorization code.
 type challenge struct {
 	endpoint   *authorization.Endpoint
 	firstParty *authz.FirstParty
@@ -18,8 +19,8 @@ type challenge struct {
 	signIn     appSignIn
 }
 
-// post is draft-ietf-oauth-first-party-apps section 5: a code for whoever
-// says enough, or what is still to be said.
+// post is the endpoint of draft-ietf-oauth-first-party-apps section 5. It answers with
+// a code, or with what the app still has to send.
 func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -41,16 +42,16 @@ func (c challenge) post(w http.ResponseWriter, r *http.Request) error {
 	insufficient := struct {
 		Error       protocol.Code `json:"error"`
 		Description string        `json:"error_description"`
-		// Needed are the parameters that are asked for next; the member is this
-		// server's own.
+		// Needed are the names of the parameters that the app has to send next. The
+		// draft does not define this member.
 		Needed []string `json:"needed"`
 	}{protocol.InsufficientAuthorization, "The user name and the password are needed.", []string{"username", "password"}}
 	if name == "" || password == "" {
 		writeJSON(w, http.StatusForbidden, insufficient) // section 5.2.2.1
 		return nil
 	}
-	// The auth_session is what a device token is at /login: it outlives the sign-in
-	// (section 5.3.1) and is good for nothing else.
+	// An auth_session serves as a device token does at /login: it outlives the sign-in
+	// (section 5.3.1), and only tells known devices from strangers.
 	visitor, err := c.signIn.visitor(r, client, r.PostForm.Get("auth_session"), r.PostForm.Get("address"))
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// consentPage asks a person whether a client gets what it asks for.
+// consentPage asks a person whether a client may have the access that it requests.
 type consentPage struct {
 	endpoint       *authorization.Endpoint
 	authorizations authorizations
@@ -24,7 +24,7 @@ func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authoriza
 	if err != nil {
 		return err
 	}
-	// What is no host of the web is the app's own affair: the scheme says whose.
+	// A redirect URI without a web host belongs to an app; its scheme says which one.
 	host := u.Host
 	if u.Scheme != "https" && u.Scheme != "http" {
 		host = u.Scheme + ":"
@@ -40,8 +40,8 @@ func (p consentPage) show(w http.ResponseWriter, r *http.Request, req *authoriza
 	return nil
 }
 
-// post is POST /consent. The request comes back as it was asked and is
-// judged anew: whoever edits it asks for something else, in their own name.
+// post is POST /consent. The form carries the authorization request along, and it is
+// checked again. Whoever edits it merely makes another request in their own name.
 func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -52,8 +52,9 @@ func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	recordOf(r).clientID, recordOf(r).leftOut = req.Client.ID, req.LeftOut
 	if r.PostForm.Get("decision") == "switch" {
-		// To sign in as somebody else; all that was asked is asked of them.
-		// No address shows this page: at the request's, whoever is signed in is asked.
+		// The person wants to sign in as another user, who is then asked everything
+		// again. The page has no URL of its own: at the request's URL, the user who is
+		// signed in now would be asked.
 		p.screen.show(w, r, place{locale: req.Locale}, http.StatusOK, pages.Login{Client: req.Client.Name, Then: authorizeAt(req.Query)})
 		return nil
 	}
@@ -62,8 +63,8 @@ func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if session == nil || session.ID != r.PostForm.Get("session") {
-		// Signed out meanwhile, or someone else signed in here: it was not they
-		// who saw the page.
+		// The person has signed out meanwhile, or another user has signed in here, who
+		// did not see the page.
 		return endedMeanwhile{sessions.ErrNotFound, authorizeAt(req.Query)}
 	}
 	if r.PostForm.Get("decision") != "allow" {
@@ -74,8 +75,8 @@ func (p consentPage) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if step == authorization.StepLogin {
-		// The sign-in has become too old while the page was shown, or another
-		// one was made meanwhile.
+		// While the page was shown, the sign-in became too old, or another one replaced
+		// it.
 		p.authorizations.goOn(w, r, req.Locale, req.Query)
 		return nil
 	}

@@ -10,18 +10,18 @@ import (
 	"github.com/ingam/ingam/authz/signin"
 )
 
-// cookies are one of the login session, one by which a browser is known after that
-// has ended, and one of the language that the person chose.
+// cookies are the names of three cookies: of the login session, of the device (which is
+// remembered after the session has ended), and of the language that the person chose.
 type cookies struct {
 	session, device, language string
 	path                      string
 	secure                    bool
 }
 
-// newCookies names the cookies so that a browser holds them to what they are
-// (RFC 6265bis section 4.1.3): with __Host-, a server of a sibling domain, or
-// one without TLS, cannot plant one, and so not sign a visitor in as its owner.
-// That prefix is for servers at the root of their host.
+// newCookies chooses names whose prefix makes browsers protect the cookies (RFC 6265bis
+// section 4.1.3). With __Host-, a server of a sibling domain, or one without TLS,
+// cannot plant a cookie and so sign a visitor in to the attacker's account. That prefix
+// requires a server at the root of its host.
 func newCookies(base string, secure bool) cookies {
 	prefix := ""
 	switch {
@@ -40,13 +40,13 @@ func (c cookies) set(w http.ResponseWriter, name, value string, age time.Duratio
 	})
 }
 
-// signedIn gives the browser what a sign-in leaves in it.
+// signedIn sets the cookies of a new sign-in.
 func (c cookies) signedIn(w http.ResponseWriter, in signin.SignedIn) {
 	c.set(w, c.session, in.Secret, 0)
 	c.set(w, c.device, in.Device, sessions.DeviceLife)
 }
 
-// visitor returns where a request comes from.
+// visitor returns where a sign-in attempt comes from.
 func (c cookies) visitor(r *http.Request) signin.Visitor {
 	v := signin.Visitor{Address: written(from(r)), UserAgent: r.UserAgent()}
 	if device, err := r.Cookie(c.device); err == nil {
@@ -55,13 +55,13 @@ func (c cookies) visitor(r *http.Request) signin.Visitor {
 	return v
 }
 
-// browsers tells by its cookies whose a browser is.
+// browsers finds the user of a browser by its cookies.
 type browsers struct {
 	cookies  cookies
 	sessions *sessions.Sessions
 }
 
-// session returns the login session of the browser; nil if there is none.
+// session returns the login session of the browser, or nil if there is none.
 func (b browsers) session(r *http.Request) (*sessions.Session, accounts.User, error) {
 	c, err := r.Cookie(b.cookies.session)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// document is a body that never changes while the process runs.
+// document is an answer whose body never changes while the process runs.
 type document struct {
 	body        []byte
 	contentType string
@@ -24,14 +24,14 @@ func (d document) get(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// KeySet is the published keys; *keys.Keyring is one.
+// KeySet returns the published keys; *keys.Keyring implements it.
 type KeySet interface {
 	// JWKS returns the key set (RFC 7517 section 5) and its entity tag.
 	JWKS() (body []byte, etag string)
 }
 
-// Freshness says for how long what is in memory has not been vouched for; zero
-// or less means that it may be used. *changes.Watcher does.
+// Freshness returns for how long it has been unknown whether the records in memory are
+// current; zero or less means that they may be used. *changes.Watcher implements it.
 type Freshness interface {
 	Behind() time.Duration
 }
@@ -43,10 +43,11 @@ type jwks struct {
 	maxAge  time.Duration
 }
 
-// get answers even while the database is away, since resource servers verify
-// without it; but it takes the time that the keys have not been vouched for off
-// what a cache may keep them. So a key that was withdrawn elsewhere is gone
-// from every cache within one bound, whatever this process can reach.
+// get answers even while the database is away, because resource servers check tokens
+// without it. For as long as this process cannot know whether the keys are current,
+// that time is subtracted from the answer's max-age. So a key that was withdrawn
+// elsewhere disappears from every cache within the same bound, whatever this process
+// can reach.
 func (j jwks) get(w http.ResponseWriter, r *http.Request) error {
 	maxAge := j.maxAge
 	if behind := j.watcher.Behind(); behind > 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// endpoint is a handler that may fail.
+// endpoint is a handler that may return an error, which the client is told as JSON.
 type endpoint func(w http.ResponseWriter, r *http.Request) error
 
 func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -30,22 +30,23 @@ func authorizationHeader(r *http.Request) (scheme, credentials string) {
 	return strings.ToLower(scheme), credentials
 }
 
-// bearerError asks for a bearer token instead of a client's credentials.
+// bearerError is an error of a request that needs a bearer token, and not a client's
+// credentials.
 type bearerError struct {
 	error
-	// absent is whether there was no token; then there is no error to name (RFC
-	// 6750 section 3).
+	// absent is set if there was no token; the answer then names no error (RFC 6750
+	// section 3).
 	absent bool
 }
 
 func (e bearerError) Unwrap() error { return e.error }
 
-// refuse writes an error as RFC 6749 section 5.2 has it.
+// refuse writes an error in the format of RFC 6749 section 5.2.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol.From(err)
 	rec := recordOf(r)
 	rec.err = err
-	if rec.errorCode == "" { // else the handler named it more closely
+	if rec.errorCode == "" { // otherwise the handler has set a more exact one
 		rec.errorCode = string(e.Code)
 	}
 	if e.ClientID != "" {
@@ -67,9 +68,9 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", challenge)
 	case code != http.StatusUnauthorized:
 	case scheme == "basic":
-		// RFC 6749 section 5.2 has whoever came with it answered in kind. Nobody
-		// else is: a browser would ask the person in front of it for a password,
-		// over the page whose script called.
+		// RFC 6749 section 5.2 asks for this challenge if the client used Basic. Nobody
+		// else gets it: a browser would ask the person for a password, over a page
+		// whose script made the call.
 		h.Set("WWW-Authenticate", `Basic realm="ingam", charset="UTF-8"`)
 	default:
 		// A 401 has a challenge (RFC 9110 section 15.5.2).
@@ -81,7 +82,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}{e.Code, visible(e.Description)})
 }
 
-// visible keeps to the characters that error_description may hold (RFC 6749
+// visible removes the characters that error_description must not contain (RFC 6749
 // section 5.2).
 func visible(s string) string {
 	return strings.Map(func(c rune) rune {
@@ -95,18 +96,17 @@ func visible(s string) string {
 	}, s)
 }
 
-// unkept says that an answer is for its asker alone and must not be kept (RFC
-// 6749 section 5.1 demands both).
+// unkept forbids caches to store an answer (RFC 6749 section 5.1).
 func unkept(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 }
 
-// writeJSON writes an answer that must not be kept.
+// writeJSON writes a JSON answer that caches must not store.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		// Only a type that cannot be written fails, and none here is.
+		// Only a type that JSON cannot represent fails, and no such type is used here.
 		panic(err)
 	}
 	h := w.Header()

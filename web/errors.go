@@ -14,8 +14,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// withStatus is an error that is not answered with the HTTP status that is usual
-// for its code.
+// withStatus is an error with another HTTP status than the usual one of its code.
 type withStatus struct {
 	error
 	status int
@@ -23,8 +22,8 @@ type withStatus struct {
 
 func (e withStatus) Unwrap() error { return e.error }
 
-// statusOf returns the HTTP status with which an error is answered: this is the one
-// table from what an error says to a status.
+// statusOf returns the HTTP status for an error. It is the only place that maps errors
+// to statuses.
 func statusOf(err error) int {
 	var unusual withStatus
 	var tooMany *throttle.TooManyError
@@ -51,8 +50,8 @@ func statusOf(err error) int {
 	return http.StatusBadRequest
 }
 
-// waitOf returns after how long whoever got an error may come again; zero if it does
-// not say.
+// waitOf returns how long a client that got an error should wait before it tries again;
+// zero if the error does not say.
 func waitOf(err error) time.Duration {
 	var tooMany *throttle.TooManyError
 	switch {
@@ -64,8 +63,7 @@ func waitOf(err error) time.Duration {
 	return protocol.From(err).RetryAfter
 }
 
-// head writes to the header what an error has there, and returns the status to
-// answer it with.
+// head sets the headers that belong to an error, and returns the HTTP status for it.
 func head(h http.Header, err error) (code int) {
 	if wait := waitOf(err); wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(wholeSecondsUp(wait))) // RFC 9110 section 10.2.3
@@ -75,8 +73,8 @@ func head(h http.Header, err error) (code int) {
 
 func wholeSecondsUp(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
-// unheard says to a person why nobody looked at their password; empty if that is not
-// what the error says.
+// unheard returns the text that tells a person why their password was not checked, such
+// as too many attempts; empty for other errors.
 func unheard(err error) pages.TextName {
 	var tooMany *throttle.TooManyError
 	switch {

@@ -12,12 +12,12 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// faults tells a person what went wrong, or the client if it may be told.
+// faults reports errors of pages: to the person or, where it is safe, to the client.
 type faults struct {
 	endpoint       *authorization.Endpoint
 	authorizations authorizations
 	screen         screen
-	// origin is the issuer's.
+	// origin is the web origin of the issuer.
 	origin string
 	// apps are the web origins of the clients.
 	apps *origins
@@ -34,25 +34,25 @@ func (f faults) page(h page) http.Handler {
 	})
 }
 
-// turnedAway is a request that no page or endpoint was asked about. A program may
-// have sent it as well as a person.
+// turnedAway is the error of a request that reached no page or endpoint. A person or a
+// program may have sent it.
 type turnedAway struct {
 	error
-	// fault is whose fault a person is told that it is.
+	// fault says, for the page, whose fault it is.
 	fault pages.Fault
 }
 
 func (e turnedAway) Unwrap() error { return e.error }
 
-// errNothing: there is no page, and nothing else.
+// errNothing says that there is no page at an address.
 var errNothing = turnedAway{
 	withStatus{protocol.Refuse(protocol.InvalidRequest, "There is nothing at this address."), http.StatusNotFound}, pages.FaultOfLink,
 }
 
-// endedMeanwhile: whoever was shown a page is not signed in here any more.
+// endedMeanwhile says that the person who was shown a page is no longer signed in.
 type endedMeanwhile struct {
 	error
-	// again is the path below the issuer's where they begin anew.
+	// again is the path, below the issuer's, where the person can begin again.
 	again string
 }
 
@@ -64,8 +64,8 @@ func errForeign(cause error) error {
 	return turnedAway{withStatus{e, http.StatusForbidden}, pages.FaultOfSite}
 }
 
-// nothing answers what no route is for: an address without a page, or a method
-// that it does not have (RFC 9110 section 15.5.6).
+// nothing answers requests without a route: an unknown path, or a method that the path
+// does not have (RFC 9110 section 15.5.6).
 func nothing(routes *http.ServeMux) page {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var allowed []string
@@ -83,10 +83,10 @@ func nothing(routes *http.ServeMux) page {
 	}
 }
 
-// everything is the route of what no other is for.
+// everything is the pattern for requests that no other route matches.
 const everything = "/"
 
-// fail tells the client of a refusal if it may be told, and otherwise the
+// fail sends an error to the client if that is safe, and otherwise shows it to the
 // person.
 func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if asked := recordOf(r).asked; asked != nil && statusOf(err) < http.StatusInternalServerError {
@@ -124,29 +124,30 @@ func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case status >= http.StatusInternalServerError:
 		page.Fault, page.Again = pages.FaultOfServer, at.here
 	case status == http.StatusUnauthorized:
-		status = http.StatusBadRequest // there is no Basic to ask a person for
+		status = http.StatusBadRequest // a 401 would need a challenge, and a person has no client credentials
 	}
 	page.Back, page.BackTo = f.wayBack(r, at)
 	f.screen.show(w, r, at, status, page)
 }
 
-// wayBack is the page that a person came from, if it is one of this server's or of
-// an application's, and what to call it. A page of anybody else's does not get a
-// link on a page of ours: it would look as if we sent people there.
+// wayBack returns the page that a person came from, and the text of the link to it, if
+// it is a page of this server or of an application. Other pages get no link: it would
+// look as if this server recommended them.
 func (f faults) wayBack(r *http.Request, at place) (address, name string) {
 	from, err := url.Parse(r.Referer())
 	if err != nil || len(r.Referer()) > 2000 || from.Scheme != "https" && from.Scheme != "http" || from.Host == "" || from.User != nil {
 		return "", ""
 	}
 	origin := from.Scheme + "://" + from.Host
-	// What else there is on this host, or without TLS, may be a stranger's.
+	// Another path on this host, or a page without TLS, may belong to a stranger.
 	if below, ok := strings.CutPrefix(from.RequestURI(), f.screen.base+"/"); ok && origin == f.origin {
 		if path, _, _ := strings.Cut("/"+below, "?"); "/"+below == at.here || path == pathConsent {
-			return "", "" // it is this page, or one that is no page until a form is sent
+			return "", "" // the same page, or one that exists only as the answer to a form
 		}
 		return from.String(), f.screen.text(r, "").T("previous page")
 	}
-	// If that cannot be told, there is no link: the page is about something else.
+	// If the lookup fails, there is just no link, because the page reports another
+	// error.
 	if known, err := f.apps.sendsHere(r.Context(), origin); err != nil || !known {
 		return "", ""
 	}

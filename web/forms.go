@@ -15,11 +15,11 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// isForm reports whether a request's body is said to be a form.
+// isForm reports whether a request declares its body as a form.
 func isForm(r *http.Request) bool { return mediaTypeOf(r) == "application/x-www-form-urlencoded" }
 
-// mediaTypeOf returns the type of a request's body in lower case; empty if it does
-// not say, or not well.
+// mediaTypeOf returns the media type of a request's body in lower case; empty if it is
+// missing or malformed.
 func mediaTypeOf(r *http.Request) string {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
@@ -42,16 +42,15 @@ func parseForm(r *http.Request) error {
 	return nil
 }
 
-// readForm returns the body of a POST, of which the router lets no more through than
-// is allowed. Parameters come in the body or not at all,
-// urlencoded (RFC 6749 section 3.2).
+// readForm returns the body of a POST; the router has limited its length. Parameters
+// must come in the body, urlencoded (RFC 6749 section 3.2).
 func readForm(r *http.Request) (string, error) {
 	if !isForm(r) {
 		return "", protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/x-www-form-urlencoded.")
 	}
 	if r.URL.RawQuery != "" {
-		// A secret or a token in a URL ends up in logs and histories. It is
-		// refused, so that nobody gets used to it, and not logged here.
+		// A secret or a token in a URL ends up in logs and histories. So it is refused,
+		// which teaches clients not to do it, and it is not logged here.
 		return "", protocol.Refuse(protocol.InvalidRequest, "Parameters must be in the body and not in the URL (RFC 6749 section 2.3.1).")
 	}
 	body, err := io.ReadAll(r.Body)
@@ -64,8 +63,8 @@ func readForm(r *http.Request) (string, error) {
 	return string(body), nil
 }
 
-// tooLarge refuses a body of which the router let no more through; nil if that is not
-// what the error of reading it says.
+// tooLarge returns the error for a body that exceeded the router's limit; nil if
+// reading failed for another reason.
 func tooLarge(err error) error {
 	var over *http.MaxBytesError
 	if !errors.As(err, &over) {
@@ -74,11 +73,11 @@ func tooLarge(err error) error {
 	return withStatus{protocol.Refuse(protocol.InvalidRequest, "The body is larger than %d bytes.", over.Limit), http.StatusRequestEntityTooLarge}
 }
 
-// parameters reads a query or a form: well-formed, in UTF-8, and each parameter
-// once, but those of which RFC 8707 section 2 and RFC 8693 section 2.1 allow
-// several. One without a value is left out: it counts as one that was not sent
-// (RFC 6749 sections 3.1 and 3.2). What is wrong comes as an error beside all that
-// could be read, which is good for nothing but finding out whom to tell.
+// parameters parses a query or a form. It must be well-formed UTF-8, and each parameter
+// may occur once, except those that RFC 8707 section 2 and RFC 8693 section 2.1 allow
+// several times. One without a value is left out, as if it had not been sent (RFC 6749
+// sections 3.1 and 3.2). In case of an error the result has what could be read; use it
+// only to find out whom to tell.
 func parameters(text string) (url.Values, error) {
 	var fault error
 	wrong := func(cause error, format string, args ...any) {
@@ -90,8 +89,8 @@ func parameters(text string) (url.Values, error) {
 	}
 	values, err := url.ParseQuery(text)
 	if err != nil {
-		// What does not parse is missing below; its names and values could be
-		// anything, and are not repeated in the log.
+		// A part that cannot be parsed is left out below. Its names and values could be
+		// anything, so they are not repeated in the log.
 		wrong(authorization.ErrMalformed, "The parameters are not well-formed application/x-www-form-urlencoded: a ';' or a '%%' in them is to be encoded.")
 	}
 	var twice []string
@@ -107,7 +106,8 @@ func parameters(text string) (url.Values, error) {
 			delete(values, name)
 		}
 	}
-	// Which of two counts is what a request smuggler lives on.
+	// Two programs may each believe another one of two values; request smuggling relies
+	// on that.
 	switch {
 	case len(twice) > 0 && parameterName.MatchString(slices.Min(twice)):
 		wrong(nil, "The parameter %s is given more than once.", slices.Min(twice))
@@ -117,6 +117,6 @@ func parameters(text string) (url.Values, error) {
 	return values, fault
 }
 
-// parameterName is what names of parameters look like. Others are not repeated to
-// anyone: they may be anything, of any length.
+// parameterName matches plausible names of parameters. Others are not repeated to
+// anyone, because they may contain anything, of any length.
 var parameterName = regexp.MustCompile(`^[a-z_]{1,40}$`)

@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// forwarding finds a client's address in what proxies write into a request.
+// forwarding finds the client's address in the headers that proxies add to a request.
 type forwarding struct {
-	// trusted are the addresses of the proxies that are believed.
+	// trusted are the addresses of the proxies whose header is believed.
 	trusted []netip.Prefix
-	// header is the one that they write. No other is read: a proxy that writes one
-	// passes on whatever the client wrote into another.
+	// header is the header that these proxies write. No other is read: a proxy that
+	// writes one passes on another as the client sent it.
 	header string
 }
 
-// client returns the client's address without a port; ok is false if the peer
-// itself has none, as on a Unix socket. Each proxy adds whom it was connected to at
-// the end, so what is read from there is true as long as it was written by a trusted
-// one. What is left of that the client may have made up.
+// client returns the client's address without a port; ok is false if the peer itself
+// has no address, as on a Unix socket. Each proxy appends the address that it was
+// connected to. So the header is read from its end, and is true as long as a trusted
+// proxy wrote the entry; the client may have invented everything before that.
 func (f forwarding) client(r *http.Request) (client netip.Addr, ok bool) {
 	client, ok = address(r.RemoteAddr)
 	if !ok {
@@ -35,8 +35,8 @@ func (f forwarding) client(r *http.Request) (client netip.Addr, ok bool) {
 			line, element, more = cutLast(line, ',')
 			next, known := f.address(element)
 			if !known {
-				// Who is behind this proxy is hidden or unknown, and who wrote what is left
-				// of it as well.
+				// This proxy hides the address or does not know it, so it is unknown
+				// who wrote the remaining entries.
 				return client, true
 			}
 			client = next
@@ -56,8 +56,8 @@ func (f forwarding) address(element string) (netip.Addr, bool) {
 	return address(strings.Trim(element, " \t"))
 }
 
-// forwardedFor returns what an element of a Forwarded header says about the client
-// (RFC 7239 section 5.2); empty if it says nothing, or more than one thing.
+// forwardedFor returns the client that an element of a Forwarded header names (RFC 7239
+// section 5.2); empty if it names none, or several.
 func forwardedFor(element string) string {
 	found := ""
 	for more := true; more; {
@@ -81,9 +81,9 @@ func forwardedFor(element string) string {
 // quotedPair is a character with a backslash before it (RFC 9110 section 5.6.4).
 var quotedPair = regexp.MustCompile(`\\(.)`)
 
-// cutLast cuts s at the last sep that is not within a quoted string. It reads from
-// the end, where the quotes are those of a trusted proxy: from the start, a client
-// that opens one and leaves it open would swallow what the proxy adds.
+// cutLast cuts s at the last sep outside a quoted string. It reads from the end, which
+// a trusted proxy wrote. Read from the start, a quote that the client opens and never
+// closes would swallow what the proxy adds.
 func cutLast(s string, sep byte) (before, after string, found bool) {
 	quoted := false
 	for i := len(s) - 1; i >= 0; i-- {
@@ -98,8 +98,8 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 	return "", s, false
 }
 
-// address reads an IP address as proxies and Go's server write it: bare, or with a
-// port; an IPv6 one in brackets if it has a port, and sometimes without.
+// address parses an IP address as proxies and Go's server write it: alone or with a
+// port. IPv6 addresses with a port are in brackets; some without are too.
 func address(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
@@ -111,10 +111,11 @@ func address(s string) (netip.Addr, bool) {
 			return a, false
 		}
 	}
-	// One client has one address, however the socket or the proxy names it.
+	// The same client must have one form of address, however the socket or the proxy
+	// writes it.
 	return a.Unmap().WithZone(""), true
 }
 
-// withPort is an address with its port, which may be obfuscated (RFC 7239 section
+// withPort matches an address with a port, which may be obfuscated (RFC 7239 section
 // 6.3), or an IPv6 address in brackets.
 var withPort = regexp.MustCompile(`^(?:\[([^\[\]]+)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?$`)

@@ -2,18 +2,19 @@ package web
 
 import "net/http"
 
-// guard refuses what a page of another site sends in the name of whoever is signed in.
+// guard refuses requests that a page of another site sends in the name of the user who
+// is signed in (CSRF).
 type guard struct{ *http.CrossOriginProtection }
 
-// newGuard trusts pages of the server's own origin: browsers without Sec-Fetch-Site
-// are told by their Origin, which is not the Host where a proxy puts another there.
+// newGuard trusts pages of the server's own origin. This matters for browsers without
+// Sec-Fetch-Site, which are judged by their Origin header: behind a proxy that changes
+// Host, it differs from Host.
 func newGuard(origin string) (guard, error) {
 	g := guard{http.NewCrossOriginProtection()}
 	return g, g.AddTrustedOrigin(origin)
 }
 
-// ours wraps what only the pages of this server may send: a page of another site
-// must not act in the name of whoever is signed in.
+// ours wraps a page to which only pages of this server may send requests.
 func (g guard) ours(h page) page {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := g.Check(r); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 )
 
-// shared is what several handlers use.
+// shared is what several handlers need.
 type shared struct {
 	cookies        cookies
 	browsers       browsers
@@ -16,11 +16,11 @@ type shared struct {
 	guard          guard
 	owners         owners
 	apps           appPages
-	// origin is the issuer's, and base its path.
+	// origin is the web origin of the issuer, and base its path.
 	origin, base string
 }
 
-// handlers are all that the table of routes has. Each holds what it uses and no more.
+// handlers are the handlers of all routes. Each has only what it uses.
 type handlers struct {
 	home            homePage
 	authorize       authorizePage
@@ -74,8 +74,8 @@ func newHandlers(p Parts, s shared) handlers {
 	}
 }
 
-// table returns all routes. The metadata is made of those that it announces, and
-// comes last.
+// table returns all routes. The metadata comes last, because it is made from the routes
+// that it announces.
 func (h handlers) table(issuer string, own *apis.Own) ([]route, error) {
 	var announced authz.Endpoints
 	routes := h.routes(&announced)

@@ -8,28 +8,29 @@ import (
 	"github.com/ingam/ingam/authz/status/lists"
 )
 
-// Health is what readiness depends on.
+// Health is what the health endpoints ask about.
 type Health interface {
-	// Ping asks the database for a sign of life.
+	// Ping checks that the database answers.
 	Ping(ctx context.Context) error
-	// Draining reports that the server is about to stop.
+	// Draining reports whether the server is about to stop.
 	Draining() bool
-	// Unwritable says in a few words why nothing can be written to the database;
-	// empty while it can. It asks nobody.
+	// Unwritable says in a few words why the database cannot be written to; empty if it
+	// can. It returns the result of the last check, without asking the database.
 	Unwritable() string
 }
 
-// live says that the process serves HTTP. It asks nothing else: restarting it
-// would not mend a database.
+// live answers that the process serves HTTP. It checks nothing else: restarting the
+// process would not repair a database.
 func live(w http.ResponseWriter, _ *http.Request) error {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "live"})
 	return nil
 }
 
-// ready says whether to send traffic here. How the status lists are it only tells:
-// without them this instance still issues, refreshes and introspects, of which a
-// load balancer would deprive everyone if it sent nothing here; and whoever comes for
-// a list and gets a 503 keeps the one that it has, and tries again, mostly elsewhere.
+// ready answers whether to send traffic to this instance. It reports the state of the
+// status lists but does not depend on it. Without the lists this instance still issues,
+// refreshes and introspects; a load balancer that took it out would take all that away
+// from everyone. A verifier that gets a 503 for a list keeps the one it has and tries
+// again, most likely at another instance.
 type ready struct {
 	health  Health
 	watcher Freshness
@@ -44,8 +45,9 @@ func (h ready) get(w http.ResponseWriter, r *http.Request) error {
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot read changes from its database.")
 	}
 	if why := h.health.Unwritable(); why != "" {
-		// Tokens of clients would be issued still, and nobody could sign in, refresh or
-		// revoke. Another server, or the database's next primary, may do better.
+		// Without writing, clients would still get tokens, but nobody could sign in,
+		// refresh or revoke. Another instance, or the database's next primary, may be
+		// able to.
 		return protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot write to its database: %s.", why)
 	}
 	if err := h.health.Ping(r.Context()); err != nil {

@@ -11,24 +11,23 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// holders reads what the holder of a refresh token sends.
+// holders reads the refresh tokens that a first-party app sends.
 type holders struct {
 	firstParty *authz.FirstParty
 	apps       appPages
 }
 
-// holding is what a request holds of refresh tokens, and the client that they were
-// issued to.
+// holding is the refresh tokens in a request, and the client that they were issued to.
 type holding struct {
 	client *clients.Client
-	// tokens are those that were signed for the client. Several are only in
-	// cookies, of which a neighbour of the same site may have planted some.
+	// tokens are the valid ones that were issued to the client. There can be several
+	// only in cookies, because another server of the same site may have planted some.
 	tokens []string
-	// cookies are the names of those that the request brought.
+	// cookies are the names of the refresh cookies in the request.
 	cookies []string
 }
 
-// of returns what a request holds. Its client is nil if there is no token.
+// of returns the refresh tokens in a request. The client is nil if there are none.
 func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 	refuse := func(why string) (holding, error) {
 		return holding{}, protocol.Refuse(protocol.InvalidRequest, "%s", why)
@@ -88,11 +87,11 @@ func (s holders) of(w http.ResponseWriter, r *http.Request) (holding, error) {
 	return h, s.apps.serves(r, h.client)
 }
 
-// mostCookies is how many refresh tokens a browser may send: checking one costs
-// more than sending it.
+// mostCookies is how many refresh tokens a browser may send: checking one costs the
+// server more than sending one costs an attacker.
 const mostCookies = 10
 
-// unauthorized has an app sign in again.
+// unauthorized returns the error that makes an app sign its user in again.
 func unauthorized(err error) error {
 	var refused *protocol.Error
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidGrant {

@@ -13,11 +13,12 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// isJSON reports whether a request's body is said to be JSON.
+// isJSON reports whether a request declares its body as JSON.
 func isJSON(r *http.Request) bool { return mediaTypeOf(r) == "application/json" }
 
-// readJSON parses a JSON body: one object, of texts, with no member that is not among
-// names, or given twice, which parsers read differently.
+// readJSON parses a JSON body: one object whose values are strings. It refuses members
+// that are not in names, and a member that occurs twice, because parsers differ in
+// which one they use.
 func readJSON(r *http.Request, names ...string) (map[string]string, error) {
 	if !isJSON(r) {
 		return nil, protocol.Refuse(protocol.InvalidRequest, "The Content-Type must be application/json.")
@@ -46,7 +47,8 @@ func readJSON(r *http.Request, names ...string) (map[string]string, error) {
 		}
 		value, err := d.Token()
 		text, isText := value.(string)
-		// What the decoder puts for what is no UTF-8: two passwords would be one.
+		// The decoder replaces invalid UTF-8 by this character, so two different
+		// passwords would become equal.
 		isText = isText && !strings.ContainsRune(text, utf8.RuneError)
 		if err != nil || !isText || given[name.(string)] {
 			return malformed(err)
@@ -55,7 +57,7 @@ func readJSON(r *http.Request, names ...string) (map[string]string, error) {
 		if !slices.Contains(names, name.(string)) {
 			return nil, protocol.Refuse(protocol.InvalidRequest, "The body has a member that is not known here; there are %s.", strings.Join(names, ", "))
 		}
-		if text != "" { // else it counts as one that is not there, as in a form
+		if text != "" { // an empty one counts as absent, as in a form
 			texts[name.(string)] = text
 		}
 	}
@@ -68,7 +70,7 @@ func readJSON(r *http.Request, names ...string) (map[string]string, error) {
 	return texts, nil
 }
 
-// either returns the one of two names for a thing that is given.
+// either returns the value of a member that may have one of two names.
 func either(a, b, what string) (string, error) {
 	if a != "" && b != "" {
 		return "", protocol.Refuse(protocol.InvalidRequest, "The %s is given under two names.", what)
@@ -79,8 +81,8 @@ func either(a, b, what string) (string, error) {
 	return a + b, nil
 }
 
-// public is the form by which a client that has no secret names itself; of a client
-// that names nobody it is empty.
+// public returns the form in which a client without a secret identifies itself; empty
+// if there is no client id.
 func public(clientID string) url.Values {
 	form := url.Values{}
 	if clientID != "" {

@@ -14,7 +14,7 @@ func languageAt(here string) string {
 	return pathLanguage + "?" + url.Values{"to": {"ko"}, "then": {here}}.Encode()
 }
 
-// languageLife is for how long the choice is remembered.
+// languageLife is how long the choice of language is remembered.
 const languageLife = 365 * 24 * time.Hour
 
 // languagePage is where a person chooses the language of pages.
@@ -23,15 +23,15 @@ type languagePage struct {
 	cookies cookies
 }
 
-// language is GET /language. A link is enough: nothing hangs on it that a stranger
-// who sends somebody there could gain.
+// get is GET /language. A link may change the language, because a stranger who sends
+// somebody there gains nothing.
 func (p languagePage) get(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	if to := query.Get("to"); pages.TextFor(to, "", "").Lang != to {
 		return turnedAway{protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language."), pages.FaultOfLink}
 	}
-	// Only to this server's own, and not up to a neighbour's on the same host: whoever
-	// could choose would have a redirector.
+	// Go back only to pages of this server, and not to another server's on the same
+	// host. Otherwise this would be an open redirector.
 	then, err := url.Parse(query.Get("then"))
 	if err != nil || then.Scheme != "" || then.Host != "" || then.Opaque != "" || !strings.HasPrefix(then.Path, "/") ||
 		strings.HasPrefix(then.Path, "//") || strings.Contains(then.Path, `\`) || strings.Contains(then.Path+"/", "/../") {

@@ -21,7 +21,8 @@ type loginPage struct {
 	signIn         *signin.SignIn
 }
 
-// get is GET /login: for one's own account.
+// get is GET /login, for people who come without an app's request and want to see their
+// account.
 func (p loginPage) get(w http.ResponseWriter, r *http.Request) error {
 	return p.screen.showLogin(w, r, nil, pages.Login{}, http.StatusOK)
 }
@@ -56,7 +57,7 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	// The session of whoever was signed in here before ends: a browser has one.
+	// If another user was signed in here before, that session ends: a browser has one.
 	if old != nil && old.UserID != in.User.ID {
 		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.User(old.UserID))
 		if err != nil && !errors.Is(err, sessions.ErrNotFound) {
@@ -76,9 +77,9 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// destination is where a person goes after signing in: to an authorization
-// request, or, without one, to their account. Nothing else: whoever could choose
-// would have a redirector with a sign-in page in front of it.
+// destination returns where a person goes after signing in: to an authorization request
+// or, without one, to their account. Any other target would make the sign-in page an
+// open redirector.
 func (p loginPage) destination(r *http.Request, then string) (*authorization.Request, error) {
 	query, is := strings.CutPrefix(then, PathAuthorize+"?")
 	if !is {

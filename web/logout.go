@@ -22,8 +22,8 @@ type logoutPage struct {
 	guard    guard
 }
 
-// get is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2).
-// It asks: anyone can lead a browser here.
+// get is GET /logout (OpenID Connect RP-Initiated Logout 1.0 section 2). It asks the
+// person first, because any site can send a browser here.
 func (p logoutPage) get(w http.ResponseWriter, r *http.Request) error {
 	query, err := parameters(r.URL.RawQuery)
 	if err != nil {
@@ -41,15 +41,15 @@ func (p logoutPage) get(w http.ResponseWriter, r *http.Request) error {
 		return p.leave(w, r, req)
 	}
 	if req.SessionID == session.ID {
-		// Whoever holds an ID token of this very session is a client of it.
+		// An ID token of this very session proves that a client of the session asks.
 		return p.endSession(w, r, *session, req)
 	}
 	p.show(w, r, user.Username, query.Encode(), req)
 	return nil
 }
 
-// repost has the browser send a client's form once more, from here: to a form
-// of another site it does not add the session's cookie.
+// repost makes the browser send a client's form again, from a page of this server: to a
+// form of another site, browsers do not add the session cookie.
 func (p logoutPage) repost(w http.ResponseWriter, r *http.Request) error {
 	req, err := p.requests.Parse(r.Context(), r.PostForm)
 	if err != nil {
@@ -59,8 +59,8 @@ func (p logoutPage) repost(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// reposted marks a form that this server has a browser send from here: whatever
-// the browser says of where it came from then, it is not asked to once more.
+// reposted marks a form that the browser was made to send again. Whatever the browser
+// then says about where the form came from, it is not sent a third time.
 const reposted = "ingam_reposted"
 
 func once(form url.Values) url.Values {
@@ -69,8 +69,8 @@ func once(form url.Values) url.Values {
 	return form
 }
 
-// show asks whoever is signed in whether to sign out; without a username it
-// says that it is done.
+// show asks the user who is signed in whether to sign out. Without a username it says
+// that they are signed out.
 func (p logoutPage) show(w http.ResponseWriter, r *http.Request, username, request string, req authz.LogoutRequest) {
 	page := pages.Logout{Username: username, Request: request}
 	switch req.NoReturn {
@@ -88,14 +88,14 @@ func (p logoutPage) show(w http.ResponseWriter, r *http.Request, username, reque
 	at := place{locale: req.Locale, here: PathLogout}
 	switch {
 	case request != "" && r.Method == http.MethodPost:
-		at.here = "" // what was posted, such as an ID token, stays out of addresses
+		at.here = "" // a posted value, such as an ID token, must not get into a URL
 	case request != "":
 		at.here += "?" + request
 	}
 	p.screen.show(w, r, at, http.StatusOK, page)
 }
 
-// post is POST /logout: from the page, or from a client (section 2 demands
+// post is POST /logout: from this server's page, or from a client (section 2 demands
 // it).
 func (p logoutPage) post(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
@@ -142,7 +142,8 @@ func (p logoutPage) endSession(w http.ResponseWriter, r *http.Request, session s
 	return p.leave(w, r, req)
 }
 
-// leave sends a person who is signed out away, or says so.
+// leave sends a person who has signed out to the client's address, or shows that they
+// are signed out.
 func (p logoutPage) leave(w http.ResponseWriter, r *http.Request, req authz.LogoutRequest) error {
 	p.browsers.cookies.set(w, p.browsers.cookies.session, "", -time.Second)
 	if req.Return == "" {

@@ -12,54 +12,56 @@ import (
 	"github.com/ingam/ingam/authz/throttle"
 )
 
-// Observer is told what happens, in words of which there are few, whatever is sent.
+// Observer counts what happens, for the metrics. Every argument comes from a small
+// fixed set of words, whatever clients send.
 type Observer interface {
-	// RequestServed is told of each request the pattern of its route ("other" if it
-	// had none), its method and how it was answered.
+	// RequestServed counts a request by the pattern of its route ("other" if it had
+	// none), its method and the HTTP status of the answer.
 	RequestServed(route, method string, status int)
-	// RequestTook is told how long it took to be answered.
+	// RequestTook records how long the answer took.
 	RequestTook(route string, took time.Duration)
-	// TokenIssued is told by which grant type an access token was issued.
+	// TokenIssued counts an access token by the grant type that it was issued for.
 	TokenIssued(grantType string)
-	// Refused is told what a client was told (error), and why.
+	// Refused counts an error by the code that the client was told, and by its reason.
 	Refused(code, reason string)
-	// SignInTried is told what came of an attempt to sign in: one of SignInOutcomes.
+	// SignInTried counts an attempt to sign in by its outcome, one of SignInOutcomes.
 	SignInTried(outcome string)
-	// Throttled is told that somebody was turned away who came too often, or with
-	// too many others: one of Throttles.
+	// Throttled counts a request that was refused because it came too often, or
+	// together with too many others. kind is one of Throttles.
 	Throttled(kind string)
-	// CutAcknowledged is told when a verifier has applied a cut.
+	// CutAcknowledged records how long it took until a verifier had applied a cut,
+	// which is a revocation.
 	CutAcknowledged(took time.Duration)
-	// ListServed is told when a status list was served without a record in the
-	// log.
+	// ListServed counts a status list that was served without a log record.
 	ListServed()
 }
 
-// What there can be too much of.
+// What is throttled.
 const (
-	throttledPasswords = "password"              // wrong ones, for an account or from an address
-	throttledHashing   = "password_hashing"      // passwords that wait to be looked at
-	throttledClients   = "client_authentication" // failures as a client from an address
+	throttledPasswords = "password"              // wrong passwords, for an account or from an address
+	throttledHashing   = "password_hashing"      // passwords that wait to be checked
+	throttledClients   = "client_authentication" // failed client authentications from an address
 	throttledListeners = "listeners"             // connections to the stream
 )
 
-// Throttles are the kinds of what there can be too much of.
+// Throttles are the kinds of what is throttled.
 var Throttles = []string{throttledPasswords, throttledHashing, throttledClients, throttledListeners}
 
-// What can come of an attempt to sign in, beside the reasons of accounts.
+// The outcomes of an attempt to sign in, apart from the reasons that package signin
+// names.
 const (
 	signedIn      = "signed_in"
 	signInCrowded = "crowded"
-	signInFailed  = "failed" // by a fault of the server's
+	signInFailed  = "failed" // by a fault of the server
 )
 
-// SignInOutcomes are what can come of an attempt to sign in.
+// SignInOutcomes are all outcomes of an attempt to sign in.
 var SignInOutcomes = []string{
 	signedIn, string(signin.ReasonUnknown), string(signin.ReasonWrong), string(signin.ReasonDisabled),
 	string(signin.ReasonThrottled), string(signin.ReasonCut), signInCrowded, signInFailed,
 }
 
-// triedSignIn notes what came of an attempt to sign in.
+// triedSignIn notes the outcome of an attempt to sign in.
 func (rec *record) triedSignIn(err error) {
 	rec.refusedSignIn(err)
 	switch {
@@ -74,22 +76,23 @@ func (rec *record) triedSignIn(err error) {
 	}
 }
 
-// otherRoute is that of requests that no route is for.
+// otherRoute stands for requests that match no route.
 const otherRoute = "other"
 
-// routed notes the route of a request: what stands in the table, and not what a
-// stranger made of it.
+// routed notes the route of a request: the pattern in the table, and not the path that
+// a stranger chose.
 func routed(at string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			defer func() { recordOf(r).route = routeOf(r.Pattern, at) }() // a panic has a route as well
+			defer func() { recordOf(r).route = routeOf(r.Pattern, at) }() // deferred, to know the route after a panic too
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// routeOf is the path of a pattern, below the issuer's. All but that of everything
-// name a method: what does not is the path of a request that is sent elsewhere.
+// routeOf returns the path of a pattern, below the issuer's. Every pattern names a
+// method, except the one of everything and those of redirects that the mux itself
+// makes.
 func routeOf(pattern, at string) string {
 	_, path, named := strings.Cut(pattern, " ")
 	if !named || strings.HasPrefix(pattern, "/") {
@@ -98,7 +101,7 @@ func routeOf(pattern, at string) string {
 	return strings.TrimPrefix(path, at)
 }
 
-// count counts what is logged.
+// count passes to the observer what was also logged.
 func (rec *record) count(observer Observer, method string, took time.Duration) {
 	route, status := cmp.Or(rec.route, otherRoute), cmp.Or(rec.status, http.StatusOK)
 	observer.RequestServed(route, method, status)

@@ -19,29 +19,30 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
-// record gathers what is logged of one request.
+// record collects what is logged about one request.
 type record struct {
 	address                        string
 	clientID, grantType, errorCode string
-	// userID is whom a sign-in that was refused is about, empty unless that is
-	// known; reason is why it was.
+	// userID is the user of a refused sign-in, empty if unknown; reason is why it was
+	// refused.
 	userID string
 	reason signin.Reason
-	// leftOut is how many of the scopes that were asked for could not be had: not
-	// which, for people paste secrets into the wrong field.
+	// leftOut is how many of the requested scopes were not granted. Their names are not
+	// logged, because people paste secrets into the wrong field.
 	leftOut int
-	// asked is the authorization request that is to be answered, and sent what is
-	// logged of it if it is refused.
+	// asked is the authorization request that is being answered, and sent is the part
+	// of it that is logged if it is refused.
 	asked         url.Values
 	sent          *authorization.Sent
 	err           error
 	status, bytes int
 
-	// What follows is counted and not logged: the route, the grant type by which an
-	// access token was issued, what came of an attempt to sign in, and what there was
-	// too much of; each empty if it does not apply.
+	// These are counted and not logged: the route, the grant type of an issued access
+	// token, the outcome of a sign-in, and what was throttled. Each is empty if it does
+	// not apply.
 	route, issued, signIn, throttled string
-	// endless is what does not end by itself: how long it took says nothing.
+	// endless is set for an answer that does not end by itself. How long it took means
+	// nothing.
 	endless bool
 }
 
@@ -49,8 +50,8 @@ type recordKey struct{}
 
 func recordOf(r *http.Request) *record { return r.Context().Value(recordKey{}).(*record) }
 
-// refusedSignIn notes who was not signed in, and why, if that is what the error
-// says. It is for the log: answers must be the same whatever the reason.
+// refusedSignIn notes whose sign-in was refused, and why, if the error says so. This is
+// for the log only: the answer must be the same whatever the reason.
 func (rec *record) refusedSignIn(err error) {
 	var tooMany *throttle.TooManyError
 	var wrong *signin.WrongError
@@ -69,14 +70,13 @@ func (rec *record) refusedSignIn(err error) {
 	rec.err = err
 }
 
-// maxLoggedPath bounds what a stranger can write into the log.
+// maxLoggedPath limits how much a stranger can write into the log.
 const (
 	maxLoggedPath   = 200
 	maxLoggedMethod = 20
 )
 
-// recorded gives each request an id, and logs one record of it when it is
-// over, and counts it.
+// recorded gives each request an id, and logs and counts it when it is over.
 func recorded(log *slog.Logger, observer Observer) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func (rec *record) log(log *slog.Logger, r *http.Request, id string, took time.D
 	log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// counted notes what is answered.
+// counted is a ResponseWriter that notes the status of the answer.
 type counted struct {
 	http.ResponseWriter
 	rec *record
@@ -186,8 +186,8 @@ func recovered(next http.Handler) http.Handler {
 	})
 }
 
-// secured sets what a browser should hold against any answer of this server:
-// it is not to be framed, sniffed, or run.
+// secured sets the headers that protect every answer in a browser: it must not be
+// framed, sniffed for another type, or run.
 func secured(https bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// oauth is the endpoints that clients post forms to.
+// oauth has the endpoints to which clients post forms.
 type oauth struct {
 	clients       *clients.Authenticator
 	introspection *authz.Introspector
@@ -33,12 +33,12 @@ type tokenResponse struct {
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-// tokenType says how an access token is presented: as RFC 6750 has it.
+// tokenType says how an access token is presented (RFC 6750).
 const tokenType = "Bearer"
 
 func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-// token is RFC 6749 section 3.2.
+// token is the token endpoint (RFC 6749 section 3.2).
 func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// introspect is RFC 7662.
+// introspect is the introspection endpoint (RFC 7662).
 func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// revoke is RFC 7009.
+// revoke is the revocation endpoint (RFC 7009).
 func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -94,15 +94,14 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// userInfo is OpenID Connect Core 1.0 section 5.3: the token comes in the header
-// or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
+// userInfo is the UserInfo endpoint (OpenID Connect Core 1.0 section 5.3). The token
+// comes in the header or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
 func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
 	scheme, token := authorizationHeader(r)
 	if scheme != "bearer" {
 		token = ""
 	}
-	// A body of another type is not read: some clients send one with whatever they
-	// post.
+	// A body of another type is ignored: some clients add one to every POST.
 	if r.Method == http.MethodPost && isForm(r) {
 		if err := parseForm(r); err != nil {
 			return bearerError{error: err}

@@ -10,9 +10,9 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 )
 
-// origins are the web origins of all clients, those of first-party apps and those
-// that people are sent here from. Neither a preflight nor a broken link names a
-// client.
+// origins answers whether a web origin belongs to a client: to the page of a
+// first-party app, or to a redirect URI. It covers all clients, because neither a CORS
+// preflight nor a broken link names one.
 type origins struct {
 	list func(ctx context.Context) ([]clients.Client, error)
 
@@ -21,7 +21,7 @@ type origins struct {
 	until       time.Time
 }
 
-// originsHeld is for how long the origins of all clients are kept: strangers can
+// originsHeld is how long the origins of all clients are cached, because strangers can
 // ask as often as they like.
 const originsHeld = 2 * time.Second
 
@@ -33,7 +33,7 @@ func (o *origins) has(ctx context.Context, origin string) (bool, error) {
 	return slices.Contains(o.apps, origin), err
 }
 
-// sendsHere reports whether an origin is that of a client to which people return.
+// sendsHere reports whether an origin is that of a client's redirect URI.
 func (o *origins) sendsHere(ctx context.Context, origin string) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -7,16 +7,16 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 )
 
-// owners lets in whoever is signed in.
+// owners admits only requests of a user who is signed in.
 type owners struct {
 	browsers browsers
 	screen   screen
 }
 
-// owned is a handler of what belongs to whoever is signed in.
+// owned is a handler that needs a user who is signed in.
 type owned func(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error
 
-// only wraps what is for whoever is signed in.
+// only wraps a handler that needs a user who is signed in.
 func (o owners) only(h owned) page {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		session, user, err := o.browsers.session(r)

@@ -1,6 +1,6 @@
 package web
 
-// The paths, below the issuer, that others than this package have to write down.
+// The paths, below the issuer, that other packages need too.
 const (
 	PathAuthorize = "/oauth2/authorize"
 	PathToken     = "/oauth2/token"

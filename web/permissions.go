@@ -13,15 +13,15 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// wording says in words what permissions are.
+// wording describes permissions in words that people understand.
 type wording struct {
 	apis *catalog.Catalog
 	// grantLife is how long a grant lasts at most.
 	grantLife time.Duration
 }
 
-// say says in words what permissions mean to a user, and what each is of. Access
-// while they are away comes last: it is access to the rest.
+// say describes what each permission allows, for a user. Access while the user is away
+// comes last, because it is access to all the others.
 func (v wording) say(ctx context.Context, text pages.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
 	all := grants.ParsePermissions(permissions)
 	var audiences []string
@@ -48,7 +48,7 @@ func (v wording) say(ctx context.Context, text pages.Text, permissions []string,
 	return append(said, last...), nil
 }
 
-// own says what one of the server's own scopes means.
+// own describes one of the server's own scopes.
 func (v wording) own(text pages.Text, name string, user accounts.User) pages.Permission {
 	own := v.apis.Own()
 	scope, known := own.Find(name)
@@ -67,10 +67,10 @@ func (v wording) own(text pages.Text, name string, user accounts.User) pages.Per
 	return pages.Permission{Text: text.T(pages.TextName("scope " + name)), Whose: whose[name]}
 }
 
-// ofAPI says what a scope of an API means, as far as the API has words for it.
+// ofAPI describes a scope of an API, in the API's own words if it has some.
 func ofAPI(text pages.Text, of grants.Permission, targets []apis.API) pages.Permission {
 	at := slices.IndexFunc(targets, func(a apis.API) bool { return a.Audience == of.Audience })
-	if at < 0 { // it is gone, or never was one
+	if at < 0 { // the API has been deleted, or never existed
 		return pages.Permission{Text: text.With("scope other", of.Scope), Whose: of.Audience, API: of.Audience}
 	}
 	api := targets[at]

@@ -9,8 +9,8 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 )
 
-// presented reads what a request shows to prove which client it comes from. form is
-// its body.
+// presented reads the credentials by which a request identifies its client. form is the
+// request's body.
 func presented(r *http.Request, form url.Values) clients.Presented {
 	p := clients.Presented{
 		Headers: headersOf(r),
@@ -22,9 +22,9 @@ func presented(r *http.Request, form url.Values) clients.Presented {
 	return p
 }
 
-// headersOf is how many of a request's Authorization headers are meant for client
-// authentication. A Bearer token is not: apps have something put it on all that they
-// send. It is overlooked, and authorizes nothing here.
+// headersOf returns how many of a request's Authorization headers are meant for client
+// authentication. A Bearer token is not: some apps add one to everything that they
+// send. It is ignored here and authorizes nothing.
 func headersOf(r *http.Request) int {
 	values := r.Header.Values("Authorization")
 	if len(values) == 1 {
@@ -35,17 +35,18 @@ func headersOf(r *http.Request) int {
 	return len(values)
 }
 
-// from is where a request comes from, as far as that is one subscriber's. What has no
-// address, as on a Unix socket, comes from one place. The address in r.RemoteAddr is the
-// client's own: addressed has looked through trusted proxies.
+// from returns where a request comes from, as the network of one subscriber. All
+// requests without an address, as on a Unix socket, come from the same place. The
+// address in r.RemoteAddr is that of the client: addressed has looked through trusted
+// proxies.
 func from(r *http.Request) netip.Prefix {
 	address, _ := netip.ParseAddr(r.RemoteAddr)
 	return subscriber(address)
 }
 
-// subscriber returns an IPv4 address, or the /64 of an IPv6 one, which is what a
-// single subscriber is given: failures are counted by it, and whoever has a /64 could
-// fail from as many addresses as they like.
+// subscriber returns an IPv4 address, or the /64 network of an IPv6 address, because
+// that is what one subscriber gets. Failures are counted per subscriber; counted per
+// address, whoever has a /64 could fail from as many addresses as they like.
 func subscriber(address netip.Addr) netip.Prefix {
 	address = address.Unmap().WithZone("")
 	bits := address.BitLen()
@@ -56,7 +57,7 @@ func subscriber(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// written is a subscriber as text: an IPv4 address without the length of its prefix.
+// written formats a subscriber: an IPv4 address without the length of its prefix.
 func written(subscriber netip.Prefix) string {
 	switch {
 	case !subscriber.IsValid():

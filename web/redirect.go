@@ -2,9 +2,10 @@ package web
 
 import "net/http"
 
-// redirect sends a browser on to an address, to ask for it with GET: 303, so that
-// whatever it was that it posted, such as a password, does not go along (RFC 9700
-// section 4.12). Nobody may keep the answer: what it says may be in the address.
+// redirect sends a browser to an address. The status is 303, so that the browser uses
+// GET and does not send what it posted, such as a password, to the new address (RFC
+// 9700 section 4.12). Caches must not store the answer, because its address may contain
+// a code.
 func redirect(w http.ResponseWriter, address string) {
 	unkept(w.Header())
 	w.Header().Set("Location", address)

@@ -10,26 +10,28 @@ import (
 	"github.com/ingam/ingam/authz/grants"
 )
 
-// refreshCookies hold the refresh tokens of apps that run in browsers.
+// refreshCookies reads and sets the cookies that contain the refresh tokens of apps in
+// browsers.
 type refreshCookies struct {
 	// base is the issuer's path.
 	base string
-	// life is for how long a browser keeps one.
+	// life is how long a browser keeps such a cookie.
 	life time.Duration
 }
 
-// refreshCookie is how the names of the cookies begin that hold refresh tokens:
-// with __Secure-, no page without TLS can plant one.
+// refreshCookie is the prefix of the names of these cookies: with __Secure-, no page
+// without TLS can plant one.
 const refreshCookie = "__Secure-ingam_refresh_"
 
-// refreshCookieOf names a client's: two apps may share a browser. (A client id may
-// hold what a cookie's name must not.)
+// refreshCookieOf returns the name of a client's cookie, since two apps may share a
+// browser. (It is encoded, because a client id may contain characters that a cookie's
+// name must not.)
 func refreshCookieOf(client string) string {
 	sum := sha256.Sum256([]byte(client))
 	return refreshCookie + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
-// set gives a browser a refresh token for as long as age; a negative age takes it away.
+// set gives a browser a refresh token for the time age; a negative age deletes it.
 func (c refreshCookies) set(w http.ResponseWriter, name, token string, age time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: token, Path: c.base + "/token", MaxAge: int(age / time.Second),
@@ -37,7 +39,7 @@ func (c refreshCookies) set(w http.ResponseWriter, name, token string, age time.
 	})
 }
 
-// answer gives an app what it gets.
+// answer sends an app its tokens.
 func (c refreshCookies) answer(w http.ResponseWriter, client *clients.Client, t grants.Issued, device string) {
 	p := pair{t.AccessToken, t.RefreshToken, tokenType, wholeSeconds(t.ExpiresIn()), t.Scope(), t.IDToken, device}
 	if client.Hold == clients.HoldCookie {
@@ -47,7 +49,7 @@ func (c refreshCookies) answer(w http.ResponseWriter, client *clients.Client, t 
 	writeJSON(w, http.StatusOK, p)
 }
 
-// pair is what an app gets.
+// pair is the tokens that a first-party app gets, as JSON.
 type pair struct {
 	AccessToken  string `json:"accessToken"`
 	RefreshToken string `json:"refreshToken,omitempty"`
@@ -55,8 +57,8 @@ type pair struct {
 	ExpiresIn    int64  `json:"expiresIn"`
 	Scope        string `json:"scope"`
 	IDToken      string `json:"idToken,omitempty"`
-	// DeviceToken is what an app that keeps its tokens itself sends along when its
-	// user signs in again: by it the user is told from strangers who guess the
-	// password, as a browser is by a cookie.
+	// DeviceToken is for apps that store their tokens themselves. The app sends it when
+	// its user signs in again; like the device cookie of a browser, it distinguishes
+	// the user from strangers who guess the password.
 	DeviceToken string `json:"deviceToken,omitempty"`
 }

@@ -9,24 +9,26 @@ import (
 	"github.com/rs/cors"
 )
 
-// router makes a handler of the table of routes.
+// router makes an http.Handler from the table of routes.
 type router struct {
 	// base is the issuer's path.
 	base string
 	// maxBody is the longest request body, in bytes.
 	maxBody int64
-	// limit bounds a request, so that a database that says nothing becomes an answer.
+	// limit is the longest time for a request, so that it gets an answer even if the
+	// database gives none.
 	limit time.Duration
-	// open lets scripts of any of the configured origins in; nil if there are none.
+	// open lets scripts of the configured origins call endpoints; nil if there are
+	// none.
 	open *cors.Cors
-	// apps lets those of first-party apps in.
+	// apps lets scripts of first-party apps call endpoints.
 	apps   appPages
 	faults faults
 	guard  guard
 	owners owners
 }
 
-// newCORS returns nil for no origins, which the library takes for all.
+// newCORS returns nil if there are no origins, because the library would allow all.
 func newCORS(origins []string) *cors.Cors {
 	if len(origins) == 0 {
 		return nil
@@ -34,17 +36,17 @@ func newCORS(origins []string) *cors.Cors {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		// Whatever a library adds of its own, as tracing does: a header that means
-		// nothing here is no reason to turn a script away.
+		// Libraries add headers of their own, as tracing does. A header that means
+		// nothing here is no reason to refuse a script.
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", headerRequestID},
 		MaxAge:         600,
 	})
 }
 
-// handler is an endpoint, a page, or a page of whoever is signed in.
+// handler is an endpoint, a page, or a page that needs a user who is signed in.
 type handler interface {
-	// behind returns it with what all of its kind have in common.
+	// behind wraps it in what all handlers of its kind have in common.
 	behind(rt router, from sender) http.Handler
 }
 
@@ -61,7 +63,7 @@ func (h owned) behind(rt router, from sender) http.Handler {
 	return rt.owners.only(h).behind(rt, from)
 }
 
-// mux returns the handler of all routes, and of what no route is for.
+// mux returns the handler for all routes, and for requests without a route.
 func (rt router) mux(table []route) *http.ServeMux {
 	mux := http.NewServeMux()
 	byPattern, preflighted := map[string][]route{}, map[string]bool{}
@@ -69,7 +71,8 @@ func (rt router) mux(table []route) *http.ServeMux {
 		for _, path := range r.paths(rt.base) {
 			byPattern[r.method+" "+path] = append(byPattern[r.method+" "+path], r)
 			if preflight := rt.across(r.scripts, http.HandlerFunc(options)); preflight != nil && !preflighted[path] {
-				// Not the handler itself: an OPTIONS that is no preflight must do nothing.
+				// Not the route's handler: an OPTIONS request that is no preflight must
+				// do nothing.
 				preflighted[path] = true
 				mux.Handle(http.MethodOptions+" "+path, rt.timed(preflight))
 			}
@@ -82,7 +85,7 @@ func (rt router) mux(table []route) *http.ServeMux {
 	return mux
 }
 
-// paths returns the paths at which a route is.
+// paths returns all paths of a route.
 func (r route) paths(base string) []string {
 	below, root := base+r.path, r.path
 	paths := map[where][]string{
@@ -95,8 +98,8 @@ func (r route) paths(base string) []string {
 	return slices.Compact(paths)
 }
 
-// byBody chooses among routes with the same method and path by what the body of a
-// request is; the last is that of what is none of theirs.
+// byBody chooses among routes with the same method and path by the type of the
+// request's body. The last one serves all other types.
 func (rt router) byBody(routes []route) http.Handler {
 	last := len(routes) - 1
 	h := rt.within(routes[last])
@@ -123,7 +126,7 @@ func (b body) is(r *http.Request) bool {
 	return false
 }
 
-// within returns a route's handler within its bounds.
+// within wraps the handler of a route in the route's limits.
 func (rt router) within(r route) http.Handler {
 	h := rt.limited(r.body, r.handler.behind(rt, r.sender))
 	if across := rt.across(r.scripts, h); across != nil {
@@ -135,7 +138,7 @@ func (rt router) within(r route) http.Handler {
 	return rt.timed(h)
 }
 
-// across lets scripts of other origins call h; nil if none may.
+// across lets scripts of other origins call h; it returns nil if none may.
 func (rt router) across(whose scripts, h http.Handler) http.Handler {
 	switch {
 	case whose == anyScripts && rt.open != nil:
@@ -146,8 +149,8 @@ func (rt router) across(whose scripts, h http.Handler) http.Handler {
 	return nil
 }
 
-// limited keeps what h may read of a body to what the route has one for: a handler
-// that reads one all the same reads nothing.
+// limited limits the body that h can read to what its route allows. If the route has no
+// body, h reads nothing.
 func (rt router) limited(b body, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b == noBody {
@@ -159,7 +162,7 @@ func (rt router) limited(b body, h http.Handler) http.Handler {
 	})
 }
 
-// timed bounds a request.
+// timed limits the time of a request.
 func (rt router) timed(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), rt.limit)
@@ -168,8 +171,8 @@ func (rt router) timed(h http.Handler) http.Handler {
 	})
 }
 
-// endless marks requests of which nobody measures how long they took. They bound
-// what they ask of the database themselves.
+// endless marks requests whose duration means nothing. Their handlers limit the time of
+// their database calls themselves.
 func endless(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recordOf(r).endless = true

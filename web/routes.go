@@ -7,63 +7,67 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// route is one line of the table of routes: what is answered at an address, who may ask,
-// and within what bounds. All that the server answers stands in that table, and the
-// router, preflights, the addresses in the metadata and docs/endpoints.md are made from it.
+// route is one line of the table of routes: what a path serves, who may call it, and
+// with which limits. The table has everything that the server answers. The router, CORS
+// preflights, the addresses in the metadata and docs/endpoints.md are made from it.
 type route struct {
 	method string
-	// path is below the issuer's, unless where says otherwise.
+	// path is below the issuer's path, unless where says otherwise.
 	path  string
 	where where
-	// sender is whose page may have a browser send the request.
+	// sender says whose pages may make a browser send the request.
 	sender sender
-	// body is what the request's body is; no other is read, and none that is too long.
+	// body is the type of body that is read; no other type is, and no longer body than
+	// allowed.
 	body body
-	// scripts are whose scripts browsers let read the answer (CORS).
+	// scripts says whose scripts may read the answer in a browser (CORS).
 	scripts scripts
-	// endless is for what does not end, and is not held to the time of a request.
+	// endless is set for an answer that does not end; it has no time limit.
 	endless bool
 	handler handler
-	// announced is where the metadata has the address; nil if it has not.
+	// announced is the field of the metadata that gets the address; nil if there is
+	// none.
 	announced *string
-	// about says what is here, and for whom.
+	// about says what the route is for, and who calls it; it is part of the
+	// documentation.
 	about string
 }
 
-// where is at which addresses a route is, by the issuer's path.
+// where says at which paths a route is, in relation to the issuer's path.
 type where string
 
 const (
 	belowIssuer where = ""
-	// wellKnown: the issuer's path comes after the path of the route (RFC 8414 section 3.1).
+	// wellKnown means that the issuer's path comes after the route's path (RFC 8414
+	// section 3.1).
 	wellKnown where = "before the issuer's path"
-	// eitherWay: below the issuer, and as wellKnown. RFC 8414 section 5 wants that for
-	// OpenID Connect.
+	// eitherWay means below the issuer, and also as wellKnown. RFC 8414 section 5 asks
+	// for both for OpenID Connect.
 	eitherWay where = "below the issuer, and before its path"
-	// rootToo: below the issuer, and at the root of the host. Who probes a server asks it
-	// directly, and need not know its issuer.
+	// rootToo means below the issuer, and also at the root of the host, for probes that
+	// call the server directly and need not know its issuer.
 	rootToo where = "below the issuer, and at the root of the host"
-	// rootOnly is at the root of the host, where browsers look for it.
+	// rootOnly means at the root of the host, where browsers look for it.
 	rootOnly where = "at the root of the host"
 )
 
-// sender is whose page may have a browser send a request. It guards against pages of
-// other sites that act in the name of whoever is signed in (CSRF).
+// sender says whose pages may make a browser send a request. It guards against pages of
+// other sites that act in the name of the user who is signed in (CSRF).
 type sender string
 
 const (
 	anyPage sender = ""
-	// ownPages of this server alone: what comes from another is refused.
+	// ownPages admits pages of this server only, and refuses others.
 	ownPages sender = "pages of this server"
-	// ownForms: what a page of another site sends is sent once more from here, or
-	// answered as if nobody was signed in. The handler does so.
+	// ownForms admits pages of other sites, but the handler makes the browser send
+	// their request again from this server, or answers it as if nobody was signed in.
 	ownForms sender = "any page; a request from another site is sent again from this server's site"
-	// appsPages are those at the origins that the client is registered for. The handler
-	// asks for that, once it knows the client.
+	// appsPages admits pages at the origins that the client is registered for. The
+	// handler checks this once it knows the client.
 	appsPages sender = "pages of the client's origins"
 )
 
-// body is of which type a request's body is.
+// body is the type of a request's body.
 type body string
 
 const (
@@ -72,21 +76,21 @@ const (
 	jsonBody body = "JSON"
 )
 
-// scripts are whose scripts may read an answer in a browser.
+// scripts says whose scripts may read an answer in a browser.
 type scripts string
 
 const (
 	noScripts scripts = ""
-	// anyScripts are those of the configured origins, which is all of them unless it is
-	// set. Nothing that they may call acts on a cookie, so an origin gains nothing that
-	// it could not have from its own server.
+	// anyScripts admits scripts of the configured origins; by default, of all. Nothing
+	// that they may call uses a cookie, so a script gains nothing that its own server
+	// could not get without a browser.
 	anyScripts scripts = "any"
-	// appScripts are those of first-party apps, whose requests have cookies.
+	// appScripts admits scripts of first-party apps, whose requests carry cookies.
 	appScripts scripts = "first-party apps"
 )
 
-// routes is the table, but for the documents that are made of it. e is the part of the
-// metadata that has the addresses.
+// routes returns the table, without the documents that are made from it. e is the part
+// of the metadata that contains the addresses.
 func (h handlers) routes(e *authz.Endpoints) []route {
 	const get, post = http.MethodGet, http.MethodPost
 	account := func(m pages.Matter) owned { return h.account.matter(m) }
@@ -132,7 +136,7 @@ func (h handlers) routes(e *authz.Endpoints) []route {
 	}
 }
 
-// documents are the routes of what is made of the table: the metadata.
+// documents returns the routes of the metadata, which is made from the other routes.
 func documents(discovery document) []route {
 	return []route{
 		{method: http.MethodGet, path: pathOpenID, where: eitherWay, scripts: anyScripts, handler: endpoint(discovery.get), about: "the metadata of the server (OpenID Connect)"},

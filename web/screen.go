@@ -9,21 +9,21 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// screen shows pages to people, in their language.
+// screen shows pages to people in their language.
 type screen struct {
 	pages *pages.Pages
-	// language is the cookie of the language that the person chose.
+	// language is the name of the cookie with the language that the person chose.
 	language string
 	// base is the issuer's path.
 	base string
 }
 
-// place is where a page is shown.
+// place says where a page is shown, and in which language.
 type place struct {
-	// locale is what the client wants it in (ui_locales).
+	// locale is the language that the client asks for (ui_locales).
 	locale string
-	// here is the path, below the issuer's, at which the same page is shown when it
-	// is asked for; empty if there is none.
+	// here is the path, below the issuer's, where GET shows the same page; empty if
+	// there is none.
 	here string
 }
 
@@ -42,7 +42,7 @@ func (s screen) show(w http.ResponseWriter, r *http.Request, at place, status in
 	s.pages.Write(w, pages.Shown{Text: s.text(r, at.locale), RequestID: w.Header().Get(headerRequestID), Here: at.here}, status, content)
 }
 
-// showPost has the browser send a form, by itself if it runs scripts.
+// showPost shows a form that the browser sends: by itself, if it runs scripts.
 func (s screen) showPost(w http.ResponseWriter, r *http.Request, uiLocales, action string, values url.Values) {
 	page := pages.Post{Action: action}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -53,12 +53,12 @@ func (s screen) showPost(w http.ResponseWriter, r *http.Request, uiLocales, acti
 	s.show(w, r, place{locale: uiLocales}, http.StatusOK, page)
 }
 
-// sendTo sends a browser to a path of this server's.
+// sendTo redirects a browser to a path of this server.
 func (s screen) sendTo(w http.ResponseWriter, path string) {
 	redirect(w, s.base+path)
 }
 
-// longestAddress is how long an address may be, in bytes from its path on, that
-// this server sends a browser to: what is on the way to it, such as nginx by
-// default, takes 8192 for the whole line.
+// longestAddress is the longest address, in bytes from its path on, to which this
+// server redirects a browser. Proxies limit the whole request line; nginx, for example,
+// to 8192 bytes.
 const longestAddress = 8000

@@ -11,7 +11,8 @@ import (
 	"github.com/ingam/ingam/authz/status/lists"
 )
 
-// statuses serves the status lists and the stream of what is set in them.
+// statuses serves the status lists and the stream that tells which of their bits were
+// set.
 type statuses struct {
 	Statuses
 	observer Observer
@@ -20,7 +21,7 @@ type statuses struct {
 	now     func() time.Time
 }
 
-// list is draft-ietf-oauth-status-list-20 section 8.1.
+// list serves a status list (draft-ietf-oauth-status-list-20 section 8.1).
 func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
 	number := status.Number(r.PathValue("list"))
 	if number == 0 {
@@ -41,12 +42,12 @@ func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// writeList returns the status that it answers with.
+// writeList writes a list and returns the HTTP status of the answer.
 func writeList(w http.ResponseWriter, r *http.Request, token *lists.Token) int {
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"] = statusListType, token.CacheControl
 	if etag := r.Header.Get("If-None-Match"); etag != "" && token.Is(etag) {
-		// What it has is as good: its own tag, then.
+		// The verifier's copy is equally good, so confirm it by its own tag.
 		h.Set("ETag", etag)
 		w.WriteHeader(http.StatusNotModified)
 		return http.StatusNotModified
@@ -56,9 +57,9 @@ func writeList(w http.ResponseWriter, r *http.Request, token *lists.Token) int {
 	return http.StatusOK
 }
 
-// quick serves lists that are signed already past everything else. Every verifier
-// fetches them every few seconds: an id and a record in the log for each of these
-// requests would hide all others. They are counted instead.
+// quick serves lists that are already signed, before all other middleware. Every
+// verifier fetches them every few seconds. With an id and a log record for each of
+// these requests, nobody would find the other records. They are counted instead.
 func (s statuses) quick(at string) func(http.Handler) http.Handler {
 	below := at + PathStatusLists + "/"
 	return func(next http.Handler) http.Handler {
@@ -83,8 +84,8 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 
 var nosniff = []string{"nosniff"}
 
-// varyOrigin keeps a cache on the way from giving a script the answer that was for
-// a server, which says nothing of scripts.
+// varyOrigin keeps a cache from giving a script the answer that it has stored for a
+// server, which lacks the CORS headers.
 var varyOrigin = []string{"Origin"}
 
 var statusListType = []string{"application/" + lists.TokenType}
@@ -93,7 +94,7 @@ var errNoList = withStatus{
 	protocol.Refuse(protocol.InvalidRequest, "There is no such status list, or the last token that refers to it has expired."), http.StatusNotFound,
 }
 
-// aggregate is section 9.3 of the draft.
+// aggregate lists the addresses of all status lists (section 9.3 of the draft).
 func (s statuses) aggregate(w http.ResponseWriter, _ *http.Request) error {
 	writeJSON(w, http.StatusOK, map[string][]string{"status_lists": s.Lists.URIs()})
 	return nil

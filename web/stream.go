@@ -15,9 +15,9 @@ import (
 	"github.com/ingam/ingam/authz/status/listeners"
 )
 
-// heartbeat is how often a listener hears something, so that both sides notice
-// a connection that died without a word, and well before what the listener knows
-// would be too old for it.
+// heartbeat is how often a listener gets at least a sign of life, so that both sides
+// notice a dead connection. It is much shorter than the time after which the listener's
+// knowledge would be too old for it.
 const heartbeat = 4 * time.Second
 
 // slowest is how long a listener may take to read what it is sent.
@@ -76,20 +76,21 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 type feed struct {
 	statuses
 	listener listeners.Listener
-	// gone is closed when the listener is not known any more.
+	// gone is closed when the listener's record has been removed.
 	gone <-chan struct{}
 	w    http.ResponseWriter
-	// at is the last change that it was told of, in a generation of the stream.
+	// at is the last change that the listener was told of, in a generation of the
+	// stream.
 	at         changes.Number
 	generation int
 }
 
-// serve tells the listener what is set until one side ends it.
+// serve tells the listener what is set, until one side ends the connection.
 func (f *feed) serve(ctx context.Context, missed bool) {
 	h := f.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	unkept(h)
-	h.Set("X-Accel-Buffering", "no") // nginx would keep events to itself
+	h.Set("X-Accel-Buffering", "no") // otherwise nginx buffers the events
 	// The server's own limits are for requests that end.
 	http.NewResponseController(f.w).SetReadDeadline(time.Time{})
 	if f.send("hello", f.at, map[string]string{"listener": f.listener.ID}) != nil {
@@ -132,9 +133,9 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 	}
 }
 
-// reload has the listener read the lists again: what it has yet to be told is
-// remembered no more, or anything may have happened. What it acknowledged before then
-// means nothing either.
+// reload makes the listener read the lists again, because the events that it missed are
+// no longer in memory, or because the database may have been restored. Its
+// acknowledgements from before no longer mean anything.
 func (f *feed) reload(ctx context.Context) error {
 	f.at, f.generation = f.Stream.Number()
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
@@ -145,7 +146,7 @@ func (f *feed) reload(ctx context.Context) error {
 	return f.send("reload", f.at, struct{}{})
 }
 
-// tell tells what was set.
+// tell sends events to the listener.
 func (f *feed) tell(events []listeners.Event) error {
 	for _, e := range events {
 		var err error
@@ -171,7 +172,7 @@ func (f *feed) send(event string, id changes.Number, data any) error {
 	return f.write(fmt.Sprintf("event: %s\nid: %d\ndata: %s\n\n", event, id, b))
 }
 
-// write writes to a listener, which has to read it soon.
+// write writes to a listener, which has to read it within the time slowest.
 func (f *feed) write(text string) error {
 	control := http.NewResponseController(f.w)
 	control.SetWriteDeadline(time.Now().Add(slowest))
@@ -181,13 +182,13 @@ func (f *feed) write(text string) error {
 	return control.Flush()
 }
 
-// resume finds out where a listener goes on, and whether it has missed something
-// that it cannot be told any more.
+// resume finds out where a listener continues, and whether it has missed events that
+// are no longer in memory.
 func (f *feed) resume(ctx context.Context, lastEventID string) (missed bool, err error) {
 	f.at, f.generation = f.Stream.Number()
 	last, err := strconv.ParseInt(lastEventID, 10, 64)
 	if err != nil {
-		return false, nil // it begins
+		return false, nil // a new listener
 	}
 	n := changes.Number(last)
 	if !f.Stream.Resumes(n) {
@@ -208,7 +209,7 @@ func (f *feed) resume(ctx context.Context, lastEventID string) (missed bool, err
 	return false, nil
 }
 
-// set is the data of an event of that name.
+// set is the data of a "set" event.
 type set struct {
 	Set  []listeners.Indices `json:"set"`
 	Keys bool                `json:"keys,omitempty"`
@@ -224,7 +225,7 @@ func (s set) MarshalJSON() ([]byte, error) {
 
 var errBehind = protocol.Refuse(protocol.TemporarilyUnavailable, "The server cannot read changes from its database.")
 
-// acknowledge takes what a listener has applied.
+// acknowledge stores up to which change a listener has applied what it was told.
 func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err

@@ -46,17 +46,17 @@ func New(p Parts) (http.Handler, error) {
 	), nil
 }
 
-// originOf returns the web origin of u as browsers write it: without the port that
-// its scheme has anyway.
+// originOf returns the web origin of u as browsers write it, without the scheme's
+// default port.
 func originOf(u *url.URL) string {
 	standard := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
 	return u.Scheme + "://" + strings.TrimSuffix(u.Host, standard)
 }
 
-// options answers OPTIONS; what a script may do is in the header already.
+// options answers OPTIONS requests; earlier middleware has set the CORS headers.
 func options(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
-// chain wraps h so that the first of around sees a request first.
+// chain wraps h; the first of around sees a request first.
 func chain(h http.Handler, around ...func(http.Handler) http.Handler) http.Handler {
 	for i := len(around) - 1; i >= 0; i-- {
 		h = around[i](h)

@@ -6,7 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// asked is what is asked when the metrics are read.
+// asked collects the metrics that are read from the server whenever somebody fetches
+// the metrics.
 type asked struct{ Sources }
 
 func described(name, help string, labels ...string) *prometheus.Desc {
@@ -15,28 +16,28 @@ func described(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	listeners     = described("ingam_status_listeners", "Verifiers that listen to the stream of this process.")
-	changesBehind = described("ingam_changes_behind_seconds", "For how long this process has not known what was changed; 0 while it does.")
-	listsBehind   = described("ingam_status_lists_behind_seconds", "For how long the status lists of this process have not been vouched for; 0 while they are.")
+	changesBehind = described("ingam_changes_behind_seconds", "For how long this process has not known whether its records in memory are current; 0 while it knows.")
+	listsBehind   = described("ingam_status_lists_behind_seconds", "For how long this process has not known whether its status lists are current; 0 while it knows.")
 
 	lists      = described("ingam_status_lists", "Status lists that tokens may refer to.")
-	statuses   = described("ingam_statuses", "Statuses that these lists have room for.")
-	set        = described("ingam_statuses_set", "Statuses that are set: those of tokens that were taken back, given out or not.")
-	listsBuilt = described("ingam_status_lists_build_seconds", "How long it took to read all that is set in the lists, the last time that it was.")
+	statuses   = described("ingam_statuses", "Statuses (bits) that these lists have room for.")
+	set        = described("ingam_statuses_set", "Statuses (bits) that are set, for revoked tokens; some belong to indices that no token uses.")
+	listsBuilt = described("ingam_status_lists_build_seconds", "How long it took to build the status lists from the database, the last time.")
 
-	keys    = described("ingam_keys", "Keys of a ring that are in a state; without one that is published, the next rotation has nothing to rotate to.", "ring", "state")
-	keyAge  = described("ingam_key_age_seconds", "For how long the key that signs has signed.", "ring")
-	keyNext = described("ingam_key_rotation_due_seconds", "When the next key begins to sign; there is none while no key is published to follow.", "ring")
+	keys    = described("ingam_keys", "Keys of a ring by state. Without a published one, there is no key for the next rotation.", "ring", "state")
+	keyAge  = described("ingam_key_age_seconds", "For how long the present signing key has signed.", "ring")
+	keyNext = described("ingam_key_rotation_due_seconds", "Seconds until the next key begins to sign; absent while there is no next key.", "ring")
 
-	writable   = described("ingam_database_writable", "Whether the database could be written to when that was last tried: 1 or 0.")
-	poolMost   = described("ingam_database_max_open_connections", "Connections that a pool may have; 0 is any number.", "pool")
-	poolOpen   = described("ingam_database_open_connections", "Connections that a pool has.", "pool")
+	writable   = described("ingam_database_writable", "Whether the last attempt to write to the database succeeded: 1 or 0.")
+	poolMost   = described("ingam_database_max_open_connections", "Greatest number of connections of a pool; 0 means no limit.", "pool")
+	poolOpen   = described("ingam_database_open_connections", "Open connections of a pool.", "pool")
 	poolInUse  = described("ingam_database_in_use_connections", "Connections of a pool that are in use.", "pool")
 	poolIdle   = described("ingam_database_idle_connections", "Connections of a pool that are not in use.", "pool")
-	poolWaits  = described("ingam_database_waits_total", "Times that a connection of a pool had to be waited for.", "pool")
-	poolWaited = described("ingam_database_wait_seconds_total", "For how long connections of a pool were waited for.", "pool")
+	poolWaits  = described("ingam_database_waits_total", "How often a connection of a pool had to be waited for.", "pool")
+	poolWaited = described("ingam_database_wait_seconds_total", "Time spent waiting for connections of a pool.", "pool")
 )
 
-// keyStates are those that are told even when no key is in them.
+// keyStates are the states that are reported even if no key is in them.
 var keyStates = []string{"published", "active", "retired", "gone", "withdrawn"}
 
 // Describe implements prometheus.Collector.

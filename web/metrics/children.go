@@ -6,14 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// children are the series of a metric, each found by what it is of: requests look
-// for one of few, and should not hash labels for it.
+// children are the series of a metric, found by the values of their labels. Every
+// request looks for one of a few, and so avoids hashing labels.
 type children[K comparable, S any] struct {
 	mu    sync.RWMutex
 	known map[K]S
 }
 
-// of returns the series of k, which make makes the first time.
+// of returns the series of k. The first time, make creates it.
 func (c *children[K, S]) of(k K, make func() S) S {
 	c.mu.RLock()
 	s, ok := c.known[k]
@@ -30,7 +30,7 @@ func (c *children[K, S]) of(k K, make func() S) S {
 	return s
 }
 
-// counters are a counter with labels.
+// counters is a counter with labels.
 type counters[K comparable] struct {
 	vec    *prometheus.CounterVec
 	labels func(K) []string
@@ -48,7 +48,7 @@ func (c *counters[K]) of(k K) prometheus.Counter {
 	return c.all.of(k, func() prometheus.Counter { return c.vec.WithLabelValues(c.labels(k)...) })
 }
 
-// histograms are a histogram with one label.
+// histograms is a histogram with one label.
 type histograms struct {
 	vec *prometheus.HistogramVec
 	all children[string, prometheus.Observer]
