@@ -13,7 +13,7 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// Need is something that a command cannot do without.
+// Need is a setting that a command cannot do without.
 type Need int
 
 // What commands can need.
@@ -21,12 +21,12 @@ const (
 	ForIssuer Need = iota
 	ForDatabase
 	ForMasterKey
-	// ForServe is all that the server needs.
+	// ForServe is everything that the server needs.
 	ForServe
 )
 
-// Validate says what is missing for what the command needs, and how to make
-// it.
+// Validate returns an error that says which settings the command needs are missing, and
+// how to set them.
 func (c *Config) Validate(needs ...Need) error {
 	var missing []error
 	needed := func(n Need) bool { return slices.Contains(needs, n) || slices.Contains(needs, ForServe) }
@@ -45,11 +45,11 @@ func (c *Config) Validate(needs ...Need) error {
 	return fmt.Errorf("the configuration is not complete:\n%w", errors.Join(missing...))
 }
 
-// bound says from where to where a setting goes that is a duration, a size or a number.
+// bound is the allowed range of a setting that is a duration, a size or a number.
 type bound struct {
 	key       string
 	low, high int64
-	// orZero says that 0, too, is a value, of a meaning of its own.
+	// orZero says that 0 is allowed too, with a special meaning.
 	orZero bool
 }
 
@@ -59,8 +59,8 @@ func within(key string, low, high time.Duration) bound {
 
 func count(key string, low, high int64) bound { return bound{key: key, low: low, high: high} }
 
-// bounds are what single values are held to. Those that something else depends on
-// are named in package limits.
+// bounds are the ranges of single settings. Those that other parts depend on are
+// defined in package limits.
 var bounds = []bound{
 	within("http.read_header_timeout", 100*time.Millisecond, time.Hour),
 	within("http.read_timeout", 100*time.Millisecond, time.Hour),
@@ -98,9 +98,9 @@ var bounds = []bound{
 	count("http.max_header", 4<<10, 1<<20),
 }
 
-// check says what is wrong with values that can each be read, and then with
-// those that can each be right and yet not go together. It leaves out what is
-// broken already: there the effective value is not the one that was meant.
+// check reports settings whose value is readable but not allowed, and then settings
+// that are each allowed but contradict each other. It skips settings that were reported
+// already, because their effective value is not the one that was meant.
 func (l *loader) check() {
 	c := l.config
 	if c.Issuer.parsed != nil && c.Issuer.parsed.Scheme == "http" && !c.Issuer.loopback() && !c.AllowInsecureIssuer && !l.broken["allow_insecure_issuer"] {
@@ -121,7 +121,8 @@ func (l *loader) check() {
 	default:
 		l.refuse("keys.bits", "%d is none of 2048, 3072 and 4096", c.Keys.Bits)
 	}
-	// On the wire these are whole seconds: expires_in, and Cache-Control's max-age.
+	// These are whole seconds in the protocols: in expires_in, and in max-age of
+	// Cache-Control.
 	for _, key := range []string{"tokens.access_ttl", "keys.jwks_max_age", "status.max_age"} {
 		if d := l.byKey[key].field.Interface().(Duration); d.Std()%time.Second != 0 {
 			l.refuse(key, "%s is not a whole number of seconds", d)
@@ -133,7 +134,7 @@ func (l *loader) check() {
 	l.checkTogether()
 }
 
-// refuse says what is wrong with a value, unless something is already.
+// refuse reports what is wrong with a setting, unless it was reported already.
 func (l *loader) refuse(key, format string, args ...any) {
 	if !l.broken[key] {
 		l.wrong(l.config.sources[key], key, format, args...)
@@ -170,7 +171,7 @@ func (l *loader) checkBound(b bound) {
 	if n := field.Int(); n >= b.low && n <= b.high || n == 0 && b.orZero {
 		return
 	}
-	// Printed as the setting is: a duration as one, a size as one.
+	// Format a bound as the setting is written: as a duration, a size or a number.
 	as := func(n int64) any {
 		v := reflect.New(field.Type()).Elem()
 		v.SetInt(n)
@@ -179,7 +180,7 @@ func (l *loader) checkBound(b bound) {
 	l.refuse(b.key, "%v is not from %v to %v", field.Interface(), as(b.low), as(b.high))
 }
 
-// checkTogether holds the rules over several settings.
+// checkTogether checks the rules that concern several settings.
 func (l *loader) checkTogether() {
 	c := l.config
 	given := func(key string) bool { return c.sources[key] != byDefault }
@@ -193,8 +194,8 @@ func (l *loader) checkTogether() {
 	if c.Tokens.Skew >= c.Tokens.AccessTTL {
 		l.together([]string{"tokens.skew", "tokens.access_ttl"}, "tokens.skew, %s, is not shorter than tokens.access_ttl, %s: a token would be taken for more than twice its life", c.Tokens.Skew, c.Tokens.AccessTTL)
 	}
-	// These two hold by themselves where only the other was set: the smaller
-	// one counts. Set by hand, it is not what was meant.
+	// If only the other setting was set, the smaller of the two applies, silently. If
+	// this one was set too, that is not what was meant.
 	if c.Pool.MaxIdle > c.Pool.MaxOpen && given("pool.max_idle") {
 		l.together([]string{"pool.max_idle", "pool.max_open"}, "pool.max_idle, %d, is more than pool.max_open, %d", c.Pool.MaxIdle, c.Pool.MaxOpen)
 	}
@@ -203,8 +204,9 @@ func (l *loader) checkTogether() {
 	}
 }
 
-// together says what is wrong with several settings. What nobody set is no place
-// to send anyone to, so the error stands where the first was set that was.
+// together reports that several settings contradict each other. The error names the
+// place of the first one that somebody has set: a default has no place where it could
+// be corrected.
 func (l *loader) together(keys []string, format string, args ...any) {
 	at := keys[0]
 	for _, key := range slices.Backward(keys) {

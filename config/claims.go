@@ -10,25 +10,25 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// ClaimScope is a scope of this server's own, with the claims about a user that it
-// releases and what people are told of it.
+// ClaimScope is a scope that the configuration adds to the server's own scopes, with
+// the claims about a user that it releases and the text that people are shown for it.
 type ClaimScope struct {
 	Scope  string   `json:"scope"`
 	Claims []string `json:"claims"`
-	// Text says what it allows, as the end of "the application would like to";
-	// TextKo does so in Korean. Without one people are shown the claims.
+	// Text says what the scope allows, as the end of "the application would like to";
+	// TextKo does so in Korean. Without a text, people are shown the claims.
 	Text   string `json:"text,omitempty"`
 	TextKo string `json:"text_ko,omitempty"`
 
-	// At is where it stands, for what is wrong with it.
+	// At is the place where it was configured, for error messages.
 	At string `json:"-"`
 }
 
-// Claims is a list of these.
+// Claims is a list of ClaimScopes.
 type Claims []ClaimScope
 
-// nested is a setting that does not fit on a line: it is read from the file as it
-// stands there, and has no flag.
+// nested is a setting whose value does not fit on a line. It is read from its YAML in
+// the file, and has no flag.
 type nested interface {
 	read(n *yaml.Node, at func(*yaml.Node) source, wrong func(n *yaml.Node, format string, args ...any))
 }
@@ -90,7 +90,7 @@ func readNames(n *yaml.Node, wrong func(n *yaml.Node, format string, args ...any
 	return names
 }
 
-// MarshalText writes them as JSON, which YAML reads too.
+// MarshalText writes the list as JSON, which YAML can read too.
 func (c Claims) MarshalText() ([]byte, error) {
 	if len(c) == 0 {
 		return []byte("[]"), nil
@@ -102,7 +102,7 @@ func (c Claims) MarshalText() ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// UnmarshalText reads YAML, of which JSON is a part.
+// UnmarshalText reads YAML, of which JSON is a subset.
 func (c *Claims) UnmarshalText(b []byte) error {
 	var document yaml.Node
 	if err := yaml.Unmarshal(b, &document); err != nil || len(document.Content) != 1 {

@@ -105,6 +105,6 @@ type Config struct {
 	} `key:"purge"`
 
 	sources map[string]source
-	// secretFiles are the files that secrets in effect were read from, by key.
+	// secretFiles are the files from which the effective secrets were read, by key.
 	secretFiles map[string]string
 }

@@ -47,7 +47,7 @@ func (l *loader) file(flags *pflag.FlagSet, fromEnv string) {
 	err = documents.Load(&first)
 	if err == nil {
 		l.section(path, "", first.Content[0])
-		// What stands in a second document would be ignored.
+		// A second document in the file would be ignored.
 		if err = documents.Load(&second); err == nil {
 			l.wrong(lineOf(path, &second), "", "a second document begins here; write one, without ---")
 		}
@@ -57,9 +57,8 @@ func (l *loader) file(flags *pflag.FlagSet, fromEnv string) {
 	}
 }
 
-// notYAML is an error of the parser with the line it stands on. Of anchors the
-// parser's message repeats the name, and a password that begins with * reads as
-// one.
+// notYAML returns a parser's error with its line. For anchors and aliases the parser's
+// message repeats the name, and a password that begins with * is parsed as an alias.
 func notYAML(path string, err error) error {
 	at, ok := errors.AsType[*yaml.LoadError](err)
 	if !ok {
@@ -74,7 +73,7 @@ func notYAML(path string, err error) error {
 
 func lineOf(path string, n *yaml.Node) source { return source(fmt.Sprintf("%s:%d", path, n.Line)) }
 
-// section reads one mapping of the file.
+// section reads one mapping of the configuration file.
 func (l *loader) section(path, prefix string, n *yaml.Node) {
 	at := func(n *yaml.Node) source { return lineOf(path, n) }
 	n = resolved(n)
@@ -100,8 +99,9 @@ func (l *loader) section(path, prefix string, n *yaml.Node) {
 		seen[key] = name.Line
 		switch {
 		case strings.Contains(name.Value, "."):
-			// What the errors and the documentation call keys.bits is not a name
-			// that the file can have, and one setting could be given in two ways.
+			// Errors and the documentation write a setting with its section, as
+			// keys.bits. The file must not: one setting could then be given in two
+			// ways.
 			if s, ok := l.byKey[key]; ok {
 				of, rest, _ := strings.Cut(s.key, ".")
 				l.wrong(at(name), key, "write %s under %s:", rest, of)
@@ -129,8 +129,8 @@ func (l *loader) section(path, prefix string, n *yaml.Node) {
 	}
 }
 
-// list reads a list. Each item is tried alone, so that a wrong one is named
-// with its own line.
+// list reads a list. Each item is checked alone, so that a wrong one is reported with
+// its own line.
 func (l *loader) list(path string, name *yaml.Node, key string, n *yaml.Node) {
 	if n.Kind != yaml.SequenceNode {
 		l.wrong(lineOf(path, n), key, "a list is expected here, [] if it is empty")
@@ -151,7 +151,7 @@ func (l *loader) list(path string, name *yaml.Node, key string, n *yaml.Node) {
 	}
 }
 
-// resolved follows an alias to what it stands for.
+// resolved returns the node that an alias refers to.
 func resolved(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias

@@ -14,20 +14,23 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// defaultFile is read if it is there and no other is named.
+// defaultFile is read if it exists and no other file is named.
 const defaultFile = "ingam.yaml"
 
-// loader gathers what is wrong, so that it can be said at once.
+// loader reads the sources one after the other, and collects the errors, so that all
+// can be reported at once.
 type loader struct {
 	config   *Config
 	byKey    map[string]setting
 	problems []error
-	// broken are the settings among the problems.
+	// broken are the keys of the settings that have errors.
 	broken map[string]bool
-	// folder is that of the configuration file while it is read, else empty.
+	// folder is the folder of the configuration file while that is read, otherwise
+	// empty.
 	folder string
-	// moved are settings of the file whose path leads somewhere from the working
-	// directory alone, and what is to be said of it unless another source wins.
+	// moved are settings of the file whose relative path exists in the working
+	// directory only. Each function reports that, unless another source overrides the
+	// setting.
 	moved map[string]func()
 }
 
@@ -37,7 +40,8 @@ func (l *loader) wrong(at source, key, format string, args ...any) {
 		l.broken[base] = true
 	}
 	err := fmt.Errorf(format, args...)
-	// A variable and a flag are their own key; a line of a file is not.
+	// The source of a variable or a flag names the setting already; a line of a file
+	// does not.
 	if strings.HasPrefix(string(at), "INGAM_") || strings.HasPrefix(string(at), "--") || key == "" {
 		l.problems = append(l.problems, fmt.Errorf("%s: %w", at, err))
 		return
@@ -45,8 +49,8 @@ func (l *loader) wrong(at source, key, format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf("%s: %s: %w", at, key, err))
 }
 
-// take sets a value from one source. A secret may be given as a file that holds
-// it, by a key that ends in _file.
+// take sets a value from one source. For a secret the key may end in _file; the value
+// is then the name of a file that contains the secret.
 func (l *loader) take(at source, key, text string) {
 	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
 		l.wrong(at, key, "it holds a NUL, or is not UTF-8")
@@ -62,8 +66,8 @@ func (l *loader) take(at source, key, text string) {
 			return
 		}
 		if err != nil {
-			// The error of the system alone: its path may be the secret itself,
-			// given where its file should be.
+			// Report only the system's error. The path may be the secret itself, if
+			// somebody has put it where the name of its file should be.
 			if failed, ok := errors.AsType[*fs.PathError](err); ok {
 				err = failed.Err
 			}
@@ -78,8 +82,8 @@ func (l *loader) take(at source, key, text string) {
 		}
 		text, misplaced = l.fromFile(s.key, text)
 	}
-	// Within one source, a secret given twice is a mistake; between sources
-	// the later wins.
+	// Giving a secret twice in one source is a mistake; of several sources the last one
+	// wins.
 	if before := l.config.sources[s.key]; s.secret() && samePlace(before, at) {
 		l.wrong(at, key, "the setting is also given at %s", before)
 		return
@@ -114,16 +118,16 @@ func samePlace(a, b source) bool {
 	return kind(a) != "" && kind(a) == kind(b)
 }
 
-// known reports whether a key is a setting, or the file of a secret one.
+// known reports whether a key is a setting, or names the file of a secret setting.
 func (l *loader) known(key string) bool {
 	base, isFile := strings.CutSuffix(key, "_file")
 	s, ok := l.byKey[base]
 	return l.byKey[key].field.IsValid() || isFile && ok && s.secret()
 }
 
-// Load reads the configuration from its sources: flags, which must have been
-// parsed, over environ over the file over defaults. All that is wrong is one
-// error, a line each.
+// Load reads the configuration. Flags, which must have been parsed, override environ,
+// which overrides the file, which overrides the defaults. All errors are returned as
+// one error with a line each.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 	c := &Config{sources: map[string]source{}, secretFiles: map[string]string{}}
 	l := &loader{config: c, byKey: map[string]setting{}, broken: map[string]bool{}, moved: map[string]func(){}}
@@ -169,15 +173,14 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// serviceLinks are the variables that Kubernetes sets in every container of a
-// namespace that has a service called ingam, or ingam-something (a release's
-// database is often called so). INGAM_SOMETHING_PORT is not among them: it is
-// what someone writes who looks for the setting, unless its value is a URL.
+// serviceLinks matches the variables that Kubernetes sets in every container of a
+// namespace that has a service named ingam or ingam-something (the database of a
+// release often has such a name). INGAM_SOMETHING_PORT is matched only if its value is
+// a URL: otherwise it was written by somebody who looks for the right setting.
 var serviceLinks = regexp.MustCompile(`^INGAM_(PORT(_.*)?=|([A-Z0-9_]+_)?(SERVICE_HOST=|SERVICE_PORT(_.*)?=|PORT=(tcp|udp|sctp)://|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?=))`)
 
-// variables returns the environment's INGAM_… variables, and objects to those
-// that are no setting: a misspelt one would be ignored, which is the worst that
-// can happen to a setting.
+// variables returns the INGAM_… variables of the environment, and reports those that
+// are no setting. A misspelt one would be ignored silently.
 func (l *loader) variables(environ []string) map[string]string {
 	vars := map[string]string{}
 	for _, kv := range environ {

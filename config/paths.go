@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// pathIn returns the path in a value that names a file, and what stands before
-// it. The path is empty if there is none.
+// pathIn returns the path in a value that names a file, and the text before it. The
+// path is empty if the value names no file.
 func pathIn(key, value string) (before, path string) {
 	if strings.HasSuffix(key, "_file") {
 		return "", value
@@ -23,8 +23,8 @@ func pathIn(key, value string) (before, path string) {
 	return "", ""
 }
 
-// absolute returns a value with the path in it, if there is one, made absolute from
-// the folder, or from the working directory if that is empty.
+// absolute makes the path in a value absolute, if there is one, starting from the
+// folder, or from the working directory if folder is empty.
 func absolute(folder, key, value string) string {
 	before, path := pathIn(key, value)
 	if path == "" || filepath.IsAbs(path) {
@@ -39,10 +39,10 @@ func absolute(folder, key, value string) string {
 	return before + filepath.Join(folder, path)
 }
 
-// fromFile returns what a value of the configuration file means: there a relative
-// path is relative to the file, so that a command finds the same database wherever
-// it is called. If only the working directory has something at that path, the file
-// was written for that; then misplaced says both.
+// fromFile interprets a value of the configuration file. A relative path is relative to
+// the file, so that a command finds the same database from every working directory. If
+// the path exists in the working directory only, the file was probably written for
+// that; misplaced then names both paths.
 func (l *loader) fromFile(key, value string) (meant string, misplaced error) {
 	if l.folder == "" {
 		return value, nil
@@ -60,9 +60,8 @@ func (l *loader) fromFile(key, value string) (meant string, misplaced error) {
 	return meant, misplaced
 }
 
-// PrivateFiles returns the files that only the server should read, as the
-// settings name them: the master key, a SQLite database, and files that hold a
-// secret.
+// PrivateFiles returns the configured files that only the server should be able to
+// read: the master key, a SQLite database, and files that contain a secret.
 func (c *Config) PrivateFiles() []string {
 	files := slices.Collect(maps.Values(c.secretFiles))
 	if c.MasterKeyFile != "" {

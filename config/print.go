@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Print writes the effective configuration as YAML that can be read again,
-// without secrets, and with where each value comes from. Paths are absolute: read
-// again from anywhere, they lead to the same files.
+// Print writes the effective configuration as YAML that can be loaded again, without
+// secrets, and with the source of each value. Paths are absolute, so that they lead to
+// the same files wherever it is loaded.
 func (c *Config) Print(w io.Writer) error {
 	var b strings.Builder
 	section := ""
@@ -43,11 +43,11 @@ func (c *Config) Print(w io.Writer) error {
 	return err
 }
 
-// plain matches what means the same to YAML with and without quotes.
+// plain matches text that means the same in YAML with and without quotes.
 var plain = regexp.MustCompile(`^[a-zA-Z0-9/][a-zA-Z0-9/_.:@?=&%+-]*[a-zA-Z0-9/_.?=&%+-]$|^[0-9]+$`)
 
-// plainOr returns a scalar on one line, so that a comment can follow it. What
-// strconv escapes in a quoted string, YAML escapes alike.
+// plainOr writes a scalar on one line, so that a comment can follow it. YAML
+// understands the escapes of strconv.Quote.
 func plainOr(text string) string {
 	if plain.MatchString(text) && !strings.EqualFold(text, "null") {
 		return text

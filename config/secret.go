@@ -10,14 +10,15 @@ import (
 	"strings"
 )
 
-// Secret is a value that is printed only without what is secret in it.
+// Secret is a value that is never printed as a whole. The URL of a database is printed
+// without its password, any other secret not at all.
 type Secret struct{ value string }
 
 // Reveal returns the value.
 func (s Secret) Reveal() string { return s.value }
 
-// String returns the value without the password in it, if it is the URL of a
-// database, and otherwise nothing of it.
+// String returns the URL of a database without its password and other secret
+// parameters; for any other value it reveals nothing.
 func (s Secret) String() string {
 	scheme, rest, _ := strings.Cut(s.value, ":")
 	switch {
@@ -42,26 +43,24 @@ func (s Secret) String() string {
 	return "[redacted]"
 }
 
-// hidden matches the parameters of a database's URL that are never printed.
+// hidden matches the parameters of a database URL that are never printed.
 var hidden = regexp.MustCompile(`(?i)pass|pwd|secret|token`)
 
-// isServer reports whether a scheme is that of a database which is reached over
-// the network.
+// isServer reports whether a URL scheme is that of a database server.
 func isServer(scheme string) bool {
 	return scheme == "postgres" || scheme == "postgresql" || scheme == "mysql"
 }
 
-// parseServer parses the URL of such a database. Its errors hold nothing of the
+// parseServer parses the URL of a database server. Its errors contain no part of the
 // URL.
 func parseServer(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		return nil, errUnparsable
 	}
-	// A password with one of / ? # in it ends the authority early. What comes
-	// after it can still look like a URL, user:12 being host and port, and the
-	// rest of the password would pass for a path and be printed. The @ that
-	// closed the password gives it away.
+	// A password that contains / ? or # ends the URL's authority early. The rest can
+	// still look like a URL, with user:12 as host and port, and the rest of the
+	// password would be printed as a path. The @ after the password reveals this.
 	after := u.EscapedPath() + "?" + u.RawQuery
 	if _, err := url.ParseQuery(u.RawQuery); err != nil || strings.ContainsAny(after, "@") || strings.Contains(s, "#") {
 		return nil, errUnparsable
@@ -71,7 +70,8 @@ func parseServer(s string) (*url.URL, error) {
 
 var errUnparsable = errors.New("it cannot be parsed; special characters in a user name or password must be percent-encoded: @ is %40, / is %2F, ? is %3F, # is %23")
 
-// Format prints String for every verb: %d would otherwise reach past it.
+// Format prints String for every verb. Otherwise verbs such as %d would print the
+// value.
 func (s Secret) Format(f fmt.State, verb rune) {
 	switch verb {
 	case 'q', 'x', 'X':
@@ -81,13 +81,13 @@ func (s Secret) Format(f fmt.State, verb rune) {
 	}
 }
 
-// LogValue is String, for logs.
+// LogValue returns what String returns, for logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is String, for whatever else prints.
+// MarshalText returns what String returns, for encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads one.
+// UnmarshalText sets the value.
 func (s *Secret) UnmarshalText(b []byte) error {
 	if strings.ContainsAny(string(b), "\x00\r\n") {
 		return errors.New("it holds a line break or a NUL")

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// setting is one field of Config.
+// setting is one field of Config, with what its tag says.
 type setting struct {
 	key, byDefault, doc string
 	field               reflect.Value
@@ -29,7 +29,7 @@ func (s setting) secret() bool { return s.field.Type() == reflect.TypeFor[Secret
 
 func (s setting) list() bool { return s.field.Kind() == reflect.Slice && s.nested() == nil }
 
-// nested returns the value if it does not fit on a line.
+// nested returns the value if it does not fit on a line, otherwise nil.
 func (s setting) nested() nested {
 	n, _ := s.field.Addr().Interface().(nested)
 	return n
@@ -37,7 +37,7 @@ func (s setting) nested() nested {
 
 func (s setting) boolean() bool { return s.field.Kind() == reflect.Bool }
 
-// set reads a value.
+// set parses a value and sets it.
 func (s setting) set(text string) error {
 	if u, ok := s.field.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
@@ -63,7 +63,7 @@ func (s setting) set(text string) error {
 	return nil
 }
 
-// text is the value as it could be set.
+// text returns the value in the form in which it could be set.
 func (s setting) text() string {
 	if m, ok := s.field.Addr().Interface().(encoding.TextMarshaler); ok {
 		b, err := m.MarshalText()
@@ -75,7 +75,7 @@ func (s setting) text() string {
 	return fmt.Sprint(s.field.Interface())
 }
 
-// settings returns all of c's, in order.
+// settings returns all settings of c, in order.
 func settings(c *Config) []setting {
 	var list []setting
 	var walk func(v reflect.Value, prefix string)
@@ -97,13 +97,13 @@ func settings(c *Config) []setting {
 	return list
 }
 
-// source is where a value came from: a place that can be gone to.
+// source says where a value came from: the line of a file, a variable or a flag.
 type source string
 
 const byDefault source = "default"
 
-// shown are the flags that help lists. There are as many as there are settings,
-// and dozens of them above every command would hide what it is about.
+// shown are the flags that help lists. Every setting has a flag, and dozens of them
+// would hide what a command's own help says.
 var shown = []string{"config", "issuer", "listen", "database", "master-key-file", "log-level"}
 
 // Flags adds a flag for each setting, and --config.
@@ -111,7 +111,8 @@ func Flags(f *pflag.FlagSet) {
 	f.String("config", "", "the configuration file (default: "+defaultFile+", if it is there)")
 	add := func(name, doc string, boolean, list bool) {
 		if list {
-			// Given again, it adds: the first must not be lost without a word.
+			// A repeated flag adds to the list, so that its first value is not lost
+			// silently.
 			f.StringArray(name, nil, doc)
 		} else {
 			f.String(name, "", doc)

@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// suggest names the setting that a misspelt one may be meant for.
+// suggest returns the setting that a misspelt name is probably meant for.
 func suggest(name string, names []string) string {
 	best, nearest := "", 4
 	for _, candidate := range slices.Sorted(slices.Values(names)) {
 		d := distance(name, candidate)
 		if extends(name, candidate) || extends(candidate, name) {
-			// A word too many, as in INGAM_DATABASE_URL, or a section left out.
+			// One word too many, as in INGAM_DATABASE_URL, or a missing section, counts
+			// as a small mistake.
 			d = min(d, 1)
 		}
 		if d < nearest {
@@ -24,8 +25,8 @@ func suggest(name string, names []string) string {
 	return "; did you mean " + best + "?"
 }
 
-// extends reports whether long is short with words before or after it. A
-// variable's first word is INGAM, which every other shares.
+// extends reports whether long is short with words before or after it. The first word
+// of a variable, INGAM, does not count, because all variables share it.
 func extends(long, short string) bool {
 	words := func(s string) string {
 		return "_" + strings.ReplaceAll(strings.TrimPrefix(s, "INGAM_"), ".", "_") + "_"
@@ -33,7 +34,8 @@ func extends(long, short string) bool {
 	return long != short && (strings.HasPrefix(words(long), words(short)) || strings.HasSuffix(words(long), words(short)))
 }
 
-// distance is how many letters to change to get from a to b (Levenshtein's).
+// distance returns how many letters must be changed, added or removed to turn a into b
+// (Levenshtein distance).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

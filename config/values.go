@@ -15,10 +15,10 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// Duration is a time.Duration that also reads whole days.
+// Duration is a time.Duration that can also be written in whole days (30d).
 type Duration time.Duration
 
-// Std returns it as the standard library has it.
+// Std returns the time.Duration.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
 
 func (d Duration) String() string {
@@ -31,7 +31,7 @@ func (d Duration) String() string {
 	return strings.Replace(s, "h0m", "h", 1)
 }
 
-// MarshalText writes it as String does.
+// MarshalText returns what String returns.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads 90s, 15m, 36h, 30d.
@@ -73,7 +73,7 @@ func (s size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
-// MarshalText writes it as String does.
+// MarshalText returns what String returns.
 func (s size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads 65536, 64KiB, 1MiB.
@@ -102,7 +102,7 @@ type URL struct {
 
 func (u URL) String() string { return u.text }
 
-// Path returns the path as it is written; empty if there is none.
+// Path returns the path as it was written; empty if there is none.
 func (u URL) Path() string {
 	if u.parsed == nil {
 		return ""
@@ -110,7 +110,7 @@ func (u URL) Path() string {
 	return u.parsed.EscapedPath()
 }
 
-// Host returns the host and its port; empty if there is no URL.
+// Host returns the host with its port; empty if there is no URL.
 func (u URL) Host() string {
 	if u.parsed == nil {
 		return ""
@@ -118,11 +118,11 @@ func (u URL) Host() string {
 	return u.parsed.Host
 }
 
-// MarshalText writes it as it was read.
+// MarshalText returns the URL as it was written.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.text), nil }
 
-// UnmarshalText reads one. It must be written the one way in which it is
-// compared: an issuer is compared byte by byte (RFC 8414 section 3.3).
+// UnmarshalText parses a URL. Only one spelling of a URL is accepted, because issuers
+// are compared byte by byte (RFC 8414 section 3.3).
 func (u *URL) UnmarshalText(b []byte) error {
 	s := string(b)
 	if s == "" {
@@ -132,7 +132,7 @@ func (u *URL) UnmarshalText(b []byte) error {
 	parsed, err := url.Parse(s)
 	switch {
 	case err != nil || !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") || parsed.Hostname() == "":
-		// The parser's error would repeat a password in it.
+		// The parser's error would repeat a password in the URL.
 		return errors.New("it is not an http or https URL; write for example https://id.example.com")
 	case parsed.User != nil:
 		return errors.New("it holds a user name or password")
@@ -155,7 +155,7 @@ func (u *URL) UnmarshalText(b []byte) error {
 
 var dots = regexp.MustCompile(`/\.\.?(/|$)`)
 
-// portable reports whether u has no port, or one that can be connected to.
+// portable reports whether u has no port, or one that a client can connect to.
 func portable(u *url.URL) bool {
 	if u.Port() == "" {
 		return !strings.HasSuffix(u.Host, ":")
@@ -164,7 +164,7 @@ func portable(u *url.URL) bool {
 	return err == nil && n > 0
 }
 
-// loopback reports whether only this machine reaches the URL.
+// loopback reports whether the URL can be reached from this machine only.
 func (u URL) loopback() bool {
 	host := u.parsed.Hostname()
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
@@ -174,10 +174,10 @@ func (u URL) loopback() bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// link is an address that people can follow; empty if there is none.
+// link is a URL for people to follow; empty if there is none.
 type link string
 
-// UnmarshalText reads one: https, http on this machine, or mailto.
+// UnmarshalText parses a link: https, http on this machine, or mailto.
 func (l *link) UnmarshalText(b []byte) error {
 	s := string(b)
 	u, err := url.Parse(s)
@@ -194,8 +194,8 @@ func split(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 }
 
-// quoted is a value as an error shows it. What has an @ in it may be the URL of
-// a database that was put in the wrong place, password and all.
+// quoted returns a value as an error message shows it. A value with an @ may be a
+// database URL in the wrong place, with its password, and is not shown.
 func quoted(s string) string {
 	if strings.Contains(s, "@") || len(s) > 200 {
 		return "the value"

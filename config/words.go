@@ -11,7 +11,7 @@ import (
 // prefixes is a list of networks.
 type prefixes []netip.Prefix
 
-// MarshalText writes it as YAML's flow of a list does.
+// MarshalText writes the list in YAML's flow style.
 func (p prefixes) MarshalText() ([]byte, error) {
 	list := make([]string, len(p))
 	for i, x := range p {
@@ -52,8 +52,8 @@ func (o *origins) UnmarshalText(b []byte) error {
 	*o = nil
 	for _, s := range split(string(b)) {
 		u, err := url.Parse(s)
-		// A browser sends its origin in lower case; and a * inside one would be
-		// a wildcard, which admits hosts that nobody listed.
+		// A browser sends its origin in lower case. A * inside an origin would be a
+		// wildcard, which admits hosts that nobody has listed.
 		if s != "*" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || !portable(u) ||
 			u.Scheme+"://"+u.Host != s || s != strings.ToLower(s) || strings.Contains(s, "*")) {
 			return fmt.Errorf("%s is not an origin; write for example https://app.example.com, or *", quoted(s))
@@ -63,15 +63,15 @@ func (o *origins) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// level is how much is logged.
+// level is the lowest level that is logged.
 type level slog.Level
 
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
-// Level returns it as package slog has it.
+// Level returns the slog.Level.
 func (l level) Level() slog.Level { return slog.Level(l) }
 
-// MarshalText writes its name.
+// MarshalText returns the name of the level.
 func (l level) MarshalText() ([]byte, error) {
 	return []byte(strings.ToLower(slog.Level(l).String())), nil
 }
@@ -86,7 +86,7 @@ func (l *level) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// format is a format of the log: json or text.
+// format is the format of the log: json or text.
 type format string
 
 // MarshalText writes its name.
@@ -101,7 +101,8 @@ func (f *format) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%s is not a format; there are json and text", quoted(string(b)))
 }
 
-// forwarded names a header that proxies write: x-forwarded-for or forwarded.
+// forwarded is the header in which proxies name the client: x-forwarded-for or
+// forwarded.
 type forwarded string
 
 // MarshalText writes its name.
@@ -116,7 +117,7 @@ func (f *forwarded) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%s is no header that proxies write; there are x-forwarded-for and forwarded", quoted(string(b)))
 }
 
-// pkce is a rule for clients: required, nonce or optional.
+// pkce is the default rule for PKCE of new clients: required, nonce or optional.
 type pkce string
 
 // MarshalText writes its name.

@@ -1,21 +1,21 @@
-// Package migrations holds the schema: one folder of SQL files per engine,
-// embedded in the binary and run by package storage, which owns the order,
-// the locking and the answer to "may this binary use this database".
+// Package migrations contains the database schema: one folder of SQL files per engine,
+// embedded in the binary. Package storage runs them; it owns the order, the locking,
+// and the answer to "may this binary use this database".
 //
 //	migrate up, serve → storage.Migrate → FS(engine), one file after the other
 //
-// The folders march in step: a version means the same on every engine, and has
-// the same name. Each file begins with what it is for. A released file is never
-// edited; the next one changes what it left behind.
+// A version means the same on every engine, and its file has the same name. Each file
+// begins with what it is for. A released file is never edited; another one changes what
+// it created.
 //
-// Old and new binaries run side by side during an upgrade, so a file only adds
-// (a table, or a column that may be left out on insert) as long as a binary in
-// use does not know of it. What takes something away comes a release later and
-// raises server.oldest_schema, after which older binaries refuse to start.
+// Old and new binaries run side by side during an upgrade. So while a binary in use
+// does not know a file, that file may only add: a table, or a column that may be left
+// out on insert. What removes something comes a release later and raises
+// server.oldest_schema, after which older binaries refuse to start.
 //
 // PostgreSQL and SQLite run a file in a transaction. MySQL commits after every
-// statement that changes the schema, so there a file must bear being run again
-// from the top after a crash half way through.
+// statement that changes the schema. So a MySQL file must work when it is run again
+// from the top, after a crash half way through.
 package migrations
 
 import (
@@ -30,7 +30,7 @@ import (
 //go:embed sqlite/*.sql postgres/*.sql mysql/*.sql
 var files embed.FS
 
-// FS returns the files of one engine: "sqlite", "postgres" or "mysql".
+// FS returns the SQL files of one engine: "sqlite", "postgres" or "mysql".
 func FS(engine string) (fs.FS, error) {
 	if _, err := fs.Stat(files, engine); err != nil {
 		return nil, fmt.Errorf("migrations: no files for an engine called %q", engine)
@@ -41,11 +41,11 @@ func FS(engine string) (fs.FS, error) {
 // File is one migration.
 type File struct {
 	Version int64
-	// Name is the file's, without its version and extension.
+	// Name is the name of the file without its version and extension.
 	Name string
 }
 
-// List returns the migrations in a folder, in the order in which they run.
+// Name is the name of the file without its version and extension.
 func List(folder fs.FS) ([]File, error) {
 	// Glob returns names in order, and the versions are zero-padded.
 	names, err := fs.Glob(folder, "*.sql")
@@ -64,7 +64,7 @@ func List(folder fs.FS) ([]File, error) {
 	return list, nil
 }
 
-// Latest returns the version that the last file of a folder leads to.
+// Latest returns the version of the last file in a folder.
 func Latest(folder fs.FS) (int64, error) {
 	list, err := List(folder)
 	if err != nil {

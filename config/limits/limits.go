@@ -1,31 +1,34 @@
-// Package limits owns the bounds that several parts of the server depend on: how long
-// what it issues can live at most, whatever is set. Each is named here, once, and what
-// depends on it is derived from it: a key has to be kept for as long as anything that it
-// has signed, a row for as long as a token that was made from it, also when another
-// process, or this one before it was restarted, was set to more than this one is. A bound
-// that was raised in one place alone would let keys vanish before their tokens expire.
+// Package limits owns the bounds that several parts of the server depend on, above all
+// how long something that the server issues can live at most, whatever the settings
+// are. Each bound is defined here once, and dependent values are derived from it. A key
+// must be kept for as long as anything that it has signed, and a row for as long as a
+// token that was made from it, even if another process, or this one before a restart,
+// had a higher setting. If a bound was raised in one place only, keys would vanish
+// before their tokens expire.
 //
-// It does not own the settings, nor what a bound means to anyone.
+// It does not own the settings, nor the meaning of a bound.
 package limits
 
 import "time"
 
 const (
-	// MaxAccessTTL is the longest life of an access token, by the setting or by its
-	// API's own.
+	// MaxAccessTTL is the longest life of an access token, whether it comes from the
+	// setting or from its API.
 	MaxAccessTTL = 24 * time.Hour
-	// MinAccessTTL is the shortest: below it, clocks that are apart would refuse tokens.
+	// MinAccessTTL is the shortest life of an access token: with a shorter one, clocks
+	// that differ would make tokens unusable.
 	MinAccessTTL = time.Minute
 	// MaxRefreshTTL is the longest life of a refresh token.
 	MaxRefreshTTL = 90 * Day
-	// MaxGrantTTL is for how long a client can refresh after a sign-in, at most.
+	// MaxGrantTTL is how long after a sign-in a client can refresh, at most.
 	MaxGrantTTL = 90 * Day
 	// MaxSessionTTL is the longest life of a login session.
 	MaxSessionTTL = 90 * Day
-	// MaxRefreshGrace is the longest time within which a refresh may be repeated: each
-	// retry is a token that a thief could have used.
+	// MaxRefreshGrace is the longest time within which a client may repeat a refresh
+	// with the same token. It is short, because a thief could use the old token as
+	// long.
 	MaxRefreshGrace = 10 * time.Minute
-	// MaxSkew is how far clocks may be apart, at most.
+	// MaxSkew is how far clocks may differ, at most.
 	MaxSkew = 5 * time.Minute
 	// MaxSignInWindow is the longest window in which failed sign-ins are counted.
 	MaxSignInWindow = Day

@@ -17,7 +17,7 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// endAll ends the sessions of a user but one, and returns how many stood.
+// endAll ends the sessions of a user, except keep, and returns how many of them stood.
 func (d *databaseTest) endAll(user, keep string) int {
 	d.Helper()
 	n, err := d.s.EndSessions(d.ctx, user, keep, event(audit.SessionEnded, ""))
@@ -25,7 +25,7 @@ func (d *databaseTest) endAll(user, keep string) int {
 	return n
 }
 
-// begin begins a login session of a user that differs in something.
+// begin begins a login session of a user, with fields that change sets.
 func (d *databaseTest) begin(s *storage.Store, user, id string, change func(*sessions.Session)) error {
 	n := sessions.Session{
 		ID: id, UserID: user, UserEpoch: d.epochOf(user), CreatedAt: noon, IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour),
@@ -48,7 +48,7 @@ func (d *databaseTest) granted(session, client, id string, change func(*grants.G
 	return g
 }
 
-// signedIn returns the ids of a user's sessions that stand.
+// signedIn returns the ids of a user's standing sessions.
 func (d *databaseTest) signedIn(user string, now time.Time) []string {
 	d.Helper()
 	list, total, err := d.other.Sessions(d.ctx, user, "", 1000, now)
@@ -61,7 +61,7 @@ func (d *databaseTest) signedIn(user string, now time.Time) []string {
 	return ids
 }
 
-// endedEvents returns how often the end of each session is in the audit log.
+// endedEvents counts the audit events for the end of each session.
 func (d *databaseTest) endedEvents() map[string]int {
 	d.Helper()
 	n := map[string]int{}
@@ -232,7 +232,8 @@ var accountTests = []test{
 			})
 		}
 		d.equal(d.signedIn("u", noon), []string{"after the cut"})
-		// None is kept where none is named, and what a cut ended is not ended again.
+		// If no session is named, none is kept; and one that a cut ended is not ended
+		// again.
 		d.equal(d.endAll("u", ""), 1)
 		d.equal(d.endedEvents(), map[string]int{"ended": 1, "after the cut": 1})
 	}},
@@ -298,7 +299,7 @@ var accountTests = []test{
 				d.Errorf("%s: %d events, and it stands: %v", id, n, slices.Contains(left, id))
 			}
 		}
-		// Whoever signed in is signed in, or was signed out with an event.
+		// Each session either stands, or was ended with an event.
 		all := append(slices.Concat(begun...), "kept")
 		for i := range each {
 			all = append(all, fmt.Sprint("old ", i))

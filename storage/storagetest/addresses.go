@@ -23,21 +23,21 @@ func (d *databaseTest) setUser(s *storage.Store, id, username, email string) err
 	})
 }
 
-// olderUser stores a user as a version does that knows of no forms, which lets two
-// have one address.
+// olderUser stores a user as a version without e-mail forms does, which allows two
+// users the same address.
 func (d *databaseTest) olderUser(username, email string) {
 	d.Helper()
 	Exec(d, d.url, fmt.Sprintf("INSERT INTO users (id, username, email, roles, claims, password, disabled, epoch, created_ms)"+
 		" VALUES ('%[1]s', '%[1]s', '%[2]s', '[]', '{}', '', FALSE, 1, 0)", username, email))
 }
 
-// olderUpdate changes an address as such a version does.
+// olderUpdate changes an address as a version without e-mail forms does.
 func (d *databaseTest) olderUpdate(id, email string) {
 	d.Helper()
 	Exec(d, d.url, fmt.Sprintf("UPDATE users SET email = '%s' WHERE id = '%s'", email, id))
 }
 
-// found are the ids of whom a form names.
+// found returns the ids of the users that a form finds.
 func (d *databaseTest) found(form string) string {
 	d.Helper()
 	list, err := d.other.UsersByForm(d.ctx, form, 3)
@@ -94,7 +94,8 @@ var addressTests = []test{
 			}
 		}
 		d.equal(d.found("sora")+d.found("sora@example.com")+d.found("x"), "sorasora")
-		// Their own: as a name, in another spelling, left, and taken by the next.
+		// Allowed: the user's own address as name, the same address in another
+		// spelling, no address, and an address that another user has given up.
 		for _, c := range [][3]string{
 			{"sora", "sora@example.com", "SORA@example.com"}, {"sora", "sora@example.com", ""}, {"sora", "sora", "sora@example.com"},
 			{"minji", "minji", ""}, {"sora", "sora", "minji@example.com"}, {"minji", "minji", "sora@example.com"},
@@ -114,7 +115,8 @@ var addressTests = []test{
 		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
 			return d.setUser(s, fmt.Sprint(i), fmt.Sprint(i), "y@example.com")
 		}), accounts.ErrEmailExists)
-		// One as the address, the others as the name, be they new or not.
+		// One user with the address, and others, new and existing ones, with it as
+		// their name.
 		for i := range 8 {
 			d.must(d.setUser(d.s, fmt.Sprint(i), fmt.Sprint(i), ""))
 		}
@@ -164,7 +166,7 @@ var addressTests = []test{
 		d.olderUser("none", "")
 		d.olderUpdate("minji", "Other@example.com")
 		d.olderUpdate("sora", "")
-		// The address that somebody had is free, whatever stands in the form.
+		// An address that its user has given up is free, whatever the stale form says.
 		d.must(d.setUser(d.s, "junho", "junho", "minji@example.com"))
 		d.must(d.setUser(d.s, "junho", "sora@example.com", "minji@example.com"))
 		number, log := d.number(), d.events()
@@ -179,7 +181,7 @@ var addressTests = []test{
 				d.equal(d.found(form), want)
 			}
 		}
-		// Nobody was changed by it.
+		// This was no change of any user.
 		d.equal(d.number(), number)
 		d.equal(d.events(), log)
 		d.refuses(accounts.ErrEmailExists, func() error { return d.createUser(d.s, "x", "new@example.com") })

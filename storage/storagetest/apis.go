@@ -52,7 +52,7 @@ var apiTests = []test{
 		d.refuses(clients.ErrIsAudience, func() error { return create(d.s, "a") })
 		d.must(become(apis.ATJWT))
 		d.must(create(d.s, "a"))
-		// Of both at once one is there.
+		// Of two that are created at the same time, one exists in the end.
 		for i := range 4 {
 			id := fmt.Sprint("at once ", i)
 			errs := d.atOnce(2, func(i int, s *storage.Store) error {

@@ -14,13 +14,13 @@ import (
 )
 
 // Asked is a Recorder in another process than the test: it asks the test's own Recorder
-// about each statement, and can ask what time it is.
+// about each statement, and can ask the test for the time.
 type Asked struct {
 	Recorder
 	client *http.Client
 }
 
-// Asking returns one that asks at a socket of Answer.
+// Asking returns an Asked that uses a socket of Answer.
 func Asking(socket string) *Asked {
 	a := &Asked{client: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -41,7 +41,7 @@ func Asking(socket string) *Asked {
 	return a
 }
 
-// Now returns the time of the test.
+// Now returns the time of the test's clock.
 func (a *Asked) Now() time.Time {
 	said, err := a.ask("/now", "")
 	if err != nil {
@@ -64,8 +64,8 @@ func (a *Asked) ask(path, about string) (string, error) {
 	return string(said), err
 }
 
-// Answer lets a process ask a Recorder and a clock, until the test ends, at the socket
-// that it returns.
+// Answer lets another process use a Recorder and a clock of the test until the test
+// ends. It returns the socket for Asking.
 func Answer(t testing.TB, r *Recorder, now func() time.Time) (socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "asks")

@@ -20,7 +20,7 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// everyCall returns a call of each method that asks the database.
+// everyCall returns one call of each method that uses the database.
 func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 	calls := Reads(ctx, s)
 	ev := event("test", "")
@@ -80,8 +80,8 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 	return calls
 }
 
-// Reads returns a call of each method that only reads. They succeed if there is
-// a client "a".
+// Reads returns one call of each method that only reads. They succeed if there is a
+// client "a".
 func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 	return map[string]func() error{
 		"APIs":        func() error { _, err := s.APIs(ctx); return err },

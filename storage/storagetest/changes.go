@@ -105,7 +105,7 @@ var changeTests = []test{
 	}},
 }
 
-// write makes a change, of which one in four is none.
+// write makes a change; every fourth changes nothing.
 func (d *databaseTest) write(s *storage.Store, writer, j int) error {
 	id := fmt.Sprintf("%d-%d", writer, j)
 	switch j % 4 {
@@ -124,8 +124,7 @@ func (d *databaseTest) write(s *storage.Store, writer, j int) error {
 	}
 }
 
-// follow reads changes the way a Watcher does, until ctx ends and there is
-// nothing left.
+// follow reads changes as a Watcher does, until ctx has ended and no change is left.
 func (d *databaseTest) follow(ctx context.Context, s *storage.Store) (seen []changes.Change) {
 	for {
 		ended := ctx.Err() != nil
@@ -216,7 +215,7 @@ var purgeTests = []test{
 			left = append(left, ev.Subject)
 		}
 		d.equal(left, []string{"5", "6"})
-		// What comes later has an id that nothing had before.
+		// A later entry gets an id that was never used before.
 		newest := func() int64 {
 			log, err := Events(d.ctx, d.s, audit.Query{Limit: 1})
 			d.must(err)
@@ -296,7 +295,7 @@ var auditTests = []test{
 		d.must(d.s.CutUser(d.ctx, "u", audit.Event{At: noon, Actor: "client:c", Action: audit.UserCut, Subject: "u"}))
 		d.session("u", "s")
 		d.must(d.s.EndSession(d.ctx, "u", "s", audit.Event{At: noon, Actor: "user:gone", Action: audit.SessionEnded, Subject: "s", Details: map[string]string{"user": "u"}}))
-		// An id of one kind is none of another.
+		// Equal ids of different kinds are different subjects.
 		d.must(d.s.CutClient(d.ctx, "c", audit.Event{At: noon, Actor: "cli:u", Action: audit.ClientCut, Subject: "u"}))
 		d.must(d.s.CutToken(d.ctx, "u", noon, status.Ref{}, audit.Event{At: noon, Actor: "client:u", Action: audit.TokenCut, Subject: "u"}))
 		user, err := d.s.User(d.ctx, "u")

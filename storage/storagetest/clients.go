@@ -156,7 +156,7 @@ var clientTests = []test{
 			d.must(err)
 			d.equal(c.Disabled, disabled)
 			d.equal(c.Epoch, changes.Number(1))
-			// As it already is: no change, no event.
+			// The client is so already: no change, no event.
 			d.refuses(nil, set)
 		}
 	}},
@@ -191,7 +191,8 @@ var secretTests = []test{
 	{"a second secret is added, a third is not", func(d *databaseTest) {
 		d.client("a", "s1")
 		ev := event(audit.ClientSecretAdded, "a")
-		// It is younger because it was added later, whatever its maker's clock says.
+		// It is the younger one because it was added later, whatever its maker's clock
+		// says.
 		s2 := secret("s2", noon.Add(-time.Hour))
 		d.changes(changes.Client, "a", ev, func() error { return d.s.AddClientSecret(d.ctx, "a", s2, ev) })
 		d.refuses(clients.ErrTooManySecrets, func() error {

@@ -14,27 +14,28 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// Copies makes databases that begin as copies of one. To copy a database costs a
-// fraction of what its migrations do, and nearly every test needs one. The database
-// that is copied is made when it is first asked for, once in a process and engine.
+// Copies makes test databases by copying an original. Copying takes a fraction of the
+// time that the migrations take, and nearly every test needs a database. The original
+// is made at its first use, once per process and engine.
 type Copies struct {
-	// Prepare fills the empty database that is to be copied, and leaves it.
+	// Prepare fills an empty database that becomes the original.
 	Prepare func(t testing.TB, e Engine, url string)
-	// Fresh is for how long it is copied before another is made; 0 is for ever.
+	// Fresh is how long an original is used before another one is made; 0 means
+	// forever.
 	Fresh time.Duration
 
 	mu   sync.Mutex
 	made map[storage.Engine]original
 }
 
-// original is a database that is copied: the bytes of a SQLite file, the name of a
-// template of PostgreSQL, or the statements that make the tables of MariaDB.
+// original is what is copied: the bytes of a SQLite file, the name of a template
+// database of PostgreSQL, or the statements that create the tables of MariaDB.
 type original struct {
 	at       time.Time
 	contents string
 }
 
-// migrated is the one with the current schema and nothing else.
+// migrated makes databases with the current schema and nothing else.
 var migrated = &Copies{Prepare: func(t testing.TB, e Engine, url string) {
 	t.Helper()
 	s, err := storage.Open(t.Context(), url, storage.Options{})
@@ -46,15 +47,15 @@ var migrated = &Copies{Prepare: func(t testing.TB, e Engine, url string) {
 	}
 }}
 
-// Migrated returns the URL of a new database with the current schema, which goes away
-// with the test. It skips the test if the engine is not there.
+// Migrated returns the URL of a new database with the current schema, which is removed
+// at the end of the test. It skips the test if the engine is not available.
 func Migrated(t testing.TB, e Engine) (url string) {
 	t.Helper()
 	return migrated.New(t, e)
 }
 
-// New returns the URL of a copy, which goes away with the test. It skips the test if
-// the engine is not there.
+// New returns the URL of a copy, which is removed at the end of the test. It skips the
+// test if the engine is not available.
 func (c *Copies) New(t testing.TB, e Engine) (url string) {
 	t.Helper()
 	contents := c.original(t, e)
@@ -72,7 +73,7 @@ func (c *Copies) New(t testing.TB, e Engine) (url string) {
 	}
 }
 
-// original returns what is copied, and makes it if it is missing or too old.
+// original returns the original, and makes it if it is missing or too old.
 func (c *Copies) original(t testing.TB, e Engine) string {
 	t.Helper()
 	c.mu.Lock()
@@ -106,11 +107,11 @@ func (c *Copies) original(t testing.TB, e Engine) string {
 	return o.contents
 }
 
-// templates are the databases of PostgreSQL that are copied. They outlive the test
-// that needed them first.
+// templates are the original databases of PostgreSQL. They outlive the test that made
+// them.
 var templates struct {
 	sync.Mutex
-	// dropped is whether Main is there to do it.
+	// dropped is set if Main will drop them.
 	dropped bool
 	drop    []func() error
 }
@@ -132,8 +133,8 @@ func newTemplate(t testing.TB) (url string) {
 // Tests is what runs the tests of a package: *testing.M.
 type Tests interface{ Run() int }
 
-// Main returns what runs the tests of a package and then takes away the databases that
-// others were copied from. A package that asks for copies on PostgreSQL hands it to
+// Main returns a Tests that runs the tests of a package and then drops the databases
+// that others were copied from. A package that uses copies on PostgreSQL passes it to
 // whatever its TestMain runs.
 func Main(m Tests) Tests {
 	templates.dropped = true
@@ -142,7 +143,7 @@ func Main(m Tests) Tests {
 
 type dropping struct{ tests Tests }
 
-// Run runs the tests, and fails if a database stays.
+// Run runs the tests, and fails if a database cannot be dropped.
 func (d dropping) Run() int {
 	code := d.tests.Run()
 	templates.Lock()
@@ -156,7 +157,7 @@ func (d dropping) Run() int {
 	return code
 }
 
-// dumpMySQL returns statements that make the tables of a database and what is in them.
+// dumpMySQL returns statements that create the tables of a database with their content.
 func dumpMySQL(t testing.TB, url string) string {
 	t.Helper()
 	db := connect(t, url)
@@ -178,7 +179,7 @@ func dumpMySQL(t testing.TB, url string) string {
 	return dump.String()
 }
 
-// rowsOf returns what a query answers with.
+// rowsOf returns the rows of a query.
 func rowsOf(t testing.TB, db *sql.DB, query string) (all [][]sql.NullString) {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), query)
@@ -207,7 +208,7 @@ func rowsOf(t testing.TB, db *sql.DB, query string) (all [][]sql.NullString) {
 	return all
 }
 
-// literal writes a value in the SQL of MariaDB.
+// literal writes a value as an SQL literal of MariaDB.
 func literal(v sql.NullString) string {
 	if !v.Valid {
 		return "NULL"

@@ -61,7 +61,7 @@ var cutTests = []test{
 		d.equal(epoch, changes.Number(0))
 		ev := event(audit.EverythingCut, "")
 		for range 2 {
-			// It leaps, beyond any number that a restored database has forgotten.
+			// The number leaps beyond any that a restored database may have lost.
 			before := d.number()
 			d.must(d.s.CutEverything(d.ctx, ev))
 			d.equal(d.number() > before+1<<31, true)
@@ -176,7 +176,8 @@ var standingTests = []test{
 	}},
 }
 
-// standing asks the other process: what one has committed the next sees.
+// standing asks through the other Store: what one process has committed, the other
+// sees.
 func (d *databaseTest) standing(q revocation.Question) revocation.Standing {
 	d.Helper()
 	st, err := d.other.Standing(d.ctx, q)

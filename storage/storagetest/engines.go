@@ -1,15 +1,15 @@
-// Package storagetest holds the one suite that every engine passes, and gives
-// tests of other packages a real database each.
+// Package storagetest contains the one test suite that every engine must pass, and
+// gives tests of other packages a real database each.
 //
-// SQLite is always there. The others are where these variables say, and their
-// tests are skipped by name without them:
+// SQLite is always available. The other engines are used if these variables name a
+// server; otherwise their tests are skipped by name:
 //
 //	INGAM_TEST_POSTGRES   postgres://user:password@host:port/name
 //	INGAM_TEST_MYSQL      mysql://user:password@host:port/name
 //
-// The user must be allowed to create databases. Each test makes its own, with a
-// name of its own, and drops it at its end; the one named is only connected to.
-// Most begin as copies of one that was migrated before: see Copies and Main.
+// The user must be allowed to create databases. Each test creates its own, under a new
+// name, and drops it at its end; the named database is only connected to. Most begin as
+// copies of one that was migrated before: see Copies and Main.
 package storagetest
 
 import (
@@ -37,16 +37,16 @@ import (
 
 // Engine is a database engine that tests can run on.
 type Engine struct {
-	// Name is what its subtests are called.
+	// Name is the name of the engine's subtests.
 	Name string
-	// Kind is what a Store on it reports.
+	// Kind is what Store.Engine returns on it.
 	Kind storage.Engine
-	// NewURL returns the URL of a new, empty database, which goes away with the
-	// test. It skips the test if the engine is not there.
+	// NewURL returns the URL of a new, empty database, which is removed at the end of
+	// the test. It skips the test if the engine is not available.
 	NewURL func(t testing.TB) string
 }
 
-// Engines returns all of them, whether they are there or not.
+// Engines returns all engines, whether they are available or not.
 func Engines() []Engine {
 	return []Engine{
 		{Name: "SQLite", Kind: storage.SQLite, NewURL: newSQLite},
@@ -64,14 +64,14 @@ func Servers() []Engine {
 	return slices.DeleteFunc(Engines(), func(e Engine) bool { return e.Kind == storage.SQLite })
 }
 
-// New returns a Store on a new database with the current schema, both of which
-// go away with the test.
+// New returns a Store on a new database with the current schema; both are removed at
+// the end of the test.
 func New(t testing.TB, e Engine) *storage.Store {
 	t.Helper()
 	return Open(t, Migrated(t, e))
 }
 
-// Open opens a Store, which closes with the test.
+// Open opens a Store, which is closed at the end of the test.
 func Open(t testing.TB, url string) *storage.Store {
 	t.Helper()
 	s, err := storage.Open(t.Context(), url, storage.Options{MaxOpen: 8})
@@ -90,8 +90,8 @@ func newSQLite(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "ingam.db")
 }
 
-// newDatabase makes one that goes away with the test, from a template if that is named,
-// and runs statements in it.
+// newDatabase creates a database, from a template if one is named, and runs statements
+// in it. It is dropped at the end of the test.
 func newDatabase(t testing.TB, kind storage.Engine, template, statements string) (url string) {
 	t.Helper()
 	url, drop := createDatabase(t, kind, template, statements)
@@ -103,7 +103,7 @@ func newDatabase(t testing.TB, kind storage.Engine, template, statements string)
 	return url
 }
 
-// createDatabase makes one that stays until it is dropped.
+// createDatabase creates a database that stays until drop is called.
 func createDatabase(t testing.TB, kind storage.Engine, template, statements string) (url string, drop func() error) {
 	t.Helper()
 	u, db := connectServer(t, kind)
@@ -118,7 +118,7 @@ func createDatabase(t testing.TB, kind storage.Engine, template, statements stri
 	if statements != "" {
 		create += "; USE " + name + "; " + statements
 	}
-	// PostgreSQL copies a template, which it refuses while somebody is connected to it.
+	// PostgreSQL refuses to copy a template while somebody is connected to it.
 	_, err := db.ExecContext(t.Context(), create)
 	for tries := 0; err != nil && strings.Contains(err.Error(), "55006") && tries < 100; tries++ {
 		time.Sleep(50 * time.Millisecond)
@@ -135,8 +135,8 @@ func createDatabase(t testing.TB, kind storage.Engine, template, statements stri
 	}
 }
 
-// connectServer opens what the variable of an engine names, or skips the test if that
-// is empty.
+// connectServer connects to the server that the engine's variable names, or skips the
+// test if the variable is empty.
 func connectServer(t testing.TB, kind storage.Engine) (*neturl.URL, *sql.DB) {
 	t.Helper()
 	variable := map[storage.Engine]string{storage.PostgreSQL: "INGAM_TEST_POSTGRES", storage.MySQL: "INGAM_TEST_MYSQL"}[kind]
@@ -166,7 +166,7 @@ func openMySQL(u *neturl.URL) (*sql.DB, error) {
 	return sql.Open("mysql", u.User.Username()+":"+password+"@tcp("+u.Host+")"+u.Path+"?multiStatements=true")
 }
 
-// connect opens a database past any Store.
+// connect opens a database without a Store.
 func connect(t testing.TB, url string) *sql.DB {
 	t.Helper()
 	u, err := neturl.Parse(url)
@@ -184,7 +184,7 @@ func connect(t testing.TB, url string) *sql.DB {
 	return db
 }
 
-// Exec runs a statement that no operation of a Store makes.
+// Exec runs a statement that no method of a Store runs.
 func Exec(t testing.TB, url, statement string) {
 	t.Helper()
 	db := connect(t, url)
@@ -194,8 +194,8 @@ func Exec(t testing.TB, url, statement string) {
 	}
 }
 
-// LockWrites keeps everyone else from writing to a SQLite database until it is told
-// otherwise.
+// LockWrites keeps everyone else from writing to a SQLite database until unlock is
+// called.
 func LockWrites(t testing.TB, url string) (unlock func()) {
 	t.Helper()
 	db := connect(t, url)
@@ -213,7 +213,7 @@ func LockWrites(t testing.TB, url string) (unlock func()) {
 	return func() { run("ROLLBACK"); conn.Close(); db.Close() }
 }
 
-// Rows counts the rows of all tables that requests could add to.
+// Rows counts the rows of all tables to which requests could add rows.
 func Rows(t testing.TB, url string) (n int) {
 	t.Helper()
 	db := connect(t, url)
@@ -232,7 +232,7 @@ func Rows(t testing.TB, url string) (n int) {
 	return n
 }
 
-// Count returns the number that a query answers with.
+// Count returns the number that a query returns.
 func Count(t testing.TB, url, query string) (n int) {
 	t.Helper()
 	db := connect(t, url)
@@ -243,8 +243,8 @@ func Count(t testing.TB, url, query string) (n int) {
 	return n
 }
 
-// DoubleGrants stores a copy of each grant beside it, again and again: each with
-// an id and a status of its own.
+// DoubleGrants doubles the number of grants, several times: each copy gets an id and a
+// status of its own.
 func DoubleGrants(t testing.TB, url string, times int) {
 	t.Helper()
 	db := connect(t, url)
@@ -271,8 +271,8 @@ func DoubleGrants(t testing.TB, url string, times int) {
 	}
 }
 
-// Lock takes a lock on a database, past any Store, by the statements for its engine,
-// and holds it until it is released or the test ends.
+// Lock takes a lock on a database by the statements for its engine, on a connection of
+// its own. It is released by release or at the end of the test.
 func Lock(t testing.TB, url string, statements map[storage.Engine][]string) (release func()) {
 	t.Helper()
 	db := connect(t, url)
@@ -287,7 +287,7 @@ func Lock(t testing.TB, url string, statements map[storage.Engine][]string) (rel
 		}
 	}
 	release = sync.OnceFunc(func() {
-		// Not back into the pool: the lock ends with the connection.
+		// Do not return the connection to the pool: the lock ends with it.
 		conn.Raw(func(any) error { return driver.ErrBadConn })
 		db.Close()
 	})

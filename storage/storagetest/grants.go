@@ -80,7 +80,7 @@ var grantTests = []test{
 		begun := redeemed
 		begun.ID = "begun"
 		d.must(d.s.BeginGrant(d.ctx, begun, noon))
-		// There is one way for a row to be, whichever way the grant came.
+		// The row is the same, whether the grant came from a code or from BeginGrant.
 		want, err := d.other.Grant(d.ctx, "redeemed")
 		d.must(err)
 		got, err := d.other.Grant(d.ctx, "begun")
@@ -130,7 +130,7 @@ var grantTests = []test{
 				d.Errorf("%s: %v", what, err)
 			}
 		}
-		// A client that was cut a moment ago gets grants again: under its new epoch.
+		// A client that was cut a moment ago gets new grants, under its new epoch.
 		d.must(d.s.CutClient(d.ctx, "c", ev))
 		if err := d.other.BeginGrant(d.ctx, d.grantOf("x", "g"), noon); !errors.Is(err, grants.ErrNotFound) {
 			d.Errorf("under the epoch of before: %v", err)
@@ -256,7 +256,8 @@ var grantTests = []test{
 		purged(noon.Add(25*time.Hour), 1)    // the guess
 		purged(noon.Add(29*24*time.Hour), 0) // the session tells whether the grant stands
 		purged(noon.Add(32*24*time.Hour), 1) // the grant
-		// The session, by which its device is known; it was signed in at noon.
+		// The session is kept longest, because its device is known by it; it began at
+		// noon.
 		known := func(want bool) {
 			d.Helper()
 			got, err := d.s.KnownDevice(d.ctx, g.UserID, hash("device of session of g"))

@@ -33,8 +33,8 @@ var guessTests = []test{
 		a := count(last, 21, noon)
 		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{a, of("b", a), of("c", a)}))
 		count(last, 21, noon)
-		// Only from the window in which it was counted, before and after another
-		// begins.
+		// A guess is subtracted only from the window in which it was counted, before
+		// and after another window begins.
 		later := a
 		later.Since = last
 		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{later}))
@@ -42,7 +42,7 @@ var guessTests = []test{
 		next := count(noon.Add(time.Minute), 1, noon.Add(time.Minute))
 		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{a, of("b", a)}))
 		count(noon.Add(61*time.Second), 2, noon.Add(time.Minute))
-		// And no further than to nothing.
+		// And never below zero.
 		for _, err := range d.atOnce(5, func(_ int, s *storage.Store) error {
 			return s.UncountGuesses(d.ctx, []throttle.Tally{next})
 		}) {

@@ -35,11 +35,11 @@ var holdingTests = []test{
 		d.must(d.s.RevokeGrant(d.ctx, "one 1", event(audit.GrantCut, "")))
 		next := grants.Refresh{Generation: 2, IssuedAt: at(9), ExpiresAt: at(600), KeyID: "k", Version: 1}
 		d.must(d.s.RotateGrant(d.ctx, "one 2", 1, next, status.Ref{}, status.Ref{}, at(9)))
-		// Ended with its session, and not.
+		// One grant that ended with its session, and one that did not.
 		d.granted("ends", "two", "two bound", made(1, 500))
 		d.granted("ends", "two", "two offline", func(g *grants.Grant) { made(4, 500)(g); g.Offline = true })
 		d.must(d.s.EndSession(d.ctx, "u", "ends", event(audit.SessionEnded, "")))
-		// It has had access: the grant has expired; nobody refreshed it for long; it
+		// Access that is over: the grant has expired; it was not refreshed for long; it
 		// was cut with the client.
 		d.granted("s", "past", "expired", made(1, 2))
 		d.granted("s", "past", "idle", func(g *grants.Grant) { made(2, 500)(g); g.Refresh.ExpiresAt = at(4) })
@@ -74,7 +74,8 @@ var holdingTests = []test{
 		got, err := d.other.Holdings(d.ctx, "u", at(50))
 		d.must(err)
 		d.equal(got, want)
-		// While a token that was issued before may live, the client has access.
+		// While a token that was issued before may still be valid, the client has
+		// access.
 		got, err = d.other.Holdings(d.ctx, "u", at(5))
 		d.must(err)
 		if i := slices.IndexFunc(got, func(h grants.Holding) bool { return h.ClientID == "past" }); !got[i].Since.IsZero() {
@@ -152,7 +153,7 @@ var holdingTests = []test{
 			return told
 		}
 		d.equal(told(), []string{"few: s1 s0", "many: s24 s23 s22 s21 s20 s19 s18 s17 s16 s15 s14 s13 s12 s11 s10 s9 s8 s7 s6 s5"})
-		// What does not give access any more is in nobody's way.
+		// Grants that no longer give access do not use up the limit.
 		for i := 3; i < 25; i++ {
 			d.must(d.s.RevokeGrant(d.ctx, fmt.Sprint("many ", i), event(audit.GrantCut, "")))
 		}

@@ -47,7 +47,7 @@ var keyTests = []test{
 		c.Move[0].KID = "missing"
 		d.refuses(keys.ErrRaced, func() error { return d.s.ChangeKeys(d.ctx, c) })
 
-		// One that stays is a condition all the same, and alone is no change.
+		// A move to the same time is a condition too; alone it is no change.
 		c.Move = []keys.Move{{KID: "k", From: to, To: to}, {KID: "l", From: from, To: to}}
 		d.keyChange(c)
 		c.Move = []keys.Move{{KID: "k", From: from, To: from}, {KID: "l", From: to, To: from}}
@@ -124,7 +124,7 @@ var keyTests = []test{
 		d.equal(len(list), 1)
 		d.equal(list[0].Sealed, []byte(nil))
 		d.equal(list[0].Public, newKey("k", keys.Tokens, 1).Public)
-		// Another server that has come to the same conclusion finds it done.
+		// Another server that decides the same finds it done already.
 		d.refuses(keys.ErrRaced, func() error { return d.other.ChangeKeys(d.ctx, c) })
 	}},
 	{"a change of nothing is no change", func(d *databaseTest) {
@@ -158,7 +158,7 @@ func (d *databaseTest) insert(records ...keys.Record) {
 	d.must(d.s.ChangeKeys(d.ctx, c))
 }
 
-// keyChange expects c to be committed and recorded.
+// keyChange expects c to be committed, with its change and its event.
 func (d *databaseTest) keyChange(c keys.Change) {
 	d.Helper()
 	ev := audit.Event{

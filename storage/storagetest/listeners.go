@@ -67,7 +67,7 @@ var listenerTests = []test{
 		if len(all) != 3 {
 			d.Fatalf("%+v", all)
 		}
-		// What the connection before acknowledged is not this one's.
+		// What the previous connection acknowledged does not count for this one.
 		one.ID, replica.Acknowledged, elsewhere.Acknowledged = all[0].ID, 7, 7
 		d.equal(all, []listeners.Listener{one, replica, elsewhere})
 	}},
@@ -94,7 +94,7 @@ var listenerTests = []test{
 		d.equal(ids(), []string{"1", "2", "3", "longer", "named"})
 		save("4", 0, true)
 		d.equal(ids(), []string{"1", "3", "4", "longer", "named"})
-		// A server of before keeps one row for a name.
+		// An older server keeps one row per name.
 		Exec(d, d.url, "INSERT INTO status_listeners (client_id, name, id, connected_ms, seen_ms, acked) SELECT 'c', 'n', 'before', connected_ms, seen_ms, 10 FROM status_listeners WHERE id = '4'")
 		d.equal(ids(), []string{"1", "3", "4", "before", "longer", "named"})
 		save("5", 0, true)
@@ -119,7 +119,7 @@ var listenerTests = []test{
 	}},
 }
 
-// listeners returns them without their times, which are about now.
+// listeners returns the listeners without their times, which must be about now.
 func (d *databaseTest) listeners(within time.Duration) []listeners.Listener {
 	d.Helper()
 	all, err := d.other.Listeners(d.ctx, within)

@@ -62,7 +62,7 @@ func (d *databaseTest) code(session, client, code string) grants.Code {
 	return c
 }
 
-// grantOf is what a stored code becomes.
+// grantOf returns the grant that a stored code is redeemed for.
 func (d *databaseTest) grantOf(code, id string) grants.Grant {
 	d.Helper()
 	c, err := d.other.Code(d.ctx, hash(code))
@@ -75,7 +75,7 @@ func (d *databaseTest) grantOf(code, id string) grants.Grant {
 	}
 }
 
-// grant makes one from scratch.
+// grant stores a grant, with all that it needs.
 func (d *databaseTest) grant(id string) grants.Grant {
 	d.Helper()
 	d.client("client of " + id)
@@ -95,7 +95,7 @@ func (d *databaseTest) stands(id string, want bool) {
 	st, err := d.other.Standing(d.ctx, revocation.Question{ClientID: g.ClientID, GrantID: id})
 	d.must(err)
 	d.equal(st.GrantStands, want)
-	// What does not stand is not rotated either, by the statement itself.
+	// A grant that does not stand is not rotated: the statement itself refuses.
 	next := g.Refresh
 	next.Generation++
 	err = d.other.RotateGrant(d.ctx, id, g.Refresh.Generation, next, g.Status, g.Former, noon)
@@ -210,7 +210,7 @@ var peopleTests = []test{
 			if list, total, err := d.other.Sessions(d.ctx, u, s, 10, c.now); err != nil || len(list) != 0 || total != 0 {
 				d.Errorf("%d: %v %d %v", i, list, total, err)
 			}
-			// And no code comes of it.
+			// And its code is not stored.
 			d.client(fmt.Sprint("c", i))
 			if c.now.Equal(noon) {
 				err := d.s.SaveCode(d.ctx, hash("x"), grants.Code{ClientID: fmt.Sprint("c", i), SessionID: s, ExpiresAt: noon.Add(time.Minute)}, noon)
@@ -220,7 +220,7 @@ var peopleTests = []test{
 			}
 		}
 		d.refuses(sessions.ErrNotFound, func() error { return d.s.EndSession(d.ctx, "u5", "s6", ev) })
-		// A password that was checked before a cut begins nothing after it.
+		// A password that was checked before a cut does not begin a session after it.
 		d.user("late")
 		late := sessions.Session{ID: "late", UserID: "late", UserEpoch: d.epochOf("late"), IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour), UserAgent: strings.Repeat("a", 511) + "é"}
 		d.must(d.s.BeginSession(d.ctx, late, hash("late"), hash("late"), ev))
@@ -281,7 +281,7 @@ var peopleTests = []test{
 		none, err := d.s.Consent(d.ctx, g.UserID, g.ClientID)
 		d.must(err)
 		d.equal(none.GrantedAt.IsZero(), true)
-		// What was never asked for can be ended all the same.
+		// A grant without a consent can be ended too.
 		first := d.grant("first")
 		d.must(d.s.DeleteConsent(d.ctx, first.UserID, first.ClientID, event(audit.ConsentTaken, "")))
 		d.stands("first", false)

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// PgBouncer starts one in transaction mode in front of a PostgreSQL database and
-// returns the database's URL through it. It has two connections to the database for
-// all who come. The test is skipped where PgBouncer is not installed.
+// PgBouncer starts PgBouncer in transaction mode in front of a PostgreSQL database and
+// returns the URL of the database through it. All clients share two connections to the
+// database. The test is skipped where PgBouncer is not installed.
 func PgBouncer(t testing.TB, url string) (through string) {
 	t.Helper()
 	binary, err := exec.LookPath("pgbouncer")

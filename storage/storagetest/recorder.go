@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// Recorder notes each statement that reaches a driver, BEGIN and COMMIT
-// included. It sits beneath database/sql, so nothing gets past it.
+// Recorder records each statement that reaches a database driver, including BEGIN and
+// COMMIT. It works below database/sql, so no statement can bypass it.
 type Recorder struct {
-	// Of, if set, says whose statements are noted, by their context.
+	// Of, if set, selects by context which statements are recorded.
 	Of func(ctx context.Context) bool
 
 	mu         sync.Mutex
@@ -19,16 +19,16 @@ type Recorder struct {
 	failAfter  func(statement string) error
 }
 
-// FailWith lets fail be asked about each of these statements from now on, and
-// its error returned in place of the statement's; for COMMIT, after the commit.
-// Nil ends that.
+// FailWith makes statements fail: fail is called for each of them from now on, and its
+// error is returned instead of running the statement; for COMMIT, after the commit. Nil
+// ends that.
 func (r *Recorder) FailWith(fail func(statement string) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fail = fail
 }
 
-// Take returns what was noted since it was last called.
+// Take returns the statements that were recorded since its last call.
 func (r *Recorder) Take() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +44,7 @@ func (r *Recorder) FailAfter(fail func(statement string) error) {
 	r.failAfter = fail
 }
 
-// ran is asked when a statement has run.
+// ran is called after a statement has run.
 func (r *Recorder) ran(ctx context.Context, statement string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +85,7 @@ func (c recordingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return recordingConn{conn, c.r}, nil
 }
 
-// recordingConn passes on all that database/sql may ask of a connection.
+// recordingConn forwards everything that database/sql may ask of a connection.
 type recordingConn struct {
 	driver.Conn
 	r *Recorder

@@ -7,23 +7,24 @@ import (
 	"testing"
 )
 
-// Relay stands between a Store and a database server, passes on what each tells the
-// other, and does to their connections what a network can: it goes away, is silent,
-// or ends them in the middle of a message.
+// Relay is a TCP proxy between a Store and a database server. It can do to their
+// connections what a network can: disappear, be silent, or end them in the middle of a
+// message.
 type Relay struct {
 	address, server string
 
 	mu       sync.Mutex
 	listener net.Listener
 	pairs    map[*pair]bool
-	// fault is what is wrong now; nil if nothing is.
+	// fault is the fault in effect; nil if there is none.
 	fault *fault
 }
 
-// pair is a connection from a Store, and the one to the server that it is passed on to.
+// pair is a connection from a Store and the connection to the server that it is
+// forwarded to.
 type pair struct {
 	client, server net.Conn
-	// mute says that nothing is passed on any more, and that they do not end.
+	// mute says that nothing is forwarded any more, and that the connections stay open.
 	mute bool
 }
 
@@ -32,7 +33,7 @@ func (p *pair) close() {
 	p.server.Close()
 }
 
-// way is one of the two in which data pass through a Relay.
+// way is one of the two directions in which data passes through a Relay.
 type way int
 
 const (
@@ -42,8 +43,8 @@ const (
 	answers
 )
 
-// fault is what is wrong in one way: of each connection some bytes pass, counted from
-// when it began, and then it is ended or, if silent, the rest is lost.
+// fault is a fault in one direction: of each connection some bytes pass, counted from
+// its beginning. Then it is ended or, if silent, the rest is lost.
 type fault struct {
 	way    way
 	bytes  int
@@ -111,26 +112,25 @@ func (r *Relay) Stop() {
 	}
 }
 
-// Silence loses all answers until it is told to heal, and then ends the connections,
-// in whose answers something is missing.
+// Silence drops all answers until heal is called. Then it ends the connections, because
+// something is missing in their answers.
 func (r *Relay) Silence() (heal func()) {
 	return r.fail(&fault{way: answers, silent: true})
 }
 
-// CutAnswers ends each connection when that many bytes of answers have passed, counted
-// from now, until it is told to heal.
+// CutAnswers ends each connection after that many bytes of answers, counted from now,
+// until heal is called.
 func (r *Relay) CutAnswers(bytes int) (heal func()) {
 	return r.fail(&fault{way: answers, bytes: bytes})
 }
 
-// CutQuestions is CutAnswers for what is sent to the server.
+// CutQuestions is CutAnswers for what the Store sends to the server.
 func (r *Relay) CutQuestions(bytes int) (heal func()) {
 	return r.fail(&fault{way: questions, bytes: bytes})
 }
 
-// Forget makes the connections of until now fall silent for ever, as a failover behind a
-// NAT does: they take what is sent, say nothing and do not end. Further ones are as
-// they should be.
+// Forget makes all present connections silent forever, as a failover behind a NAT does:
+// they accept data, answer nothing and do not end. New connections work.
 func (r *Relay) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +156,7 @@ func (r *Relay) fail(f *fault) (heal func()) {
 	}
 }
 
-// connect passes on a connection that l has accepted.
+// connect forwards a connection that l has accepted.
 func (r *Relay) connect(l net.Listener, client net.Conn) {
 	server, err := net.Dial("tcp", r.server)
 	if err != nil {
@@ -191,8 +191,8 @@ func (r *Relay) pass(p *pair, w way, from, to net.Conn) {
 	}
 }
 
-// allows says how much of what was read is passed on, and whether the connection ends
-// then.
+// allows returns how much of the data is forwarded, and whether the connection ends
+// after it.
 func (r *Relay) allows(p *pair, w way, read []byte) (rest []byte, ends bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,7 +210,7 @@ func (r *Relay) allows(p *pair, w way, read []byte) (rest []byte, ends bool) {
 	return rest, len(read) > 0 && f.passed[p] >= f.bytes
 }
 
-// end closes both connections of a pair, unless they are to be silent for ever.
+// end closes both connections of a pair, unless they are mute.
 func (r *Relay) end(p *pair) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -67,8 +67,8 @@ var listTests = []test{
 			}
 			seen[b.First] = true
 		}
-		// Tokens that live longer, or are of grants, need another list; so does
-		// what has no room.
+		// Tokens that live longer, or that belong to grants, need another list; so does
+		// a block for which there is no room.
 		for _, take := range []func() (indices.Block, error){
 			func() (indices.Block, error) { return d.s.TakeStatusBlock(d.ctx, status.ForClients, 2*life, 64, "c") },
 			func() (indices.Block, error) { return d.s.TakeStatusBlock(d.ctx, status.ForGrants, life, 64, "") },
@@ -122,8 +122,8 @@ var listTests = []test{
 			d.equal(again.List, next.Number)
 			d.equal(again.List != block.List, true)
 		}
-		// What is known of before can still be cut, one by one, and the lists close in
-		// their time.
+		// Tokens from before the restore can still be cut, one by one, and the lists
+		// close in due time.
 		before = d.number()
 		d.must(d.s.CutClient(d.ctx, g.ClientID, event(audit.ClientCut, g.ClientID)))
 		runs := d.setBecause(before)
@@ -137,7 +137,7 @@ var listTests = []test{
 			d.equal(!l.ClosesAt.IsZero(), l.Number == open.Number)
 		}
 
-		// The same backup, restored once more, goes on elsewhere.
+		// The same backup, restored a second time, continues at other numbers.
 		before = d.number()
 		d.must(d.s.Restored(d.ctx, event(audit.DatabaseRestored, "")))
 		d.equal(d.number()-before != first, true)
@@ -173,7 +173,7 @@ var listTests = []test{
 		if ahead := time.Until(first.ClosesAt); ahead < 50*time.Minute || ahead > 70*time.Minute || !lists.Gone(first).Equal(first.ClosesAt.Add(life+lists.Tail)) {
 			d.Errorf("it closes in %s: %+v", ahead, first)
 		}
-		// The next one is full too; it does not close while the first one's tokens
+		// The next list is full too, but does not close while tokens of the first one
 		// may live.
 		d.list(status.ForClients)
 		_, err = d.s.TakeStatusBlock(d.ctx, status.ForClients, life, size, "c")

@@ -13,7 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/status/lists"
 )
 
-// placed is a grant with an index.
+// placed stores a grant that has an index in a status list.
 func (d *databaseTest) placed(id string, ref status.Ref) grants.Grant {
 	d.Helper()
 	d.client("client of " + id)
@@ -26,8 +26,8 @@ func (d *databaseTest) placed(id string, ref status.Ref) grants.Grant {
 	return g
 }
 
-// setBecause returns what the changes after a number set, and checks that it is
-// set for whoever reads everything.
+// setBecause returns the runs that the changes after a number set, and checks that
+// reading everything finds them set too.
 func (d *databaseTest) setBecause(after changes.Number) []lists.Run {
 	d.Helper()
 	changed, err := d.other.ChangesAfter(d.ctx, after, 100)
@@ -63,7 +63,7 @@ var setTests = []test{
 		} {
 			d.placed(fmt.Sprint("bystander", i), status.Ref{List: list, Index: int64(100 + i)})
 			g := d.placed(fmt.Sprint("g", i), status.Ref{List: list, Index: int64(i)})
-			// It has moved once: tokens may still name where it was.
+			// The grant has moved once: tokens may still refer to its former index.
 			next := g.Refresh
 			next.Generation++
 			d.must(d.s.RotateGrant(d.ctx, g.ID, 1, next, status.Ref{List: list, Index: int64(200 + i)}, g.Status, noon))
@@ -75,7 +75,7 @@ var setTests = []test{
 		all, err := d.other.StatusesSet(d.ctx, nil)
 		d.must(err)
 		d.equal(all[0], lists.Run{List: list, Size: size})
-		// What is issued from now on is in another list.
+		// New indices come from another list.
 		_, err = d.s.TakeStatusBlock(d.ctx, status.ForGrants, life, 64, "")
 		if !errors.Is(err, indices.ErrNoRoom) {
 			d.Errorf("%v", err)
@@ -139,7 +139,7 @@ var setTests = []test{
 		d.must(d.s.CutToken(d.ctx, "of a version before", noon, status.Ref{}, ev))
 		d.must(d.s.DeleteClient(d.ctx, "a", ev))
 		set(run(first), run(second), lists.Run{List: second.List, First: second.First + 3, Size: 1})
-		// Whoever gets the id next has other indices.
+		// Another client that gets the id later has other indices.
 		d.client("a")
 		third := take("a")
 		set(run(first), run(second), lists.Run{List: second.List, First: second.First + 3, Size: 1})

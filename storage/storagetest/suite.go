@@ -60,20 +60,20 @@ func Run(t *testing.T, e Engine) {
 	}
 }
 
-// test is one, named for what it expects.
+// test is one test of the suite, named for the outcome that it expects.
 type test struct {
 	outcome string
 	run     func(*databaseTest)
 }
 
-// noon is a time with a part that a database does not keep.
+// noon is a time with a fraction that databases do not store.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123_456_789, time.UTC)
 
-// stored is what comes back of a time.
+// stored returns a time as it comes back from a database.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// databaseTest is a test on a database of its own, which two processes use:
-// s and other have nothing in common but the database.
+// databaseTest is a test with a database of its own. Its two Stores, s and other, act
+// as two processes: they share nothing but the database.
 type databaseTest struct {
 	*testing.T
 	ctx      context.Context
@@ -100,7 +100,7 @@ func (d *databaseTest) must(err error) {
 	}
 }
 
-// equal compares what came with what was to come, but for what is random.
+// equal compares the result with the expected one, apart from random parts.
 func (d *databaseTest) equal(got, want any) {
 	d.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(changes.Change{}, "Mark")); diff != "" {
@@ -140,7 +140,7 @@ func (d *databaseTest) events() []audit.Event {
 	return log
 }
 
-// All are the values of a listing, up to an error.
+// All returns the values of a listing up to an error, and that error.
 func All[T any](seq iter.Seq2[T, error]) (all []T, err error) {
 	for v, err := range seq {
 		if err != nil {
@@ -151,7 +151,7 @@ func All[T any](seq iter.Seq2[T, error]) (all []T, err error) {
 	return all, nil
 }
 
-// Events are the audit events that a query selects, oldest first.
+// Events returns the audit events that a query selects, oldest first.
 func Events(ctx context.Context, s *storage.Store, q audit.Query) ([]audit.Event, error) {
 	events, _, err := s.AuditEvents(ctx, q)
 	if err != nil {
@@ -165,7 +165,7 @@ func Events(ctx context.Context, s *storage.Store, q audit.Query) ([]audit.Event
 	return list, err
 }
 
-// changes runs f and expects it to make one change, recorded with one event.
+// changes runs f and expects exactly one change, recorded with one event.
 func (d *databaseTest) changes(kind changes.Kind, subject string, ev audit.Event, f func() error) {
 	d.Helper()
 	number, log := d.number(), d.events()
@@ -180,8 +180,8 @@ func (d *databaseTest) changes(kind changes.Kind, subject string, ev audit.Event
 	d.equal(d.events(), append(log, ev))
 }
 
-// refuses runs f and expects an error, or none if want is nil, and in any case
-// that nothing is recorded.
+// refuses runs f and expects the error want, which may be nil. In either case nothing
+// may be recorded.
 func (d *databaseTest) refuses(want error, f func() error) {
 	d.Helper()
 	number, log := d.number(), d.events()
@@ -213,12 +213,12 @@ func (d *databaseTest) client(id string, secrets ...string) {
 func secret(id string, created time.Time) clients.Secret {
 	s := clients.Secret{ID: id, CreatedAt: created}
 	copy(s.Hash[:], "hash of "+id)
-	// Bytes that are not text, as those of a hash are.
+	// Bytes that are not valid text, since a hash may contain them.
 	s.Hash[30], s.Hash[31] = 0, 0xff
 	return s
 }
 
-// atOnce runs f n times at once, half of them on each Store, and returns the
+// atOnce runs f n times concurrently, half of them on each Store, and returns the
 // errors.
 func (d *databaseTest) atOnce(n int, f func(i int, s *storage.Store) error) []error {
 	d.Helper()
@@ -258,11 +258,10 @@ func (d *databaseTest) oneWins(errs []error, others ...error) {
 	}
 }
 
-// alike are names that only a comparison byte by byte tells apart.
+// alike are names that only a byte-by-byte comparison distinguishes.
 var alike = []string{"a", "A", "a ", " a", "á", "a\u0301", "a\t", "а" /* Cyrillic */, "a%", "a'", `a"`, `a\`, "a\n"}
 
-// notText are names that no record has, and that some engine refuses to be
-// asked for.
+// notText are names that no record has, and that some engine refuses as a parameter.
 var notText = []string{"\x00", "a\x00b", "\xff\xfe", "a\xc3"}
 
 var faultTests = []test{
@@ -288,8 +287,8 @@ var faultTests = []test{
 	}},
 	{"a fault does not say what was asked for", func(d *databaseTest) {
 		const private = "0f3c-private"
-		// The same secret twice breaks the primary key, which the contracts do
-		// not name, and of which drivers repeat the value.
+		// The same secret twice violates the primary key. No interface names that
+		// error, and drivers repeat the value.
 		c := clients.Client{ID: private, Secrets: []clients.Secret{secret(private, noon), secret(private, noon)}}
 		err := d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, private))
 		d.unavailable(err)
@@ -300,7 +299,7 @@ var faultTests = []test{
 	}},
 }
 
-// unavailable expects a Fault that the edge takes for a 503.
+// unavailable expects a Fault that package web answers with a 503.
 func (d *databaseTest) unavailable(err error) {
 	d.Helper()
 	var fault *storage.Fault

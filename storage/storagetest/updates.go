@@ -17,11 +17,11 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// errEdit is what an editor refuses with.
+// errEdit is the error with which an edit function refuses.
 var errEdit = errors.New("the editor refuses")
 
-// alter runs one of the three updates with an editor that does something to the
-// name of the record.
+// alter runs one of the three updates with an edit function that may change the name of
+// the record.
 type alter func(s *storage.Store, id string, edit func(name *string) (*audit.Event, error)) error
 
 func (d *databaseTest) alterations() map[changes.Kind]alter {
