@@ -1,10 +1,9 @@
-// Command ingam-demo-api is a small API behind Ingam's access tokens: what a
-// resource server of one's own would look like, and something to try revocation
-// on.
+// Command ingam-demo-api is a small API that accepts Ingam's access tokens. It shows
+// what a resource server looks like, and lets one try revocation.
 //
 // Each flag can be set in the environment instead: -max-staleness as
-// INGAM_DEMO_API_MAX_STALENESS. Exit status is 0 when it was asked to stop, 1
-// when it failed, 2 when it was called wrongly.
+// INGAM_DEMO_API_MAX_STALENESS. The exit status is 0 if it was asked to stop, 1 if it
+// failed, 2 if it was called wrongly.
 package main
 
 import (
@@ -31,12 +30,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The second signal ends it at once.
+	// After the first signal, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stderr))
 }
 
-// settings are what the command line and the environment say.
+// settings are the values of the flags and the environment.
 type settings struct {
 	listen     string
 	secretFile string
@@ -72,10 +71,11 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	f.StringVar(&c.Name, "name", "", "this process's name among the stream's listeners")
 	f.DurationVar(&c.MaxStaleness, "max-staleness", 10*time.Second, "how old what is known of a token's status may be")
 	f.BoolVar(&c.FailOpen, "fail-open", false, "past that, accept what is not known to be revoked")
-	// A comma is in no origin: the environment has but one value.
+	// The environment has one value per name; no origin contains a comma.
 	f.Func("cors-origin", "a web `origin` whose scripts may call /hello (repeatable, or separated by commas)", func(value string) error {
 		for _, o := range strings.Split(value, ",") {
-			// Written out: the library knows wildcards, and compares the rest as it is.
+			// Only complete origins: the library would accept wildcards, and compares
+			// the rest literally.
 			if u, err := url.Parse(o); err != nil || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.Contains(o, "*") {
 				return fmt.Errorf("%q is not an origin, such as https://app.example.com", o)
 			}
@@ -101,7 +101,7 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 		}
 	})
 	if s.secretFile != "" {
-		// A secret on the command line is seen by everyone on the machine.
+		// A secret on the command line would be visible to everyone on the machine.
 		secret, err := os.ReadFile(s.secretFile)
 		if err != nil {
 			faults = append(faults, err)
@@ -123,7 +123,8 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	s.verify.Logger = log
-	// It goes on until the last request is answered, and then says that it leaves.
+	// The verifier runs until the last request is answered, and then tells the server
+	// that it leaves.
 	v, err := verify.New(context.WithoutCancel(ctx), s.verify)
 	if err != nil {
 		fmt.Fprintln(stderr, "ingam-demo-api:", err)
@@ -137,7 +138,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	return 0
 }
 
-// serve serves until the context is done, and then what is under way.
+// serve serves until ctx ends, and then finishes the requests in progress.
 func serve(ctx context.Context, address string, h http.Handler, v *verify.Verifier, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -170,7 +171,7 @@ func serve(ctx context.Context, address string, h http.Handler, v *verify.Verifi
 func routes(v *verify.Verifier, origins []string) http.Handler {
 	mux := http.NewServeMux()
 	asked := v.Require()(http.HandlerFunc(hello))
-	if len(origins) > 0 { // none, the library takes for all
+	if len(origins) > 0 { // the library would take none for all
 		// Without credentials: the token is in a header, which no browser adds by
 		// itself. Around Require, so that a script can read a refusal, and a
 		// preflight, which never has a token, is answered.
@@ -195,12 +196,12 @@ func routes(v *verify.Verifier, origins []string) http.Handler {
 			Why   string `json:"why,omitempty"`
 		}{s.Ready, s.Why})
 	})
-	// An API that strangers reach would not show them this.
+	// A public API would not show this to strangers.
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, v.State()) })
 	return mux
 }
 
-// hello says who asks.
+// hello answers with the subject, the client and the scopes of the token.
 func hello(w http.ResponseWriter, r *http.Request) {
 	token, _ := verify.FromContext(r.Context())
 	answer(w, http.StatusOK, struct {
@@ -217,8 +218,8 @@ func answer(w http.ResponseWriter, status int, body any) {
 	json.NewEncoder(w).Encode(body)
 }
 
-// recorded writes one record per request: neither headers nor the query, since
-// both may hold a token.
+// recorded writes one log record per request. It has neither headers nor the query,
+// because both may contain a token.
 func recorded(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()

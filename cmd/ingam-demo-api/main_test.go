@@ -24,7 +24,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The test binary is the command, when it is told so.
+// If a variable says so, the test binary acts as the command.
 func TestMain(m *testing.M) {
 	if os.Getenv("INGAM_DEMO_API_TEST_IS_COMMAND") != "" {
 		main()
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// issuer is an authorization server as far as this API sees it, with one
-// status list, all of it revoked from the moment that its stream says so.
+// issuer is an authorization server as far as this API uses it. It has one status list,
+// in which all tokens are revoked as soon as its stream says so.
 type issuer struct {
 	*httptest.Server
 	signer jose.Signer
@@ -129,7 +129,7 @@ func (f *issuer) token(t *testing.T, scope string, index int) string {
 	})
 }
 
-// process is the command, running.
+// process is the command as a running process.
 type process struct {
 	*exec.Cmd
 	url string

@@ -17,7 +17,7 @@ import (
 	"github.com/ingam/ingam/config"
 )
 
-// access is what one client has of one user's.
+// access is what one client may do for one user.
 type access struct {
 	of grants.Holder
 	authz.Connection
@@ -38,7 +38,7 @@ type accessJSON struct {
 }
 
 type permissionJSON struct {
-	// Audience is empty for a scope of the server's own.
+	// Audience is empty for one of the server's own scopes.
 	Audience string `json:"audience"`
 	Scope    string `json:"scope"`
 }
@@ -109,7 +109,7 @@ func accessCommand(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// accessOf is the access of all clients, or of one, to what is a user's.
+// accessOf returns the access of all clients, or of one, for a user.
 func (c *concerns) accessOf(ctx context.Context, of grants.Holder, client string) iter.Seq2[access, error] {
 	rules := &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std()}
 	connections := authz.NewConnected(c.clients, rules, consents.New(c.store, c.t.now), c.store, c.t.now)
@@ -133,7 +133,7 @@ func (c *concerns) accessOf(ctx context.Context, of grants.Holder, client string
 	}
 }
 
-// accessBy is the access of a client to what is anybody's.
+// accessBy returns the access of a client for every user.
 func (c *concerns) accessBy(ctx context.Context, client string) iter.Seq2[access, error] {
 	return func(yield func(access, error) bool) {
 		for of, err := range c.store.Holders(ctx, client) {
@@ -150,7 +150,7 @@ func (c *concerns) accessBy(ctx context.Context, client string) iter.Seq2[access
 	}
 }
 
-// state says what keeps the access from being used for now.
+// state says what prevents the access from being used at present.
 func (a access) state() string {
 	switch {
 	case a.of.Disabled:
@@ -161,7 +161,7 @@ func (a access) state() string {
 	return "enabled"
 }
 
-// permissionsText is the server's own scopes, and then those of each API.
+// permissionsText lists the server's own scopes, and then those of each API.
 func permissionsText(all []grants.Permission) string {
 	var audiences []string
 	scopes := map[string][]string{}

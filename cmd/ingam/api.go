@@ -105,8 +105,8 @@ does not show it. If you add it again, the grants that had it have it again.`,
 	return cmd
 }
 
-// warnUnoffered says which clients name scopes that an API offered and no API of
-// theirs offers now.
+// warnUnoffered warns of clients that are registered for a scope which the API offered
+// before, and which none of their APIs offers now.
 func (c *concerns) warnUnoffered(cmd *cobra.Command, a apis.API, before []string) error {
 	all, err := c.apis.List(cmd.Context())
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// apiFlags are what an API is registered with, its audience aside.
+// apiFlags are the flags with which an API is registered, except its audience.
 type apiFlags struct {
 	name, scope string
 	scopes      listEdit
-	texts       [2]scopeTextFlag // as scopeTextFlags
+	texts       [2]scopeTextFlag // in the order of scopeTextFlags
 	ttl         durationFlag
 	roles       bool
 	tokenType   string
@@ -31,7 +31,7 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
 }
 
-// apply changes what was given.
+// apply sets the fields whose flags were given.
 func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 	if f.Changed("name") {
 		api.Name = a.name
@@ -66,13 +66,14 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 	return nil
 }
 
-// scopeTextFlags are the flags that say what scopes allow, each in a language.
+// scopeTextFlags are the flags for the texts that tell people what a scope allows, one
+// flag per language.
 var scopeTextFlags = [...]struct{ name, language, usage string }{
 	{"scope-text", "en", `what a scope allows, for the consent page, as the end of "the application would like to …", such as read="read your orders" (repeatable)`},
 	{"scope-text-ko", "ko", `the same in Korean, such as read="주문 내역 보기" (repeatable)`},
 }
 
-// scopeTextFlag is a text each for some scopes.
+// scopeTextFlag is the values of such a flag: SCOPE=TEXT each.
 type scopeTextFlag struct{ values []string }
 
 func (*scopeTextFlag) Type() string { return "SCOPE=TEXT" }
@@ -87,8 +88,8 @@ func (s *scopeTextFlag) Set(value string) error {
 	return nil
 }
 
-// apply gives the texts to an API that has its scopes by now; an empty one is taken
-// away.
+// apply sets the texts of an API whose scopes are already set; an empty text removes
+// one.
 func (s *scopeTextFlag) apply(a *apis.API, language string) error {
 	seen := map[string]bool{}
 	for _, value := range s.values {

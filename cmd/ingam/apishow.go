@@ -18,7 +18,7 @@ type apiJSON struct {
 	Scopes   []string `json:"scopes"`
 	// ScopeTexts are by scope and language.
 	ScopeTexts map[string]map[string]string `json:"scope_texts,omitempty"`
-	// Kept are those of the scopes whose names are otherwise the server's own.
+	// Kept are the scopes of this API whose names would otherwise be the server's own.
 	Kept      []string `json:"kept_scopes,omitempty"`
 	AccessTTL string   `json:"access_ttl,omitempty"`
 	Roles     bool     `json:"roles"`
@@ -123,7 +123,7 @@ func apiShow(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// ttlText is how long access tokens for an API live.
+// ttlText says how long access tokens for an API are valid.
 func (c *concerns) ttlText(a apis.API) string {
 	if a.AccessTTL == 0 {
 		return fmt.Sprintf("%s (default)", c.cfg.Tokens.AccessTTL.Std())

@@ -25,7 +25,7 @@ type eventJSON struct {
 	Actor   string  `json:"actor"`
 	Action  string  `json:"action"`
 	Subject string  `json:"subject,omitempty"`
-	// The names are those of now.
+	// The names are the present ones, which may have changed since the event.
 	ActorName   string            `json:"actor_name,omitempty"`
 	SubjectName string            `json:"subject_name,omitempty"`
 	UserName    string            `json:"user_name,omitempty"`
@@ -98,7 +98,7 @@ func auditList(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// withName is an id and, in brackets, the name that goes with it, if one does.
+// withName returns an id followed by its name in brackets, if it has one.
 func withName(id, name string) string {
 	if name == "" || name == id {
 		return id
@@ -119,11 +119,11 @@ func detailsText(e audit.Named) string {
 	return strings.Join(all, ", ")
 }
 
-// calledSo are the ids of who has a name.
+// calledSo are the ids of the user and the clients with a name.
 type calledSo struct{ users, clients []string }
 
-// called finds a user by name, and clients by what people are shown, which several may
-// have.
+// called finds a user by user name, and clients by their display name, which is not
+// unique.
 func (c *concerns) called(ctx context.Context, users *accounts.Users, name string) (of calledSo, err error) {
 	u, err := users.ByName(ctx, name)
 	switch {
@@ -141,8 +141,8 @@ func (c *concerns) called(ctx context.Context, users *accounts.Users, name strin
 	return of, err
 }
 
-// actorsCalled are the actors that --actor may mean. What it begins with says of which
-// kind they are, if it does.
+// actorsCalled returns the actors that --actor may mean. A prefix says which kind of
+// actor is meant; without one it may be any.
 func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Users, asked string) ([]audit.Actor, error) {
 	actors := []audit.Actor{audit.Actor(asked)}
 	kinds := map[string]func(id string) audit.Actor{"cli": audit.Operator, "client": audit.Client, "user": audit.User}
@@ -161,7 +161,8 @@ func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Users, aske
 	return actors, err
 }
 
-// visible keeps what others wrote from moving the cursor or forging a line.
+// visible replaces control characters in text that others wrote. Otherwise it could
+// move the cursor or forge a line of the output.
 func visible[S ~string](s S) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {

@@ -15,13 +15,14 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// ownTools are the tools that copy and bring back a database of the engines that have
-// some, by the scheme of its URL.
+// ownTools are the backup tools that come with a database engine, by the scheme of its
+// URL.
 var ownTools = map[string]string{
 	"postgres": "pg_dump and pg_restore", "postgresql": "pg_dump and pg_restore", "mysql": "mariadb-dump (or mysqldump) and mariadb (or mysql)",
 }
 
-// needsOwnTools says so of a database that is not in a file.
+// needsOwnTools refuses a database that is not a SQLite file, and names the engine's
+// own tools.
 func needsOwnTools(cfg *config.Config) error {
 	scheme, _, _ := strings.Cut(cfg.Database.Reveal(), ":")
 	if tools := ownTools[scheme]; tools != "" {
@@ -67,7 +68,7 @@ func backupCommand(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// restoring is what `ingam restore` was asked for.
+// restoring holds the flags of `ingam restore`.
 type restoring struct {
 	t               *terminal
 	file, reason    string
@@ -136,7 +137,8 @@ func (r *restoring) fromFile(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
-// here goes on with the configured database.
+// here continues with the configured database, which the operator has restored with
+// other tools.
 func (r *restoring) here(ctx context.Context, cfg *config.Config) (err error) {
 	s, err := openStore(ctx, cfg, storage.Options{Existing: true, Restoring: true})
 	if err != nil {
@@ -155,7 +157,7 @@ func (r *restoring) here(ctx context.Context, cfg *config.Config) (err error) {
 	return nil
 }
 
-// goOn notes the restore in the database, and says as of when that is.
+// goOn records the restore in the database, and returns the time of its last change.
 func (r *restoring) goOn(ctx context.Context, s *storage.Store, details map[string]string) (as string, err error) {
 	n, err := s.ChangeNumber(ctx)
 	if err != nil {
@@ -187,7 +189,7 @@ func (r *restoring) goOn(ctx context.Context, s *storage.Store, details map[stri
 	return as, nil
 }
 
-// explain says what a restore means.
+// explain tells the operator what a restore means.
 func (r *restoring) explain() {
 	fmt.Fprint(r.t.stderr, "Everything is as it was at the time of the backup. Repeat what was done since: users and\n"+
 		"clients that were disabled, deleted, signed out or revoked are back, and so are withdrawn keys\n"+

@@ -52,7 +52,7 @@ func clientCreate(t *terminal) *cobra.Command {
 				}
 				t.warn(created)
 				if given != "" {
-					secret = "" // whoever brought it along knows it
+					secret = "" // the operator chose it, and need not be shown it
 				}
 				if asJSON {
 					j := newClientJSON(created)
@@ -74,7 +74,7 @@ func clientCreate(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// warn says what whoever registered a client should know of.
+// warn prints warnings about a client to whoever registered it.
 func (t *terminal) warn(c clients.Client) {
 	for _, warning := range c.Warnings() {
 		fmt.Fprintf(t.stderr, "warning: %s\n", warning)

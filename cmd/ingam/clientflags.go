@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// clientFlags are the flags by which a client is registered, and changed later: all
-// that is not settled for good when it is created.
+// clientFlags are the flags with which a client is registered and later changed: all
+// except those that are fixed at its creation.
 type clientFlags struct {
 	given clients.Client
 	scope string
@@ -24,7 +24,7 @@ type clientFlags struct {
 	edits         clientEdits
 }
 
-// bind adds the flags to those of a command.
+// bind adds the flags to a command.
 func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&r.given.Name, "name", "", "the name that users see")
 	f.StringSliceVar(&r.given.Grants, "grant", nil, "a grant type that the client may use: client_credentials, authorization_code, refresh_token, first_party (repeatable)")
@@ -48,8 +48,8 @@ func (r *clientFlags) bind(f *pflag.FlagSet) {
 	})
 }
 
-// apply writes to a client what the flags that were given say, and leaves the rest
-// of it as it is.
+// apply sets the fields of a client whose flags were given, and leaves the others as
+// they are.
 func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 	scopes, err := apis.ParseScope(r.scope)
 	if err != nil {
@@ -84,13 +84,13 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 	case signsIn && asked && !c.FirstParty:
 		return fmt.Errorf("--skip-consent=false does not go with the grant %s: the app asks for the password itself, and users are not asked for consent", clients.SignIn)
 	case signedIn && !signsIn && !asked:
-		// It came with the grant, and nobody has to think of it when that goes.
+		// It was set because of the grant type, so it goes with the grant type.
 		c.FirstParty = false
 	}
 	return nil
 }
 
-// clientEdits are what only an update has.
+// clientEdits are the flags that only an update has.
 type clientEdits struct {
 	grants, redirectURIs, postLogoutRedirectURIs, scopes, audiences, origins listEdit
 }
@@ -118,8 +118,8 @@ func (e *clientEdits) apply(f *pflag.FlagSet, c *clients.Client) error {
 	)
 }
 
-// onSite checks a client's origins, where the server's settings are known: a command
-// may run without them.
+// onSite checks that a client's origins are on the server's site. It does so only if
+// the issuer is configured, because a command may run without it.
 func (c *concerns) onSite(of clients.Client) error {
 	if issuer := c.cfg.Issuer.String(); issuer != "" {
 		return of.OnSite(issuer)

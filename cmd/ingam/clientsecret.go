@@ -86,8 +86,8 @@ func (t *terminal) showSecret(secret string) {
 	}
 }
 
-// readSecret reads a secret that was brought along; a file ends in a newline
-// more often than a secret does.
+// readSecret reads a secret that the operator chose from a file. It removes a newline
+// at the end, which belongs to the file more often than to the secret.
 func readSecret(path string) (string, error) {
 	if path == "" {
 		return "", nil

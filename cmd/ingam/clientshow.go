@@ -29,7 +29,7 @@ type clientJSON struct {
 	Disabled               bool         `json:"disabled"`
 	Secrets                []secretJSON `json:"secrets"`
 	CreatedAt              *string      `json:"created_at"`
-	// ClientSecret is there once: in the answer that made it.
+	// ClientSecret is present only in the answer to the command that generated it.
 	ClientSecret string `json:"client_secret,omitempty"`
 }
 
@@ -132,7 +132,7 @@ func stateText(c clients.Client) string {
 	return "enabled"
 }
 
-// consentText says whether people are asked.
+// consentText says whether people are asked for their consent.
 func consentText(c clients.Client) string {
 	if c.FirstParty {
 		return "skipped"
@@ -140,7 +140,7 @@ func consentText(c clients.Client) string {
 	return "asked for"
 }
 
-// idTokenText says what the ID tokens of a client tell.
+// idTokenText says what the ID tokens of a client contain.
 func idTokenText(c clients.Client) string {
 	if c.NoIDTokenClaims {
 		return "who it is; the rest is at userinfo"
@@ -148,7 +148,7 @@ func idTokenText(c clients.Client) string {
 	return "what the scopes release"
 }
 
-// holdText says how a client that signs people in by itself holds refresh tokens.
+// holdText says how a first-party app stores refresh tokens.
 func holdText(c clients.Client) string {
 	switch c.Hold {
 	case clients.HoldCookie:

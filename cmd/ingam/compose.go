@@ -34,13 +34,14 @@ import (
 	"github.com/ingam/ingam/web/metrics"
 )
 
-// server is what is built on a foundation: what serves, and what is done beside.
+// server is everything that is built on a foundation: the HTTP handler, what it needs,
+// and the background tasks.
 type server struct {
 	*foundation
 	ring *keys.Keyring
-	// watcher tells what is held in memory what has changed. The status lists have a
-	// watcher of their own: a cut of very many grants takes longer to read than
-	// anything else may wait for.
+	// watcher tells the caches in memory what has changed. The status lists have a
+	// watcher of their own, because a cut of very many grants takes longer to read than
+	// other caches may wait.
 	watcher, listWatcher *changes.Watcher
 	catalog              *catalog.Catalog
 	registry             *clients.Registry
@@ -56,7 +57,7 @@ type server struct {
 	listener, metricsListener net.Listener // the second is nil where nobody asked for it
 }
 
-// newServer builds a server and loads what it holds in memory.
+// newServer builds a server and loads its caches.
 func newServer(ctx context.Context, f *foundation) (*server, error) {
 	s := &server{foundation: f, health: &health{Store: f.store, log: f.log}}
 	s.measures = metrics.New(metrics.Words{GrantTypes: grants.Supported, SignIns: web.SignInOutcomes, Throttles: web.Throttles})
@@ -79,8 +80,8 @@ func newServer(ctx context.Context, f *foundation) (*server, error) {
 	return s, nil
 }
 
-// watch makes what is held in memory of keys, APIs, clients and revocations. It asks the
-// watcher whether it may be used, and the watcher tells it what has changed.
+// watch makes the caches of keys, APIs, clients and revocations. Each asks the watcher
+// whether its records may be used, and the watcher tells it what has changed.
 func (s *server) watch() error {
 	own, err := ownScopes(s.cfg)
 	if err != nil {
@@ -95,7 +96,8 @@ func (s *server) watch() error {
 	return nil
 }
 
-// listStatuses makes the status lists and those who listen to what is set in them.
+// listStatuses makes the status lists, and the stream for those who listen to their
+// changes.
 func (s *server) listStatuses() {
 	s.listWatcher = changes.NewWatcher(s.store, s.cfg.Changes.Staleness.Std(), s.log).Patient("the status lists")
 	s.stream, s.connections = listeners.NewStream(), listeners.NewConnections()
@@ -107,7 +109,7 @@ func (s *server) listStatuses() {
 	s.listWatcher.Tell(s.lists)
 }
 
-// measure says where the metrics have what is not counted, but asked for.
+// measure tells the metrics where to read the values that are not counted by events.
 func (s *server) measure() {
 	s.measures.Ask(metrics.Sources{
 		Version: s.made.version, Commit: s.made.commit, GoVersion: s.made.goVersion,
@@ -206,17 +208,17 @@ func settingsOfHTTP(cfg *config.Config) web.Settings {
 	}
 }
 
-// listsOf returns what the addresses of the issuer's status lists begin with.
+// listsOf returns the common beginning of the addresses of the issuer's status lists.
 func listsOf(cfg *config.Config) status.Base {
 	return status.Base(cfg.Issuer.String() + web.PathStatusLists + "/")
 }
 
-// newKeyring returns the key rings under the configured policy.
+// newKeyring returns the key rings with the configured policy.
 func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey, now func() time.Time) *keys.Keyring {
 	return keys.New(store, master, keyPolicy(cfg), now)
 }
 
-// keyPolicy says when keys sign, and for how long they are kept.
+// keyPolicy says when keys sign, and how long they are kept.
 func keyPolicy(cfg *config.Config) keys.Policy {
 	return keys.Policy{
 		Bits:          cfg.Keys.Bits,
@@ -225,17 +227,17 @@ func keyPolicy(cfg *config.Config) keys.Policy {
 		VerifierCache: cfg.Keys.VerifierCache.Std(),
 		Staleness:     cfg.Changes.Staleness.Std(),
 		Skew:          cfg.Tokens.Skew.Std(),
-		// None of these as it is set here: another process, or this one with an earlier
-		// setting, may have signed for longer.
+		// Upper bounds and not the present settings: another process, or this one with
+		// an earlier setting, may have signed tokens with a longer life.
 		LongestToken:   limits.MaxAccessTTL,
 		LongestRefresh: limits.MaxRefreshTTL,
 		LongestGrace:   limits.MaxRefreshGrace,
-		// What an ID token tells of is a session or a grant.
+		// An ID token belongs to a session or a grant.
 		LongestHint: max(limits.MaxSessionTTL, limits.MaxGrantTTL),
 	}
 }
 
-// measuredKeys returns the keys as their metrics have them.
+// measuredKeys returns the keys in the form of the metrics.
 func measuredKeys(ring *keys.Keyring) []metrics.Key {
 	var all []metrics.Key
 	for _, k := range ring.List() {
@@ -244,8 +246,8 @@ func measuredKeys(ring *keys.Keyring) []metrics.Key {
 	return all
 }
 
-// keyFollower lets the key rings, which know nothing of the change sequence,
-// follow it.
+// keyFollower makes the key rings, which know nothing of the change sequence, follow
+// it.
 type keyFollower struct{ ring *keys.Keyring }
 
 func (f keyFollower) Follow(ctx context.Context, changed []changes.Change) error {

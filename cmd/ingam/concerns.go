@@ -20,8 +20,8 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// concerns is what an operator's command acts upon: the same methods that the
-// server calls, on the same database, while it runs.
+// concerns is what an operator's command works with: the same methods as the server's,
+// on the same database, while the server runs.
 type concerns struct {
 	cfg     *config.Config
 	store   *storage.Store
@@ -32,8 +32,7 @@ type concerns struct {
 	t       *terminal
 }
 
-// load reads the configuration and checks that what the command needs is
-// there.
+// load reads the configuration and checks that it has what the command needs.
 func (t *terminal) load(cmd *cobra.Command, needs ...config.Need) (*config.Config, error) {
 	cfg, err := config.Load(cmd.Root().PersistentFlags(), t.environ)
 	if err != nil {
@@ -45,8 +44,8 @@ func (t *terminal) load(cmd *cobra.Command, needs ...config.Need) (*config.Confi
 	return cfg, cfg.Validate(needs...)
 }
 
-// openStore opens the configured database, whatever its schema. Its pools are as
-// configured.
+// openStore opens the configured database, whatever its schema version, with connection
+// pools as configured.
 func (t *terminal) openStore(cmd *cobra.Command, o storage.Options, needs ...config.Need) (*config.Config, *storage.Store, error) {
 	cfg, err := t.load(cmd, append(needs, config.ForDatabase)...)
 	if err != nil {
@@ -60,7 +59,7 @@ func openStore(ctx context.Context, cfg *config.Config, o storage.Options) (*sto
 	return storage.Open(ctx, cfg.Database.Reveal(), options(cfg, o))
 }
 
-// options returns o with pools as configured.
+// options returns o with connection pools as configured.
 func options(cfg *config.Config, o storage.Options) storage.Options {
 	o.MaxOpen, o.MaxIdle, o.MaxLifetime = cfg.Pool.MaxOpen, cfg.Pool.MaxIdle, cfg.Pool.MaxLifetime.Std()
 	return o
@@ -68,8 +67,8 @@ func options(cfg *config.Config, o storage.Options) storage.Options {
 
 // withConcerns opens the configured database, checks its schema and calls do.
 func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, needs ...config.Need) (err error) {
-	// In the wrong folder a relative path leads nowhere. An empty database made
-	// there would look like the real one with everything lost.
+	// From the wrong working directory a relative path names no file. An empty database
+	// created there would look as if everything was lost.
 	cfg, store, err := t.openStore(cmd, storage.Options{Existing: true}, needs...)
 	if err != nil {
 		return err
@@ -92,8 +91,8 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	})
 }
 
-// ownScopes returns the scopes that the server itself understands, with those that
-// the configuration adds.
+// ownScopes returns the server's own scopes, including those that the configuration
+// adds.
 func ownScopes(cfg *config.Config) (*apis.Own, error) {
 	var further []apis.OwnScope
 	for _, s := range cfg.Claims {
@@ -104,7 +103,7 @@ func ownScopes(cfg *config.Config) (*apis.Own, error) {
 			}
 		}
 		further = append(further, apis.OwnScope{Name: s.Scope, Claims: s.Claims, Texts: texts})
-		// One by one, for the place of what is wrong.
+		// One by one, so that an error names the place of the wrong one.
 		if _, err := apis.NewOwn(further...); err != nil {
 			return nil, fmt.Errorf("the configuration is wrong:\n%s: claims: %w", s.At, err)
 		}
@@ -112,26 +111,26 @@ func ownScopes(cfg *config.Config) (*apis.Own, error) {
 	return apis.NewOwn(further...)
 }
 
-// operator names who runs the command, for the audit log.
+// operator returns the user who runs the command, for the audit log.
 func operator() audit.Actor {
 	u, err := user.Current()
 	if err != nil {
-		// As in a container, where users have no names.
+		// For example in a container, where users have no names.
 		return audit.Operator(fmt.Sprintf("uid-%d", os.Getuid()))
 	}
 	return audit.Operator(u.Username)
 }
 
-// keyring returns the key rings; without a master key they can read and
-// verify, and not sign or add.
+// keyring returns the key rings. Without a master key they can read and verify, but not
+// sign or add keys.
 func (c *concerns) keyring(master *keys.MasterKey) *keys.Keyring {
 	return newKeyring(c.cfg, c.store, master, c.t.now)
 }
 
-// settle waits until every server process must know of a change, so that an
-// operator who was told "disabled" or "revoked" can rely on it everywhere. (A
-// cut holds where SQL is asked even before; but servers that do not know of it
-// yet make tokens under the old epoch, which are cut at birth.)
+// settle waits until every server process must know of a change, so that an operator
+// who is told "disabled" or "revoked" can rely on it everywhere. (Where the database is
+// asked, a cut works at once. But a server that does not know of it yet still issues
+// tokens under the old epoch, which are revoked from the beginning.)
 func (c *concerns) settle(ctx context.Context) {
 	select {
 	case <-time.After(c.cfg.Changes.Staleness.Std()):

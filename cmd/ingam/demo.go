@@ -26,7 +26,7 @@ import (
 	"github.com/ingam/ingam/web"
 )
 
-// demoFolder holds all that the demonstration makes.
+// demoFolder contains everything that the demonstration creates.
 const demoFolder = "ingam-demo"
 
 const (
@@ -40,8 +40,8 @@ const (
 	demoActor audit.Actor = "demo"
 )
 
-// serveDemo runs the server on things of its own, so that trying it out takes
-// one command and touches nothing else.
+// serveDemo runs the server with a database and settings of its own, so that trying it
+// takes one command and changes nothing else.
 func serveDemo(t *terminal, cmd *cobra.Command) error {
 	given, err := t.load(cmd)
 	if err != nil {
@@ -75,10 +75,10 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 	return serveDemoOn(cmd.Context(), &demo, cfg)
 }
 
-// serveDemoOn is serve, with the demonstration's things in the database and its app
-// beside the server.
+// serveDemoOn is serve with the demonstration's records in the database, and with its
+// app next to the server.
 func serveDemoOn(ctx context.Context, t *terminal, cfg *config.Config) (err error) {
-	// At another port it is another issuer, and nobody relies on the former.
+	// With another port the issuer changes too, and nobody relies on the former one.
 	f, err := openFoundation(ctx, t, cfg, serveOptions{acceptIssuer: true}, storage.Options{Serving: true})
 	if err != nil {
 		return err
@@ -102,11 +102,12 @@ func serveDemoOn(ctx context.Context, t *terminal, cfg *config.Config) (err erro
 	return s.run(ctx)
 }
 
-// demoThings are what the demonstration's database does not know.
+// demoThings are the secrets of the demonstration, which the database does not store.
 type demoThings struct{ secret, password string }
 
-// prepareDemo makes the demonstration's API, clients and user where they are
-// missing. The database does not know secrets, so they are kept beside it.
+// prepareDemo creates the demonstration's API, clients and user where they are missing.
+// The database stores only hashes of secrets, so the secrets are kept in files next to
+// it.
 func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThings, err error) {
 	own, err := ownScopes(f.cfg)
 	if err != nil {
@@ -117,7 +118,7 @@ func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThin
 	if made.secret, err = prepareDemoClient(ctx, t, store, catalog); err != nil {
 		return made, err
 	}
-	// The addresses are this issuer's, which may be another one than last time.
+	// Its redirect URIs belong to this issuer, which may differ from the last start's.
 	err = registry.Delete(ctx, demoApp, "made anew", demoActor)
 	if err != nil && !errors.Is(err, clients.ErrNotFound) {
 		return made, err
@@ -135,7 +136,7 @@ func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThin
 	return made, err
 }
 
-// prepareDemoUser makes someone who can sign in, and returns the password.
+// prepareDemoUser creates a user who can sign in, and returns the password.
 func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (password string, err error) {
 	hasher, err := passwords.New(0, passwords.Recommended)
 	if err != nil {
@@ -184,7 +185,7 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, o
 		if b, err := os.ReadFile(kept); err == nil {
 			return strings.TrimSpace(string(b)), nil
 		}
-		// The secret is lost, perhaps because the first start was cut short.
+		// The secret is lost, perhaps because the first start was interrupted.
 		if err := registry.Delete(ctx, demoClient, "its secret was lost", demoActor); err != nil {
 			return "", err
 		}
@@ -230,16 +231,16 @@ Stop with Ctrl-C.
 `, demoFolder, issuer, issuer+web.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience, issuer+demoPath, demoUser, made.password)
 }
 
-// self is how this binary was called, to be called again by a shell.
+// self returns the command by which this binary was started, for use in a shell.
 func self() string {
-	// "go run" builds into a folder that is gone when it ends.
+	// "go run" builds into a folder that is deleted when it ends.
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/ingam"
 	}
 	return shellWord(os.Args[0])
 }
 
-// shellWord writes s so that a shell takes it as one word, whatever is in it.
+// shellWord quotes s so that a shell takes it as one word, whatever it contains.
 func shellWord(s string) string {
 	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
 		return s

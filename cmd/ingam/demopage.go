@@ -18,12 +18,12 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// demoPath is where the demonstration's own app is.
+// demoPath is the path of the demonstration's app.
 const demoPath = "/demo"
 
-// besideDemo puts the demonstration's app beside a server: a client of it like any other,
-// which signs a person in and shows what it gets. It stands beside the server, and
-// looks like its pages under a name of its own.
+// besideDemo serves the demonstration's app next to the server. The app is a client
+// like any other: it signs a person in and shows the tokens that it gets. It looks like
+// the server's pages, with a name of its own.
 func besideDemo(cfg *config.Config, server http.Handler) (http.Handler, error) {
 	issuer := cfg.Issuer.String()
 	shown, err := newPages(cfg, demoAppName)
@@ -49,7 +49,8 @@ type demoClientApp struct {
 	pages  *pages.Pages
 }
 
-// demoCookie holds the PKCE verifier and the state while the person is away.
+// demoCookie stores the PKCE verifier and the state while the person is at the
+// authorization endpoint.
 const demoCookie = "ingam_demo"
 
 func (d demoClientApp) serve(w http.ResponseWriter, r *http.Request) {
@@ -81,9 +82,9 @@ func (d demoClientApp) finish(ctx context.Context, r *http.Request, query url.Va
 		return pages.Demo{}, errors.New("this sign-in was not begun in this browser")
 	}
 	state, verifier, _ := strings.Cut(cookie.Value, ".")
-	// The state binds the answer to this browser (RFC 6749 section 10.12), iss
-	// to this server (RFC 9207). A refusal, too: else the page would show the words of
-	// whoever wrote a link.
+	// The state binds the answer to this browser (RFC 6749 section 10.12), and iss to
+	// this server (RFC 9207). This holds for errors too: otherwise the page would show
+	// text that the author of a link chose.
 	if query.Get("state") != state || query.Get("iss") != d.issuer {
 		return pages.Demo{}, errors.New("this is the answer to another sign-in")
 	}

@@ -15,22 +15,23 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 )
 
-// What a record is registered with is bound once for creations and updates: a flag
-// that is given replaces, and one that is not leaves alone.
+// The flags of a record are defined once for its creation and its updates. In an
+// update, a flag that is given replaces the value, and one that is not given leaves it
+// as it is.
 
-// listEdit is what an update adds to a list (--add-NAME) and takes from it
-// (--remove-NAME), where a creation has --NAME alone.
+// listEdit is the pair of flags with which an update adds to a list (--add-NAME) and
+// removes from it (--remove-NAME), where a creation has only --NAME.
 type listEdit struct {
 	name        string
 	add, remove []string
-	// split is how several come in one value; nil is not at all.
+	// split separates several items in one value; nil if a value is always one item.
 	split func(string) ([]string, error)
-	// spelt is whether they are addresses that may be spelt in another way than in the
+	// spelt says that the items are addresses that may be spelled differently in the
 	// list (apis.Spellings).
 	spelt bool
 }
 
-// bind adds both flags to those of an update.
+// bind adds both flags to an update.
 func (l *listEdit) bind(f *pflag.FlagSet, name string) {
 	l.name = name
 	f.Lookup(name).Usage += `; replaces all, "" by none`
@@ -38,7 +39,7 @@ func (l *listEdit) bind(f *pflag.FlagSet, name string) {
 	f.StringArrayVar(&l.remove, "remove-"+name, nil, "remove one from the list of --"+name+" (repeatable)")
 }
 
-// apply changes a list, which the flag --NAME may have replaced already.
+// apply changes a list, which --NAME may already have replaced.
 func (l *listEdit) apply(f *pflag.FlagSet, list *[]string) error {
 	if len(*list) == 1 && (*list)[0] == "" {
 		*list = nil
@@ -58,7 +59,7 @@ func (l *listEdit) apply(f *pflag.FlagSet, list *[]string) error {
 	for _, v := range remove {
 		i := l.index(next, v)
 		if i < 0 {
-			// What was misspelt would stay, and nobody would know.
+			// Otherwise a misspelled item would stay, and nobody would notice.
 			return fmt.Errorf("--remove-%s: there is no %q; there is: %s", l.name, v, strings.Join(next, " "))
 		}
 		next = slices.Delete(next, i, i+1)
@@ -72,7 +73,7 @@ func (l *listEdit) apply(f *pflag.FlagSet, list *[]string) error {
 	return nil
 }
 
-// index is where a value is in a list, below zero if it is not.
+// index returns the position of an item in a list, or a negative number.
 func (l *listEdit) index(list []string, v string) int {
 	if registered, ok := apis.Registered(list, v); ok && l.spelt {
 		v = registered
@@ -80,7 +81,7 @@ func (l *listEdit) index(list []string, v string) int {
 	return slices.Index(list, v)
 }
 
-// words are the values of a flag one by one.
+// words returns the items in the values of a flag.
 func (l *listEdit) words(values []string) (all []string, err error) {
 	for _, v := range values {
 		words := []string{v}
@@ -94,15 +95,15 @@ func (l *listEdit) words(values []string) (all []string, err error) {
 	return all, nil
 }
 
-// durationFlag is a duration that can be left to the server's settings by the word
-// default, which nil stands for.
+// durationFlag is a duration, or the word default, which becomes nil and means the
+// server's setting.
 type durationFlag struct{ of *time.Duration }
 
 func (d *durationFlag) Type() string { return "duration" }
 
 func (d *durationFlag) String() string {
 	if d.of == nil {
-		return "" // what is printed as the default value in the help
+		return "" // the help prints this as the default value
 	}
 	return d.of.String()
 }
@@ -117,7 +118,7 @@ func (d *durationFlag) Set(s string) error {
 	return err
 }
 
-// claimsFlag is a JSON object of claims; several are one.
+// claimsFlag is a JSON object of claims; several flags are merged into one object.
 type claimsFlag accounts.Claims
 
 func (*claimsFlag) Type() string     { return "JSON" }
@@ -135,15 +136,14 @@ func (c *claimsFlag) Set(s string) error {
 	return nil
 }
 
-// fixedFlag is a flag of a creation that an update refuses, saying why.
+// fixedFlag is a flag of the creation that an update refuses, with the reason.
 type fixedFlag string
 
 func (fixedFlag) Type() string         { return "string" }
 func (fixedFlag) String() string       { return "" }
 func (why fixedFlag) Set(string) error { return errors.New(string(why)) }
 
-// fix gives an update a flag that it refuses, and that needs no value for that if it
-// is a switch.
+// fix adds to an update a flag that it refuses. A switch needs no value to be refused.
 func fix(f *pflag.FlagSet, name, why string, isSwitch bool) {
 	flag := f.VarPF(fixedFlag(why), name, "", why)
 	if flag.Hidden = true; isSwitch {
@@ -151,7 +151,7 @@ func fix(f *pflag.FlagSet, name, why string, isSwitch bool) {
 	}
 }
 
-// somethingGiven refuses an update that was not told what to change.
+// somethingGiven refuses an update without any flag that changes something.
 func somethingGiven(cmd *cobra.Command) error {
 	given := false
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { given = given || f.Changed && f.Name != "json" && f.Name != "reason" })
@@ -161,7 +161,7 @@ func somethingGiven(cmd *cobra.Command) error {
 	return nil
 }
 
-// updated is how an update ends for people.
+// updated prints the result of an update for people.
 func (t *terminal) updated(changed bool, what, name string) {
 	if changed {
 		fmt.Fprintf(t.stdout, "updated %s %s\n", what, name)

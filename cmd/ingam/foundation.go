@@ -17,7 +17,8 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// foundation is what a server stands on: its settings, its master key and its database.
+// foundation is what a server is built on: its settings, its master key and its
+// database.
 type foundation struct {
 	cfg    *config.Config
 	log    *slog.Logger
@@ -28,8 +29,8 @@ type foundation struct {
 	store  *storage.Store
 }
 
-// openFoundation opens the master key and the database, and refuses what a server must
-// not start on: a schema of another version, or the database of another issuer.
+// openFoundation opens the master key and the database. It refuses a database that a
+// server must not use: one with another schema version, or of another issuer.
 func openFoundation(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptions, with storage.Options) (_ *foundation, err error) {
 	f := &foundation{cfg: cfg, log: newLogger(t, cfg), now: t.now, made: thisBuild()}
 	f.log.InfoContext(ctx, "starting", "version", f.made.version, "commit", f.made.commit, "date", f.made.date, "go", f.made.goVersion)
@@ -48,8 +49,8 @@ func openFoundation(ctx context.Context, t *terminal, cfg *config.Config, opts s
 	return f, nil
 }
 
-// withoutMasterKey returns why the master key could not be opened. What it says depends
-// on what is in the database, if there is one.
+// withoutMasterKey returns the error for a master key that could not be opened. Its
+// text depends on what the database contains, if there is one.
 func (f *foundation) withoutMasterKey(ctx context.Context, with storage.Options, err error) error {
 	with.Serving, with.Existing = false, true
 	store, openErr := openStore(ctx, f.cfg, with)
@@ -62,8 +63,7 @@ func (f *foundation) withoutMasterKey(ctx context.Context, with storage.Options,
 	return errors.Join(withoutMasterKey(ctx, f.cfg, store, err), store.Close())
 }
 
-// prepare brings the schema up to date, or checks it, and takes the database for the
-// issuer.
+// prepare migrates the schema or checks it, and claims the database for the issuer.
 func (f *foundation) prepare(ctx context.Context, opts serveOptions) error {
 	warnOfReaders(ctx, f.log, f.cfg.PrivateFiles())
 	if opts.migrate || f.store.Engine() == storage.SQLite {
@@ -80,13 +80,14 @@ func (f *foundation) prepare(ctx context.Context, opts serveOptions) error {
 	if f.store.Pooled() {
 		f.log.InfoContext(ctx, "there is a pooler in front of the database: statements are not prepared, and outside of transactions lock_timeout is what the database has for the user")
 	}
-	// Before anybody signs in by an address that the migration could not read.
+	// Before anybody signs in by an e-mail address whose form the migration could not
+	// compute.
 	return f.store.RenewEmailForms(ctx)
 }
 
-// claim refuses a database that belongs to another issuer, unless that is accepted.
-// A setting that was changed, or forgotten, would otherwise end all tokens at once:
-// whoever checks one compares the issuer in it byte by byte (RFC 8414 section 3.3).
+// claim refuses a database that belongs to another issuer, unless accept is set. A
+// setting that was changed or forgotten would otherwise make all tokens invalid at
+// once: verifiers compare the issuer in a token byte by byte (RFC 8414 section 3.3).
 func (f *foundation) claim(ctx context.Context, accept bool) error {
 	issuer := f.cfg.Issuer.String()
 	former, err := f.store.TakeIssuer(ctx, issuer)
@@ -107,9 +108,9 @@ func (f *foundation) claim(ctx context.Context, accept bool) error {
 }
 
 // warnOfReaders warns of files that other users of this machine can read or write.
-// Whoever reads the database and the master key can sign.
+// Whoever can read the database and the master key can sign tokens.
 func warnOfReaders(ctx context.Context, log *slog.Logger, files []string) {
-	if runtime.GOOS == "windows" { // which has no such modes, and reports some
+	if runtime.GOOS == "windows" { // Windows has no such file modes, but reports some
 		return
 	}
 	for _, file := range files {
@@ -119,8 +120,8 @@ func warnOfReaders(ctx context.Context, log *slog.Logger, files []string) {
 	}
 }
 
-// newPages returns the pages that people are shown, or says what of the
-// configuration cannot be. An empty name is that of the settings.
+// newPages returns the pages that people see, or says which setting is wrong. An empty
+// name means the configured one.
 func newPages(cfg *config.Config, name string) (*pages.Pages, error) {
 	name = cmp.Or(name, cfg.Pages.Name, cfg.Issuer.Host())
 	return pages.New(cfg.Issuer.Path(), pages.House{
@@ -129,7 +130,7 @@ func newPages(cfg *config.Config, name string) (*pages.Pages, error) {
 	})
 }
 
-// newLogger writes to standard error, which every supervisor collects.
+// newLogger returns a logger to standard error, which every supervisor collects.
 func newLogger(t *terminal, cfg *config.Config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.Log.Level}
 	if cfg.Log.Format == "text" {

@@ -11,26 +11,26 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// health is what readiness depends on, beside how fresh the copies in memory are.
+// health is what readiness depends on, apart from the freshness of the caches.
 type health struct {
 	*storage.Store
 	log      *slog.Logger
 	draining atomic.Bool
-	// asking is the sign of life that is being waited for.
+	// asking is the ping of the database that is in progress.
 	asking singleflight.Group
-	// unwritable is why nothing can be written; nil while it can.
+	// unwritable is why the database cannot be written to; nil if it can.
 	unwritable atomic.Pointer[string]
 }
 
-// pingTimeout is how long the database has to give a sign of life.
+// pingTimeout is how long the database may take to answer a ping.
 const pingTimeout = 5 * time.Second
 
-// Ping asks the database for a sign of life, once for all who ask at the same time:
-// strangers can ask as often as they like, and readiness has its connections from
-// those of the watchers.
+// Ping checks that the database answers, with one ping for all who ask at the same
+// time. Strangers can ask as often as they like, and the connections for readiness are
+// shared with the watchers.
 func (h *health) Ping(ctx context.Context) error {
 	answer := h.asking.DoChan("", func() (any, error) {
-		// Whoever asked first may hang up, and the others wait on.
+		// The first caller may disconnect while the others still wait.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
 		defer cancel()
 		return nil, h.Store.Ping(bounded)
@@ -52,13 +52,13 @@ func (h *health) Unwritable() string {
 	return ""
 }
 
-// writeInterval is how often it is tried whether anything can be written, and
-// writeTimeout how long that may take: together they are less than 10 s. Probes of
-// readiness only read what came of it, however many there are.
+// writeInterval is how often a write is tried, and writeTimeout how long it may take;
+// together less than 10 s. Readiness probes only read the last result, however many
+// there are.
 const (
 	writeInterval = 5 * time.Second
 	writeTimeout  = 4 * time.Second
-	// rewriteInterval is writeInterval while nothing can be.
+	// rewriteInterval replaces writeInterval while writing fails.
 	rewriteInterval = time.Second
 )
 
@@ -78,7 +78,7 @@ func (h *health) run(ctx context.Context) {
 	}
 }
 
-// tryWriting logs when it begins to fail, and when it does no longer.
+// tryWriting tries to write, and logs when that begins to fail and when it works again.
 func (h *health) tryWriting(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

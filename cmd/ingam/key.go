@@ -60,7 +60,7 @@ func keyList(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// withKeyring is for commands that make keys.
+// withKeyring calls do with key rings that can sign, for commands that create keys.
 func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyring) error) error {
 	return t.withConcerns(cmd, func(c *concerns) error {
 		master, err := keys.OpenMasterKey(c.cfg.MasterKeyFile)

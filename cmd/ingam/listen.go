@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// listen takes the server's addresses. Connections wait until run serves them.
+// listen opens the server's listening sockets. Connections wait until run serves them.
 func (s *server) listen(ctx context.Context) (err error) {
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -18,16 +18,16 @@ func (s *server) listen(ctx context.Context) (err error) {
 	if s.cfg.Metrics.Listen == "" {
 		return nil
 	}
-	// At an address of their own: they are for the operator, and not for whoever can
-	// reach the server.
+	// The metrics have an address of their own, because they are for the operator and
+	// not for everyone who can reach the server.
 	if s.metricsListener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Metrics.Listen); err != nil {
 		return errors.Join(fmt.Errorf("listen for metrics: %w", err), s.listener.Close())
 	}
 	return nil
 }
 
-// run serves until ctx ends, finishes the requests that are under way, and ends what the
-// server does beside.
+// run serves until ctx ends. Then it finishes the requests in progress, and ends the
+// background tasks.
 func (s *server) run(ctx context.Context) error {
 	defer s.writeLast(ctx)
 	defer s.startTasks(ctx)()
@@ -59,8 +59,8 @@ func (s *server) run(ctx context.Context) error {
 	return s.drain(ctx, server, served)
 }
 
-// drain says that the server is not ready any more, waits until nobody sends anything
-// new, and gives the requests under way their time.
+// drain reports that the server is no longer ready, waits until no new requests arrive,
+// and lets those in progress finish.
 func (s *server) drain(ctx context.Context, server *http.Server, served <-chan error) error {
 	s.health.draining.Store(true)
 	s.log.InfoContext(ctx, "stopping: finishing the requests under way")

@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// bound is the flags of a command that lists what there can be a million of.
+// bound is the flags that limit the output of a command which may list a million
+// records.
 type bound struct {
 	limit int
 	all   bool
@@ -23,7 +24,7 @@ func (b *bound) bind(cmd *cobra.Command, limit int, what string) {
 	cmd.Flags().BoolVar(&b.all, "all", false, "list all")
 }
 
-// check is for before anything is read.
+// check checks the flags, before anything is read.
 func (b *bound) check(cmd *cobra.Command) error {
 	switch {
 	case b.limit < 1:
@@ -34,8 +35,8 @@ func (b *bound) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// most is how many to read at most: one more than are printed, to know of it. Zero is
-// all.
+// most returns how many records to read: one more than are printed, to know whether
+// there are more. Zero means all.
 func (b *bound) most() int {
 	if b.all {
 		return 0
@@ -43,13 +44,13 @@ func (b *bound) most() int {
 	return b.limit + 1
 }
 
-// tellMore says that there are more than were printed, and how to get them.
+// tellMore prints that there are more records, and how to get them.
 func (b *bound) tellMore(t *terminal, what string) {
 	fmt.Fprintf(t.stderr, "These are %s (%d), and there are more: use --limit N to print N of them, or --all.\n", what, b.limit)
 }
 
-// printBound prints what is read, up to the bound; line is one as JSON, and as the
-// columns of a line.
+// printBound prints records while it reads them, up to the limit. line returns a record
+// as JSON and as the columns of a line.
 func printBound[T any](t *terminal, list *listing, read iter.Seq2[T, error], b *bound, what string, line func(T) (any, []any)) error {
 	for v, err := range read {
 		if err != nil {
@@ -67,15 +68,15 @@ func printBound[T any](t *terminal, list *listing, read iter.Seq2[T, error], b *
 	return list.end()
 }
 
-// listing is a list that is printed while it is read, so that no more of it is held
-// than some lines: a table, or one JSON array.
+// listing prints records while they are read, as a table or as one JSON array, so that
+// only a few lines are in memory.
 type listing struct {
 	w     io.Writer
 	table *tabwriter.Writer // nil for JSON
 	n     int
 }
 
-// linesAtOnce is of how many lines the columns are as wide.
+// linesAtOnce is how many lines are aligned at a time.
 const linesAtOnce = 100
 
 func (t *terminal) printList(asJSON bool, columns ...string) *listing {
@@ -87,8 +88,8 @@ func (t *terminal) printList(asJSON bool, columns ...string) *listing {
 	return p
 }
 
-// add prints one, as JSON or as the columns of a line. It fails when nobody reads any
-// more.
+// add prints one record, as JSON or as columns. It fails when nobody reads the output
+// any more.
 func (p *listing) add(v any, columns ...any) (err error) {
 	p.n++
 	if p.table != nil {
@@ -113,8 +114,8 @@ func (p *listing) add(v any, columns ...any) (err error) {
 	return err
 }
 
-// end prints what is left; a list that was not read to its end has none, so that a
-// program does not take a part of an array for all of it.
+// end prints the rest. Callers leave it out after an error, so that a program cannot
+// take an incomplete array for a complete one.
 func (p *listing) end() (err error) {
 	switch {
 	case p.table != nil:

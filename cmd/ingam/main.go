@@ -1,9 +1,9 @@
 // Command ingam is the authorization server and its command line.
 //
-// Output rules, for every command: results go to standard output and
-// everything else to standard error; with --json the result is one JSON array
-// or object. Exit status is 0 when it was done, 1 when it was refused or
-// failed, 2 when it was called wrongly.
+// Rules for the output of every command: results go to standard output and everything
+// else to standard error; with --json the result is one JSON array or object. The exit
+// status is 0 if the command succeeded, 1 if it was refused or failed, 2 if it was
+// called wrongly.
 package main
 
 import (
@@ -26,8 +26,8 @@ import (
 )
 
 func main() {
-	// The second signal finds the default action: an operator who asks twice
-	// does not wait.
+	// After the first signal, a second one has its default effect, so an operator who
+	// asks twice does not have to wait.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
@@ -40,7 +40,7 @@ const (
 	misuse = 2
 )
 
-// terminal is where a command runs.
+// terminal is what a command runs with: its streams and its clock.
 type terminal struct {
 	environ        []string
 	stdin          io.Reader
@@ -111,7 +111,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return failed
 }
 
-// usageError is a command called wrongly.
+// usageError says that a command was called wrongly.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
@@ -121,7 +121,7 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{fmt.Errorf(format+" (see: %s --help)", append(args, cmd.CommandPath())...)}
 }
 
-// subcommand is what a command does that only holds others.
+// subcommand runs a command that only groups others.
 func subcommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage(cmd, "there is no command %q", cmd.CommandPath()+" "+args[0])
@@ -131,9 +131,9 @@ func subcommand(cmd *cobra.Command, args []string) error {
 	return usage(cmd, "a command is missing")
 }
 
-// unknownCommand returns the words after a command that only holds others, flags
-// aside. Cobra reads flags first: of a command that is not there it would blame a
-// flag, or show the help of another one.
+// unknownCommand returns the words, without flags, that follow a command which only
+// groups others. cobra parses flags first; for a command that does not exist it would
+// report a wrong flag, or show the help of another command.
 func unknownCommand(cmd *cobra.Command, args []string) []string {
 	if !cmd.HasSubCommands() {
 		return nil
@@ -148,8 +148,8 @@ func unknownCommand(cmd *cobra.Command, args []string) []string {
 	return flags.Args()
 }
 
-// strictBuiltins holds the commands that cobra adds to the same rules: as they
-// come, they show help for what is not there and succeed.
+// strictBuiltins makes the commands that cobra adds follow the same rules. By default
+// they show help for a command that does not exist, and succeed.
 func strictBuiltins(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -171,7 +171,7 @@ func strictBuiltins(root *cobra.Command) {
 	}
 }
 
-// group is a command that only holds others.
+// group returns a command that only groups others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: subcommand}
 	g.AddCommand(commands...)
@@ -188,7 +188,7 @@ func exactly(n int) cobra.PositionalArgs {
 	}
 }
 
-// require checks that flags were given, and names those that were not.
+// require checks that flags were given, and names the missing ones.
 func require(cmd *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if !cmd.Flags().Changed(name) {
@@ -198,7 +198,7 @@ func require(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// named says what an error is about, once.
+// named adds to an error what it is about, unless the error says so already.
 func named(what string, err error) error {
 	if err == nil {
 		return nil
@@ -209,7 +209,7 @@ func named(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// printJSON writes a result for programs.
+// printJSON prints a result for programs.
 func (t *terminal) printJSON(v any) error {
 	e := json.NewEncoder(t.stdout)
 	e.SetEscapeHTML(false)
@@ -217,7 +217,7 @@ func (t *terminal) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// instant is a time as printed; the zero time is absent.
+// instant formats a time for programs; nil for the zero time.
 func instant(at time.Time) *string {
 	if at.IsZero() {
 		return nil
@@ -226,7 +226,7 @@ func instant(at time.Time) *string {
 	return &s
 }
 
-// text is a time for people.
+// text formats a time for people.
 func text(at time.Time) string {
 	if at.IsZero() {
 		return "-"

@@ -35,7 +35,7 @@ func masterKeyNew(t *terminal) *cobra.Command {
 			}
 			err := keys.WriteMasterKey(out, from)
 			if ifMissing && errors.Is(err, fs.ErrExist) {
-				// Perhaps it is half a one, of a disk that was full.
+				// The file may be incomplete because the disk was full.
 				if _, err := keys.OpenMasterKey(out); err != nil {
 					return err
 				}
@@ -56,9 +56,10 @@ func masterKeyNew(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// withoutMasterKey returns what to say of a master key that could not be opened.
-// Where the file is missing and the database has keys that it sealed, a new one
-// would open none of them, and advice to make one would lose them for good.
+// withoutMasterKey returns what to tell the operator about a master key that could not
+// be opened. If the file is missing and the database has keys sealed under it, a new
+// master key could not open them, and following the advice to create one would lose
+// them for good.
 func withoutMasterKey(ctx context.Context, cfg *config.Config, store *storage.Store, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 )
 
-// passwordFlags are the ways to give a command a new password. None is an argument:
-// that would stand in the process list and in the shell's history.
+// passwordFlags are the ways to give a command a new password. It is never an argument,
+// because arguments are visible in the process list and in the shell's history.
 type passwordFlags struct{ stdin, generate bool }
 
 func (p *passwordFlags) bind(cmd *cobra.Command) {
@@ -23,7 +23,7 @@ func (p *passwordFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.generate, "generate", false, "make a password, and print it once")
 }
 
-// read returns the password. Whoever sits at a terminal and says nothing is asked.
+// read returns the password. Without a flag, a person at a terminal is asked for it.
 func (p *passwordFlags) read(cmd *cobra.Command, t *terminal) (string, error) {
 	switch keyboard, _ := t.stdin.(*os.File); {
 	case p.generate && p.stdin:
@@ -38,7 +38,7 @@ func (p *passwordFlags) read(cmd *cobra.Command, t *terminal) (string, error) {
 	return "", usage(cmd, "there is no password: run this on a terminal, where it is asked for, or with --password-stdin or --generate")
 }
 
-// print shows a password that was made: nothing shows it again.
+// print shows a generated password; it is not shown again.
 func (p *passwordFlags) print(t *terminal, password string) {
 	if p.generate {
 		fmt.Fprintf(t.stdout, "password %s\n", password)
@@ -58,7 +58,7 @@ func readPassword(r io.Reader) (string, error) {
 	return line, nil
 }
 
-// askPassword asks for a password twice, and does not show what is typed.
+// askPassword asks for a password twice, without showing what is typed.
 func askPassword(ctx context.Context, keyboard *os.File, screen io.Writer) (string, error) {
 	fd := int(keyboard.Fd())
 	before, err := term.GetState(fd)
@@ -81,7 +81,7 @@ func askPassword(ctx context.Context, keyboard *os.File, screen io.Writer) (stri
 			fmt.Fprintln(screen)
 			return a.typed, a.err
 		case <-ctx.Done():
-			// Ctrl-C: or the shell would not show what is typed from then on.
+			// After Ctrl-C, otherwise the shell would no longer show what is typed.
 			term.Restore(fd, before)
 			fmt.Fprintln(screen)
 			return "", ctx.Err()

@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// revoking is what `ingam revoke` was asked for.
+// revoking holds the flags of `ingam revoke`.
 type revoking struct {
 	t                                    *terminal
 	cmd                                  *cobra.Command
 	client, grant, user, session, reason string
-	// jti is a token that an API logged, with what else it logged of it.
+	// jti is the id of a token that an API has logged; the others are what the API has
+	// logged with it.
 	jti, statusList, expires      string
 	statusIndex                   int64
 	fromStdin, everything, dryRun bool
@@ -50,7 +51,7 @@ func revokeCommand(t *terminal) *cobra.Command {
 			case r.jti == "" && (cmd.Flags().Changed("status-list") || cmd.Flags().Changed("status-index") || cmd.Flags().Changed("expires")):
 				return usage(cmd, "--status-list, --status-index and --expires go with --jti")
 			case r.jti != "" && !likeJTI.MatchString(r.jti):
-				// What is given here gets into the audit log, and a token must not.
+				// This value gets into the audit log, where a token must not be.
 				return usage(cmd, "--jti is the jti of a token, such as 5PHUYPHEIDTG6VGPM5KGEUQXL4")
 			case r.jti != "" && cmd.Flags().Changed("status-list") != cmd.Flags().Changed("status-index"):
 				return usage(cmd, "--status-list and --status-index go together: the uri and the idx that the token has in its status")
@@ -82,7 +83,7 @@ func revokeCommand(t *terminal) *cobra.Command {
 
 func (r *revoking) run() error {
 	if r.fromStdin {
-		// From standard input: an argument would stand in the process list and in
+		// From standard input, because arguments are visible in the process list and in
 		// the shell's history.
 		token, err := readToken(r.t.stdin)
 		if err != nil {
@@ -146,7 +147,7 @@ func (r *revoking) carryOut(c *concerns, a aim) error {
 	return r.await(c)
 }
 
-// tell says what a cut would end.
+// tell prints what a cut would revoke.
 func (r *revoking) tell(c *concerns, a aim) error {
 	if a.kind == changes.Token {
 		fmt.Fprintln(r.t.stdout, "would end 1 token")
@@ -171,7 +172,7 @@ func (r *revoking) tell(c *concerns, a aim) error {
 	return nil
 }
 
-// counted is a number with its noun.
+// counted returns a number with its noun.
 func counted(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -14,15 +14,15 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// aim is one thing to revoke: what it would end, and how to.
+// aim is one thing to revoke: what that would end, and how to do it.
 type aim struct {
 	kind    changes.Kind
 	subject string
-	// made is what is said once it is done.
+	// made is the message after it was revoked.
 	made string
 	cut  func(ctx context.Context) error
-	// settles is whether servers that do not know of the cut yet make tokens that
-	// are cut at birth.
+	// settles says that servers which do not know of the cut yet issue tokens that are
+	// revoked from the beginning, so the command has to wait.
 	settles bool
 }
 
@@ -90,9 +90,9 @@ func (r *revoking) atToken(c *concerns, token string) (aim, error) {
 	}, nil
 }
 
-// atLogged is the token of which an API logged the jti.
+// atLogged returns the aim for a token whose jti an API has logged.
 func (r *revoking) atLogged(c *concerns) (aim, error) {
-	// A row that stays too long harms nobody.
+	// A row that is kept too long harms nobody.
 	expires := c.t.now().Add(limits.MaxAccessTTL)
 	if r.expires != "" {
 		seconds, err := strconv.ParseInt(r.expires, 10, 64)
@@ -126,7 +126,8 @@ func (r *revoking) atLogged(c *concerns) (aim, error) {
 		case err != nil:
 			return aim{}, err
 		case grant != "":
-			// All of its tokens have that place, and a refresh brings the next one.
+			// All tokens of the grant share this index, and a refresh would bring the
+			// next token.
 			return aim{}, fmt.Errorf("token %s was issued under grant %s to client %s: ingam revoke --grant %s", r.jti, grant, client, grant)
 		}
 		of = " of client " + client

@@ -12,7 +12,8 @@ import (
 	"github.com/ingam/ingam/authz/status/listeners"
 )
 
-// await waits for the verifiers, and says of each whether it has applied the cut.
+// await waits for the listening verifiers, and prints for each whether it has applied
+// the cut.
 func (r *revoking) await(c *concerns) error {
 	const unwaited = "it is revoked, but this command could not wait for the verifiers: %w"
 	began := time.Now()
@@ -42,10 +43,10 @@ func (r *revoking) await(c *concerns) error {
 	return nil
 }
 
-// heard is what is known of those who listen.
+// heard is what is known of the verifiers that listen.
 type heard struct {
 	all []listeners.Listener
-	// apis are those that a client is registered for, as text, by its id.
+	// apis are the APIs of each client, as text, by the client's id.
 	apis map[string]string
 	now  time.Time
 }
@@ -68,7 +69,7 @@ func (r *revoking) heard(c *concerns, all []listeners.Listener) (h heard, err er
 	return h, nil
 }
 
-// tell has a line for each verifier of which some connections are given.
+// tell returns one line for each verifier among the given connections.
 func (h heard) tell(some []listeners.Listener) string {
 	var lines []string
 	for len(some) > 0 {
@@ -82,7 +83,7 @@ func (h heard) tell(some []listeners.Listener) string {
 			}
 			return n
 		}
-		// Of several, the one that was not heard for longest.
+		// Of several connections, the one that was not seen for longest.
 		seen, connections := first.SeenAt, counted(int64(of(h.all)), "connection")
 		if n := of(some); n < of(h.all) {
 			connections = fmt.Sprintf("%d of %s", n, connections)

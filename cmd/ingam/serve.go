@@ -38,12 +38,12 @@ func serveCommand(t *terminal) *cobra.Command {
 
 type serveOptions struct {
 	migrate bool
-	// acceptIssuer lets the issuer be another one than that of the database.
+	// acceptIssuer allows an issuer other than the one that the database belongs to.
 	acceptIssuer bool
 }
 
-// serve runs the server until ctx ends: it opens what the server stands on, builds the
-// server on it, takes its addresses, serves, and closes what it opened.
+// serve runs the server until ctx ends: it opens the foundation, builds the server on
+// it, listens, serves, and closes what it opened.
 func serve(ctx context.Context, t *terminal, cfg *config.Config, opts serveOptions) (err error) {
 	f, err := openFoundation(ctx, t, cfg, opts, storage.Options{Serving: true})
 	if err != nil {

@@ -25,7 +25,7 @@ type sessionJSON struct {
 	ExpiresAt *string `json:"expires_at"`
 	Address   string  `json:"address"`
 	UserAgent string  `json:"user_agent"`
-	// ClientID is the app that signed the user in by itself.
+	// ClientID is the first-party app that signed the user in.
 	ClientID   string `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"`
 }
@@ -67,7 +67,7 @@ func sessionList(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// idOf is the id of the user that --user names; empty if it was not given.
+// idOf returns the id of the user that --user names; empty if the flag was not given.
 func idOf(cmd *cobra.Command, users *accounts.Users, name string) (string, error) {
 	if !cmd.Flags().Changed("user") {
 		return "", nil
@@ -120,7 +120,7 @@ type grantJSON struct {
 	ID         string `json:"id"`
 	ClientID   string `json:"client_id"`
 	ClientName string `json:"client_name"`
-	// User is the id.
+	// User is the user's id.
 	User       string   `json:"user"`
 	Username   string   `json:"username"`
 	Session    string   `json:"session"`
@@ -130,7 +130,7 @@ type grantJSON struct {
 	CreatedAt  *string  `json:"created_at"`
 	RefreshAt  *string  `json:"refreshed_at"`
 	ExpiresAt  *string  `json:"expires_at"`
-	// Revoked is whether it does not stand any more, for whatever reason.
+	// Revoked says that the grant no longer stands, for whatever reason.
 	Revoked bool `json:"revoked"`
 }
 
@@ -152,7 +152,8 @@ func grantList(t *terminal) *cobra.Command {
 					return err
 				}
 				if cmd.Flags().Changed("client") {
-					// One that is misspelt would have none, and look as if all were well.
+					// A misspelled client id would find no grants, and look as if all
+					// was well.
 					if _, err := c.clients.Client(cmd.Context(), client); err != nil {
 						return named("client "+client, err)
 					}

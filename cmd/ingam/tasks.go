@@ -11,33 +11,32 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// The server's own tasks, and how often they are done.
+// How often the server's background tasks run.
 const (
-	// keyInterval is how often the key rings are looked after. Which key signs
-	// follows from stored times, so nothing hangs on it but when the next key is
-	// published, which has days.
+	// keyInterval is how often the key rings are maintained. Which key signs follows
+	// from stored times; the task only publishes the next key, days before it signs.
 	keyInterval = 30 * time.Second
-	// listInterval is how often it is looked which status lists are full.
+	// listInterval is how often the server looks for full status lists.
 	listInterval = 10 * time.Second
-	// refusalInterval is how long refused sign-ins are counted together, and what a
-	// crash can lose of them.
+	// refusalInterval is how long refused sign-ins are counted in memory before they
+	// are stored. A crash can lose as many.
 	refusalInterval = time.Minute
-	// formInterval is how often addresses are looked for that an older version wrote
-	// beside this one.
+	// formInterval is how often the server looks for e-mail addresses that an older
+	// version wrote meanwhile.
 	formInterval = 10 * time.Minute
-	// settleInterval is for how long nothing must have been written, at least, until
-	// what was is brought into SQLite's file.
+	// settleInterval is how long nothing must have been written before the write-ahead
+	// log is copied into SQLite's file.
 	settleInterval = 2 * time.Second
-	// seenInterval is how often it is noted who listens; whoever was not seen for
-	// three times as long is taken to be gone.
+	// seenInterval is how often the listeners of this server are recorded as seen. One
+	// that was not seen for three times as long is considered gone.
 	seenInterval = 10 * time.Second
-	// longestTask is how long a task may take that is done every so often. What it has
-	// not come to, it does the next time.
+	// longestTask is the longest time for one run of a task. What is left is done in
+	// the next run.
 	longestTask = 30 * time.Second
 )
 
-// startTasks starts what a server does by itself, and returns what ends it all and waits
-// for it.
+// startTasks starts the background tasks. The returned function ends them and waits for
+// them.
 func (s *server) startTasks(ctx context.Context) (end func()) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -60,8 +59,8 @@ func (s *server) startTasks(ctx context.Context) (end func()) {
 	}
 }
 
-// every calls do at the interval until ctx ends. A failure is logged, and
-// tried again the next time.
+// every calls do at the interval until ctx ends. A failure is logged, and do is called
+// again at the next interval.
 func every(ctx context.Context, interval time.Duration, log *slog.Logger, task string, do func(context.Context) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -80,8 +79,8 @@ func every(ctx context.Context, interval time.Duration, log *slog.Logger, task s
 	}
 }
 
-// maintainKeys looks after the key rings, which destroys and forgets keys by the
-// clock: a clock that is wrong would do it to the keys of every server.
+// maintainKeys maintains the key rings. That destroys and forgets keys by the clock, so
+// a wrong clock would do it to the keys of every server; agrees prevents this.
 func (s *server) maintainKeys(ctx context.Context) error {
 	if err := agrees(ctx, s.cfg, s.store, s.now()); err != nil {
 		return err
@@ -89,26 +88,29 @@ func (s *server) maintainKeys(ctx context.Context) error {
 	return s.ring.Maintain(ctx)
 }
 
-// seeListeners notes which verifiers listen here, and ends the connections of those that
-// another server took over.
+// seeListeners records which verifiers listen here, and ends the connections of those
+// that have moved to another server.
 func (s *server) seeListeners(ctx context.Context) error {
 	gone, err := s.store.SeeListeners(ctx, s.connections.IDs())
 	s.connections.End(gone)
 	return err
 }
 
-// closeLists closes status lists that are full, long after every process knows of it.
+// closeLists closes full status lists, long after every process knows that they are
+// full.
 func (s *server) closeLists(ctx context.Context) error {
 	return s.lists.Maintain(ctx, 2*s.cfg.Changes.Staleness.Std()+time.Minute)
 }
 
-// purge deletes what has expired, and what the audit log is not to keep any longer.
+// purge deletes what has expired, and audit events that are older than the setting
+// allows.
 func (s *server) purge(ctx context.Context) error {
 	now := s.now()
 	if err := agrees(ctx, s.cfg, s.store, now); err != nil {
 		return err
 	}
-	// To a server whose clock is behind, it has not expired yet.
+	// The skew is subtracted because on a server whose clock is behind, it has not
+	// expired yet.
 	if _, err := s.store.Purge(ctx, now.Add(-s.cfg.Tokens.Skew.Std()), s.cfg.Purge.Batch, now.Add(-s.cfg.Changes.Retention.Std())); err != nil {
 		return err
 	}
@@ -119,8 +121,8 @@ func (s *server) purge(ctx context.Context) error {
 	return err
 }
 
-// writeLast writes down who was not signed in since the last time: when nobody can be
-// refused any more, and before the database closes.
+// writeLast stores the refused sign-ins that were counted since the last time: after
+// the last request and before the database is closed.
 func (s *server) writeLast(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -129,14 +131,14 @@ func (s *server) writeLast(ctx context.Context) {
 	}
 }
 
-// agrees refuses what depends on the time where this machine's clock and the
-// database's are further apart than is allowed for.
+// agrees refuses tasks that depend on the time if the clocks of this machine and of the
+// database differ by more than the allowed skew.
 func agrees(ctx context.Context, cfg *config.Config, store *storage.Store, now time.Time) error {
 	clock, err := store.Clock(ctx)
 	if err != nil {
 		return err
 	}
-	// Asking takes time as well.
+	// The query takes time as well.
 	if off := now.Sub(clock); off.Abs() > cfg.Tokens.Skew.Std()+5*time.Second {
 		return fmt.Errorf("the clock of this machine is %s off that of the database, which is more than tokens.skew (%s): set one of them right", off.Round(time.Second), cfg.Tokens.Skew)
 	}

@@ -23,8 +23,8 @@ func tokenCommand(t *terminal) *cobra.Command {
 	return group("token", "Look at tokens the way a resource server does", tokenVerify(t))
 }
 
-// tokenVerify needs no database and no key but what the server publishes: it
-// is what any resource server does.
+// tokenVerify checks a token as any resource server does: with no database, and with
+// only the keys that the server publishes.
 func tokenVerify(t *terminal) *cobra.Command {
 	var (
 		audience, typ string
@@ -100,10 +100,10 @@ func tokenVerify(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// maxToken bounds what is read as a token.
+// maxToken limits how much is read as a token.
 const maxToken = 64 << 10
 
-// readToken reads a token, or the access_token in a token endpoint's answer.
+// readToken reads a token, or the answer of a token endpoint with its access_token.
 func readToken(r io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxToken))
 	if err != nil {
@@ -130,8 +130,8 @@ func readToken(r io.Reader) (string, error) {
 	return s, nil
 }
 
-// fetchKeys finds the issuer's keys by its metadata (OpenID Connect Discovery
-// 1.0 section 4).
+// fetchKeys fetches the issuer's keys, whose address is in its metadata (OpenID Connect
+// Discovery 1.0 section 4).
 func fetchKeys(ctx context.Context, issuer string) (keys.KeySet, error) {
 	var metadata struct {
 		Issuer  string `json:"issuer"`
@@ -145,7 +145,7 @@ func fetchKeys(ctx context.Context, issuer string) (keys.KeySet, error) {
 		return keys.KeySet{}, fmt.Errorf("the metadata of %s cannot be read: %w", issuer, err)
 	}
 	if metadata.Issuer != issuer {
-		// Otherwise one issuer could pass its keys off as another's (RFC 8414
+		// Otherwise one issuer could present its keys as those of another (RFC 8414
 		// section 3.3).
 		return keys.KeySet{}, fmt.Errorf("the metadata at %s is that of %s", issuer, metadata.Issuer)
 	}
@@ -156,10 +156,10 @@ func fetchKeys(ctx context.Context, issuer string) (keys.KeySet, error) {
 	return keys.ParseJWKS(body)
 }
 
-// maxDocument bounds the metadata and the key set.
+// maxDocument limits the length of the metadata and of the key set.
 const maxDocument = 1 << 20
 
-// fetch returns what is at an address, which must not be longer than limit.
+// fetch returns the document at an address, which must not be longer than limit.
 func fetch(ctx context.Context, url string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -17,19 +17,19 @@ import (
 )
 
 const (
-	// maxList bounds a status list, unpacked, and twice that the token that holds it:
-	// a few bytes of ZLIB can unpack to gigabytes.
+	// maxList limits the unpacked length of a status list; the token with the list may
+	// be twice as long. A few bytes of ZLIB can unpack to gigabytes.
 	maxList = 16 << 20
 	// clockSkew is by how much this machine's clock and the issuer's may differ.
 	clockSkew = 30 * time.Second
 )
 
-// revokedByList reports whether a token was revoked, by the status list of the issuer
-// that it names. It fetches the list as any resource server would (Token Status List
-// draft, section 8.3). An error means that it cannot be told.
+// revokedByList reports whether a token was revoked, by the issuer's status list that
+// it refers to. It fetches the list as any resource server would (Token Status List
+// draft, section 8.3). An error means that the answer is unknown.
 func revokedByList(ctx context.Context, set keys.KeySet, issuer string, base status.Base, ref status.Ref, now time.Time) (bool, error) {
-	// The address is made from the issuer and the list's number, and not taken from the
-	// token: so the token cannot have anything fetched from elsewhere.
+	// The address is made from the issuer and the list's number, and not read from the
+	// token, so a token cannot make this command fetch something else.
 	uri := base.URI(ref.List)
 	body, err := fetch(ctx, uri, 2*maxList)
 	if err != nil {
@@ -54,12 +54,13 @@ func revokedByList(ctx context.Context, set keys.KeySet, issuer string, base sta
 	}
 	switch {
 	case list.Issuer != issuer || list.Subject != uri:
-		// Another list that the issuer has signed, in which the bit is not set.
+		// It may be another list that the issuer has signed, in which the bit is not
+		// set.
 		return false, fmt.Errorf("at %s there is another status list", uri)
 	case time.Unix(list.IssuedAt, 0).After(now.Add(clockSkew)):
 		return false, errors.New("its status list was issued in the future")
 	case !now.Before(time.Unix(list.ExpiresAt, 0).Add(clockSkew)):
-		// An old list, which does not know yet what was revoked.
+		// An old list does not show what was revoked later.
 		return false, errors.New("its status list has expired")
 	case list.List.Bits != 1:
 		return false, fmt.Errorf("its status list has %d bits for each token, not 1", list.List.Bits)
@@ -74,7 +75,7 @@ func revokedByList(ctx context.Context, set keys.KeySet, issuer string, base sta
 	return bits[ref.Index/8]>>(ref.Index%8)&1 != 0, nil
 }
 
-// unpackList reads the `lst` of a status list: its bits, ZLIB, in base64url.
+// unpackList decodes the `lst` of a status list: base64url of ZLIB of the bits.
 func unpackList(lst string) ([]byte, error) {
 	packed, err := base64.RawURLEncoding.DecodeString(lst)
 	if err != nil {

@@ -31,16 +31,16 @@ type userJSON struct {
 	ID       string `json:"id"`
 	Username string `json:"username"`
 	Email    string `json:"email"`
-	// EmailVerified is null where nobody said.
+	// EmailVerified is null if nobody has said whether it is.
 	EmailVerified *bool `json:"email_verified"`
-	// EmailShared is whether the address does not sign them in, because it is somebody
-	// else's too, or somebody else's user name.
+	// EmailShared says that the user cannot sign in by the address, because it is also
+	// the address or the user name of somebody else.
 	EmailShared bool            `json:"email_shared"`
 	Roles       []string        `json:"roles"`
 	Claims      accounts.Claims `json:"claims"`
 	Disabled    bool            `json:"disabled"`
 	CreatedAt   *string         `json:"created_at"`
-	// Password is one that was made, which nothing shows again.
+	// Password is a generated password; it is not shown again.
 	Password string `json:"password,omitempty"`
 }
 
@@ -52,7 +52,7 @@ func newUserJSON(u accounts.User, emailShared bool) userJSON {
 	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, emailShared, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt), ""}
 }
 
-// userFlags are what a user is registered with, the password aside.
+// userFlags are the flags with which a user is registered, except the password.
 type userFlags struct {
 	username, email   string
 	verified          bool
@@ -70,7 +70,7 @@ func (u *userFlags) bind(f *pflag.FlagSet) {
 	f.Var(&u.claims, "claims", `further claims, as a JSON object such as {"name": "Kim Minji"}`)
 }
 
-// bindEdits adds what only an update has.
+// bindEdits adds the flags that only an update has.
 func (u *userFlags) bindEdits(f *pflag.FlagSet) {
 	u.roleEdits.bind(f, "role")
 	f.Lookup("claims").Usage += "; replaces all"
@@ -78,7 +78,7 @@ func (u *userFlags) bindEdits(f *pflag.FlagSet) {
 	f.StringArrayVar(&u.removeClaims, "remove-claim", nil, "the name of a claim to remove (repeatable)")
 }
 
-// apply changes what was given.
+// apply sets the fields whose flags were given.
 func (u *userFlags) apply(f *pflag.FlagSet, user *accounts.User) error {
 	if f.Changed("username") {
 		user.Username = u.username
@@ -192,7 +192,8 @@ sessions, grants and the id (sub), by which apps know the user, stay.`,
 				}
 				c.warnLong(u)
 				if asJSON {
-					// From before addresses told people apart, or from an older version.
+					// Shared addresses come from before they had to be unique, or from
+					// an older version.
 					others, err := users.SharingEmail(cmd.Context(), u)
 					if err != nil {
 						return err
@@ -214,7 +215,7 @@ sessions, grants and the id (sub), by which apps know the user, stay.`,
 	return cmd
 }
 
-// warnLong says that ID tokens do not hold all claims of a user.
+// warnLong warns that the claims of a user do not fit into ID tokens.
 func (c *concerns) warnLong(u accounts.User) {
 	own := c.apis.Own()
 	if n := tokens.LengthOf(c.cfg.Issuer.String(), u.Released(own, own.Names()), c.cfg.Keys.Bits); n > tokens.MaxID {
@@ -222,7 +223,7 @@ func (c *concerns) warnLong(u accounts.User) {
 	}
 }
 
-// withUsers opens the configured database for what is about users.
+// withUsers opens the configured database for commands about users.
 func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Users) error, needs ...config.Need) error {
 	hasher, err := passwords.New(0, passwords.Recommended)
 	if err != nil {
@@ -233,7 +234,7 @@ func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Us
 	}, needs...)
 }
 
-// findUser finds a user by name or, failing that, by id.
+// findUser finds a user by user name or, if there is none, by id.
 func findUser(ctx context.Context, users *accounts.Users, name string) (accounts.User, error) {
 	u, err := users.ByName(ctx, name)
 	if errors.Is(err, accounts.ErrNotFound) {

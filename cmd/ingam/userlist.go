@@ -88,7 +88,7 @@ func userShow(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// verifiedText says whether an address was verified, if somebody said.
+// verifiedText says whether an address is verified, if that is known.
 func verifiedText(verified *bool) string {
 	switch {
 	case verified == nil:
@@ -99,7 +99,7 @@ func verifiedText(verified *bool) string {
 	return " (not verified)"
 }
 
-// sharedText says with whom an address is shared, if with anybody.
+// sharedText names the other users of an address, if there are any.
 func sharedText(others []accounts.User) string {
 	if len(others) == 0 {
 		return ""

@@ -19,21 +19,21 @@ func versionCommand(t *terminal) *cobra.Command {
 	}
 }
 
-// What `make build` stamps the binary with, which knows of the repository where
-// the Go command does not, as in an image. Empty otherwise.
+// `make build` sets these with the linker, from the repository; they are empty
+// otherwise. The Go command knows the repository too, but not inside an image build.
 var stampedVersion, stampedCommit, stampedDate string
 
-// build says what a binary was made from.
+// build says from what a binary was built.
 type build struct {
 	version, commit string
-	// date is when the commit was made, which is the same for everyone who
-	// builds it.
+	// date is the time of the commit, so that it is the same for everyone who builds
+	// it.
 	date      string
 	goVersion string
 }
 
-// thisBuild returns what was stamped and, for what was not, what the Go command
-// recorded.
+// thisBuild returns the values that `make build` has set and, for missing ones, what
+// the Go command recorded.
 func thisBuild() build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
