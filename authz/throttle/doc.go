@@ -1,11 +1,12 @@
-// Package throttle owns how many guesses at a secret are heard, and how many people
-// are served at once while each guess takes a CPU.
+// Package throttle limits attempts to sign in: how many wrong guesses are allowed, and
+// how many attempts are checked at once, since each check keeps a CPU busy.
 //
-//	attempt → Throttle.Join: a place in the line, in memory
-//	        → Throttle.Attempt: gates (few at once of what is counted together) → turn → counted in SQL → looked at → taken back unless wrong
+//	attempt → Throttle.Join: a place in the line, or ErrCrowded if it is full
+//	        → Throttle.Attempt: gates → turn → counted in SQL, or *TooManyError → checked → count undone unless wrong
 //
-// The counts are in the database, for all instances together. The line, the gates
-// and the turns are those of one process.
+// The line holds all attempts that wait or are checked. A gate lets only a few attempts
+// through at once that have the same count. Who has a turn is checked. These three belong
+// to one process; the counts are in the database, for all instances together.
 //
-// The package does not know what is guessed, nor whose it is.
+// The package does not know what is guessed (a password, say), nor how it is checked.
 package throttle

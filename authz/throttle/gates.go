@@ -6,24 +6,24 @@ import (
 	"sync"
 )
 
-// gates let a few through at once for each key; others wait, and go in the order
-// in which they came.
+// gates let only a few attempts through at once for each key. Others wait, and go through
+// in the order in which they came.
 type gates struct {
 	mu sync.Mutex
 	of map[string]*gate
 }
 
 type gate struct {
-	// places holds a token for each that is through.
+	// places holds one value for each attempt that is through.
 	places chan struct{}
-	// users are through or wait. With the last one the gate goes.
+	// users is how many attempts are through or wait. The last one removes the gate.
 	users int
 }
 
 func newGates() *gates { return &gates{of: map[string]*gate{}} }
 
-// enter waits until fewer than room are through and returns how to leave; or
-// ErrUnheard.
+// enter waits until fewer than room attempts are through, and returns a function by which
+// to leave; or ErrUnheard if ctx ends first.
 func (g *gates) enter(ctx context.Context, key string, room int) (leave func(), err error) {
 	g.mu.Lock()
 	at, ok := g.of[key]
@@ -49,7 +49,7 @@ func (g *gates) enter(ctx context.Context, key string, room int) (leave func(), 
 	}
 }
 
-// through is how many are through.
+// through returns how many attempts are through the gate of a key.
 func (g *gates) through(key string) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

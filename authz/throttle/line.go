@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrCrowded: more people sign in than passwords can be looked at. It passes.
+// ErrCrowded: more people are signing in than can be checked in time. It soon passes.
 var ErrCrowded error = crowded{}
 
 type crowded struct{}
@@ -20,15 +20,16 @@ func (crowded) Error() string { return "too many passwords wait to be looked at"
 // Unavailable tells the edge that this is a 503.
 func (crowded) Unavailable() bool { return true }
 
-// CrowdedFor is when to come again after an ErrCrowded: about what it takes to look
-// at all that may wait.
+// CrowdedFor is after how long to try again after an ErrCrowded: about the time that it
+// takes to check all that can wait in the line.
 const CrowdedFor = 4 * time.Second
 
-// ErrUnheard: an attempt was not looked at, and says nothing of who made it.
+// ErrUnheard: the attempt was not checked, so nobody knows whether it was right.
 var ErrUnheard = errors.New("the password was not looked at")
 
-// Patiently bounds how long it is waited for others: half of the time that is left
-// to answer, after which it is ErrCrowded. The other half is for what is waited for.
+// Patiently returns a context for waiting until others are done. It ends after half of
+// the time that ctx has left, with the cause ErrCrowded. The other half is for the work
+// after the wait.
 func Patiently(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -37,30 +38,33 @@ func Patiently(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, time.Until(deadline)/2, ErrCrowded)
 }
 
-// line is who waits for an attempt to sign in, or makes one. It ends where waiting
-// would be in vain, before anything is asked of the database, and nobody can fill it
-// alone.
+// line holds the attempts that wait or are being checked. When it is full, further
+// attempts are refused before they cost a query of the database: they would wait in vain.
+// No single address or account can fill it.
 type line struct {
-	// most is how many may stand in it.
+	// most is how many attempts may be in the line.
 	most int
-	// turns are for those whose attempt is counted and whose password is looked at.
-	// They are a few more than are hashed at once, so that the threads have work
-	// while others ask the database; and few, for it is not theirs alone.
+	// turns are given to attempts that are counted and checked. There are a few more
+	// turns than threads that hash, so that these have work while other attempts wait
+	// for the database; but only a few, since others need the database, too.
 	turns *semaphore.Weighted
 
 	mu sync.Mutex
+	// n is how many attempts are in the line; of is how many of these there are for each
+	// key of shares (see join).
 	n  int
 	of map[string]int
 }
 
-// newLine returns one for as many threads as hash at once.
+// newLine returns a line for that many threads that hash at once.
 func newLine(threads int64) *line {
-	// What is hashed in a few seconds.
+	// As many as can be hashed in a few seconds.
 	return &line{most: 128 * int(threads), turns: semaphore.NewWeighted(4 * threads), of: map[string]int{}}
 }
 
-// join returns how to leave, or ErrCrowded. shares says, of each that an attempt is of,
-// which part of the line may be of that: one in so many.
+// join adds an attempt to the line, and returns a function by which to leave; or
+// ErrCrowded. The keys of shares are what the attempt comes from, such as its address or
+// account. The attempts of one key may fill only one part in shares[key] of the line.
 func (l *line) join(shares map[string]int) (leave func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +91,8 @@ func (l *line) join(shares map[string]int) (leave func(), err error) {
 	}, nil
 }
 
-// turn waits for a turn and returns how to end it; or ErrUnheard.
+// turn waits for a turn, and returns a function that ends it; or ErrUnheard if ctx ends
+// first.
 func (l *line) turn(ctx context.Context) (end func(), err error) {
 	if l.turns.Acquire(ctx, 1) != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnheard, context.Cause(ctx))

@@ -6,33 +6,34 @@ import (
 	"time"
 )
 
-// pressing is from which addresses attempts go on coming though they are throttled.
-// Each of these takes a place in the line for as long as the database takes to say so:
-// whoever sends as many as they can from two addresses would fill it, and need no
-// password for that.
+// pressing remembers addresses that keep sending attempts although they are throttled.
+// These get a smaller part of the line. Each attempt takes a place there until the
+// database has said that it is throttled. So an attacker who sends as many as possible
+// from two addresses would fill the line, and would not even need a password to check.
 type pressing struct {
 	mu sync.Mutex
 	of map[string]pressed
 }
 
-// pressed is how many were throttled without a pause, and when the last was.
+// pressed is how many attempts from one address were throttled without a pause between
+// them, and when the last one was.
 type pressed struct {
 	n    int
 	last time.Time
 }
 
 const (
-	// pause is after how long it is forgotten that attempts were throttled, and
-	// mostThrottled how many may be until then.
+	// pause is how long an address must send no throttled attempt for its count to
+	// begin again. With more than mostThrottled, the address is pressing.
 	pause         = 10 * time.Second
 	mostThrottled = 20
-	// mostPressing bounds of how many addresses it is known.
+	// mostPressing bounds how many addresses are remembered.
 	mostPressing = 10_000
 )
 
 func newPressing() *pressing { return &pressing{of: map[string]pressed{}} }
 
-// note notes that an attempt was throttled.
+// note counts an attempt that was throttled.
 func (p *pressing) note(address string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,7 +50,7 @@ func (p *pressing) note(address string, now time.Time) {
 	p.of[address] = pressed{before.n + 1, now}
 }
 
-// has reports whether an address is one of these.
+// has reports whether an address is pressing.
 func (p *pressing) has(address string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

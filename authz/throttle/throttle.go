@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// TooManyError: so many attempts failed that no more are heard for a while.
+// TooManyError: so many attempts were wrong that no more are checked for a while.
 type TooManyError struct {
 	RetryAfter time.Duration
-	// UserID is for the log alone, and empty if nobody is known by what was typed.
+	// UserID is for the log alone. It is empty if there is no user with the name that
+	// was typed.
 	UserID string
 }
 
@@ -23,16 +24,17 @@ func (e *TooManyError) Error() string {
 
 // Store counts attempts, for all instances together.
 type Store interface {
-	// CountGuess adds one to a subject's count within a window that ends where it
-	// began at or before since, and returns what it then is.
+	// CountGuess adds one to a subject's count, and returns the count. If the count
+	// began at since or before, its window is over, and a new one begins at now.
 	CountGuess(ctx context.Context, subject string, now, since time.Time) (Tally, error)
-	// UncountGuesses takes back what CountGuess returned: one from each count,
-	// unless its window is over. While that certainly did not happen it tries
-	// again, for a few seconds at most; what may have happened is not repeated.
+	// UncountGuesses undoes what CountGuess returned: it subtracts one from each count
+	// whose window is not over. If it is certain that the statement did not run, it
+	// tries again, for a few seconds at most. If the statement may have run, it is not
+	// repeated: that would subtract twice.
 	UncountGuesses(ctx context.Context, counted []Tally) error
 }
 
-// Tally is how many attempts there were for a subject since a moment.
+// Tally is a count: how many attempts there were for a subject since a moment.
 type Tally struct {
 	Subject string
 	N       int64
@@ -41,32 +43,32 @@ type Tally struct {
 
 // Origin is where an attempt comes from.
 type Origin struct {
-	// Address is what attempts are counted by.
+	// Address is the network address by which attempts are counted.
 	Address string
-	// Shared is whether the address is that of an app's backend, and says nothing
-	// of the person.
+	// Shared is whether the address is that of an app's backend, which is the same for
+	// all its users.
 	Shared bool
-	// ClientID is the app that asks by itself; empty for the sign-in page.
+	// ClientID is the first-party app that asks for the password itself; empty for the
+	// sign-in page.
 	ClientID string
 }
 
-// Throttle bounds how many guesses are heard.
+// Throttle limits how many attempts to sign in are checked.
 //
-// Every attempt is counted before it is looked at, in SQL, so that
-// neither many at once nor many instances make more of them; and taken back
-// unless it was looked at and wrong. Three counts bound guessing: by
-// account and address, by address, and by account. The last one would let a
-// stranger lock the user out from everywhere, and so does not count for a browser
-// in which the user has signed in before: that has its own. Nor does it for users
-// of a backend that does not say where they are: these are counted by account and
-// backend.
+// Every attempt is counted in SQL before it is checked, so that an attacker gets no more
+// guesses by sending many at once, or to many instances. If the attempt is not wrong, its
+// count is undone. There are three counts: by account and address, by address, and by
+// account. By the last one alone, a stranger could lock a user out everywhere. So it does
+// not apply in a browser in which the user has signed in before, which has a count of its
+// own; nor to users of a backend that does not tell their addresses: these are counted by
+// account and backend.
 //
-// Until it is taken back, a right attempt counts like a wrong one. So that many
-// at once do not lock each other out, few of what is counted together are under
-// way at once in this process.
+// Until its count is undone, a right attempt counts like a wrong one. So that many right
+// attempts at once do not lock each other out, only a few attempts with the same count are
+// under way at once in this process.
 //
-// Where more come than can be looked at, the last are turned away before they are
-// counted, and so are those who have waited for half of their time.
+// If more attempts come than can be checked, the latest are refused before they are
+// counted, and so are those that have waited for half of their time.
 type Throttle struct {
 	guesses  Store
 	line     *line
@@ -77,19 +79,20 @@ type Throttle struct {
 	now      func() time.Time
 }
 
-// New returns a Throttle that hears limit failures for one account from one
-// address within window, and ten times as many from one address or for one
-// account. Looking at attempts takes as many threads at once.
+// New returns a Throttle. Within window it allows limit wrong attempts for one account
+// from one address, and ten times as many from one address or for one account. threads is
+// how many attempts can be checked at the same time.
 func New(guesses Store, threads, limit int, window time.Duration, now func() time.Time) *Throttle {
 	return &Throttle{guesses, newLine(int64(threads)), newPressing(), newGates(), int64(limit), window, now}
 }
 
-// Join stands in the line, by what is known before the database is asked: the account
-// as it was typed, and where that comes from. Neither one address, which may be an
-// office in the morning, nor the many who guess one account keep everybody out. And
-// nobody keeps out whoever has that account: not from a single address, and not out of
-// a browser that is known, for they do not have its cookie, which is device. Returns
-// how to leave the line, or ErrCrowded.
+// Join takes a place in the line, and returns a function by which to leave; or
+// ErrCrowded. It decides by what is known before the database is asked: the account as it
+// was typed, the value of the browser's device cookie, and the origin. The attempts of one
+// address (an office in the morning, say) cannot fill the line, nor can those of many
+// people who guess one account. Nor can they keep out the owner of that account: guesses
+// from a single address cannot, and in a browser with a device cookie the owner has a
+// share of their own, since others do not have that cookie.
 func (t *Throttle) Join(account, device string, from Origin) (leave func(), err error) {
 	shares := map[string]int{subject("account", account, device): 2}
 	if !from.Shared {
@@ -103,15 +106,16 @@ func (t *Throttle) Join(account, device string, from Origin) (leave func(), err 
 	return t.line.join(shares)
 }
 
-// Attempt counts an attempt for an account, has it looked at, and leaves no count of
-// one that is right. device is that of the browser, if the user has signed in there
-// before; empty otherwise. Returns a *TooManyError or ErrCrowded, and then it was not
-// looked at; or the error of look.
+// Attempt counts an attempt for an account, calls look to check it, and undoes the count
+// if it was right. device is the browser's, if the user has signed in there before; empty
+// otherwise. If it returns a *TooManyError or ErrCrowded, look was not called. Otherwise it
+// returns what look returned.
 func (t *Throttle) Attempt(ctx context.Context, account, device string, from Origin, look func(context.Context) (right bool, err error)) (right bool, err error) {
 	counts := t.countsOf(account, device, from)
 	waiting, cancel := Patiently(ctx)
 	defer cancel()
-	// The narrowest first: who waits for it takes no place of others.
+	// The gate of the narrowest count comes first: an attempt that waits there takes no
+	// place at the others.
 	for _, c := range slices.Backward(counts) {
 		if c.atOnce > 0 {
 			leave, err := t.gates.enter(waiting, c.subject, c.atOnce)
@@ -134,30 +138,30 @@ func (t *Throttle) Attempt(ctx context.Context, account, device string, from Ori
 		return false, nil
 	}
 	t.note(err, from)
-	// Only this attempt is taken back: otherwise whoever has an account could
-	// wipe the count of an address by signing in to it.
+	// Only this attempt's count is undone. If the counts were set to zero, an attacker
+	// with an account could clear their address by signing in to it.
 	if err := errors.Join(err, t.uncount(ctx, counted)); err != nil {
 		return false, err
 	}
 	return true, nil
 }
 
-// countsOf is what an attempt is counted for, in this order, and no further than the
-// first that refuses: what one address is refused must neither count against the
-// account nor make rows.
+// countsOf returns the counts of an attempt, in the order in which they are raised. After
+// the first that is too high, the rest is not raised: attempts that are refused because of
+// their address must not count against the account, nor add rows.
 func (t *Throttle) countsOf(account, device string, from Origin) []count {
 	account = subject("account", account)
 	switch {
 	case device != "":
 		return []count{{subject("device", account, device), t.limit, 1}}
 	case from.Shared:
-		// One visitor of a backend must not lock out all others, nor anyone who
-		// comes another way.
+		// One user of a backend must not lock out its other users, nor the owner of
+		// the account where they come another way.
 		return []count{{subject("client", account, from.ClientID), t.limit, 1}}
 	}
-	// Of what comes from an address so many are under way that it takes ten
-	// processes to fill its count. For an account there is no bound, or strangers
-	// would hold up the user.
+	// From one address only so many attempts are under way at once that right ones in
+	// ten processes are needed to reach its limit. For an account there is no such
+	// bound: strangers who guess would make the user wait.
 	return []count{
 		{subject("address", from.Address), 10 * t.limit, int(t.limit)},
 		{subject("pair", account, from.Address), t.limit, 1},
@@ -165,27 +169,29 @@ func (t *Throttle) countsOf(account, device string, from Origin) []count {
 	}
 }
 
-// note remembers for the line that an address goes on though it is throttled.
+// note remembers, for the line, that an address was throttled.
 func (t *Throttle) note(err error, from Origin) {
 	var tooMany *TooManyError
-	// What only has to wait for others that are under way is no sign of anything.
+	// An attempt that only has to wait for others under way is not suspicious.
 	if errors.As(err, &tooMany) && tooMany.RetryAfter > time.Second && !from.Shared {
 		t.pressing.note(subject("address", from.Address), t.now())
 	}
 }
 
-// count is what attempts are counted for, and how many there may be.
+// count is the subject for which an attempt is counted, and its limits.
 type count struct {
 	subject string
 	limit   int64
-	// atOnce is how many may be under way in this process; zero is any.
+	// atOnce is how many attempts may be under way in this process; zero means any
+	// number.
 	atOnce int
 }
 
-// count counts an attempt, or returns a *TooManyError. What it returns beside an
-// error was counted all the same.
+// count raises the counts of an attempt; it returns a *TooManyError if one is too high.
+// The tallies that it returns together with an error were raised, too.
 func (t *Throttle) count(ctx context.Context, counts []count) (counted []Tally, err error) {
-	// Whoever hangs up must not leave it open whether something was counted.
+	// The statement must not be interrupted when the client closes the connection: then
+	// nobody would know whether the attempt was counted.
 	counting := context.WithoutCancel(ctx)
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -206,7 +212,7 @@ func (t *Throttle) count(ctx context.Context, counts []count) (counted []Tally, 
 			continue
 		}
 		wait := tally.Since.Add(t.window).Sub(now).Truncate(time.Second) + time.Second
-		// There may be room as soon as those that are under way are taken back.
+		// There may be room as soon as the counts of attempts under way are undone.
 		if tally.N-t.gates.through(c.subject) < c.limit {
 			wait = time.Second
 		}
@@ -215,8 +221,8 @@ func (t *Throttle) count(ctx context.Context, counts []count) (counted []Tally, 
 	return counted, nil
 }
 
-// uncountWithin is how long it may take to take an attempt back, whether or not
-// anybody waits for the answer.
+// uncountWithin bounds how long it takes to undo the counts of an attempt. It goes on even
+// if the client has closed the connection.
 const uncountWithin = 3 * time.Second
 
 func (t *Throttle) uncount(ctx context.Context, counted []Tally) error {
@@ -225,8 +231,8 @@ func (t *Throttle) uncount(ctx context.Context, counted []Tally) error {
 	return t.guesses.UncountGuesses(ctx, counted)
 }
 
-// subject names what attempts are counted for. Names and addresses are personal
-// data, and the count does not need them.
+// subject returns the name under which attempts are counted. It is a hash: names and
+// addresses are personal data, and the count does not need them.
 func subject(kind string, parts ...string) string {
 	h := sha256.New()
 	for _, part := range append([]string{kind}, parts...) {
