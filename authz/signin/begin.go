@@ -13,14 +13,15 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 )
 
-// begin begins a login session of a user, from what was proved about who they are. A
-// session that the user has in this browser is renewed: signing in again for one client
-// ends nothing at the others. device is the part of the visitor's that is the user's;
+// begin begins a login session of a user who has proved who they are. If the user has a
+// session in this browser already, that one is renewed, so that signing in again for one
+// client ends nothing at the others. device is the user's part of the visitor's Device;
 // may be empty.
 func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device string, from Visitor) (in SignedIn, err error) {
 	devices := devicesOf(from.Device)
 	if from.ClientID != "" {
-		// Before the new one, so that none of two at once ends the other's.
+		// They are read before the new session is stored. Otherwise two sign-ins at
+		// the same time could end each other's session.
 		for _, d := range devices {
 			former, err := s.store.AppSessions(ctx, from.ClientID, sha256.Sum256([]byte(d)))
 			if err != nil {
@@ -30,8 +31,8 @@ func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device str
 		}
 	}
 	if device == "" {
-		// What somebody else may know, who used this device before or planted the
-		// cookie, or made the value up, does not become this user's.
+		// The values that came are not used for this user: somebody else may know
+		// them, who used this device before, set the cookie or invented the value.
 		device = rand.Text()
 	}
 	devices = append(slices.DeleteFunc(devices, func(d string) bool { return d == device }), device)
@@ -49,8 +50,8 @@ func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device str
 	return in, nil
 }
 
-// save stores a session under its two secrets, as the one with the id former, if
-// that stands and is the same user's.
+// save stores a session under the hashes of its two secrets. If the session with the id
+// former stands and is the same user's, it renews that one instead.
 func (s *SignIn) save(ctx context.Context, n sessions.Session, former, secret, device string) (sessions.Session, error) {
 	ev := audit.Event{
 		At: n.CreatedAt, Actor: audit.User(n.UserID), Action: audit.SessionBegun, Subject: n.ID,
@@ -77,8 +78,8 @@ func (s *SignIn) Knows(ctx context.Context, user, device string) (bool, error) {
 	return known != "", err
 }
 
-// deviceOf returns the part of a device's value that is the user's. All parts are
-// asked for, so that it takes the same for everyone.
+// deviceOf returns the part of a device's value that is the user's; empty if none is. It
+// looks up all parts, so that it takes the same time for everyone.
 func (s *SignIn) deviceOf(ctx context.Context, user, value string) (device string, err error) {
 	for _, d := range devicesOf(value) {
 		known, err := s.store.KnownDevice(ctx, user, sha256.Sum256([]byte(d)))
@@ -92,8 +93,9 @@ func (s *SignIn) deviceOf(ctx context.Context, user, value string) (device strin
 	return device, nil
 }
 
-// devicesOf splits the value by which a device is known: one part for each of the
-// last users who signed in there, none of whom knows that of the next.
+// devicesOf splits the value by which a device is known into its parts: one for each of
+// the last users who signed in there. A user does not know the part of those who come
+// later.
 func devicesOf(value string) []string {
 	var devices []string
 	for _, d := range strings.SplitN(value, deviceSeparator, mostDevices+1) {

@@ -1,14 +1,17 @@
-// Package signin owns how a person comes to be signed in. That is three things, each
-// of which can change without the others:
+// Package signin signs people in. It has three parts, each of which can change without
+// the others:
 //
-//   - throttling: how many guesses are heard, which is package throttle; and what the
-//     audit log has of those who were refused (refusals.go)
-//   - factors: what a person presents to prove who they are (factors.go); today a
+//   - throttling: package throttle bounds how many guesses are checked; refusals.go
+//     writes refused sign-ins to the audit log
+//   - factors: what a person presents to prove who they are (factors.go); today only a
 //     password (password.go)
-//   - beginning a login session from the user and what was proved (begin.go)
+//   - beginning a login session for a user who has proved who they are (begin.go)
 //
-// POST /login → SignIn.Do → guess counted → one argon2id → taken back if right → Store: login session + event, one commit
+// The flow:
 //
-// The package does not know what a session is good for: that is package sessions. Nor
-// what is issued to a client: that is package grants.
+//	POST /login → SignIn.Do → attempt counted → password checked (argon2id) → count undone if right
+//	            → Store: login session + event, one commit
+//
+// The package does not know how long a session lasts and what ends it (package sessions),
+// nor which tokens a client gets (package grants).
 package signin

@@ -10,28 +10,29 @@ import (
 )
 
 // evidence is what a person presents to prove who they are: one factor, such as a
-// typed password. Each kind is one file of this package.
+// typed password. Each kind has its own file in this package.
 type evidence interface {
-	// proves reports whether it is that of a user. Without an id that is nobody, for
-	// whom it takes as long: else the time would tell strangers who has an account.
+	// proves reports whether the evidence is right for a user. A user without an id
+	// does not exist: then the answer is no, and must take as long. Otherwise the time
+	// would tell strangers who has an account.
 	proves(ctx context.Context, u accounts.User) (bool, error)
-	// method is what the factor is called in `amr` (RFC 8176).
+	// method is the factor's name in `amr` (RFC 8176).
 	method() string
 }
 
-// proof is what was proved about who a user is, and how.
+// proof says how a user has proved who they are.
 type proof struct {
-	// methods are those of the evidence (`amr`, RFC 8176), and contextClass is how well
-	// they prove it together (`acr`).
+	// methods are the methods of the evidence (`amr`, RFC 8176); contextClass is how
+	// strong they are together (`acr`).
 	methods      []string
 	contextClass string
 }
 
-// check looks at what is presented for a user, who may be nobody, and leaves no count
-// of evidence that is right. Attempts are counted for the account. device is the part
-// of the visitor's with which the user has signed in before; may be empty.
+// check checks the evidence for a user, who may not exist (then u has no id). It counts
+// the attempt for the account, and undoes that if the evidence is right. It also returns
+// the part of the visitor's Device with which the user has signed in before; may be empty.
 func (s *SignIn) check(ctx context.Context, u accounts.User, account string, e evidence, from Visitor) (p proof, device string, err error) {
-	// Asked for unknown users too, so that they take the same.
+	// Looked up for unknown users, too, so that they take the same time.
 	if device, err = s.deviceOf(ctx, u.ID, from.Device); err != nil {
 		return proof{}, "", err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/ingam/ingam/authz/passwords"
 )
 
-// typed is a password that somebody typed.
+// typed is the evidence of a password that somebody typed.
 type typed struct {
 	hasher   *passwords.Hasher
 	password string

@@ -16,49 +16,51 @@ import (
 	"github.com/ingam/ingam/authz/throttle"
 )
 
-// refusals counts who was not signed in, and why, for the audit log: one event for
-// each user and reason between two times that it is written. It is what the log has of
-// each refusal, for longer, and in as many rows as there is time, not as there are
-// guesses.
+// refusals counts refused sign-ins for the audit log. Each time that it is written, there
+// is one event for each user and reason. So strangers who guess cannot fill the audit log:
+// its rows grow with time, not with the number of guesses. (The server's log has each
+// refusal, but is not kept as long.)
 type refusals struct {
 	store Store
 	now   func() time.Time
 
 	mu sync.Mutex
 	of map[refusal]*refused
-	// users is how many of these are of a user.
+	// users is how many keys of that map have a user.
 	users int
 }
 
-// The bounds of what strangers can have written at a time.
+// The bounds of what strangers can cause to be written at a time.
 const (
-	// mostRefused is of how many users and reasons there are events of their own.
-	// Further users are counted together, like those who are not known.
+	// mostRefused is how many users with reasons have an event of their own. Further
+	// users are counted together with unknown users.
 	mostRefused = 200
-	// mostAddresses is how many addresses such an event names.
+	// mostAddresses is how many addresses an event names.
 	mostAddresses = 5
 )
 
-// refusal is what is counted together: without a user, that of all who are not known.
+// refusal is the key by which refused sign-ins are counted. Without a user it stands for
+// all unknown users.
 type refusal struct {
 	userID string
 	reason Reason
 }
 
+// refused is the count for one key.
 type refused struct {
 	since, until time.Time
 	count        int
 	addresses    []string
-	// elsewhere is how many of them came from other addresses.
+	// elsewhere is how many refusals came from addresses that are not in addresses.
 	elsewhere int
 }
 
-// newRefusals returns an empty one.
+// newRefusals returns empty counts.
 func newRefusals(store Store, now func() time.Time) *refusals {
 	return &refusals{store: store, now: now, of: map[refusal]*refused{}}
 }
 
-// note counts what SignIn answers, if that is a refusal.
+// note counts err, an error of SignIn, if it is a refusal.
 func (r *refusals) note(err error, address string) {
 	var of refusal
 	var wrong *WrongError
@@ -109,7 +111,8 @@ func (r *refusals) add(of refusal, more *refused) {
 	}
 }
 
-// write writes what was counted since the last time. If that fails, it is counted on.
+// write writes to the audit log what was counted since the last time. If that fails, the
+// counts are kept.
 func (r *refusals) write(ctx context.Context) error {
 	r.mu.Lock()
 	counted := r.of

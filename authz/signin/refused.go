@@ -6,40 +6,41 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 )
 
-// ErrWrong: unknown user, wrong password or disabled user; which is nobody's
-// business but the operator's. What is returned is a *WrongError.
+// ErrWrong: the user is unknown or disabled, or the password is wrong. The text does not
+// say which: it would tell strangers who has an account. Errors like it are *WrongError.
 var ErrWrong = errors.New("unknown user or wrong password")
 
-// Reason is why nobody was signed in, as the log has it.
+// Reason is why a sign-in was refused, as it is logged.
 type Reason string
 
 // The reasons.
 const (
-	// ReasonUnknown: there is no such user, or several by an address.
+	// ReasonUnknown: there is no such user, or several users have the address.
 	ReasonUnknown Reason = "unknown"
 	ReasonWrong   Reason = "wrong"
-	// ReasonDisabled: with the right password.
+	// ReasonDisabled: the user is disabled, and the password was right.
 	ReasonDisabled  Reason = "disabled"
 	ReasonThrottled Reason = "throttled"
-	// ReasonCut: the user was cut, disabled or deleted while the password was
-	// looked at.
+	// ReasonCut: the user was revoked, disabled or deleted while the password was
+	// checked.
 	ReasonCut Reason = "cut"
 )
 
-// WrongError is an ErrWrong, and reads like one, with what only the log may say:
-// told to whoever asks, it would tell strangers who has an account.
+// WrongError is an ErrWrong with the user and the reason, for the log alone. Its text is
+// that of ErrWrong.
 type WrongError struct {
-	// UserID is empty if nobody is known by what was typed.
+	// UserID is empty if there is no user with the name that was typed.
 	UserID string
 	Reason Reason
 }
 
 func (e *WrongError) Error() string { return ErrWrong.Error() }
 
-// Is makes it an ErrWrong.
+// Is makes errors.Is report that the error is an ErrWrong.
 func (e *WrongError) Is(target error) bool { return target == ErrWrong }
 
-// wrong says why a user, who may be nobody, is not signed in.
+// wrong returns why a user, who may not exist, is not signed in. right is whether the
+// password was right.
 func wrong(u accounts.User, right bool) error {
 	e := &WrongError{u.ID, ReasonWrong}
 	switch {

@@ -15,18 +15,19 @@ import (
 
 // Visitor is the browser, or the app, from which somebody signs in.
 type Visitor struct {
-	// Address is what attempts are counted by: see package clients.
+	// Address is the network address by which attempts are counted: an IPv4 address or
+	// an IPv6 /64. Package web reads it from the request (presented.go).
 	Address, UserAgent string
-	// Device is the value of the cookie that outlives sessions; may be empty. See
-	// devicesOf.
+	// Device is the value by which the browser or device is known; it outlives
+	// sessions, and may be empty. See devicesOf.
 	Device string
 	// Session is the id of the login session that the browser has; may be empty.
 	Session string
-	// ClientID is the app that asks for the password by itself; empty for the
+	// ClientID is the first-party app that asks for the password itself; empty for the
 	// sign-in page.
 	ClientID string
-	// Shared is whether the address is that of an app's backend, and says nothing
-	// of the person.
+	// Shared is whether the address is that of an app's backend, which is the same for
+	// all its users.
 	Shared bool
 }
 
@@ -34,36 +35,36 @@ func (v Visitor) origin() throttle.Origin {
 	return throttle.Origin{Address: v.Address, Shared: v.Shared, ClientID: v.ClientID}
 }
 
-// SignedIn is what a sign-in leaves in the browser.
+// SignedIn is the result of a sign-in.
 type SignedIn struct {
-	// Secret is the session cookie's value, Device the device cookie's.
+	// Secret is the value of the session cookie; Device, that of the device cookie.
 	Secret, Device string
 	User           accounts.User
 	Session        sessions.Session
-	// Former are the sessions that the app began in that device before.
+	// Former are the sessions that the same app began on this device before.
 	Former []sessions.Session
 }
 
-// Store keeps the login sessions that begin, and events about those that did not.
+// Store keeps the login sessions that begin, and events about refused sign-ins.
 type Store interface {
-	// BeginSession stores a session under the hashes of its two cookies, with
-	// the server's epoch as it is. Returns accounts.ErrNotFound if the user is not
-	// there, is disabled, or was cut since the session's UserEpoch: then the password
-	// that was checked may not be the one any more.
+	// BeginSession stores a session under the hashes of its two secrets, with the
+	// server's present epoch. It returns accounts.ErrNotFound if the user does not exist,
+	// is disabled, or was revoked since the session's UserEpoch: then the password may
+	// have changed after it was checked.
 	BeginSession(ctx context.Context, s sessions.Session, secret, device [32]byte, ev audit.Event) error
-	// RenewSession is BeginSession for a session of the user that stands: it
-	// keeps its id, and what was allowed in it. Returns sessions.ErrNotFound.
+	// RenewSession is BeginSession for a session of the user that stands: it keeps its id
+	// and its grants. Returns sessions.ErrNotFound if it does not stand.
 	RenewSession(ctx context.Context, s sessions.Session, secret, device [32]byte, ev audit.Event) error
-	// AppSessions returns those that a client began in a device and that were not
+	// AppSessions returns the sessions that a client began on a device and that were not
 	// ended.
 	AppSessions(ctx context.Context, client string, device [32]byte) ([]sessions.Session, error)
 	// KnownDevice reports whether the user has signed in with that device.
 	KnownDevice(ctx context.Context, user string, device [32]byte) (bool, error)
-	// Record stores events that are about no change; all or none.
+	// Record stores events that belong to no change, all or none.
 	Record(ctx context.Context, events []audit.Event) error
 }
 
-// SignIn is how a person proves who they are, and is signed in then.
+// SignIn checks who a person is, and begins a login session for them.
 type SignIn struct {
 	users     *accounts.Users
 	sessions  *sessions.Sessions
@@ -73,12 +74,12 @@ type SignIn struct {
 	store     Store
 }
 
-// New returns a SignIn of users, whose passwords are checked by hasher.
+// New returns a SignIn for users, whose passwords hasher checks.
 func New(users *accounts.Users, all *sessions.Sessions, hasher *passwords.Hasher, guesses *throttle.Throttle, store Store, now func() time.Time) *SignIn {
 	return &SignIn{users, all, hasher, guesses, newRefusals(store, now), store}
 }
 
-// Do checks the password of the user whom a person names, by user name or by
+// Do signs a person in: it checks the password of the user with that user name or e-mail
 // address, and begins a login session. Returns ErrWrong, a *throttle.TooManyError or
 // throttle.ErrCrowded.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (in SignedIn, err error) {
@@ -99,11 +100,11 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (i
 	return s.begin(ctx, u, shown, device, from)
 }
 
-// Change replaces the password of a user who knows the one they have, which
-// ends all their sessions, and begins a new one. Returns ErrWrong or a
-// *throttle.TooManyError, throttle.ErrCrowded, or accounts.ErrInvalid for a new
-// password that will not do; then nothing was changed. If the password was changed and
-// no session could be begun, it returns sessions.ErrNotFound.
+// Change replaces a user's password, if they give the current one. That ends all their
+// sessions, and Change begins a new one. It returns ErrWrong, a *throttle.TooManyError,
+// throttle.ErrCrowded or, if the new password is not acceptable, accounts.ErrInvalid; in
+// these cases nothing has changed. It returns sessions.ErrNotFound if the password was
+// changed, but no session could be begun.
 func (s *SignIn) Change(ctx context.Context, u accounts.User, current, new, reason string, from Visitor) (in SignedIn, err error) {
 	defer func() { s.refusals.note(err, from.Address) }()
 	leave, err := s.throttle.Join(accountOf(accounts.User{}, u.ID), from.Device, from.origin())
@@ -111,8 +112,8 @@ func (s *SignIn) Change(ctx context.Context, u accounts.User, current, new, reas
 		return SignedIn{}, err
 	}
 	defer leave()
-	// By id: whoever was renamed a moment ago would find another user by the name
-	// that they had, perhaps as the address of that one.
+	// The user is looked up by id. Had they been renamed a moment ago, their old name
+	// could by now belong to another user, perhaps as an e-mail address.
 	u, err = s.users.ByID(ctx, u.ID)
 	if errors.Is(err, accounts.ErrNotFound) {
 		return SignedIn{}, &WrongError{Reason: ReasonUnknown}
@@ -137,18 +138,19 @@ func (s *SignIn) Change(ctx context.Context, u accounts.User, current, new, reas
 	return in, nil
 }
 
-// WriteRefusals writes to the audit log who was not signed in since the last time. If
-// that fails, it is counted on.
+// WriteRefusals writes the sign-ins that were refused since the last time to the audit
+// log. If that fails, they are kept for the next time.
 func (s *SignIn) WriteRefusals(ctx context.Context) error { return s.refusals.write(ctx) }
 
-// accountOf is the user's id, however they were named, or, where there is none, the
-// name as it was typed.
+// accountOf returns the account for which attempts are counted: the user's id or, if
+// there is no such user, the name as it was typed.
 func accountOf(u accounts.User, name string) string {
 	if u.ID != "" {
 		return u.ID
 	}
-	// As it would be found: otherwise spellings of a name that is not there
-	// would be counted apart, and those of one that is there together.
+	// In the form by which a user would be found. Otherwise different spellings of an
+	// unknown name would be counted apart, and those of an existing one together, which
+	// tells strangers which names exist.
 	if form := accounts.EmailForm(name); form != "" {
 		name = form
 	}
