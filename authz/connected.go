@@ -11,6 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 )
 
 // Connection is an application that has access to a user's data.
@@ -48,7 +49,7 @@ type Connected struct {
 // holdings reads which grants of a user the clients have.
 type holdings interface {
 	// Holdings returns one entry for each client, ordered by client, in one statement.
-	Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error)
+	Holdings(ctx context.Context, user string, now time.Time) ([]consents.Holding, error)
 }
 
 // NewConnected returns the list of connected applications, made with what it reads from.
@@ -85,8 +86,8 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 		if !asked(consent.ClientID) {
 			continue
 		}
-		var held grants.Holding
-		if i := slices.IndexFunc(holdings, func(h grants.Holding) bool { return h.ClientID == consent.ClientID }); i >= 0 {
+		var held consents.Holding
+		if i := slices.IndexFunc(holdings, func(h consents.Holding) bool { return h.ClientID == consent.ClientID }); i >= 0 {
 			held = holdings[i]
 			holdings = slices.Delete(holdings, i, i+1)
 		}
@@ -94,7 +95,7 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 			held.Since = consent.GrantedAt
 		}
 		held.ClientID = consent.ClientID
-		connection, _, err := c.connection(ctx, held, grants.ParsePermissions(consent.Scopes))
+		connection, _, err := c.connection(ctx, held, permission.ParseAll(consent.Scopes))
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +121,7 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 
 // connection returns what the user is shown of a client that was allowed something, and
 // whether there is such a client.
-func (a *Connected) connection(ctx context.Context, held grants.Holding, allowed []grants.Permission) (c Connection, found bool, err error) {
+func (a *Connected) connection(ctx context.Context, held consents.Holding, allowed []permission.Permission) (c Connection, found bool, err error) {
 	c = Connection{ClientID: held.ClientID, Name: held.ClientID, Since: held.Since, LastUsed: held.LastUsed}
 	client, err := a.registry.Client(ctx, held.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
@@ -145,6 +146,6 @@ func (a *Connected) connection(ctx context.Context, held grants.Holding, allowed
 	if err != nil {
 		return Connection{}, false, err
 	}
-	c.Permissions = grants.Permissions(left)
+	c.Permissions = permission.Texts(left)
 	return c, true, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
@@ -109,7 +110,7 @@ func (c *connections) grant(user, client string, hours int, permissions ...strin
 	code, err := c.store.Code(c.ctx, hash)
 	c.must(err)
 	g := grants.Grant{
-		ID: id, ClientID: client, UserID: user, SessionID: id, Permissions: grants.ParsePermissions(permissions), CreatedAt: at(hours), ExpiresAt: at(1000),
+		ID: id, ClientID: client, UserID: user, SessionID: id, Permissions: permission.ParseAll(permissions), CreatedAt: at(hours), ExpiresAt: at(1000),
 		UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
 		Refresh: grants.Refresh{Generation: 1, IssuedAt: at(hours), ExpiresAt: at(900), KeyID: "k", Version: 1},
 	}

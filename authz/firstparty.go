@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
@@ -83,7 +84,7 @@ var errNoGrant = protocol.Refuse(protocol.InvalidGrant, "The refresh token is no
 // session, the user or the client was revoked meanwhile.
 func (f *FirstParty) SignedIn(ctx context.Context, client *clients.Client, session sessions.Session, d grants.Decision) (grants.Issued, error) {
 	in := grants.SignIn{SessionID: session.ID, UserID: session.UserID, AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods, ContextClass: session.ContextClass}
-	return f.grants.SignedIn(ctx, client, in, grants.Granted{Audiences: d.Audiences, Scopes: d.Scopes, Permissions: d.Permissions})
+	return f.grants.SignedIn(ctx, client, in, permission.Granted{Audiences: d.Audiences, Scopes: d.Scopes, Permissions: d.Permissions})
 }
 
 // OneOf picks, of the refresh tokens that a browser sent for one client, the one to use.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
@@ -86,7 +87,7 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 	if err != nil || !stands {
 		return Introspection{Caller: caller.ID}, err
 	}
-	left, err := i.cut(ctx, &access, caller, grants.ParsePermissions(standing.Permissions))
+	left, err := i.cut(ctx, &access, caller, permission.ParseAll(standing.Permissions))
 	if err != nil || !left || access.ClientID != caller.ID && !intendedFor(access, caller) {
 		return Introspection{Caller: caller.ID}, err
 	}
@@ -135,7 +136,7 @@ func intendedFor(access tokens.Access, caller *clients.Client) bool {
 // cut removes from a token the audiences and scopes that its client may no longer have,
 // or that an API no longer offers. It reports whether anything is left. recorded is what
 // the token's grant allows.
-func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []grants.Permission) (bool, error) {
+func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []permission.Permission) (bool, error) {
 	client, err := caller, error(nil)
 	if access.ClientID != caller.ID {
 		client, err = i.registry.Client(ctx, access.ClientID)
@@ -146,7 +147,7 @@ func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *c
 	if err != nil {
 		return false, err
 	}
-	of := grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded}
+	of := permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded}
 	access.Audience, access.Scopes, err = i.rules.LeftOf(ctx, client, of)
 	return len(access.Audience) > 0 && (len(access.Scopes) > 0 || len(of.Scopes) == 0), err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
@@ -64,7 +65,7 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 	// The scopes of the token alone are not enough: its "phone" may be an API's scope
 	// of that name, not the server's. And what was taken from the client since then must
 	// be missing at once.
-	scopes, err := u.ownLeft(ctx, access, grants.ParsePermissions(standing.Permissions))
+	scopes, err := u.ownLeft(ctx, access, permission.ParseAll(standing.Permissions))
 	if err != nil {
 		return nil, client, err
 	}
@@ -85,7 +86,7 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 
 // ownLeft returns those scopes of a token that are the server's own and that its client
 // may still have. recorded is what the token's grant allows.
-func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded []grants.Permission) ([]string, error) {
+func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded []permission.Permission) ([]string, error) {
 	client, err := u.registry.Client(ctx, access.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
 		return nil, errInactive
@@ -93,7 +94,7 @@ func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded [
 	if err != nil {
 		return nil, err
 	}
-	left, err := u.rules.Left(ctx, client, grants.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded})
+	left, err := u.rules.Left(ctx, client, permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded})
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
 		return nil, errInactive

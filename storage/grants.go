@@ -12,7 +12,9 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/status"
 )
 
@@ -61,20 +63,20 @@ func (r codeRow) code() (grants.Code, error) {
 
 // listPermissions converts permissions to the JSON that is stored; nil, for a grant
 // that recorded none, becomes NULL.
-func listPermissions(all []grants.Permission) (*string, error) {
+func listPermissions(all []permission.Permission) (*string, error) {
 	if all == nil {
 		return nil, nil
 	}
-	s, err := list(grants.Permissions(all))
+	s, err := list(permission.Texts(all))
 	return &s, err
 }
 
-func unlistPermissions(s *string) ([]grants.Permission, error) {
+func unlistPermissions(s *string) ([]permission.Permission, error) {
 	if s == nil {
 		return nil, nil
 	}
 	texts, err := unlist(*s)
-	return grants.ParsePermissions(append([]string{}, texts...)), err
+	return permission.ParseAll(append([]string{}, texts...)), err
 }
 
 type grantRow struct {
@@ -363,8 +365,8 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 // Holders returns, ordered by user name, the users who gave a client their consent or
 // who have a stored grant to it. It keeps only a bounded number of them in memory,
 // however many there are.
-func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Holder, error] {
-	return func(yield func(grants.Holder, error) bool) {
+func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[consents.Holder, error] {
+	return func(yield func(consents.Holder, error) bool) {
 		for after := ""; ; {
 			var rows []struct {
 				ID       string `gorm:"column:id"`
@@ -378,11 +380,11 @@ func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[grants.Hol
 				        OR EXISTS (SELECT 1 FROM consents AS c WHERE c.user_id = u.id AND c.client_id = ?))
 				 ORDER BY u.username LIMIT ?`, after, client, client, min(wholeAtOnce, s.keysAtOnce)).Scan(&rows).Error
 			if err != nil {
-				yield(grants.Holder{}, fault("list whose grants a client has", err))
+				yield(consents.Holder{}, fault("list whose grants a client has", err))
 				return
 			}
 			for _, r := range rows {
-				if after = r.Username; !yield(grants.Holder{UserID: r.ID, Username: r.Username, Disabled: r.Disabled}, nil) {
+				if after = r.Username; !yield(consents.Holder{UserID: r.ID, Username: r.Username, Disabled: r.Disabled}, nil) {
 					return
 				}
 			}
@@ -400,7 +402,7 @@ const mostHeld = 20
 // Holdings returns what each client may do for a user at now, or could before, ordered
 // by client. A client that was deleted is left out, even if another client has its id
 // now. It is one statement, and its result does not grow with the number of grants.
-func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]grants.Holding, error) {
+func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]consents.Holding, error) {
 	const op = "list what clients hold of a user"
 	var rows []struct {
 		ClientID    string  `gorm:"column:client_id"`
@@ -435,10 +437,10 @@ func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]gra
 	if err != nil {
 		return nil, fault(op, err)
 	}
-	var all []grants.Holding
+	var all []consents.Holding
 	for _, r := range rows {
 		if len(all) == 0 || all[len(all)-1].ClientID != r.ClientID {
-			all = append(all, grants.Holding{ClientID: r.ClientID, Since: optionalAt(r.SinceMS), LastUsed: at(r.UsedMS)})
+			all = append(all, consents.Holding{ClientID: r.ClientID, Since: optionalAt(r.SinceMS), LastUsed: at(r.UsedMS)})
 		}
 		if !r.Holds {
 			continue
@@ -450,7 +452,7 @@ func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]gra
 			return nil, fault(op, err)
 		}
 		of := &all[len(all)-1]
-		of.Granted = append(of.Granted, grants.Granted{Audiences: audiences, Scopes: scopes, Permissions: permissions})
+		of.Granted = append(of.Granted, permission.Granted{Audiences: audiences, Scopes: scopes, Permissions: permissions})
 	}
 	return all, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/catalog"
-	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -23,7 +23,7 @@ type wording struct {
 // say describes what each permission allows, for a user. Access while the user is away
 // comes last, because it is access to all the others.
 func (v wording) say(ctx context.Context, text pages.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
-	all := grants.ParsePermissions(permissions)
+	all := permission.ParseAll(permissions)
 	var audiences []string
 	for _, of := range all {
 		if of.Audience != "" {
@@ -68,7 +68,7 @@ func (v wording) own(text pages.Text, name string, user accounts.User) pages.Per
 }
 
 // ofAPI describes a scope of an API, in the API's own words if it has some.
-func ofAPI(text pages.Text, of grants.Permission, targets []apis.API) pages.Permission {
+func ofAPI(text pages.Text, of permission.Permission, targets []apis.API) pages.Permission {
 	at := slices.IndexFunc(targets, func(a apis.API) bool { return a.Audience == of.Audience })
 	if at < 0 { // the API has been deleted, or never existed
 		return pages.Permission{Text: text.With("scope other", of.Scope), Whose: of.Audience, API: of.Audience}

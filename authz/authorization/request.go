@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
 )
@@ -35,7 +36,7 @@ type Request struct {
 	LeftOut int
 
 	audiences   []string
-	permissions []grants.Permission
+	permissions []permission.Permission
 	nonce       string
 	challenge   string
 	prompt      []string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/sessions"
 )
@@ -84,7 +85,7 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 
 // Permissions returns what the person is asked to allow: each scope of the server's own,
 // and each other scope together with each API where it counts.
-func (req *Request) Permissions() []string { return grants.Permissions(req.permissions) }
+func (req *Request) Permissions() []string { return permission.Texts(req.permissions) }
 
 // signInAgain reports whether the person must sign in again although they did so age
 // ago. max_age=0 means the same as prompt=login.

@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
 // Allowance is what tokens may be for: see Rules.Registered and Rules.Left.
 type Allowance struct {
 	// Permissions are in the order in which their scopes are told.
-	Permissions []Permission
+	Permissions []permission.Permission
 	// Lenient is whether scopes that cannot be had are left out, as at the
 	// authorization endpoint (OpenID Connect Core 1.0 section 3.1.2.1), instead of
 	// refused.
@@ -25,11 +26,11 @@ type Allowance struct {
 }
 
 // Own returns the server's own scopes among what is allowed.
-func (a Allowance) Own() []string { return ownScopes(a.Permissions) }
+func (a Allowance) Own() []string { return permission.OwnScopes(a.Permissions) }
 
 // among returns those of the permissions that are allowed.
-func (a Allowance) among(permissions []Permission) []Permission {
-	allowed := make([]Permission, 0, len(permissions))
+func (a Allowance) among(permissions []permission.Permission) []permission.Permission {
+	allowed := make([]permission.Permission, 0, len(permissions))
 	for _, p := range permissions {
 		if slices.Contains(a.Permissions, p) {
 			allowed = append(allowed, p)
@@ -39,8 +40,8 @@ func (a Allowance) among(permissions []Permission) []Permission {
 }
 
 // lacks reports whether something that was allowed is not there now.
-func (a Allowance) lacks(recorded []Permission, audiences []string, issuer string) bool {
-	return slices.ContainsFunc(recorded, func(p Permission) bool { return !slices.Contains(a.Permissions, p) }) ||
+func (a Allowance) lacks(recorded []permission.Permission, audiences []string, issuer string) bool {
+	return slices.ContainsFunc(recorded, func(p permission.Permission) bool { return !slices.Contains(a.Permissions, p) }) ||
 		slices.ContainsFunc(audiences, func(audience string) bool {
 			return audience != issuer && !slices.ContainsFunc(a.targets, func(api apis.API) bool { return api.Audience == audience })
 		})
@@ -60,13 +61,13 @@ func (a Allowance) scopes() []string {
 // at returns the permissions for a scope in a token for some APIs, and whether the
 // scope is clear there: an API that came to offer it later, and for which nobody
 // allowed it, would take it for its own.
-func (a Allowance) at(targets []apis.API, scope string) (counts []Permission, clear bool) {
-	if own := (Permission{Scope: scope}); slices.Contains(a.Permissions, own) {
-		return []Permission{own}, true
+func (a Allowance) at(targets []apis.API, scope string) (counts []permission.Permission, clear bool) {
+	if own := (permission.Permission{Scope: scope}); slices.Contains(a.Permissions, own) {
+		return []permission.Permission{own}, true
 	}
 	clear = true
 	for _, api := range targets {
-		if p := (Permission{api.Audience, scope}); slices.Contains(a.Permissions, p) {
+		if p := (permission.Permission{Audience: api.Audience, Scope: scope}); slices.Contains(a.Permissions, p) {
 			counts = append(counts, p)
 		} else if slices.Contains(api.Scopes, scope) {
 			clear = false
@@ -81,7 +82,7 @@ func (a Allowance) refuse(number int, scope string, unclear bool) error {
 	switch {
 	case unclear:
 		description, logged = "The scope '%s' was not allowed at all of the APIs that offer it: name one by resource.", "Scope number %d of the request was not allowed at all of the APIs that offer it."
-	case slices.ContainsFunc(a.Permissions, func(p Permission) bool { return p.Scope == scope }):
+	case slices.ContainsFunc(a.Permissions, func(p permission.Permission) bool { return p.Scope == scope }):
 		description, logged = "The requested resource does not offer the scope '%s'.", "The requested resource does not offer scope number %d of the request."
 	}
 	e := protocol.Refuse(protocol.InvalidScope, description, scope[:min(len(scope), maxShownScope)])
@@ -128,7 +129,7 @@ func (a Allowance) chosen(asked []string) []apis.API {
 	offering := make([][]string, len(asked))
 	for i, scope := range asked {
 		for _, p := range a.Permissions {
-			if p.Scope == scope && !p.own() {
+			if p.Scope == scope && !p.Own() {
 				offering[i] = append(offering[i], p.Audience)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
@@ -111,7 +112,7 @@ type SignIn struct {
 // SignedIn issues tokens to a client that has signed someone in by itself, by a
 // login session that was begun for it, for what it asked. Returns ErrNotFound if the
 // session, its user or the client was cut meanwhile.
-func (t *Types) SignedIn(ctx context.Context, client *clients.Client, in SignIn, asked Granted) (Issued, error) {
+func (t *Types) SignedIn(ctx context.Context, client *clients.Client, in SignIn, asked permission.Granted) (Issued, error) {
 	now := t.Now()
 	epochs, err := t.Store.Epochs(ctx, in.SessionID, client.ID, now)
 	if err != nil {

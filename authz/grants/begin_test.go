@@ -11,12 +11,13 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/grants/grantstest"
+	"github.com/ingam/ingam/authz/permission"
 )
 
 // wanted is what a first-party app asks for here.
-var wanted = grants.Granted{
+var wanted = permission.Granted{
 	Scopes: []string{"openid", "offline_access", "read"}, Audiences: []string{"https://api.test"},
-	Permissions: []grants.Permission{{Scope: "openid"}, {Scope: "offline_access"}, {Audience: "https://api.test", Scope: "read"}},
+	Permissions: []permission.Permission{{Scope: "openid"}, {Scope: "offline_access"}, {Audience: "https://api.test", Scope: "read"}},
 }
 
 func signsIn(c *clients.Client) {
@@ -95,7 +96,7 @@ func TestNothingBeginsWhereSomethingWasCut(t *testing.T) {
 	app := h.Client("nothing", signsIn)
 	h.User("minji")
 	in := h.SignIn("minji")
-	none := grants.Granted{Scopes: []string{"gone"}, Audiences: []string{"https://api.test"}, Permissions: []grants.Permission{{Audience: "https://api.test", Scope: "gone"}}}
+	none := permission.Granted{Scopes: []string{"gone"}, Audiences: []string{"https://api.test"}, Permissions: []permission.Permission{{Audience: "https://api.test", Scope: "gone"}}}
 	if _, err := h.Types.SignedIn(h.Context(), app, in, none); !errors.Is(err, grants.ErrNotFound) {
 		t.Error(err)
 	}

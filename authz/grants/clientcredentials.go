@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/status/indices"
 	"github.com/ingam/ingam/authz/tokens"
@@ -51,7 +52,7 @@ func (c *clientCredentials) decide(ctx context.Context, r Request) (Decision, er
 	if err != nil {
 		return Decision{}, err
 	}
-	allowed.Permissions = slices.DeleteFunc(allowed.Permissions, Permission.own)
+	allowed.Permissions = slices.DeleteFunc(allowed.Permissions, permission.Permission.Own)
 	d, err := c.Rules.Decide(allowed, r.Parameters, r.Parameters.Get("scope"))
 	if err != nil {
 		return Decision{}, err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/status"
 )
 
@@ -21,7 +22,7 @@ type Grant struct {
 	Scopes, Audiences           []string
 	// Permissions are the scopes, each with the API that offered it when it was
 	// allowed; nil in grants of versions before that was recorded.
-	Permissions []Permission
+	Permissions []permission.Permission
 	// AuthenticatedAt, Methods and ContextClass are those of the login session: when,
 	// how and how well the user proved who they are.
 	AuthenticatedAt time.Time
@@ -77,7 +78,7 @@ type Code struct {
 	RedirectURI            string
 	UserID, SessionID      string
 	Scopes, Audiences      []string
-	Permissions            []Permission // as those of a Grant
+	Permissions            []permission.Permission // as those of a Grant
 	Nonce                  string
 	Challenge              string // S256 (RFC 7636); may be empty
 	AuthenticatedAt        time.Time
@@ -89,6 +90,16 @@ type Code struct {
 	// UsedAt is zero until it is redeemed; then GrantID is what it became.
 	UsedAt  time.Time
 	GrantID string
+}
+
+// Granted returns what the user allowed, as the code records it.
+func (c Code) Granted() permission.Granted {
+	return permission.Granted{Audiences: c.Audiences, Scopes: c.Scopes, Permissions: c.Permissions}
+}
+
+// Granted returns what the user allowed, as the grant records it.
+func (g Grant) Granted() permission.Granted {
+	return permission.Granted{Audiences: g.Audiences, Scopes: g.Scopes, Permissions: g.Permissions}
 }
 
 // Query selects grants. Zero fields do not restrict.
@@ -103,27 +114,6 @@ type Query struct {
 type Listed struct {
 	Standing
 	Username, ClientName string
-}
-
-// Holding is what the grants of one user to one client come to.
-type Holding struct {
-	ClientID string
-	// Since is when the oldest of the grants by which the client has access was made;
-	// zero if there are none. One that is disabled counts as if it were not: it has
-	// them back when it is enabled.
-	Since time.Time
-	// LastUsed is when a grant was last made or refreshed, of all that are stored,
-	// whether they stand or not.
-	LastUsed time.Time
-	// Granted is what the newest of those record by which it has access.
-	Granted []Granted
-}
-
-// Holder is a user of whom a client may hold something.
-type Holder struct {
-	UserID, Username string
-	// Disabled users are nobody's while they are.
-	Disabled bool
 }
 
 // Epochs are those of all that a grant hangs on: a grant stands while none of them

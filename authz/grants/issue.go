@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/tokens"
 )
@@ -49,7 +50,7 @@ func wantsID(scopes []string) bool { return slices.Contains(scopes, apis.OpenID)
 // user: what the scopes release, because some clients read nothing else. It is
 // asked before anything is stored.
 func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, m *making) ([]accounts.Claims, error) {
-	own := ownScopes(m.decision.Permissions)
+	own := permission.OwnScopes(m.decision.Permissions)
 	// openid alone tells no more than who it is.
 	if client.NoIDTokenClaims || len(own) < 2 || !slices.Contains(own, apis.OpenID) {
 		return nil, nil

@@ -7,12 +7,13 @@ import (
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
 // Recorded returns what a user allowed. Where that was not recorded, it follows
 // from what the APIs offer now.
-func (c *Rules) Recorded(ctx context.Context, g Granted) ([]Permission, error) {
+func (c *Rules) Recorded(ctx context.Context, g permission.Granted) ([]permission.Permission, error) {
 	if g.Permissions != nil {
 		return g.Permissions, nil
 	}
@@ -20,13 +21,13 @@ func (c *Rules) Recorded(ctx context.Context, g Granted) ([]Permission, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorded := []Permission{}
+	recorded := []permission.Permission{}
 	for _, scope := range g.Scopes {
 		switch {
 		case apis.AlwaysOwn(scope): // there were no others
-			recorded = append(recorded, Permission{Scope: scope})
+			recorded = append(recorded, permission.Permission{Scope: scope})
 		case len(targets) == 0 && slices.Contains(g.Audiences, c.Issuer):
-			recorded = append(recorded, Permission{c.Issuer, scope})
+			recorded = append(recorded, permission.Permission{Audience: c.Issuer, Scope: scope})
 		default:
 			recorded = append(recorded, offering(targets, scope)...)
 		}
@@ -38,7 +39,7 @@ func (c *Rules) Recorded(ctx context.Context, g Granted) ([]Permission, error) {
 // still registered for and its APIs still offer. The record stays as it is, so
 // that what is taken from a client or an API and given back is back. If nothing is
 // left, it is a refusal.
-func (c *Rules) Left(ctx context.Context, client *clients.Client, g Granted) (Allowance, error) {
+func (c *Rules) Left(ctx context.Context, client *clients.Client, g permission.Granted) (Allowance, error) {
 	recorded, err := c.Recorded(ctx, g)
 	if err != nil {
 		return Allowance{}, err
@@ -77,7 +78,7 @@ func (c *Rules) Left(ctx context.Context, client *clients.Client, g Granted) (Al
 // LeftOf returns what is left of an access token of a client: of the audiences and
 // scopes that it was issued for, with the permissions that its grant recorded, if it
 // has one. Nothing is nil.
-func (c *Rules) LeftOf(ctx context.Context, client *clients.Client, token Granted) (audiences, scopes []string, err error) {
+func (c *Rules) LeftOf(ctx context.Context, client *clients.Client, token permission.Granted) (audiences, scopes []string, err error) {
 	left, err := c.Left(ctx, client, token)
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
@@ -103,7 +104,7 @@ func (c *Rules) LeftOf(ctx context.Context, client *clients.Client, token Grante
 // grants, for a page. Unlike Left it asks the copies in memory alone, so that a page
 // about many clients costs no statement for each: what was given back a moment ago
 // may be missing until they are fresh again.
-func (c *Rules) LeftToShow(ctx context.Context, client *clients.Client, allowed []Permission) ([]Permission, error) {
+func (c *Rules) LeftToShow(ctx context.Context, client *clients.Client, allowed []permission.Permission) ([]permission.Permission, error) {
 	now, err := c.Registered(ctx, client)
 	return now.among(allowed), err
 }

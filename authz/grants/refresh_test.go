@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/grants/grantstest"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/status"
 )
 
@@ -93,7 +94,7 @@ func TestARefreshBringsWhatWasGrantedOrLess(t *testing.T) {
 	h.User("minji", "admin", "ops")
 	both := func(c *grants.Code) {
 		c.Scopes, c.Audiences = []string{"openid", "read", "write"}, []string{"https://api.test", "https://roles.test"}
-		c.Permissions = []grants.Permission{{Scope: "openid"}, {Audience: "https://api.test", Scope: "read"}, {Audience: "https://roles.test", Scope: "read"}, {Audience: "https://api.test", Scope: "write"}}
+		c.Permissions = []permission.Permission{{Scope: "openid"}, {Audience: "https://api.test", Scope: "read"}, {Audience: "https://roles.test", Scope: "read"}, {Audience: "https://api.test", Scope: "write"}}
 	}
 	issued := begun(h, app, both)
 	before := h.State()

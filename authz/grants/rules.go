@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 )
 
@@ -35,7 +36,7 @@ func (c *Rules) Registered(ctx context.Context, client *clients.Client) (Allowan
 }
 
 func (c *Rules) registered(client *clients.Client, targets []apis.API) Allowance {
-	allowed := Allowance{targets: targets, Permissions: make([]Permission, 0, len(client.Scopes))}
+	allowed := Allowance{targets: targets, Permissions: make([]permission.Permission, 0, len(client.Scopes))}
 	if len(targets) == 0 {
 		allowed.targets = []apis.API{{Audience: c.Issuer}}
 	}
@@ -45,21 +46,21 @@ func (c *Rules) registered(client *clients.Client, targets []apis.API) Allowance
 		case len(offered) > 0 && !apis.AlwaysOwn(scope):
 			allowed.Permissions = append(allowed.Permissions, offered...)
 		case c.APIs.Own().Has(scope):
-			allowed.Permissions = append(allowed.Permissions, Permission{Scope: scope})
+			allowed.Permissions = append(allowed.Permissions, permission.Permission{Scope: scope})
 		case len(client.Audiences) == 0:
 			// Registered before scopes that nobody offers were refused.
-			allowed.Permissions = append(allowed.Permissions, Permission{c.Issuer, scope})
+			allowed.Permissions = append(allowed.Permissions, permission.Permission{Audience: c.Issuer, Scope: scope})
 		}
 	}
 	return allowed
 }
 
 // offering returns the scope at each of the APIs that offer it.
-func offering(targets []apis.API, scope string) []Permission {
-	var offered []Permission
+func offering(targets []apis.API, scope string) []permission.Permission {
+	var offered []permission.Permission
 	for _, api := range targets {
 		if slices.Contains(api.Scopes, scope) {
-			offered = append(offered, Permission{api.Audience, scope})
+			offered = append(offered, permission.Permission{Audience: api.Audience, Scope: scope})
 		}
 	}
 	return offered
@@ -69,7 +70,7 @@ func offering(targets []apis.API, scope string) []Permission {
 type Decision struct {
 	Audiences, Scopes []string
 	// Permissions are the scopes with the APIs that they count at.
-	Permissions []Permission
+	Permissions []permission.Permission
 	TTL         time.Duration
 	// Roles is whether one of the APIs asks for the user's roles.
 	Roles bool
@@ -113,7 +114,7 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 	if len(targets) == 0 {
 		targets = allowed.chosen(asked)
 	}
-	d := Decision{TTL: c.AccessTTL, Permissions: []Permission{}}
+	d := Decision{TTL: c.AccessTTL, Permissions: []permission.Permission{}}
 	for i, api := range targets {
 		d.Audiences = append(d.Audiences, api.Audience)
 		// A token for several APIs lives no longer than each of them allows.

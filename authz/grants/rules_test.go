@@ -15,6 +15,7 @@ import (
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -68,7 +69,7 @@ func decided(t *testing.T, d grants.Decision, err error) string {
 	if diff := cmp.Diff(d.Scopes, scopes); diff != "" {
 		t.Errorf("the scopes are not those of the permissions: %s", diff)
 	}
-	return strings.Join(d.Audiences, " ") + ": " + strings.Join(grants.Permissions(d.Permissions), ", ")
+	return strings.Join(d.Audiences, " ") + ": " + strings.Join(permission.Texts(d.Permissions), ", ")
 }
 
 func registered(scopes string, audiences ...string) *clients.Client {
@@ -174,22 +175,22 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 	t.Parallel()
 	// b has come to offer read, which was allowed at a.
 	rules := rulesWith(t, "a: read a", "b: read write", "c: c", "early: phone")
-	recorded := func(audiences string, permissions ...string) grants.Granted {
-		g := grants.Granted{Audiences: strings.Fields(audiences), Permissions: []grants.Permission{}}
+	recorded := func(audiences string, permissions ...string) permission.Granted {
+		g := permission.Granted{Audiences: strings.Fields(audiences), Permissions: []permission.Permission{}}
 		for _, text := range permissions {
-			p := grants.ParsePermission(text)
+			p := permission.Parse(text)
 			g.Scopes, g.Permissions = append(g.Scopes, p.Scope), append(g.Permissions, p)
 		}
 		return g
 	}
-	old := func(audiences, scopes string) grants.Granted {
-		return grants.Granted{Audiences: strings.Fields(audiences), Scopes: strings.Fields(scopes)}
+	old := func(audiences, scopes string) permission.Granted {
+		return permission.Granted{Audiences: strings.Fields(audiences), Scopes: strings.Fields(scopes)}
 	}
 	one, both := recorded("a", "openid", "a read", "a a"), recorded("a b", "openid", "a read", "b write")
 	all := registered("openid read a write c", "a", "b", "c")
 	for what, c := range map[string]struct {
 		client          *clients.Client
-		granted         grants.Granted
+		granted         permission.Granted
 		scope, resource string
 		want            string
 	}{
@@ -287,9 +288,9 @@ func TestWhatIsLeftOfAToken(t *testing.T) {
 		"a client's own, of no API, lost":  {registered("other"), issuer, "own", "", ": "},
 	} {
 		t.Run(what, func(t *testing.T) {
-			of := grants.Granted{Audiences: strings.Fields(c.audiences), Scopes: strings.Fields(c.scopes)}
+			of := permission.Granted{Audiences: strings.Fields(c.audiences), Scopes: strings.Fields(c.scopes)}
 			if c.recorded != "" {
-				of.Permissions = grants.ParsePermissions(strings.Split(c.recorded, ","))
+				of.Permissions = permission.ParseAll(strings.Split(c.recorded, ","))
 			}
 			audiences, scopes, err := rules.LeftOf(t.Context(), c.client, of)
 			if err != nil {
@@ -353,7 +354,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 		"b never":               ": ",
 		"a read,a more,b write": "a b: read more write",
 	} {
-		of := grants.Granted{Permissions: grants.ParsePermissions(strings.Split(recorded, ","))}
+		of := permission.Granted{Permissions: permission.ParseAll(strings.Split(recorded, ","))}
 		for _, p := range of.Permissions {
 			of.Scopes = append(of.Scopes, p.Scope)
 			if !slices.Contains(of.Audiences, p.Audience) {

@@ -41,7 +41,7 @@ type Standing struct {
 	// GrantStands is false if the grant, its user or its login session was revoked or
 	// does not exist. It means nothing if Question has no GrantID.
 	GrantStands bool
-	// Permissions are what the grant records, as grants.Permission writes them;
+	// Permissions are what the grant records, as permission.Permission writes them;
 	// nil if it records none.
 	Permissions []string
 	// Username is the user's; empty if there is no such user.

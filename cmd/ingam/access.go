@@ -14,12 +14,13 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/config"
 )
 
 // access is what one client may do for one user.
 type access struct {
-	of grants.Holder
+	of consents.Holder
 	authz.Connection
 }
 
@@ -81,13 +82,13 @@ func accessCommand(t *terminal) *cobra.Command {
 					if err != nil {
 						return err
 					}
-					read = c.accessOf(ctx, grants.Holder{UserID: u.ID, Username: u.Username, Disabled: u.Disabled}, client)
+					read = c.accessOf(ctx, consents.Holder{UserID: u.ID, Username: u.Username, Disabled: u.Disabled}, client)
 				} else {
 					read = c.accessBy(ctx, client)
 				}
 				list := t.printList(asJSON, "USER NAME", "USER ID", "CLIENT ID", "CLIENT NAME", "SINCE", "LAST USED", "STATE", "PERMISSIONS")
 				return printBound(t, list, read, &shown, "the first by name", func(a access) (any, []any) {
-					permissions := grants.ParsePermissions(a.Permissions)
+					permissions := permission.ParseAll(a.Permissions)
 					j := accessJSON{
 						UserID: a.of.UserID, Username: a.of.Username, UserDisabled: a.of.Disabled,
 						ClientID: a.ClientID, ClientName: a.Name, ClientDisabled: a.Disabled,
@@ -110,7 +111,7 @@ func accessCommand(t *terminal) *cobra.Command {
 }
 
 // accessOf returns the access of all clients, or of one, for a user.
-func (c *concerns) accessOf(ctx context.Context, of grants.Holder, client string) iter.Seq2[access, error] {
+func (c *concerns) accessOf(ctx context.Context, of consents.Holder, client string) iter.Seq2[access, error] {
 	rules := &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std()}
 	connections := authz.NewConnected(c.clients, rules, consents.New(c.store, c.t.now), c.store, c.t.now)
 	return func(yield func(access, error) bool) {
@@ -162,7 +163,7 @@ func (a access) state() string {
 }
 
 // permissionsText lists the server's own scopes, and then those of each API.
-func permissionsText(all []grants.Permission) string {
+func permissionsText(all []permission.Permission) string {
 	var audiences []string
 	scopes := map[string][]string{}
 	for _, p := range all {

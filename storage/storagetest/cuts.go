@@ -7,6 +7,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
@@ -151,7 +152,7 @@ var standingTests = []test{
 		d.user("u")
 		d.session("u", "s")
 		d.client("c")
-		for id, want := range map[string][]grants.Permission{
+		for id, want := range map[string][]permission.Permission{
 			"nothing was recorded": nil,
 			"nothing was allowed":  {},
 			"something was":        {{Scope: "openid"}, {Audience: "https://a.example/?b=\"c'", Scope: "read"}},
@@ -160,8 +161,8 @@ var standingTests = []test{
 			d.must(d.s.RedeemCode(d.ctx, hash(id), noon, d.grantOf(id, id)))
 			st := d.standing(revocation.Question{ClientID: "c", GrantID: id, UserID: "u"})
 			d.equal([]any{st.GrantStands, st.Username}, []any{true, "name of u"})
-			d.equal(grants.ParsePermissions(st.Permissions) == nil, want == nil)
-			d.equal(grants.ParsePermissions(st.Permissions), want)
+			d.equal(permission.ParseAll(st.Permissions) == nil, want == nil)
+			d.equal(permission.ParseAll(st.Permissions), want)
 			d.must(d.s.RevokeGrant(d.ctx, id, event(audit.GrantCut, id)))
 			st = d.standing(revocation.Question{ClientID: "c", GrantID: id})
 			d.equal([]any{st.GrantStands, len(st.Permissions), st.Username}, []any{false, 0, ""})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
@@ -31,7 +32,7 @@ var grantTests = []test{
 		d.client("c")
 		d.user("u")
 		d.session("u", "s")
-		for i, want := range [][]grants.Permission{nil, {}, {{Scope: "openid"}}, {{Audience: "https://a.test/x", Scope: "read"}, {Audience: "b", Scope: "read"}}} {
+		for i, want := range [][]permission.Permission{nil, {}, {{Scope: "openid"}}, {{Audience: "https://a.test/x", Scope: "read"}, {Audience: "b", Scope: "read"}}} {
 			x, id := fmt.Sprint("x", i), fmt.Sprint("g", i)
 			d.must(d.s.SaveCode(d.ctx, hash(x), grants.Code{ClientID: "c", SessionID: "s", Permissions: want, ExpiresAt: noon.Add(time.Minute)}, noon))
 			d.must(d.s.RedeemCode(d.ctx, hash(x), noon, d.grantOf(x, id)))
@@ -42,7 +43,7 @@ var grantTests = []test{
 			list, err := All(d.other.Grants(d.ctx, grants.Query{ClientID: "c"}, noon))
 			d.must(err)
 			at := slices.IndexFunc(list, func(g grants.Listed) bool { return g.ID == id })
-			for _, got := range [][]grants.Permission{c.Permissions, g.Permissions, list[at].Permissions} {
+			for _, got := range [][]permission.Permission{c.Permissions, g.Permissions, list[at].Permissions} {
 				d.equal(got, want)
 				d.equal(got == nil, want == nil)
 			}

@@ -7,7 +7,9 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/config/limits"
 )
@@ -57,13 +59,13 @@ var holdingTests = []test{
 			g.Refresh, g.Permissions = grants.Refresh{}, nil
 		})
 
-		recorded := grants.Granted{Audiences: []string{"x"}, Scopes: []string{"openid", "read"}, Permissions: []grants.Permission{{Scope: "openid"}, {Audience: "x", Scope: "read"}}}
-		want := []grants.Holding{
-			{ClientID: "bare", Since: at(40), LastUsed: at(40), Granted: []grants.Granted{{Audiences: []string{"x"}, Scopes: []string{"openid", "read"}}}},
-			{ClientID: "off", Since: at(5), LastUsed: at(5), Granted: []grants.Granted{recorded}},
-			{ClientID: "one", Since: at(2), LastUsed: at(9), Granted: []grants.Granted{recorded, recorded}},
+		recorded := permission.Granted{Audiences: []string{"x"}, Scopes: []string{"openid", "read"}, Permissions: []permission.Permission{{Scope: "openid"}, {Audience: "x", Scope: "read"}}}
+		want := []consents.Holding{
+			{ClientID: "bare", Since: at(40), LastUsed: at(40), Granted: []permission.Granted{{Audiences: []string{"x"}, Scopes: []string{"openid", "read"}}}},
+			{ClientID: "off", Since: at(5), LastUsed: at(5), Granted: []permission.Granted{recorded}},
+			{ClientID: "one", Since: at(2), LastUsed: at(9), Granted: []permission.Granted{recorded, recorded}},
 			{ClientID: "past", LastUsed: at(2)},
-			{ClientID: "two", Since: at(4), LastUsed: at(4), Granted: []grants.Granted{recorded}},
+			{ClientID: "two", Since: at(4), LastUsed: at(4), Granted: []permission.Granted{recorded}},
 		}
 		for i := range want {
 			if !want[i].Since.IsZero() {
@@ -78,7 +80,7 @@ var holdingTests = []test{
 		// access.
 		got, err = d.other.Holdings(d.ctx, "u", at(5))
 		d.must(err)
-		if i := slices.IndexFunc(got, func(h grants.Holding) bool { return h.ClientID == "past" }); !got[i].Since.IsZero() {
+		if i := slices.IndexFunc(got, func(h consents.Holding) bool { return h.ClientID == "past" }); !got[i].Since.IsZero() {
 			d.Errorf("what was cut holds: %+v", got[i])
 		}
 		none, err := d.s.Holdings(d.ctx, "nobody", at(50))
@@ -134,7 +136,7 @@ var holdingTests = []test{
 				d.granted("s", c, id, func(g *grants.Grant) {
 					g.CreatedAt = noon.Add(time.Duration(i) * time.Second)
 					g.Refresh.IssuedAt = g.CreatedAt
-					g.Permissions = []grants.Permission{{Scope: fmt.Sprint("s", i)}}
+					g.Permissions = []permission.Permission{{Scope: fmt.Sprint("s", i)}}
 				})
 			}
 		}
@@ -146,7 +148,7 @@ var holdingTests = []test{
 				d.equal([]time.Time{h.Since, h.LastUsed}, []time.Time{stored(noon), stored(noon.Add(map[string]time.Duration{"many": 24, "few": 1}[h.ClientID] * time.Second))})
 				scopes := h.ClientID + ":"
 				for _, g := range h.Granted {
-					scopes += " " + grants.Permissions(g.Permissions)[0]
+					scopes += " " + permission.Texts(g.Permissions)[0]
 				}
 				told = append(told, scopes)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/storage"
@@ -55,7 +56,7 @@ func (d *databaseTest) code(session, client, code string) grants.Code {
 	d.Helper()
 	c := grants.Code{
 		ClientID: client, RedirectURI: "https://app.test/cb", SessionID: session, Scopes: []string{"openid", "read"}, Audiences: []string{"x"},
-		Permissions: []grants.Permission{{Scope: "openid"}, {Audience: "x", Scope: "read"}},
+		Permissions: []permission.Permission{{Scope: "openid"}, {Audience: "x", Scope: "read"}},
 		Nonce:       "n", Challenge: "c", AuthenticatedAt: noon, Methods: []string{"otp", "pwd"}, ContextClass: "2", ExpiresAt: noon.Add(time.Minute),
 	}
 	d.must(d.s.SaveCode(d.ctx, hash(code), c, noon))

@@ -23,6 +23,7 @@ import (
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/status"
@@ -201,7 +202,7 @@ func (h *House) Code(in grants.SignIn, client string, change ...func(*grants.Cod
 	challenge := sha256.Sum256([]byte(Verifier))
 	c := grants.Code{
 		ClientID: client, RedirectURI: Callback, SessionID: in.SessionID, Scopes: []string{"openid", "read"}, Audiences: []string{"https://api.test"},
-		Permissions: []grants.Permission{{Scope: "openid"}, {Audience: "https://api.test", Scope: "read"}},
+		Permissions: []permission.Permission{{Scope: "openid"}, {Audience: "https://api.test", Scope: "read"}},
 		Nonce:       "n", Challenge: base64.RawURLEncoding.EncodeToString(challenge[:]),
 		AuthenticatedAt: in.AuthenticatedAt, Methods: in.Methods, ExpiresAt: h.Now().Add(grants.CodeLife),
 	}
