@@ -22,7 +22,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// files are what a folder has, with the sizes.
+// files returns the names and sizes of the files in a folder.
 func files(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -39,12 +39,12 @@ func files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// cut makes a change, and says which.
+// cut revokes a token, as a change that can be found again.
 func cut(ctx context.Context, s *storage.Store, jti string) error {
 	return s.CutToken(ctx, jti, time.Now().Add(time.Hour), status.Ref{}, audit.Event{At: time.Now(), Action: audit.TokenCut, Subject: jti})
 }
 
-// countOf reads a number from a file with the driver alone.
+// countOf reads a number from a SQLite file without a Store.
 func countOf(t *testing.T, path, query string) (n int64) {
 	t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro&immutable=1")
@@ -185,7 +185,7 @@ func TestADamagedDatabaseIsNotBackedUp(t *testing.T) {
 	}
 }
 
-// damage overwrites a page of the middle of a file.
+// damage overwrites a page in the middle of a file.
 func damage(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

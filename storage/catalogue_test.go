@@ -14,12 +14,12 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// column is one as a catalogue has it.
+// column is a column as the engine's catalogue describes it.
 type column struct {
 	Type     string
 	Nullable bool
 	Primary  bool
-	// Bytewise is whether comparing it compares bytes.
+	// Bytewise says that values are compared byte by byte.
 	Bytewise bool
 }
 
@@ -62,8 +62,8 @@ var columnTypes = map[storage.Engine]map[reflect.Type][]string{
 	},
 }
 
-// prose are the columns by which nothing is looked up or ordered, and so may have
-// any collation.
+// prose are columns by which nothing is searched or ordered, so that any collation will
+// do.
 var prose = []string{"name", "grants", "redirect_uris", "scopes", "reason", "details",
 	"roles", "claims", "email", "password", "amr", "acr", "address", "user_agent", "redirect_uri", "audiences", "nonce", "revoked_why", "options", "permissions"}
 
@@ -115,7 +115,7 @@ func TestTheCatalogueIsWhatTheRowsAre(t *testing.T) {
 	})
 }
 
-// catalogue reads the tables that are ours.
+// catalogue reads the columns of the tables of this project.
 func catalogue(t *testing.T, s *storage.Store) map[string]map[string]column {
 	t.Helper()
 	rows, err := storage.Pool(s).QueryContext(t.Context(), catalogues[s.Engine()])

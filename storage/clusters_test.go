@@ -29,9 +29,9 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// host runs database servers in a folder of its own until the test ends. PostgreSQL
-// refuses to run as root, and so does rsync for Galera in effect; then they run as
-// nobody.
+// host runs database servers in a folder of its own until the test ends. They run as
+// nobody if the test runs as root: PostgreSQL refuses root, and Galera's rsync does not
+// work with it.
 type host struct {
 	*testing.T
 	dir      string
@@ -63,7 +63,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// path is that of a file of the host.
+// path returns the path of a file of the host.
 func (h *host) path(name string) string { return filepath.Join(h.dir, name) }
 
 // write makes a file that the servers can read.
@@ -79,7 +79,7 @@ func (h *host) write(name, text string) string {
 	return h.path(name)
 }
 
-// command is a program of a database server.
+// command returns a command that runs a program of a database server.
 func (h *host) command(program string, args ...string) *exec.Cmd {
 	h.Helper()
 	found, err := exec.LookPath(program)
@@ -143,7 +143,7 @@ func (h *host) serve(driver, dsn, program string, args ...string) {
 	h.Fatalf("%s does not answer: %v", program, err)
 }
 
-// port returns one that is free.
+// port returns a free port.
 func (h *host) port() string {
 	h.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -155,7 +155,7 @@ func (h *host) port() string {
 	return port
 }
 
-// soon waits until what is true, for as long as a cluster may take.
+// soon waits until is returns nil, for as long as a cluster may need.
 func (h *host) soon(what string, is func() error) {
 	h.Helper()
 	var err error
@@ -167,8 +167,8 @@ func (h *host) soon(what string, is func() error) {
 	h.Fatalf("%s: %v", what, err)
 }
 
-// galera starts a Galera cluster of two nodes. The second counts less, so that the
-// first goes on without it.
+// galera starts a Galera cluster of two nodes. The second has less weight, so the first
+// continues without it.
 func (h *host) galera() (urls [2]string) {
 	h.Helper()
 	h.run("mariadb-install-db", "--no-defaults", "--datadir="+h.path("one"), "--auth-root-authentication-method=normal", "--skip-test-db")
@@ -320,8 +320,8 @@ func TestClusterOfTwoGaleraNodes(t *testing.T) {
 	})
 }
 
-// postgresPair is a primary and its standby, which is reached through a proxy, as is
-// the primary by the standby.
+// postgresPair is a primary and its standby. One Relay is between the Stores and the
+// primary, another between the standby and the primary.
 type postgresPair struct {
 	*host
 	// url names both, the primary first.
@@ -384,7 +384,7 @@ func (h *host) exec(url string, statements ...string) {
 	}
 }
 
-// promote makes the standby the primary; the former one is not told.
+// promote makes the standby the primary, without telling the former primary.
 func (p *postgresPair) promote() {
 	p.Helper()
 	p.primary.Stop()

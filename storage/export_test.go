@@ -7,37 +7,37 @@ import (
 	"time"
 )
 
-// Dial is how servers are connected to.
+// Dial opens connections to database servers.
 var Dial = dial
 
-// Impatient returns conn with a bound on its silence.
+// Impatient returns conn with a limit on how long the server may be silent.
 func Impatient(conn net.Conn, silence time.Duration) net.Conn {
 	return &impatient{Conn: conn, silence: silence}
 }
 
-// Built returns o for a binary that was built with other migrations.
+// Built returns o for a binary with other migrations.
 func Built(o Options, schema fs.FS) Options {
 	o.schema = schema
 	return o
 }
 
-// Proven returns o for a Store by which a poll proves for that long which history is
+// Proven returns o for a Store in which a poll proves for the time d which history is
 // the one to serve.
 func Proven(o Options, d time.Duration) Options {
 	o.provenFor = d
 	return o
 }
 
-// Pool is for statements that no operation of a Store makes.
+// Pool is for statements that no method of a Store runs.
 func Pool(s *Store) *sql.DB { return s.writePool }
 
-// ReadPool is Pool for reading.
+// ReadPool is Pool for statements that read.
 func ReadPool(s *Store) *sql.DB { return s.readPool }
 
-// SortInGoesOf lets listings sort so many keys at once.
+// SortInGoesOf makes listings sort n keys at a time.
 func SortInGoesOf(s *Store, n int) { s.keysAtOnce = n }
 
-// Rows are the row structs of all tables, by table.
+// Rows returns the row structs of all tables, by table name.
 func Rows() map[string]any {
 	rows := map[string]any{}
 	for _, r := range []interface{ TableName() string }{
@@ -51,8 +51,8 @@ func Rows() map[string]any {
 	return rows
 }
 
-// MySQLConfig shows what a mysql:// URL becomes.
+// MySQLConfig converts a mysql:// URL to the driver's configuration.
 var MySQLConfig = mysqlConfig
 
-// SettleMySQL is what is done to each new connection to a MySQL server.
+// SettleMySQL sets up a new connection to a MySQL server.
 var SettleMySQL = settleMySQL

@@ -29,8 +29,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// behindRelay returns a Store that reaches its database through a Relay, and
-// one that reaches it without.
+// behindRelay returns a Store that reaches its database through a Relay, and one that
+// reaches it directly.
 func behindRelay(t *testing.T, e storagetest.Engine) (through, past *storage.Store, r *storagetest.Relay) {
 	t.Helper()
 	url := storagetest.Migrated(t, e)
@@ -126,7 +126,7 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 				t.Errorf("%s was acknowledged and does not hold: %v", jti, err)
 			}
 		}
-		// What was not acknowledged happened whole or not at all.
+		// A change that was not acknowledged happened completely or not at all.
 		list, err := past.ChangesAfter(ctx, 0, 1000)
 		if err != nil {
 			t.Fatal(err)

@@ -20,14 +20,15 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// pair is a primary (0) and a standby (1) behind one address.
+// pair is a primary (0) and a standby (1) behind the same address.
 type pair struct {
 	url [2]string
-	// past reaches each of them by itself.
+	// past are Stores that reach each of them directly.
 	past [2]*storage.Store
-	// connectors of each, in the order in which a Store makes them.
+	// connectors of each database, in the order in which a Store makes them.
 	connectors [2][]driver.Connector
-	// leads is where new connections lead, and down tells who cannot be reached.
+	// leads is the database to which new connections lead; down are those that cannot
+	// be reached.
 	leads atomic.Int64
 	down  [2]atomic.Bool
 }
@@ -57,7 +58,7 @@ func (p *pair) exec(t *testing.T, i int, statement string) {
 	}
 }
 
-// change makes changes on one of them.
+// change makes n changes in database i.
 func (p *pair) change(t *testing.T, i, n int) {
 	t.Helper()
 	for j := range n {
@@ -68,7 +69,7 @@ func (p *pair) change(t *testing.T, i, n int) {
 	}
 }
 
-// open opens a Store on whoever leads.
+// open opens a Store on the address of the pair.
 func (p *pair) open(t *testing.T, proven time.Duration) *storage.Store {
 	t.Helper()
 	made := 0
@@ -93,7 +94,7 @@ func (c pairConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return pairConn{conn, &c.p.down[i]}, nil
 }
 
-// pairConn is lost when whom it leads to is down.
+// pairConn is a connection that fails when its database is down.
 type pairConn struct {
 	driver.Conn
 	down *atomic.Bool
@@ -132,7 +133,7 @@ func (c pairConn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
-// following is a process that keeps clients in memory.
+// following is a process that has clients in memory and follows the changes.
 type following struct {
 	watcher  *changes.Watcher
 	registry *clients.Registry
@@ -158,7 +159,7 @@ func (f *following) poll(t *testing.T) {
 	}
 }
 
-// pollUntil polls until it succeeds, and returns the first error.
+// pollUntil polls until a poll succeeds, and returns the first error.
 func (f *following) pollUntil(t *testing.T) (first error) {
 	t.Helper()
 	for range 1000 {
@@ -175,7 +176,7 @@ func (f *following) pollUntil(t *testing.T) (first error) {
 	return nil
 }
 
-// disabled reports whether the client "a" is known to be.
+// disabled reports whether the process knows that client "a" is disabled.
 func (f *following) disabled(t *testing.T) bool {
 	t.Helper()
 	c, err := f.registry.Client(t.Context(), "a")

@@ -125,7 +125,7 @@ func TestMySQLMigratesFromWhereverItStopped(t *testing.T) {
 	}
 }
 
-// until is the schema of an older binary: the migrations up to a version.
+// until returns the schema of an older binary: the migrations up to a version.
 func until(t *testing.T, e storagetest.Engine, version int64) fs.FS {
 	t.Helper()
 	now, err := migrations.FS(string(e.Kind))
@@ -305,8 +305,8 @@ func migrateProcess(t *testing.T, url string) *exec.Cmd {
 	return p
 }
 
-// checkMigrated expects that each migration was applied once, and that changes
-// can be made.
+// checkMigrated checks that each migration was applied once, and that changes can be
+// made.
 func checkMigrated(t *testing.T, url string, start time.Time) {
 	t.Helper()
 	s := storagetest.Open(t, url)
@@ -339,7 +339,7 @@ func checkMigrated(t *testing.T, url string, start time.Time) {
 	}
 }
 
-// nextMigration is the schema of a newer binary, whose second migration is
+// nextMigration returns the schema of a newer binary, with one more migration that runs
 // the statements.
 func nextMigration(t *testing.T, e storagetest.Engine, statements string) (files fs.FS, version int64) {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// demoted makes its first connections as to a server that takes no writes.
+// demoted is a connector whose first connections lead to a read-only server.
 type demoted struct {
 	driver.Connector
 	statement string

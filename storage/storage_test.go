@@ -12,8 +12,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// migrateURL makes the test binary into a process that migrates a database, and
-// nothing else.
+// migrateURL is a variable that makes the test binary a process which only migrates a
+// database.
 const migrateURL = "INGAM_TEST_MIGRATE_URL"
 
 func TestMain(m *testing.M) {
@@ -53,7 +53,7 @@ func TestEngines(t *testing.T) {
 	}
 }
 
-// onEachEngine runs a test on each of them.
+// onEachEngine runs a test on each engine.
 func onEachEngine(t *testing.T, test func(t *testing.T, e storagetest.Engine)) {
 	for _, e := range storagetest.Engines() {
 		t.Run(e.Name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// asNobody runs f without the rights of root, to whom nothing is read-only: the kernel
-// keeps the user of each thread.
+// asNobody runs f without the rights of root, for whom nothing is read-only. On Linux
+// each thread has its own user.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -20,8 +20,8 @@ const module = "github.com/ingam/ingam/"
 // root is the folder of the repository.
 const root = "../.."
 
-// allowed says which packages of ours a package may import (not counting
-// tests), as ARCHITECTURE.md has it.
+// allowed says which packages of this project a package may import, apart from tests;
+// ARCHITECTURE.md says the same.
 var allowed = map[string][]string{
 	"cmd/ingam":           {"authz", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "config", "keys", "storage", "web", "web/metrics", "web/pages"},
 	"cmd/ingam/processes": {},
@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 // bounds is what all packages of the server may import: numbers, each named once.
 const bounds = "config/limits"
 
-// confined says where alone a library may be imported.
+// confined names, for a library, the only packages that may import it.
 var confined = map[string][]string{
 	"github.com/ory/fosite":       {"authz/engine"},
 	"gorm.io/":                    {"storage"},
@@ -141,8 +141,8 @@ func TestWhatTheServerDecidesKnowsNoHTTP(t *testing.T) {
 	}
 }
 
-// modules returns the folders of the repository's Go modules. Those in folders with a
-// dot are left out, as by .ci/each.
+// modules returns the folders of the repository's Go modules, except those in folders
+// whose name begins with a dot, as .ci/each does.
 func modules(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -164,14 +164,14 @@ func modules(t *testing.T) []string {
 	return found
 }
 
-// listed is what the Go command says of a package.
+// listed is the description of a package by the Go command.
 type listed struct {
 	ImportPath string
 	Imports    []string
 	Module     struct{ Path string }
 }
 
-// packages returns those of all modules.
+// packages returns the packages of all modules.
 func packages(t *testing.T) []listed {
 	t.Helper()
 	var all []listed
@@ -193,7 +193,7 @@ func packages(t *testing.T) []listed {
 	return all
 }
 
-// required is what a go.mod says.
+// required are the requirements in a go.mod file.
 type required struct {
 	Module  struct{ Path string }
 	Go      string

@@ -32,7 +32,7 @@ func TestAListEndsWithWhoeverReadsIt(t *testing.T) {
 
 var errGone = errors.New("nobody reads this")
 
-// goneReader is an output whose reader has gone; it counts what is still written to it.
+// goneReader is an output that nobody reads any more; it counts the writes.
 type goneReader struct{ writes int }
 
 func (g *goneReader) Write([]byte) (int, error) {

@@ -23,8 +23,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestMain lets the test binary be the command, for the scripts here and for the tests
-// in processes, which start it as they start the binary that is released.
+// TestMain lets the test binary act as the command: for the scripts here, and for
+// package processes, which starts it like the released binary.
 func TestMain(m *testing.M) {
 	// Under the race detector a program sleeps for a second as it ends, and the
 	// tests run hundreds of commands.
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ingam": command})
 }
 
-// command is main, unless a test in processes wants what no setting can do.
+// command is main, unless a test in processes needs something that no setting can do.
 func command() {
 	switch {
 	case os.Getenv("INGAM_TEST_ASKS") != "":
@@ -46,8 +46,8 @@ func command() {
 	}
 }
 
-// serveAsking serves, and asks the test at a socket about each statement of a request
-// before and after it reaches the database, and what time it is.
+// serveAsking is serve with a Recorder of the test: before and after each statement of
+// a request it asks the test at a socket, and it uses the test's clock.
 func serveAsking(socket string, clock bool) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -72,7 +72,7 @@ func serveAsking(socket string, clock bool) int {
 	return done
 }
 
-// serveOn is serve on a database that is opened otherwise.
+// serveOn is serve with other options for the database.
 func serveOn(ctx context.Context, t *terminal, cfg *config.Config, with storage.Options) (err error) {
 	f, err := openFoundation(ctx, t, cfg, serveOptions{migrate: true}, with)
 	if err != nil {
@@ -89,8 +89,8 @@ func serveOn(ctx context.Context, t *terminal, cfg *config.Config, with storage.
 	return s.run(ctx)
 }
 
-// runForOthers runs commands for the tests at a socket, until standard input ends: many
-// run so in the time of one that starts.
+// runForOthers runs commands that tests send to a socket, until standard input ends,
+// because starting a process takes much longer than a command.
 func runForOthers(socket string) {
 	listener, err := net.Listen("unix", socket)
 	if err != nil {

@@ -82,8 +82,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// printed reads what the last command printed as JSON, and holds its names to
-// one style.
+// printed reads the output of the last command as JSON, and checks that its names have
+// the same style.
 func printed(ts *testscript.TestScript) any {
 	out := ts.ReadFile("stdout")
 	var v any

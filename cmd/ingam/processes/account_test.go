@@ -134,7 +134,7 @@ func TestANewPasswordThatWillNotDoIsToldBesideItsField(t *testing.T) {
 	}
 }
 
-// sentAs sends requests with a User-Agent.
+// sentAs sends requests with the given User-Agent.
 type sentAs struct{ agent string }
 
 func (s sentAs) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -81,7 +81,7 @@ func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	own.get("/login").submit("username", "minji", "password", goodPassword)
 	page := s.person().get("/login")
 	const typed = "somebody-pasted-4711"
-	// logged is the error, the user and the reason in the record of a request.
+	// logged is the error, the user and the reason in the log record of a request.
 	logged := func(header http.Header) (found [3]string) {
 		t.Helper()
 		id := header.Get("X-Request-Id")
@@ -160,7 +160,7 @@ func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 			t.Errorf("the log holds %q", text)
 		}
 	}
-	// What was not written yet is written when the server stops.
+	// Refusals that are not stored yet are stored when the server stops.
 	s.stop()
 	var events []eventJSON
 	d.mustJSON(&events, "audit", "list", "--action", "sign_in.refuse")
@@ -231,14 +231,14 @@ func TestGuessingIsThrottledOverAllServersAndLocksNobodyOut(t *testing.T) {
 	})
 }
 
-// signIn is a sign-in of minji's from an address, for an app.
+// signIn signs minji in from an address, to an app.
 func (s *server) signIn(password, from string, fields ...string) answer {
 	s.d.t.Helper()
 	return s.postJSON("/login", members{"id": "minji", "pw": password, "client_id": "mobile"}, append([]string{"X-Forwarded-For", from}, fields...)...)
 }
 
-// counted is how many attempts to sign in are counted in all: without the rows by which
-// servers try whether they can write.
+// counted returns how many attempts to sign in are counted altogether, without the rows
+// with which servers test whether they can write.
 func (d *deployment) counted() int {
 	d.t.Helper()
 	return storagetest.Count(d.t, d.database, "SELECT COALESCE(SUM(n), 0) FROM guesses WHERE subject NOT LIKE 'written by %'")
@@ -445,7 +445,7 @@ func TestAFaultOfTheDatabaseIsNoFailedSignIn(t *testing.T) {
 			t.Helper()
 			return s.postJSON("/login", members{"id": "minji", "pw": password, "client_id": "mobile"})
 		}
-		// failing fails the nth of the statements that contain all parts.
+		// failing makes the nth of the statements that contain all parts fail.
 		failing := func(nth int, parts ...string) {
 			asked.FailWith(func(statement string) error {
 				for _, part := range parts {
@@ -474,7 +474,8 @@ func TestAFaultOfTheDatabaseIsNoFailedSignIn(t *testing.T) {
 			t.Errorf("%d are counted, not %d", got, n)
 		}
 		in(goodPassword).pair(t)
-		// Nobody knows whether it was taken back: it was, and it is not done twice.
+		// The server cannot know whether the guess was taken back. It was, and must not
+		// be taken back twice.
 		asked.FailAfter(func(statement string) error {
 			if strings.Contains(statement, "UPDATE guesses") {
 				return errors.New("broken for a test")

@@ -18,8 +18,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// chapter runs a block of docs/backup.md as it is printed, with the folders and the
-// name of a database that there are here, and fails unless it succeeds.
+// chapter runs a block of docs/backup.md as it is printed, with this test's folders and
+// database name in place of the printed ones, and fails unless it succeeds.
 func (d *deployment) chapter(t *testing.T, name, database string) ended {
 	t.Helper()
 	m := regexp.MustCompile("(?s)<!-- backup: " + name + " -->\n```sh\n(.*?)```\n").FindStringSubmatch(read(t, "docs/backup.md"))
@@ -31,7 +31,7 @@ func (d *deployment) chapter(t *testing.T, name, database string) ended {
 		".sql ingam\n", ".sql "+database+"\n", ".cnf ingam <", ".cnf "+database+" <",
 	).Replace(m[1])
 	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
-	cmd.Dir, cmd.Env = t.TempDir(), d.environ() // no block depends on where it is run
+	cmd.Dir, cmd.Env = t.TempDir(), d.environ() // a block must work in every working directory
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -40,7 +40,7 @@ func (d *deployment) chapter(t *testing.T, name, database string) ended {
 	return ended{stdout.String(), stderr.String(), done}
 }
 
-// backups is the folder that they are in.
+// backups is the folder for backups.
 func (d *deployment) backups(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(d.dir, "backups")
@@ -50,7 +50,7 @@ func (d *deployment) backups(t *testing.T) string {
 	return dir
 }
 
-// wantOwnOnly checks the modes of what is in a folder.
+// wantOwnOnly checks that only their owner can read the files in a folder.
 func wantOwnOnly(t *testing.T, dir string) {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -64,10 +64,11 @@ func wantOwnOnly(t *testing.T, dir string) {
 	}
 }
 
-// places are those of the statuses of tokens.
+// places are the places of tokens in the status lists.
 type places map[string]string
 
-// add notes the place of a token, which may have been that of the same holder before.
+// add notes the place of a token. A later token of the same holder may have the same
+// place, but no other holder's may.
 func (p places) add(t *testing.T, token, holder string) {
 	t.Helper()
 	path, index := statusOf(t, token)
@@ -156,7 +157,8 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	lost := s.token("job", job)
 	statuses.add(t, lost, "a token made since")
 	for range 20 {
-		// Its first: indices are set aside for it that the backup does not know of.
+		// The client's first token: the server reserves a block of indices that the
+		// backup does not contain.
 		statuses.add(t, s.token("later", later), "another client's token made since")
 	}
 	if e := d.command(cutLater, nil, "revoke", "--token-stdin"); e.status != done {
@@ -250,7 +252,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	for i := range 3 {
 		statuses.add(t, web.tokens(s, s.person(), "jisoo").Access, fmt.Sprint("a grant after the restore ", i))
 	}
-	// A cut reaches what was made since, too, where one asks.
+	// A cut also reaches what was issued since the restore, where the server is asked.
 	d.must("revoke", "--client", "job")
 	for _, token := range []string{cutLater, lost} {
 		if s.active("job", job, token) {

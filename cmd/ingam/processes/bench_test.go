@@ -32,11 +32,11 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// BenchmarkServer measures the server as it is run: a release build in a
-// process of its own, with the default settings, which logs each request to a
-// file. What a request costs is that process's CPU time, in all its threads
-// and in the kernel, divided by the time of one RSA-2048 signature, the unit
-// S, so that machines compare. docs/performance.md holds the figures.
+// BenchmarkServer measures the server as it is run in production: a release build in a
+// process of its own, with the default settings, which logs each request to a file. The
+// cost of a request is the CPU time of that process, of all threads and in the kernel,
+// divided by the time of one RSA-2048 signature. That unit, S, makes machines
+// comparable. The results are in docs/performance.md.
 func BenchmarkServer(b *testing.B) {
 	binary := release(b)
 	b.Run("Signature", benchmarkSignature)
@@ -79,9 +79,9 @@ func benchmarkToken(b *testing.B, binary string) {
 	b.Run("client_credentials", func(b *testing.B) { s.load(b, ask) })
 }
 
-// benchmarkIntrospection asks about tokens that stand, as the API that they are
-// for: about one over and over, as APIs do while a token lives, and about each
-// once, whose signature is then checked for the first time.
+// benchmarkIntrospection introspects valid tokens as the API that they are for: the
+// same token over and over, as APIs do while it is valid; and each token once, so that
+// its signature is checked for the first time.
 func benchmarkIntrospection(b *testing.B, binary, database string) {
 	s := newReleased(b, binary, database).start()
 	secret, asker := s.d.client("app"), s.d.client("api")
@@ -103,11 +103,11 @@ func benchmarkIntrospection(b *testing.B, binary, database string) {
 	})
 }
 
-// families is how many grants are refreshed.
+// families is how many grants are refreshed in turn.
 const families = 100
 
-// benchmarkRefresh refreshes a hundred grants over and over, each with the token
-// that it got the last time, and counts the rows that are there afterwards.
+// benchmarkRefresh refreshes a hundred grants over and over, each with its latest
+// refresh token, and counts the rows afterwards.
 func benchmarkRefresh(b *testing.B, binary, database string) {
 	s := newReleased(b, binary, database).start()
 	s.d.user("minji")
@@ -175,7 +175,8 @@ func benchmarkSignIn(b *testing.B, binary string) {
 	})
 }
 
-// benchmarkRefusedSignIn is what it costs to refuse: the same, whoever is asked for.
+// benchmarkRefusedSignIn measures a refused sign-in, which must cost the same for every
+// user name.
 func benchmarkRefusedSignIn(b *testing.B, binary string) {
 	d := newReleased(b, binary, "")
 	d.settings = []string{"INGAM_THROTTLE_SIGN_IN_FAILURES=1000", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1"}
@@ -199,8 +200,9 @@ func benchmarkRefusedSignIn(b *testing.B, binary string) {
 	}
 }
 
-// benchmarkStorm refreshes one grant over and over, alone and beside 500 sign-ins at
-// once with wrong passwords, each for an account and from an address of its own.
+// benchmarkStorm refreshes one grant over and over, first alone, and then during 500
+// concurrent sign-ins with wrong passwords, each for another account and from another
+// address.
 func benchmarkStorm(b *testing.B, binary string) {
 	const crowd = 500
 	d := newReleased(b, binary, "")
@@ -304,9 +306,9 @@ func benchmarkJWKS(b *testing.B, binary string) {
 	})
 }
 
-// benchmarkStatusList fetches the list that a token refers to, as verifiers that
-// poll do, and introspects the token in the same run: what a resource server
-// asks for instead.
+// benchmarkStatusList fetches the status list that a token refers to, as polling
+// verifiers do, and in the same run introspects the token, as a resource server without
+// the list would.
 func benchmarkStatusList(b *testing.B, binary string) {
 	s := newReleased(b, binary, "").start()
 	secret, asker := s.d.client("app"), s.d.client("api")
@@ -326,8 +328,9 @@ func benchmarkStatusList(b *testing.B, binary string) {
 	})
 }
 
-// benchmarkRevocation cuts tokens and measures until verifiers that ask nobody
-// refuse them, each on its own: from the cut's request to the first refusal.
+// benchmarkRevocation revokes tokens and measures how long it takes until offline
+// verifiers refuse them, each for itself: from the revocation request to the first
+// refusal.
 func benchmarkRevocation(b *testing.B, binary string) {
 	for name, mode := range map[string]verify.Status{"poll": verify.StatusPoll, "stream": verify.StatusStream} {
 		for _, verifiers := range []int{1, 10, 100} {
@@ -392,8 +395,8 @@ func benchmarkRevocation(b *testing.B, binary string) {
 	}
 }
 
-// benchmarkReady starts the server again and again on a database that has its
-// schema and its keys.
+// benchmarkReady starts the server again and again on a database that already has its
+// schema and keys.
 func benchmarkReady(b *testing.B, binary string) {
 	d := newReleased(b, binary, "")
 	d.start().stop()
@@ -416,9 +419,9 @@ func benchmarkReady(b *testing.B, binary string) {
 	})
 }
 
-// benchmarkMillionGrants looks at what a start and a cut take where there is much:
-// until the server is ready, until it has the status lists, and from a cut of all
-// grants until all of them are listed.
+// benchmarkMillionGrants measures a start and a cut with a million grants: until the
+// server is ready, until it has the status lists, and from a cut of all grants until
+// all are listed.
 func benchmarkMillionGrants(b *testing.B, binary, database string) {
 	d := newReleased(b, binary, database)
 	d.settings = []string{"INGAM_STATUS_LIST_SIZE=4194304"}
@@ -460,7 +463,7 @@ func benchmarkMillionGrants(b *testing.B, binary, database string) {
 	b.ReportMetric(milliseconds(time.Since(cut)), "ms-listed")
 }
 
-// benchmarkHundredThousandTokens looks at what stays behind: in memory, and in
+// benchmarkHundredThousandTokens measures what remains after issuing: in memory, and in
 // the database.
 func benchmarkHundredThousandTokens(b *testing.B, binary string) {
 	const tokens = 100_000
@@ -499,7 +502,7 @@ func newReleased(b *testing.B, binary, database string) released {
 	return released{d}
 }
 
-// measured is a server process whose costs can be read.
+// measured is a server process whose CPU time and memory can be read.
 type measured struct {
 	*server
 	address string
@@ -512,9 +515,8 @@ func (d released) start() *measured {
 	return s
 }
 
-// launch differs from deployment.launch in that nothing but the server's own
-// work is on its way: no migration, and a log that goes to a file instead of
-// through this process.
+// launch differs from deployment.launch in that the server does nothing but its own
+// work: it runs no migration, and logs to a file instead of through this process.
 func (d released) launch() *measured {
 	d.t.Helper()
 	log, err := os.OpenFile(filepath.Join(d.dir, "server.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -538,8 +540,8 @@ func (d released) launch() *measured {
 	return s
 }
 
-// end kills the server, unless it was stopped, and checks that what cpu read
-// is what the kernel accounts for a process that has ended.
+// end kills the server, unless it was stopped, and checks that cpuOf agrees with the
+// CPU time that the kernel reports for a process that has ended.
 func (s *measured) end() {
 	select {
 	case <-s.waited:
@@ -553,7 +555,7 @@ func (s *measured) end() {
 	}
 }
 
-// isReady asks once, on a connection of its own.
+// isReady asks for readiness once, on a connection of its own.
 func (s *measured) isReady() bool {
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
 	resp, err := c.Get(s.url + "/health/ready")
@@ -567,10 +569,10 @@ func (s *measured) isReady() bool {
 // clockTick is the unit of the times in /proc/PID/stat (USER_HZ).
 const clockTick = 10 * time.Millisecond
 
-// cpuOf returns the CPU time that the server's process has used, user and
-// system. These are the counters that getrusage returns, but that can be asked
-// for a process only once it has ended, which would add its start and its
-// warming up; a tick is exact enough for a load of seconds.
+// cpuOf returns the CPU time, user and system, that the server's process has used.
+// getrusage returns the same counters, but only after the process has ended, so it
+// would include the start and the warm-up. A clock tick is exact enough for a load of
+// seconds.
 func cpuOf(t testing.TB, s *server) time.Duration {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
@@ -619,19 +621,19 @@ func (s *measured) stored() (size int64) {
 	return size
 }
 
-// connections is how many requests are under way at once.
+// connections is how many requests run concurrently.
 const connections = 8
 
-// request is what is sent, and what must come back.
+// request is a request to send, and what its answer must contain.
 type request struct {
 	text string
-	// texts, if set, are sent in place of text, each once.
+	// texts, if set, are sent instead of text, each once.
 	texts  []string
 	status int
 	body   string // how the answer's body begins
 }
 
-// split returns the request for the first n of its texts and for the rest.
+// split returns one request with the first n texts, and one with the rest.
 func (r request) split(n int) (first, rest request) {
 	first, rest = r, r
 	if r.texts != nil {
@@ -662,8 +664,9 @@ func (s *measured) formRequest(path, id, secret string, form url.Values) request
 	return request{text: text.String(), status: http.StatusOK}
 }
 
-// load sends b.N requests, pausing now and then to sign, so that whatever else
-// the machine does meanwhile slows both down alike, and reports what one cost.
+// load sends b.N requests and reports the cost of one. It pauses now and then to
+// measure the time of a signature, so that other load on the machine slows down both
+// alike.
 func (s *measured) load(b *testing.B, r request) {
 	wires := s.connect(b)
 	warming, r := r.split(connections)
@@ -675,7 +678,7 @@ func (s *measured) load(b *testing.B, r request) {
 	})
 }
 
-// measure is load for whatever sends n requests.
+// measure is load with any function that sends n requests.
 func (s *measured) measure(b *testing.B, send func(n int)) {
 	const rounds = 10
 	sign := signer(b)
@@ -731,7 +734,7 @@ func (s *measured) send(b *testing.B, wires []*wire, r request, n int) {
 	}
 }
 
-// wire is a client that takes as little as possible of the CPUs that it shares
+// wire is an HTTP client that uses as little as possible of the CPUs that it shares
 // with the server.
 type wire struct {
 	net.Conn
@@ -753,8 +756,8 @@ func (s *measured) connect(b *testing.B) []*wire {
 	return wires
 }
 
-// exchange reads no more of an answer than is needed to see where it ends, and
-// that it is the right one.
+// exchange reads only as much of an answer as is needed to find its end and to check
+// it.
 func (w *wire) exchange(text string, want request) (string, error) {
 	if _, err := io.WriteString(w, text); err != nil {
 		return "", err
@@ -790,8 +793,8 @@ func (w *wire) exchange(text string, want request) (string, error) {
 	return body, err
 }
 
-// signer returns what makes one signature of the unit S: RS256 with 2048 bits,
-// by the standard library, in one thread.
+// signer returns a function that makes one signature of the unit S: RS256 with 2048
+// bits, by the standard library, in one thread.
 func signer(b *testing.B) func() {
 	b.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -149,7 +149,8 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 		if own.Auth != registered {
 			t.Errorf("%s is shown as %s", registered, own.Auth)
 		}
-		// way adds the credentials to a request: ask does, in the header or the body.
+		// way is a way to add the credentials to a request: ask adds them to the header
+		// or the body.
 		type way func(id, secret string, form url.Values) (url.Values, []string)
 		ways := map[string]way{
 			"in the header": func(id, secret string, form url.Values) (url.Values, []string) {

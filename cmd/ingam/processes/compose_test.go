@@ -27,7 +27,7 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// composition is as much of the Compose specification as the file may use.
+// composition is the part of the Compose specification that the file may use.
 type composition struct {
 	Services map[string]struct {
 		Image, Build string
@@ -50,7 +50,7 @@ type composition struct {
 	Volumes map[string]any
 }
 
-// Where no container engine runs, the file can still be held to what it means.
+// Without a container engine, the content of the file can still be checked.
 func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 	t.Parallel()
 	var c composition
@@ -195,13 +195,13 @@ func TestTheCommandLineIsReachedInTheComposition(t *testing.T) {
 	}
 }
 
-// bare runs a command with nothing set but what is given.
+// bare runs a command whose environment has only the given variables.
 func (d *deployment) bare(environ []string, args ...string) ended {
 	d.t.Helper()
 	return run(d.t, environ, "", args...)
 }
 
-// dockerEnvironment is what the image sets.
+// dockerEnvironment is the environment that the image sets.
 func dockerEnvironment(t *testing.T) []string {
 	t.Helper()
 	var set []string

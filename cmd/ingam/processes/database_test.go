@@ -11,15 +11,16 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// startHere serves, and returns what its requests ask of the database: the server's own
-// tasks are left out. The deployment's clock is the server's.
+// startHere starts a server in this process, and returns a recorder of the statements
+// that its requests run; those of background tasks are left out. The server uses the
+// clock of the deployment.
 func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder) {
 	d.t.Helper()
 	r := &storagetest.Recorder{}
 	return d.serveHere(r, append(extra, "INGAM_TEST_ASKS_OF=requests")...), r
 }
 
-// serveHere serves above a recorder, which is asked about all statements.
+// serveHere starts a server whose statements all pass through a recorder.
 func (d *deployment) serveHere(r *storagetest.Recorder, extra ...string) *server {
 	d.t.Helper()
 	if d.now != nil {
@@ -128,8 +129,8 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 	})
 }
 
-// wantUnavailable checks the answer of a server whose database is at fault: neither a
-// success nor a verdict.
+// wantUnavailable checks the answer of a server whose database fails: neither a success
+// nor a verdict on a token.
 func wantUnavailable(t *testing.T, what string, a answer) {
 	t.Helper()
 	if a.status != http.StatusServiceUnavailable || a.json(t)["error"] != "temporarily_unavailable" || a.header.Get("Retry-After") == "" {
@@ -148,7 +149,7 @@ func TestAFaultBeneathTheDriverIsA503AndNotAVerdict(t *testing.T) {
 		}
 		grant := url.Values{"grant_type": {"client_credentials"}}
 
-		// Every place at which a request can fail, in turn.
+		// Each statement of a request fails in turn.
 		for _, at := range []string{"BEGIN", "change_seq", "revoked_tokens", "changes", "audit_events"} {
 			asked.FailWith(func(statement string) error {
 				if strings.Contains(statement, at) {
@@ -167,7 +168,8 @@ func TestAFaultBeneathTheDriverIsA503AndNotAVerdict(t *testing.T) {
 			t.Error("a revocation that was answered with a fault has happened")
 		}
 
-		// Nobody knows whether a commit without an answer happened: it did here.
+		// The server cannot know whether a commit without an answer happened. Here it
+		// did.
 		asked.FailWith(func(statement string) error {
 			if statement == "COMMIT" {
 				return errors.New("broken for a test")

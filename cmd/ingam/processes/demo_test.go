@@ -15,7 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// demonstrate runs `serve --demo` in a folder, and returns what it printed.
+// demonstrate runs `serve --demo` in a folder, and returns its output.
 func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	t.Helper()
 	d := &deployment{t: t, dir: dir, binary: ingam, issuer: "http://" + listen}
@@ -33,7 +33,7 @@ func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	return s, stdout.String()
 }
 
-// demoPassword is the one that a demonstration printed.
+// demoPassword returns the password that a demonstration printed.
 func demoPassword(printed string) string {
 	for line := range strings.Lines(printed) {
 		if value, is := strings.CutPrefix(strings.TrimSpace(line), "password"); is {

@@ -11,14 +11,15 @@ import (
 	"testing"
 )
 
-// document is one whose commands are run in the order in which they stand there.
+// document is a document whose commands are run in the order in which they are printed.
 type document struct {
 	path, issuer string
-	// before are commands of another document, or of the reader's own, that it builds on.
+	// before are commands that must run first: of another document, or the reader's
+	// own.
 	before []string
 }
 
-// firstSteps are those of the README, which others begin with.
+// firstSteps are the commands of the README, with which other documents begin.
 var firstSteps = []string{
 	`ingam api create --audience https://api.example.com --name "Orders" --scope "read write"`,
 	`ingam client create --id job --name "Nightly job" --auth client_secret_basic --grant client_credentials --scope "read write" --audience https://api.example.com --secret-file job.secret`,
@@ -43,7 +44,8 @@ var documents = []document{
 	{"docs/resource-servers.md", "http://localhost:8080", firstSteps},
 }
 
-// elsewhere says which test runs a command, or one like it, that cannot run here.
+// elsewhere names, for commands that cannot run here, the test that runs them or
+// similar ones.
 var elsewhere = map[string]string{
 	"ingam serve":                 "TestAServerThatIsStoppedFinishesWhatItIsDoing",
 	"ingam serve --demo":          "TestTheDemonstrationWorksByCopyingWhatItPrints",
@@ -62,16 +64,16 @@ var elsewhere = map[string]string{
 	"ingam restore --cut-all":                                                 "TestABackupOfARunningServerIsWhatTheDocumentationSays",
 }
 
-// mentioned are commands of which the text speaks without saying how to call them:
-// these are called wrongly as they stand.
+// mentioned are commands that the text only names. Run as they are printed they are
+// called wrongly.
 var mentioned = []string{
 	"ingam user create", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait",
 }
 
-// completed are commands as they are called where they stand: with what the text
-// beside them says of the case.
+// completed are printed commands with what they need here in addition, as the text
+// beside them says.
 var completed = map[string]string{
 	"ingam user create --username U --email E":    "ingam user create --username new --email new@example.com --generate",
 	"ingam client secret remove ID":               "ingam client secret remove two",
@@ -87,7 +89,7 @@ var completed = map[string]string{
 	"ingam api create --audience https://api.example.com --name Orders --scope read --token-typ JWT": "ingam api create --audience https://jwt.example.com --name Orders --scope read --token-typ JWT",
 }
 
-// typed is a command as a shell would take it apart.
+// typed is a command line split into words as a shell does.
 type typed struct {
 	words []string
 	stdin string // a file, or with echo what it prints
@@ -96,7 +98,7 @@ type typed struct {
 
 var word = regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"]+`)
 
-// parse takes a line of a shell apart: quotes, a comment, what comes from echo or from a
+// parse parses a line of shell: quotes, comments, and standard input from echo or a
 // file. It returns nil if the line does not run ingam.
 func parse(line string) *typed {
 	line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
@@ -141,7 +143,7 @@ func parse(line string) *typed {
 	return c
 }
 
-// commandsOf are the commands in the blocks of a document, and those in its text.
+// commandsOf returns the commands in the blocks of a document, and those in its text.
 func commandsOf(t *testing.T, path string) (inBlocks, inText []*typed) {
 	text := strings.ReplaceAll(read(t, path), "\\\n", " ")
 	add := func(to *[]*typed, line string) {
@@ -199,7 +201,8 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 	}
 
 	all, seen := 0, map[string]bool{}
-	// runIn runs a command in a folder, with what stands for a file or something else in it.
+	// runIn runs a command in a folder, after replacing what stands for a file or
+	// another value in it.
 	runIn := func(dir string, environ []string, c *typed, values map[string]string) ended {
 		t.Helper()
 		all++
@@ -239,7 +242,7 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 		}
 		return dir, []string{"INGAM_ISSUER=" + issuer, "INGAM_DATABASE=sqlite:" + filepath.Join(dir, "ingam.db"), "INGAM_MASTER_KEY_FILE=" + whole.masterKey, "INGAM_CHANGES_STALENESS=100ms"}
 	}
-	// skip is whether a command is not to be run here.
+	// skip reports whether a command is not run here.
 	skip := func(line string) bool {
 		seen[line] = true
 		return elsewhere[line] != "" || slices.Contains(mentioned, line)

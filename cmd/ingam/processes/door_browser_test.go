@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// journey is a tab of a browser, and where it was sent.
+// journey is a browser tab, with the addresses that it was sent to.
 type journey struct {
 	tab
 	mu     sync.Mutex
@@ -54,8 +54,8 @@ func travel(t *testing.T, browser context.Context, name string) *journey {
 	return j
 }
 
-// arrives waits until the tab is sent to where an address begins like this, whether
-// there is anything or not.
+// arrives waits until the tab is sent to an address with this beginning, whether or not
+// a server answers there.
 func (j *journey) arrives(begin string) {
 	j.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

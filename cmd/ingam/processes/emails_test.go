@@ -12,8 +12,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// share registers users who have one address, as those may have it who were
-// registered before an address was one user's.
+// share registers users who have the same address, as was possible before addresses had
+// to be unique.
 func (d *deployment) share(address string, usernames ...string) {
 	d.t.Helper()
 	for _, name := range usernames {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// here runs a command as command does, in a process that is there already: many are
-// run so in the time of one that starts.
+// here runs a command like command does, but in a process that runs already, because
+// starting one takes much longer.
 func (d *deployment) here(stdin string, args ...string) ended {
 	d.t.Helper()
 	return run(d.t, d.environ("INGAM_CHANGES_STALENESS=100ms"), stdin, args...)

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// turns waits for the page that an action leads to.
+// turns waits for the page to which an action leads.
 func (b tab) turns(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	evaluate[any](b, `document.documentElement.dataset.left = '', null`)
@@ -40,8 +40,8 @@ func (b tab) says(text string) {
 	}
 }
 
-// stop is where the focus is: what the element is called, whether people see the
-// focus there, and whether it stands after where they were before.
+// stop is where the focus is: the name of the element, whether its focus is visible,
+// and whether it comes after the previous element.
 type stop struct {
 	Name            string
 	Seen, InOrder   bool
@@ -60,7 +60,7 @@ const whereFocusIs = `(() => {
 	}
 })()`
 
-// at wants the focus to be there, and to be seen.
+// at checks that an element has the focus, visibly.
 func (b tab) at(name string) {
 	b.t.Helper()
 	if got := evaluate[stop](b, whereFocusIs); got.Name != name || !got.Seen || !got.InOrder {
@@ -68,8 +68,7 @@ func (b tab) at(name string) {
 	}
 }
 
-// tabs goes from where the focus is to these elements, which have to be the next
-// ones.
+// tabs presses Tab and checks that the focus moves to these elements in order.
 func (b tab) tabs(names ...string) {
 	b.t.Helper()
 	for _, name := range names {

@@ -30,7 +30,7 @@ type demoAPI struct {
 	log *logBuffer
 }
 
-// demoAPIs starts one for each set of arguments.
+// demoAPIs starts one demo API for each set of arguments.
 func (d *deployment) demoAPIs(sets ...[]string) []demoAPI {
 	d.t.Helper()
 	binary := filepath.Join(d.t.TempDir(), "ingam-demo-api")
@@ -65,7 +65,7 @@ func (d *deployment) demoAPIs(sets ...[]string) []demoAPI {
 	return apis
 }
 
-// tab is one of a browser, with the example in it.
+// tab is a browser tab with the example app in it.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context
@@ -106,7 +106,7 @@ func (b tab) shows(id, text string) {
 	b.t.Fatalf("%s: #%s is %q, want %q, in\n%s", b.name, id, seen, text, evaluate[string](b, "document.body.innerText"))
 }
 
-// free waits until a button does something when it is pressed.
+// free waits until a button can be pressed.
 func (b tab) free(id string) {
 	b.t.Helper()
 	b.do("wait for "+id, chromedp.WaitVisible("#"+id+`:not([aria-disabled="true"])`))
@@ -118,7 +118,7 @@ func (b tab) click(id string) {
 	b.do("click "+id, chromedp.Click("#"+id))
 }
 
-// calls calls the API, which has to answer.
+// calls makes the tab call the API, and expects its answer.
 func (b tab) calls() {
 	b.t.Helper()
 	evaluate[any](b, "document.getElementById('answer').textContent = '', null")
@@ -140,7 +140,7 @@ func (b tab) types(keys string) {
 	b.do(fmt.Sprintf("type %q", keys), chromedp.KeyEvent(keys))
 }
 
-// focused is the id of what has the focus.
+// focused checks the id of the element that has the focus.
 func (b tab) focused(want string) {
 	b.t.Helper()
 	if at := evaluate[string](b, "document.activeElement.id"); at != want {
@@ -148,8 +148,8 @@ func (b tab) focused(want string) {
 	}
 }
 
-// refreshed is when the tab's last refresh began and ended, by the clock of the
-// machine.
+// refreshed returns when the tab's last refresh began and ended, by the machine's
+// clock.
 func (b tab) refreshed() (begin, end float64) {
 	at := evaluate[[]float64](b, `(() => {
 		const e = performance.getEntriesByType('resource').filter(e => e.name.endsWith('/token/refresh')).at(-1)
@@ -262,7 +262,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	one.shows("answer", `"client_id": "web"`)
 	one.focused("call")
 	one.looks("first-party-answered")
-	// There is nothing for a script that was smuggled in to carry off.
+	// A malicious script in the page would find no token to steal.
 	if kept := evaluate[string](one, "document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.documentElement.outerHTML"); strings.Contains(kept, "eyJ") || !strings.HasPrefix(kept, "{}{}") {
 		t.Errorf("the page keeps %s", kept)
 	}

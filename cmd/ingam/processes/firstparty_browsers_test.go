@@ -14,7 +14,7 @@ import (
 
 const appOrigin = "http://127.0.0.1:5173"
 
-// tabs are those of one browser, which share its cookies.
+// tabs are the tabs of one browser, which share its cookies.
 type tabs struct {
 	mu     sync.Mutex
 	jar    map[string]string
@@ -31,7 +31,7 @@ func (b *tabs) fields(more ...string) []string {
 	return append([]string{"Origin", appOrigin, "Cookie", strings.Join(append(cookies, more...), "; ")}, "Sec-Fetch-Site", "same-site")
 }
 
-// take does what a browser does with the cookies of an answer.
+// take stores the cookies of an answer as a browser does.
 func (b *tabs) take(a answer) answer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,7 +60,7 @@ func (b *tabs) refreshToken() string {
 
 func newTabs(client string) *tabs { return &tabs{jar: map[string]string{}, client: client} }
 
-// with is the browser with another refresh token.
+// with returns a browser that has only the given refresh token.
 func (b *tabs) with(token string) *tabs {
 	return &tabs{jar: map[string]string{refreshCookie(b.client): token}, client: b.client}
 }
@@ -104,7 +104,8 @@ func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
 			t.Errorf("%+v", events)
 		}
 
-		// After the grace it rotates again; what was replaced twice is a thief's.
+		// After the grace it rotates again. A token that was replaced twice can only
+		// come from a thief.
 		brief := newTabs("brief")
 		brief.signIn(t, both[0], "minji")
 		first := brief.refreshToken()
@@ -378,8 +379,8 @@ func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 	}
 }
 
-// Strangers who guess must not be able to lock the user of an app out, nor one
-// visitor of a backend all others.
+// Strangers who guess passwords must not be able to lock out the user of an app, nor
+// must one visitor of a backend lock out all its others.
 func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)

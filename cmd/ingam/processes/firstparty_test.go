@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// tokenPair is what a first-party app is answered.
+// tokenPair is the answer to a first-party app.
 type tokenPair struct {
 	Access  string `json:"accessToken"`
 	Refresh string `json:"refreshToken"`
@@ -23,7 +23,7 @@ type tokenPair struct {
 	Device  string `json:"deviceToken"`
 }
 
-// signInApp registers a client that signs people in by itself.
+// signInApp registers a first-party client, which signs people in by itself.
 func (d *deployment) signInApp(id string, extra ...string) {
 	d.t.Helper()
 	if e := d.command("", nil, "api", "create", "--audience", "https://api.test", "--name", "Test API", "--scope", "read write"); e.status != 0 && !strings.Contains(e.stderr, "exists") {
@@ -36,7 +36,8 @@ func (d *deployment) signInApp(id string, extra ...string) {
 	d.must(append(args, extra...)...)
 }
 
-// backend registers one that signs people in, and returns how it authenticates.
+// backend registers a confidential first-party client, and returns how it
+// authenticates.
 func (d *deployment) backend() (authorization string) {
 	d.t.Helper()
 	var created clientJSON
@@ -44,7 +45,7 @@ func (d *deployment) backend() (authorization string) {
 	return basic("backend", url.QueryEscape(created.ClientSecret))
 }
 
-// postJSON posts members, or a body as it is, with header fields in pairs.
+// postJSON posts members as JSON, or a body unchanged, with header fields in pairs.
 func (s *server) postJSON(path string, body any, fields ...string) answer {
 	s.d.t.Helper()
 	text, is := body.(string)
@@ -273,7 +274,7 @@ func refreshCookie(client string) string {
 	return "__Secure-ingam_refresh_" + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
-// swapped is a token with another payload and the signature of before.
+// swapped returns a token with another payload and the old signature.
 func swapped(t testing.TB, token string) string {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -366,8 +367,8 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	}
 }
 
-// ask asks for a code by a challenge, with everything that is needed, changed in
-// pairs.
+// ask requests a code by a challenge. It sends all required parameters, with the
+// changes given in pairs.
 func (a app) ask(s *server, changed ...string) answer {
 	form := url.Values{
 		"client_id": {a.id}, "username": {"minji"}, "password": {goodPassword}, "response_type": {"code"}, "scope": {"read"},
@@ -381,7 +382,7 @@ func (a app) ask(s *server, changed ...string) answer {
 	return s.post("/oauth2/authorize-challenge", "", "", form)
 }
 
-// asked is the code that a challenge brought.
+// asked returns the code from the answer to a challenge.
 func (a answer) asked(t testing.TB) string {
 	t.Helper()
 	code, _ := a.json(t)["authorization_code"].(string)

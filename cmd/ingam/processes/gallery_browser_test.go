@@ -18,7 +18,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// broken is a page with every fault that the gallery is searched for.
+// broken is a page with every fault that the gallery is searched for, to prove that the
+// search finds them.
 const broken = `<!doctype html><html lang="en"><meta http-equiv="Content-Security-Policy" content="img-src 'none'"><title>Broken</title>
 <p style="width:1400px">wider than the page</p><p style="width:3rem;overflow:hidden;white-space:nowrap">cut off where the box ends</p>
 <button style="width:20px;height:20px;padding:0">x</button><p><a href="/nowhere">a link by itself</a></p><img src="/picture.png" alt="">
@@ -30,7 +31,8 @@ const next = () => requestAnimationFrame(() => requestAnimationFrame(() => low.c
 new PerformanceObserver(() => { low.style.marginTop = '200px'; next() }).observe({type: 'paint', buffered: true})
 </script>`
 
-// shifts is by how much what had been seen has moved since (Layout Instability).
+// shifts is a script that measures how far visible content has moved since the page was shown (Layout
+// Instability).
 const shifts = `new Promise(done => {
 	const moved = []
 	new PerformanceObserver(list => {
@@ -39,7 +41,7 @@ const shifts = `new Promise(done => {
 	requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(moved))))
 })`
 
-// watched is a tab whose browser's complaints are written down.
+// watched is a tab whose browser errors and warnings are recorded.
 type watched struct {
 	tab
 	mu   sync.Mutex
@@ -69,14 +71,14 @@ func watch(t *testing.T, ctx context.Context, name string) *watched {
 	return w
 }
 
-// open goes to a page; what the browser says from then on is of this one.
+// open goes to a page; errors and warnings from then on belong to it.
 func (w *watched) open(address string) {
 	w.t.Helper()
 	w.complaints()
 	w.do("open "+address, chromedp.Navigate(address))
 }
 
-// complaints is what the browser has said since it was last asked.
+// complaints returns the browser's errors and warnings since it was last called.
 func (w *watched) complaints() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -189,8 +191,7 @@ func TestTheGallery(t *testing.T) {
 	}
 }
 
-// isWritten is whether there are letters for Korean: those that are missing all
-// look alike.
+// isWritten is a script that reports whether the fonts have Korean letters: missing ones all look alike.
 const isWritten = `(() => {
 	const draw = letter => {
 		const paper = document.createElement('canvas').getContext('2d')
@@ -201,8 +202,8 @@ const isWritten = `(() => {
 	return draw('인') !== draw('감')
 })()`
 
-// withoutKorean writes a configuration of fontconfig that knows the fonts of this
-// machine but those that have Chinese, Japanese or Korean.
+// withoutKorean writes a fontconfig configuration that has this machine's fonts, except
+// those with Chinese, Japanese or Korean letters.
 func withoutKorean(t *testing.T) (file string) {
 	t.Helper()
 	dir := t.TempDir()

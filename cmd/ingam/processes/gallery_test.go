@@ -27,21 +27,22 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// state is a page as somebody may come to see it.
+// state is a page in one of the states in which somebody may see it.
 type state struct {
 	name string
-	// house is on whose pages; empty is one that has put nothing there but its name.
+	// house names the operator whose look the page has; empty for one who has
+	// configured only a name.
 	house   string
 	content func(pages.Text) pages.Content
 }
 
-// same is content that is the same in every language.
+// same is content that does not depend on the language.
 func same(c pages.Content) func(pages.Text) pages.Content {
 	return func(pages.Text) pages.Content { return c }
 }
 
-// oddNames are names that people and applications have, or give themselves, that
-// could break a page or make it say something else.
+// oddNames are names of people and applications that could break the layout of a page,
+// or make it say something else.
 var oddNames = []struct{ name, text string }{
 	{"one-word", strings.Repeat("Donaudampfschiff", 7) + "fahrt.de"}, // 120 letters
 	{"many-words", "The International Society for the Study of Names That Are Much Too Long for the Forms Into Which People Have to Write Th"},
@@ -57,7 +58,7 @@ var (
 	lately     = time.Now().Add(-26 * time.Hour)
 )
 
-// everyPermission has one of each kind.
+// everyPermission has one permission of each kind.
 func everyPermission(t pages.Text) []pages.Permission {
 	return []pages.Permission{
 		{Text: t.T("scope openid")},
@@ -110,7 +111,7 @@ func account(changed func(*pages.Account)) func(pages.Text) pages.Content {
 	}
 }
 
-// outcome is the account after one of its forms.
+// outcome is the account page after one of its forms was sent.
 func outcome(o pages.Outcome) func(pages.Text) pages.Content {
 	return account(func(a *pages.Account) { a.Outcome = o })
 }
@@ -218,7 +219,7 @@ func gallery() []state {
 // english is for what is the same on every page.
 var english = pages.TextFor("en", "", "")
 
-// houses are whose pages the gallery shows.
+// houses are the operators with whose look the gallery shows pages.
 func houses(t *testing.T) map[string]pages.House {
 	t.Helper()
 	dir := t.TempDir()
@@ -270,7 +271,8 @@ func wideLogo(t *testing.T) []byte {
 	return append(b.Bytes(), noise...)
 }
 
-// exhibition shows the gallery, and counts what browsers ask for and are sent.
+// exhibition serves the gallery, and counts the requests of browsers and the bytes that
+// they get.
 type exhibition struct {
 	*httptest.Server
 	states          []state
@@ -316,7 +318,7 @@ func (c countingConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// address is where a state is shown.
+// address returns the address at which a state is shown.
 func (e *exhibition) address(name, lang string) string {
 	at := slices.IndexFunc(e.states, func(s state) bool { return s.name == name })
 	return e.URL + "/house-" + e.states[at].house + "/" + lang + "/" + name

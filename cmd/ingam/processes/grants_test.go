@@ -93,7 +93,7 @@ func TestACodeIsRedeemedOnceByItsClientWithAllThatBelongsToIt(t *testing.T) {
 	})
 }
 
-// atOnce asks n times at once, of two servers in turn.
+// atOnce sends a request n times concurrently, to two servers in turn.
 func atOnce(n int, both [2]*server, ask func(s *server) answer) []answer {
 	answers := make([]answer, n)
 	var group sync.WaitGroup
@@ -176,8 +176,8 @@ func TestRefreshTokensRotateWithGraceAndRealReuseEndsTheGrant(t *testing.T) {
 			t.Error("not the same successor, with a fresh access token")
 		}
 		third := a.refresh(s, second.Refresh).tokens(t).Refresh
-		// What is two generations old is nobody's retry. But a stranger cannot
-		// make it the owner's loss.
+		// A token two generations back is no retry. But a stranger who has it cannot
+		// end the owner's grant.
 		wantRefused(t, "a spent token of another client", thief.refresh(s, first), 400, "invalid_grant")
 		wantRefused(t, "a live token of another client", thief.refresh(s, third), 400, "invalid_grant")
 		for what, token := range map[string]string{
@@ -323,7 +323,7 @@ func TestWhatEndsAGrant(t *testing.T) {
 	})
 }
 
-// newest is the newest grant of a client.
+// newest returns the newest grant of a client.
 func (d *deployment) newest(t testing.TB, client string) grantJSON {
 	t.Helper()
 	var list []grantJSON
@@ -471,8 +471,8 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 			group.Wait()
 			s = d.start()
 			for i := range current {
-				// What was acknowledged is current, or was followed by one answer
-				// that was lost.
+				// A rotation that was acknowledged is the current one, or one further
+				// rotation followed whose answer was lost.
 				next := a.refresh(s, current[i]).tokens(t).Refresh
 				spent[i], current[i] = current[i], next
 			}
@@ -489,7 +489,7 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 	})
 }
 
-// respell changes bits of the last character that mean nothing.
+// respell changes unused bits of the last base64url character.
 func respell(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return token[:len(token)-1] + string(alphabet[strings.IndexByte(alphabet, token[len(token)-1])^1])

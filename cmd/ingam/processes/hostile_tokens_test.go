@@ -26,8 +26,8 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// ring opens the deployment's key rings in this process: with the true keys,
-// tests can sign what the server never would.
+// ring opens the deployment's key rings in this process. With the real keys, tests can
+// sign tokens that the server would never issue.
 func (d *deployment) ring() *keys.Keyring {
 	d.t.Helper()
 	flags := pflag.NewFlagSet("ring", pflag.ContinueOnError)
@@ -55,8 +55,8 @@ func (d *deployment) ring() *keys.Keyring {
 	return ring
 }
 
-// claims are those of a good access token, changed as told; a nil value leaves
-// a claim out.
+// claims returns the claims of a valid access token with some changes; a nil value
+// removes a claim.
 func (d *deployment) claims(changed map[string]any) []byte {
 	d.t.Helper()
 	now := time.Now().Unix()
@@ -78,7 +78,7 @@ func (d *deployment) claims(changed map[string]any) []byte {
 
 func encodePart(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// number is that of the last change.
+// number returns the number of the last change.
 func (d *deployment) number() changes.Number {
 	d.t.Helper()
 	store, err := storage.Open(d.t.Context(), d.database, storage.Options{MaxOpen: 1})
@@ -93,7 +93,7 @@ func (d *deployment) number() changes.Number {
 	return n
 }
 
-// state is what bad input must leave as it is.
+// state is the state of the server that bad input must not change.
 func (d *deployment) state() string {
 	d.t.Helper()
 	return fmt.Sprintf("change %d\n%s", d.number(), d.must("audit", "list", "--json"))
@@ -290,7 +290,7 @@ func TestATokenIsShownOnlyToWhomItIsFor(t *testing.T) {
 	}
 }
 
-// wantRefused checks the answer to what is refused (RFC 6749 section 5.2).
+// wantRefused checks the answer to a refused request (RFC 6749 section 5.2).
 func wantRefused(t testing.TB, what string, a answer, status int, code string) {
 	t.Helper()
 	if a.status != status || a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" {
@@ -303,8 +303,9 @@ func wantRefused(t testing.TB, what string, a answer, status int, code string) {
 	wantChallenge(t, what, a)
 }
 
-// wantChallenge checks that a 401, and nothing else, asks for credentials: by
-// HTTP Basic, at which browsers ask people for a password, who came with it.
+// wantChallenge checks that a 401, and no other status, has a challenge; it is HTTP
+// Basic, for which browsers ask people for a password, only if the request used HTTP
+// Basic.
 func wantChallenge(t testing.TB, what string, a answer) {
 	t.Helper()
 	want := ""

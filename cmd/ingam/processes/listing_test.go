@@ -15,7 +15,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// manyGrants stores 2 to the power of n grants of minji to app, past any server.
+// manyGrants stores 2 to the power of n grants of minji to app, without a server.
 func manyGrants(t *testing.T, d *deployment, n int) {
 	t.Helper()
 	u := d.user("minji")
@@ -39,8 +39,8 @@ func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" {
 		binary = other
 	}
-	// peak runs a command that lists, and returns how many lines it printed and the
-	// most memory that it had.
+	// peak runs a listing command, and returns how many lines it printed and its
+	// greatest use of memory.
 	peak := func(args ...string) (lines, kib int) {
 		t.Helper()
 		cmd := exec.Command(binary, args...)

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What tests look through, in CSS pixels.
+// Widths and heights of windows, in CSS pixels.
 var (
 	onADesktop = chromedp.EmulateViewport(1280, 800)
 	onAPhone   = chromedp.EmulateViewport(390, 844)
@@ -23,8 +23,8 @@ var (
 	magnified     = chromedp.EmulateViewport(640, 400)
 )
 
-// prefers has pages shown to somebody with these preferences, which are names of
-// CSS's media features and their values.
+// prefers sets preferences of the person, by the names and values of CSS media
+// features.
 func prefers(features ...string) chromedp.Action[chromedp.Void] {
 	var set emulation.SetEmulatedMediaParams
 	for i := 0; i+1 < len(features); i += 2 {
@@ -38,20 +38,20 @@ func prefers(features ...string) chromedp.Action[chromedp.Void] {
 
 var byDay, atNight = prefers("prefers-color-scheme", "light"), prefers("prefers-color-scheme", "dark")
 
-// inFront has a page show the focus, as in the window that is in front.
+// inFront makes a page show the focus, as the window in front does.
 func inFront(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 	_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	return chromedp.Void{}, err
 }
 
-// kept reports whether pictures are kept for somebody to see, which go test does
-// with -artifacts. Otherwise taking them would only take time.
+// kept reports whether pictures are kept, which go test does with -artifacts. Otherwise
+// none are taken, since that takes time.
 func kept() bool {
 	artifacts := flag.Lookup("test.artifacts")
 	return artifacts != nil && artifacts.Value.String() == "true"
 }
 
-// photograph leaves a picture of the whole page, if pictures are kept.
+// photograph takes a picture of the whole page, if pictures are kept.
 func (b tab) photograph(name string) {
 	b.t.Helper()
 	if !kept() {
@@ -69,8 +69,8 @@ func (b tab) photograph(name string) {
 	}
 }
 
-// pictures leaves pictures of the page that is shown, at the width of a desktop and
-// of a phone, light and dark.
+// pictures takes pictures of the present page: at the width of a desktop and of a
+// phone, light and dark.
 func (b tab) pictures(name string) {
 	b.t.Helper()
 	if !kept() {
@@ -85,9 +85,9 @@ func (b tab) pictures(name string) {
 	b.do("look as before", onADesktop, byDay)
 }
 
-// violations has axe-core look at the page as it is shown: whatever it finds stands
-// in the way of somebody who sees, hears or points differently. It gets into the
-// page as from the developer tools, which the page's CSP does not concern.
+// violations runs axe-core on the present page: what it reports hinders people who see,
+// hear or point differently. It is injected as by the developer tools, to which the
+// page's CSP does not apply.
 func (b tab) violations() []string {
 	b.t.Helper()
 	return b.axe(`
@@ -95,8 +95,8 @@ func (b tab) violations() []string {
 		rules: {'target-size': {enabled: true}}, // which it leaves out unless asked`)
 }
 
-// pale has axe-core look at the colours alone: of what it looks at, a theme changes
-// nothing else.
+// pale runs only the colour rules of axe-core, because a theme changes only the
+// colours.
 func (b tab) pale() []string {
 	b.t.Helper()
 	return b.axe(`runOnly: {type: 'rule', values: ['color-contrast']},`)
@@ -127,11 +127,11 @@ func (b tab) axe(options string) []string {
 	return found
 }
 
-// misfits finds what is wrong with how the page is laid out: what makes it wider
-// than the window, leaves it, or does not find room where it stands; what moves;
-// and what is hard to hit, which is less than 44 by 44 CSS pixels (WCAG 2.2, 2.5.5).
-// As there, a link in the middle of a sentence is left out: one that is laid out
-// like text, with other text beside it.
+// misfits finds faults in the layout of a page: elements that make it wider than the
+// window, leave the window, or do not fit into their place; elements that move; and
+// targets that are hard to hit, which is less than 44 by 44 CSS pixels (WCAG 2.2,
+// 2.5.5). As WCAG does, it leaves out a link inside a sentence: one that is laid out
+// like text, beside other text.
 func (b tab) misfits() []string {
 	b.t.Helper()
 	return evaluate[[]string](b, `(() => {
@@ -158,8 +158,8 @@ func (b tab) misfits() []string {
 	})()`)
 }
 
-// unseen finds what nobody sees where it is while colours are forced: there every
-// ground is of one colour, and edges tell.
+// unseen finds elements that are invisible while colours are forced: all backgrounds
+// then have the same colour, and only borders show.
 func (b tab) unseen() []string {
 	b.t.Helper()
 	return evaluate[[]string](b, `[...document.querySelectorAll('.card, button.main, .button, button:not(.link, .field *), input, pre, .alert:not(:empty)')].filter(e => e.checkVisibility()).filter(e => {
@@ -168,7 +168,7 @@ func (b tab) unseen() []string {
 	}).map(e => e.localName + '#' + e.id)`)
 }
 
-// wrong reports what was found wrong with a page.
+// wrong reports the faults that were found in a page.
 func (b tab) wrong(found []string, format string, args ...any) {
 	b.t.Helper()
 	for _, f := range found {
@@ -176,8 +176,7 @@ func (b tab) wrong(found []string, format string, args ...any) {
 	}
 }
 
-// fits looks whether a page finds room in narrower windows, and with letters that
-// are twice as large.
+// fits checks a page in narrower windows, and with letters twice as large.
 func (b tab) fits(name string) {
 	b.t.Helper()
 	for _, window := range []struct {
@@ -192,7 +191,7 @@ func (b tab) fits(name string) {
 	evaluate[any](b, `document.documentElement.style.fontSize = '', null`)
 }
 
-// looks leaves pictures of what the tab shows, and holds it to what everyone needs.
+// looks takes pictures of the page in the tab, and checks what everyone needs of it.
 func (b tab) looks(name string) {
 	b.t.Helper()
 	b.pictures(name)

@@ -24,8 +24,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// deployment is one database with one master key, and the servers and commands
-// that work on it.
+// deployment is one database with one master key, and the servers and commands that use
+// them.
 type deployment struct {
 	t         testing.TB
 	dir       string
@@ -33,22 +33,22 @@ type deployment struct {
 	masterKey string
 	issuer    string
 	binary    string
-	// now is the clock of servers that run in this process; nil is the real one.
+	// now is the clock of servers in this process; nil means the real one.
 	now func() time.Time
-	// settings are for all servers and commands, arguments for servers alone.
+	// settings are for all servers and commands, arguments for servers only.
 	settings, arguments []string
 }
 
-// newDeployment begins where a server has run once: its database is a copy of one that
-// has the schema and the first keys, and belongs to no issuer yet. What is about the
-// first start begins with emptyDeployment.
+// newDeployment returns a deployment in which a server has run once: its database is a
+// copy of one that has the schema and the first keys, and belongs to no issuer yet.
+// Tests of the very first start use emptyDeployment.
 func newDeployment(t testing.TB) *deployment {
 	t.Helper()
 	return deploymentAt(t, started.New(t, storagetest.Engines()[0]))
 }
 
-// started are the databases that deployments begin with. Keys that were made a while
-// before a test would be older than it expects.
+// started are the databases that deployments are copied from. They are renewed, because
+// keys that were made long before a test would be older than it expects.
 var started = &storagetest.Copies{Fresh: 5 * time.Minute, Prepare: func(t testing.TB, _ storagetest.Engine, url string) {
 	t.Helper()
 	d := deploymentAt(t, url)
@@ -56,7 +56,7 @@ var started = &storagetest.Copies{Fresh: 5 * time.Minute, Prepare: func(t testin
 	storagetest.Exec(t, url, "UPDATE server SET issuer = NULL")
 }}
 
-// sharedMasterKey is what the keys of those databases are sealed under.
+// sharedMasterKey is the master key under which the keys in those databases are sealed.
 var sharedMasterKey = sync.OnceValues(func() ([]byte, error) {
 	path := filepath.Join(dir, "master.key")
 	if out, err := exec.Command(ingam, "master-key", "new", "--out", path).CombinedOutput(); err != nil {
@@ -65,7 +65,7 @@ var sharedMasterKey = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// deploymentAt is on a copy of such a database.
+// deploymentAt returns a deployment with a copy of such a database.
 func deploymentAt(t testing.TB, database string) *deployment {
 	t.Helper()
 	d := newFolder(t, database)
@@ -79,8 +79,8 @@ func deploymentAt(t testing.TB, database string) *deployment {
 	return d
 }
 
-// emptyDeployment has a master key of its own and an empty database, in a SQLite file
-// if none is named.
+// emptyDeployment returns a deployment with a master key of its own and an empty
+// database, which is a SQLite file if none is named.
 func emptyDeployment(t testing.TB, database string) *deployment {
 	t.Helper()
 	d := newFolder(t, database)
@@ -88,7 +88,7 @@ func emptyDeployment(t testing.TB, database string) *deployment {
 	return d
 }
 
-// newFolder is a deployment without a master key.
+// newFolder returns a deployment without a master key.
 func newFolder(t testing.TB, database string) *deployment {
 	t.Helper()
 	dir := t.TempDir()
@@ -98,19 +98,19 @@ func newFolder(t testing.TB, database string) *deployment {
 	return &deployment{
 		t: t, dir: dir, database: database, masterKey: filepath.Join(dir, "master.key"),
 		issuer: "http://" + freeAddress(t), binary: ingam,
-		// Commands that take something back wait for as long.
+		// Commands that revoke wait as long as the staleness.
 		settings: []string{
 			"INGAM_CHANGES_STALENESS=500ms",
-			// A slow machine is no fault of the server's.
+			// Generous, since a slow machine is no fault of the server.
 			"INGAM_HTTP_REQUEST_TIMEOUT=50s", "INGAM_HTTP_WRITE_TIMEOUT=1m",
-			// Many servers share one database server, whose connections are counted.
+			// Few connections, since many servers share one database server.
 			"INGAM_POOL_MAX_OPEN=8",
 		},
 	}
 }
 
-// nextPort is where freeAddress goes on: from anywhere, because other processes
-// may look for ports too.
+// nextPort is the next port that freeAddress tries. It begins at random, because other
+// processes may look for ports too.
 var nextPort = func() *atomic.Int32 {
 	n := new(atomic.Int32)
 	n.Store(mathrand.Int32N(lastPort - firstPort))
@@ -119,9 +119,9 @@ var nextPort = func() *atomic.Int32 {
 
 const firstPort, lastPort = 20_000, 30_000
 
-// freeAddress returns an address that nothing listens on and that no other test
-// is given: a server may come to it late, or come back. The ports that systems
-// give to outgoing connections, and for the asking, are higher.
+// freeAddress returns an address on which nothing listens and which no other test gets:
+// a server may begin to listen late, or come back. The ports are below those that
+// systems give to outgoing connections and to listeners without a port.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range lastPort - firstPort {
@@ -151,14 +151,14 @@ func (d *deployment) environ(extra ...string) []string {
 	return append(append(env, d.settings...), extra...)
 }
 
-// ended is how a command ended.
+// ended is the result of a command.
 type ended struct {
 	stdout, stderr string
 	status         int
 }
 
-// command runs a command on the deployment, with what is written to it on
-// standard input. It runs in the process that runs commands: see run.
+// command runs a command on the deployment, with the given standard input. It runs in a
+// process that runs many commands: see run.
 func (d *deployment) command(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
 	if d.binary != ingam || args[0] == "serve" {
@@ -167,14 +167,14 @@ func (d *deployment) command(stdin string, extra []string, args ...string) ended
 	return run(d.t, d.environ(extra...), stdin, args...)
 }
 
-// program runs a command as a program of its own: where several run beside each other,
-// say, and what each has in memory must be its own.
+// program runs a command as a process of its own, for example where several run
+// concurrently, and nothing in memory may be shared.
 func (d *deployment) program(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
 	return program(d.t, d.binary, d.dir, d.environ(extra...), stdin, args...)
 }
 
-// program runs one in a folder, with nothing but an environment.
+// program runs a process in a folder, whose environment has only the given variables.
 func program(t testing.TB, binary, dir string, environ []string, stdin string, args ...string) ended {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -190,7 +190,7 @@ func program(t testing.TB, binary, dir string, environ []string, stdin string, a
 	return ended{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// must runs a command that has to succeed, and returns its standard output.
+// must runs a command that must succeed, and returns its standard output.
 func (d *deployment) must(args ...string) string {
 	d.t.Helper()
 	e := d.command("", nil, args...)
@@ -200,7 +200,7 @@ func (d *deployment) must(args ...string) string {
 	return e.stdout
 }
 
-// mustJSON runs a command with --json and reads its result.
+// mustJSON runs a command with --json and decodes its result.
 func (d *deployment) mustJSON(into any, args ...string) {
 	d.t.Helper()
 	out := d.must(append(args, "--json")...)
@@ -209,9 +209,9 @@ func (d *deployment) mustJSON(into any, args ...string) {
 	}
 }
 
-// client registers a client_credentials client that may ask for the scopes
-// "read write" at the API https://api.test, which it registers if it is
-// missing, and returns its secret.
+// client registers a client_credentials client that may request the scopes "read write"
+// of the API https://api.test, and returns its secret. It registers the API if it is
+// missing.
 func (d *deployment) client(id string, extra ...string) (secret string) {
 	d.t.Helper()
 	e := d.command("", nil, "api", "create", "--audience", "https://api.test", "--name", "Test API", "--scope", "read write")
@@ -232,7 +232,7 @@ func (d *deployment) client(id string, extra ...string) (secret string) {
 // server is a running server process.
 type server struct {
 	d   *deployment
-	url string // where it listens; the issuer, unless it is a second one
+	url string // its address; it is the issuer, unless this is a second server
 	cmd *exec.Cmd
 	log *logBuffer
 
@@ -240,14 +240,14 @@ type server struct {
 	err    error
 }
 
-// start runs a server at the issuer's address and waits until it is ready.
+// start starts a server at the issuer's address and waits until it is ready.
 func (d *deployment) start(extra ...string) *server {
 	d.t.Helper()
 	return d.startAt(strings.TrimPrefix(d.issuer, "http://"), extra...)
 }
 
-// startAt runs a server at an address of its own: a second one of the same
-// issuer, say.
+// startAt starts a server at another address, for example a second one of the same
+// issuer.
 func (d *deployment) startAt(address string, extra ...string) *server {
 	d.t.Helper()
 	s := d.launch(address, extra...)
@@ -255,7 +255,7 @@ func (d *deployment) startAt(address string, extra ...string) *server {
 	return s
 }
 
-// launch runs a server and does not wait.
+// launch starts a server and does not wait.
 func (d *deployment) launch(address string, extra ...string) *server {
 	d.t.Helper()
 	s := &server{d: d, url: "http://" + address, log: &logBuffer{}, waited: make(chan struct{})}
@@ -272,8 +272,8 @@ func (d *deployment) launch(address string, extra ...string) *server {
 	return s
 }
 
-// mind ends a server that was started with the test, which fails if the race
-// detector said something in the server's log.
+// mind ends a server at the end of the test. The test fails if the race detector has
+// reported something in the server's log.
 func (s *server) mind() {
 	go func() {
 		s.err = s.cmd.Wait()
@@ -310,7 +310,7 @@ func (s *server) awaitReady() {
 	s.d.t.Fatalf("the server was not ready within a minute\n%s", s.log.tail(8<<10))
 }
 
-// awaitListening waits until the server answers, and be it that it is not ready.
+// awaitListening waits until the server answers, even if it is not ready.
 func (s *server) awaitListening() {
 	s.d.t.Helper()
 	eventually(s.d.t, "the server listens", time.Minute, func() bool {
@@ -328,7 +328,7 @@ func (s *server) awaitListening() {
 	})
 }
 
-// kill ends the server as a power cut would.
+// kill ends the server abruptly, as a power cut would.
 func (s *server) kill() {
 	s.cmd.Process.Kill()
 	<-s.waited
@@ -346,12 +346,12 @@ func (s *server) stop() int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// answer is what a request got.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	header http.Header
 	body   string
-	// basic is whether the request came with HTTP Basic.
+	// basic is set if the request used HTTP Basic.
 	basic bool
 }
 
@@ -396,7 +396,7 @@ func (s *server) do(r *http.Request) answer {
 	return a
 }
 
-// send is for goroutines, which may not end the test.
+// send is for goroutines, which must not end the test.
 func send(r *http.Request) (answer, error) {
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -407,7 +407,7 @@ func send(r *http.Request) (answer, error) {
 	return answer{resp.StatusCode, resp.Header, string(b), strings.HasPrefix(strings.ToLower(r.Header.Get("Authorization")), "basic")}, err
 }
 
-// token gets an access token, which has to succeed.
+// token gets an access token, and fails the test if it gets none.
 func (s *server) token(id, secret string, more ...string) string {
 	s.d.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}}
@@ -421,7 +421,7 @@ func (s *server) token(id, secret string, more ...string) string {
 	return a.json(s.d.t)["access_token"].(string)
 }
 
-// active introspects a token.
+// active introspects a token and reports whether it is active.
 func (s *server) active(id, secret, token string) bool {
 	s.d.t.Helper()
 	a := s.post("/oauth2/introspect", id, secret, url.Values{"token": {token}})
@@ -431,9 +431,9 @@ func (s *server) active(id, secret, token string) bool {
 	return a.json(s.d.t)["active"].(bool)
 }
 
-// eventually waits for what another process does in its own time, such as
-// following a change; within is far beyond what is promised, since tests gate
-// on no clock.
+// eventually waits for something that another process does in its own time, such as
+// following a change. within is far longer than the promised time, because no test may
+// depend on a clock.
 func eventually(t testing.TB, what string, within time.Duration, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -444,7 +444,7 @@ func eventually(t testing.TB, what string, within time.Duration, is func() bool)
 	t.Fatalf("not within %s: %s", within, what)
 }
 
-// logBuffer collects what a process writes.
+// logBuffer collects the output of a process.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -469,7 +469,7 @@ func (l *logBuffer) tail(n int) string {
 
 var _ fmt.Stringer = (*logBuffer)(nil)
 
-// signingKey returns the kid of the active key of the published ring.
+// signingKey returns the kid of the key that signs in the published ring.
 func signingKey(t testing.TB, d *deployment) string {
 	t.Helper()
 	var list []keyJSON
@@ -491,7 +491,7 @@ func part(t testing.TB, token string, i int) map[string]any {
 	return m
 }
 
-// written is such a part as it is written.
+// written encodes a header or a payload.
 func written(t testing.TB, token string, i int) string {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
@@ -506,8 +506,7 @@ func kidOf(t testing.TB, token string) string {
 	return part(t, token, 0)["kid"].(string)
 }
 
-// tamper returns the token with another client's name in it and its old
-// signature.
+// tamper returns the token with another client's id in it and the old signature.
 func tamper(token string) string {
 	parts := strings.Split(token, ".")
 	b, _ := base64.RawURLEncoding.DecodeString(parts[1])

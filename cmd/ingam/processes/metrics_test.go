@@ -34,7 +34,7 @@ func (d *deployment) startMetered(extra ...string) metered {
 	return metered{s, at}
 }
 
-// exposed is what Prometheus would read.
+// exposed returns the metrics as Prometheus reads them.
 func (m metered) exposed() string {
 	m.d.t.Helper()
 	resp, err := http.Get("http://" + m.at + "/metrics")
@@ -49,7 +49,7 @@ func (m metered) exposed() string {
 	return string(text)
 }
 
-// series are the server's own series with their values, named without "ingam_".
+// series are the server's own series with their values, by name without "ingam_".
 func (m metered) series() map[string]float64 {
 	m.d.t.Helper()
 	all := map[string]float64{}
@@ -81,7 +81,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	d.user("junho")
 	d.must("user", "disable", "junho")
 	s := d.startMetered("INGAM_THROTTLE_CLIENT_FAILURES=2", "INGAM_THROTTLE_SIGN_IN_FAILURES=4", "INGAM_TOKENS_REFRESH_GRACE=0s")
-	// step checks that what is done counts as this and nothing else.
+	// step checks that an action changes exactly these counters.
 	step := func(what string, do func(), counts ...string) {
 		t.Helper()
 		before := s.series()

@@ -15,7 +15,7 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// verifier is a resource server that asks nobody about a token.
+// verifier is a resource server that checks tokens by itself, with the library verify.
 func (d *deployment) verifier(c verify.Config) *verify.Verifier {
 	d.t.Helper()
 	c.Issuer, c.Audience, c.Logger = d.issuer, cmp.Or(c.Audience, "https://api.test"), slog.New(slog.DiscardHandler)

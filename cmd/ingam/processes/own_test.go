@@ -21,12 +21,12 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// ingam is the binary of servers, and of commands where no other is named. It is the
-// test binary of the command, which can also do what some tests here need: see
-// cmd/ingam/main_test.go.
+// ingam is the path of the binary of servers, and of commands unless another is named.
+// It is the test binary of the command, which can also do what some tests here need:
+// see cmd/ingam/main_test.go.
 var ingam = os.Getenv("INGAM_TEST_SERVER")
 
-// commands runs commands in one process; dir holds what this run makes.
+// commands runs commands in one process; dir contains the files of this run.
 var (
 	dir      string
 	commands = sync.OnceValue(startRunner)
@@ -63,7 +63,7 @@ func (p prepared) Run() int {
 			return 1
 		}
 	}
-	// Tests call commands by their name, as people do.
+	// Tests call commands by name, as people do.
 	os.Setenv("PATH", filepath.Dir(ingam)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	status := p.tests.Run()
 	if err := commands().end(); err != nil {
@@ -73,22 +73,22 @@ func (p prepared) Run() int {
 	return status
 }
 
-// raced is whether this binary has the race detector.
+// raced reports whether this binary has the race detector.
 func raced() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// runner is a process that runs commands when it is asked.
+// runner is a process that runs commands on request.
 type runner struct {
 	cmd *exec.Cmd
-	// asks is its standard input: it ends with that.
+	// asks is its standard input: the process ends when that is closed.
 	asks   io.Closer
 	client *http.Client
 	err    error
 }
 
-// startRunner starts one.
+// startRunner starts a runner.
 func startRunner() *runner {
 	socket := filepath.Join(dir, "runs")
 	cmd := exec.Command(ingam)
@@ -114,7 +114,7 @@ func startRunner() *runner {
 	}}}
 }
 
-// end ends it, and returns an error if the race detector said something.
+// end ends the process, and returns an error if the race detector reported something.
 func (r *runner) end() error {
 	if r.err != nil {
 		return r.err
@@ -123,10 +123,10 @@ func (r *runner) end() error {
 	return r.cmd.Wait()
 }
 
-// run runs a command in the process that runs them, with nothing but an environment. A
-// program that starts reads the dictionaries of passwords that are guessed first, which
-// takes ten times as long as most commands do, and the tests run thousands. That a
-// command can be called as a program, the scripts of cmd/ingam show for each.
+// run runs a command in the runner's process, with only the given environment. A new
+// process first reads the dictionaries of common passwords, which takes ten times as
+// long as most commands, and the tests run thousands. The scripts of cmd/ingam show
+// that each command works as a process of its own.
 func run(t testing.TB, environ []string, stdin string, args ...string) ended {
 	t.Helper()
 	r := commands()

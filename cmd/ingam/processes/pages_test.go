@@ -99,7 +99,7 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 
 var languageHref = regexp.MustCompile(`href="([^"]*/language\?[^"]*)"`)
 
-// languageLink is the link of a page to itself in the other language.
+// languageLink returns a page's link to itself in the other language.
 func languageLink(t *testing.T, sc screen) string {
 	t.Helper()
 	m := languageHref.FindStringSubmatch(sc.body)

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// person is someone with a browser: it keeps cookies, and sends the forms of
-// the pages that it is shown as they are.
+// person is someone with a browser. The browser keeps cookies, and sends the forms of
+// pages as they are.
 type person struct {
 	t      testing.TB
 	s      *server
@@ -32,7 +32,7 @@ func (s *server) person() *person {
 	return &person{s.d.t, s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// screen is what a person sees, or where they are sent.
+// screen is the page that a person sees, or where they are redirected.
 type screen struct {
 	answer
 	p    *person
@@ -60,7 +60,7 @@ func (p *person) do(r *http.Request) screen {
 	return sc
 }
 
-// read finds the last form of the page that has fields to send.
+// read finds the last form of the page that has fields.
 func (sc *screen) read() {
 	doc, err := html.Parse(strings.NewReader(sc.body))
 	if err != nil {
@@ -105,7 +105,7 @@ func (p *person) get(target string) screen {
 	return p.do(r)
 }
 
-// submit sends the form of a page, with some fields filled in, in pairs.
+// submit sends the form of a page, with fields filled in that are given in pairs.
 func (sc screen) submit(fields ...string) screen {
 	sc.p.t.Helper()
 	if sc.form == nil {
@@ -130,7 +130,7 @@ func (p *person) post(target string, form url.Values) screen {
 	return p.postText(target, form.Encode())
 }
 
-// postText posts a form as it is.
+// postText posts a form body unchanged.
 func (p *person) postText(target, form string) screen {
 	p.t.Helper()
 	r, err := http.NewRequest(http.MethodPost, target, strings.NewReader(form))
@@ -142,8 +142,8 @@ func (p *person) postText(target, form string) screen {
 	return p.do(r)
 }
 
-// follow goes where the person is sent, as long as that is this server; by a form
-// that a page submits itself, too.
+// follow follows redirects within this server, including forms that a page submits by
+// itself.
 func (sc screen) follow() screen {
 	sc.p.t.Helper()
 	for sc.to != "" || sc.form != nil && sc.form.Has("ingam_reposted") {
@@ -163,7 +163,7 @@ func (sc screen) follow() screen {
 	return sc
 }
 
-// response reads an authorization response from where the person is sent.
+// response reads the authorization response from the redirect.
 func (sc screen) response() url.Values {
 	sc.p.t.Helper()
 	to, err := url.Parse(sc.to)
@@ -175,15 +175,15 @@ func (sc screen) response() url.Values {
 
 const callback = "https://app.test/cb"
 
-// app is a client that people use.
+// app is a client that signs people in with the code flow.
 type app struct {
 	id, secret string
 	verifier   string
-	// form is whether the secret goes in the form.
+	// form is set if the secret is sent in the form.
 	form bool
 }
 
-// webClient registers one, with everything that it could want.
+// webClient registers an app with all grants and scopes that it could need.
 func (d *deployment) webClient(id string, extra ...string) app {
 	d.t.Helper()
 	e := d.command("", nil, "api", "create", "--audience", "https://api.test", "--name", "Test API", "--scope", "read write")
@@ -220,8 +220,8 @@ func (a app) challenge() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// request is an authorization request, changed in pairs; an empty value leaves a
-// parameter out.
+// request is an authorization request with changes in pairs; an empty value removes a
+// parameter.
 func (a app) request(changed ...string) string {
 	q := url.Values{
 		"client_id": {a.id}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid read"},
@@ -235,8 +235,7 @@ func (a app) request(changed ...string) string {
 	return "/oauth2/authorize?" + q.Encode()
 }
 
-// signIn goes through the pages as a person does, and returns the authorization
-// response.
+// signIn goes through the pages like a person, and returns the authorization response.
 func (p *person) signIn(user, request string) url.Values {
 	p.t.Helper()
 	sc := p.get(request)
@@ -302,6 +301,6 @@ func (a app) tokens(s *server, p *person, user string, changed ...string) tokenS
 	return a.redeem(s, p.signIn(user, a.request(changed...)).Get("code")).tokens(s.d.t)
 }
 
-// leadsToEvil finds an address of evil.test on a page, whether or not it is a link.
-// (Escaped, within an address of this server's, it leads nowhere.)
+// leadsToEvil finds an address of evil.test on a page, whether or not it is a link. (If
+// it is escaped inside an address of this server, it is harmless.)
 var leadsToEvil = regexp.MustCompile(`//[^"'<> ]*evil\.test`)

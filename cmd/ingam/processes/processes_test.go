@@ -19,8 +19,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// onEachEngine runs a test on a throw-away database of each engine, where a server has
-// run once.
+// onEachEngine runs a test on a new database of each engine, on which a server has run
+// once.
 func onEachEngine(t *testing.T, test func(t *testing.T, d *deployment)) {
 	for _, e := range storagetest.Engines() {
 		t.Run(e.Name, func(t *testing.T) {
@@ -376,15 +376,15 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	}
 }
 
-// halfRequest is a request of which half has arrived.
+// halfRequest is a request of which the server has got the first half.
 type halfRequest struct {
 	t    testing.TB
 	conn net.Conn
 	rest string
 }
 
-// beginTokenRequest sends all but the end of a token request, and returns when
-// the server has asked for the end.
+// beginTokenRequest sends a token request except its end, and returns when the server
+// waits for the rest.
 func (s *server) beginTokenRequest(id, secret string) halfRequest {
 	s.d.t.Helper()
 	body := url.Values{"grant_type": {"client_credentials"}}.Encode()

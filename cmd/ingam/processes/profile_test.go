@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What the OpenID Foundation's basic profile asks of a provider, one by one.
+// The requirements of the OpenID Foundation's basic profile, one by one.
 func TestTheBasicProfile(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)

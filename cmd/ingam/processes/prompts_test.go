@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// asksToSignIn, asksConsent and answers are where a request can have got to.
+// asksToSignIn, asksConsent and answers are the steps that a request can reach.
 func (sc screen) asksToSignIn() bool { return strings.Contains(sc.body, `name="password"`) }
 func (sc screen) asksConsent() bool  { return strings.Contains(sc.body, `value="allow"`) }
 
@@ -153,8 +153,8 @@ func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 		s.person().signIn("junho", c.request())
 	}
 	const parameter = "ingam_done"
-	// done signs someone in for a request and returns the browser, and where the
-	// request went on.
+	// done signs someone in for a request. It returns the browser, and the address
+	// where the request continued.
 	done := func(t *testing.T, user, request string) (*person, *url.URL) {
 		t.Helper()
 		p := s.person()
@@ -166,7 +166,7 @@ func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 		}
 		return p, to
 	}
-	// with puts what is done for one request on another.
+	// with moves the note of what was done for one request to another request.
 	with := func(request string, from *url.URL) string {
 		return request + "&" + url.Values{parameter: {from.Query().Get(parameter)}}.Encode()
 	}

@@ -22,16 +22,17 @@ import (
 	"time"
 )
 
-// proxied is a proxy of docs/proxies.md, and what is put around its block to run it
-// here. AT is the address that it listens on, INGAM that of Ingam, and DIR a folder.
+// proxied is a proxy of docs/proxies.md, and what must be added to its printed
+// configuration to run it here. AT stands for its address, INGAM for Ingam's, and DIR
+// for a folder.
 type proxied struct {
 	language string
-	// below is the line of the block in whose place another block stands for an issuer
-	// with a path, until the line that is until.
+	// below is the line that begins the part which is replaced for an issuer with a
+	// path; until is the line that ends it.
 	below, until string
-	// here replaces what is printed, in pairs.
+	// here replaces parts of what is printed, in pairs.
 	here []string
-	// before and after are put around the block.
+	// before and after are put around the printed block.
 	before, after string
 	command       []string
 }
@@ -53,7 +54,7 @@ var proxies = map[string]proxied{
 	},
 }
 
-// configuration puts what is printed together.
+// configuration assembles the configuration of the proxy.
 func (p proxied) configuration(t *testing.T, document string, path bool) string {
 	t.Helper()
 	var blocks []string
@@ -83,7 +84,7 @@ func (p proxied) configuration(t *testing.T, document string, path bool) string 
 	return p.before + block + p.after
 }
 
-// start runs the proxy in front of a server, and returns where.
+// start runs the proxy in front of a server, and returns its address.
 func (p proxied) start(t *testing.T, s *server, path bool) (at string, roots *x509.CertPool) {
 	t.Helper()
 	binary, err := exec.LookPath(p.command[0])
@@ -140,7 +141,8 @@ func (p proxied) start(t *testing.T, s *server, path bool) (at string, roots *x5
 	return at, roots
 }
 
-// certificate writes one for id.example.com, with its key, and returns what trusts it.
+// certificate writes a certificate for id.example.com with its key, and returns a pool
+// that trusts it.
 func certificate(t *testing.T, name string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -173,7 +175,7 @@ func certificate(t *testing.T, name string) *x509.CertPool {
 	return roots
 }
 
-// foreign adds to each request what browsers and liars send.
+// foreign adds to each request the headers of browsers, and forged ones.
 type foreign struct {
 	http.RoundTripper
 	origin string

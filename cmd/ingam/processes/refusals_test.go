@@ -16,7 +16,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// refuses runs `serve`, which has to refuse, and returns what it says.
+// refuses runs `serve`, which must refuse to start, and returns its message.
 func (d *deployment) refuses(args ...string) string {
 	d.t.Helper()
 	e := d.command("", []string{"INGAM_LISTEN=" + strings.TrimPrefix(d.issuer, "http://")}, append([]string{"serve"}, args...)...)

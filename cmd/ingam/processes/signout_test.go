@@ -187,8 +187,8 @@ func wantNotice(t *testing.T, sc screen, says string) {
 	}
 }
 
-// foreignPost is a form of another site's: browsers add no cookie of ours to it.
-// With header fields in pairs.
+// foreignPost posts a form as from another site, so that the browser leaves out the
+// session cookie. Header fields are given in pairs.
 func (p *person) foreignPost(path string, form url.Values, fields ...string) screen {
 	p.t.Helper()
 	bare := *p

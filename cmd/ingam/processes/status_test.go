@@ -24,7 +24,7 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// statusOf is where the status of a token is.
+// statusOf returns the place of a token in the status lists.
 func statusOf(t testing.TB, token string) (path string, index int64) {
 	t.Helper()
 	claim, _ := part(t, token, 1)["status"].(map[string]any)
@@ -38,7 +38,7 @@ func statusOf(t testing.TB, token string) (path string, index int64) {
 	return u.Path, int64(at)
 }
 
-// revoked reads the list that a token refers to, as the server has it.
+// revoked reads the token's bit in the server's present list.
 func (s *server) revoked(t testing.TB, token string) bool {
 	t.Helper()
 	path, index := statusOf(t, token)
@@ -305,7 +305,7 @@ func TestTwoServersThatCutTheSameGrantMakeOneCut(t *testing.T) {
 	})
 }
 
-// reader reads a stream.
+// reader reads a stream of events.
 type reader struct {
 	t      *testing.T
 	lines  *bufio.Scanner
@@ -342,7 +342,7 @@ func (s *server) listen(t *testing.T, id, secret, verifier, last string) *reader
 	return &reader{t: t, lines: lines, cancel: cancel, status: resp.StatusCode, set: map[string]bool{}}
 }
 
-// next reads the next event.
+// next returns the next event.
 func (r *reader) next() (event string, data map[string]any) {
 	r.t.Helper()
 	for r.lines.Scan() {
@@ -364,7 +364,7 @@ func (r *reader) next() (event string, data map[string]any) {
 	return "", nil
 }
 
-// until reads on until an index was set, or all is to be read anew.
+// until reads events until an index was set, or a reload was requested.
 func (r *reader) until(path string, index int64) (reload bool) {
 	r.t.Helper()
 	for !r.set[fmt.Sprint(path, index)] {

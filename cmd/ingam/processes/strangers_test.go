@@ -22,7 +22,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// These tests let clients and verifiers that others wrote meet the server.
+// These tests run clients and verifiers by other authors against the server.
 
 func TestAnIndependentClientGetsTokens(t *testing.T) {
 	t.Parallel()
@@ -50,7 +50,7 @@ func TestAnIndependentClientGetsTokens(t *testing.T) {
 	}
 }
 
-// verifier is a resource server of somebody else's making.
+// verifier is a resource server that uses another author's library.
 type verifier struct {
 	name string
 	// check returns the token's subject.
@@ -105,8 +105,8 @@ func goVerifiers(t *testing.T, s *server) []verifier {
 	}
 }
 
-// node runs a script of testdata/node in a process of its own, which answers each
-// line with one. It needs that npm package.
+// node runs a script of testdata/node as a process, which answers each line with one
+// line. It needs the named npm package.
 func node(t *testing.T, dependency, script string, args ...string) (ask func(line string) (string, error)) {
 	t.Helper()
 	node, err := exec.LookPath("node")

@@ -163,7 +163,7 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 	})
 }
 
-// bearer is a request to userinfo.
+// bearer is a request to the userinfo endpoint.
 func bearer(t *testing.T, s *server, token string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, s.url+"/userinfo", nil)
@@ -174,7 +174,7 @@ func bearer(t *testing.T, s *server, token string) *http.Request {
 	return r
 }
 
-// texts is what is one text or a list of them.
+// texts decodes JSON that is one string or a list of strings.
 func texts(v any) []string {
 	switch v := v.(type) {
 	case string:
