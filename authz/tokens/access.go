@@ -18,14 +18,14 @@ import (
 	"github.com/ingam/ingam/keys"
 )
 
-// AccessType is the `typ` of an access token (RFC 9068 section 2.1). It keeps
-// any other kind of token from being taken for one. For APIs whose verifiers
-// refuse it there are access tokens with the `typ` of ID tokens: these two are told
-// apart by their claims, since an ID token has no `jti` and no `client_id`.
+// AccessType is the usual `typ` of an access token (RFC 9068 section 2.1). It keeps
+// any other kind of token from being used as one. Some APIs have verifiers that refuse
+// this `typ`; their access tokens have that of ID tokens. An ID token is still not
+// mistaken for one of these, since it has no `jti` and no `client_id`.
 const AccessType = "at+jwt"
 
-// AccessTypeOf returns the `typ` that a token has, if an access token can have it,
-// else the usual one. It checks nothing.
+// AccessTypeOf returns the `typ` in a token's header if an access token can have it,
+// else AccessType. It checks nothing else.
 func AccessTypeOf(token string) string {
 	first, _, _ := strings.Cut(token, ".")
 	var header struct {
@@ -37,49 +37,50 @@ func AccessTypeOf(token string) string {
 	return AccessType
 }
 
-// ErrInvalid: not an access token of this server, or not any more.
+// ErrInvalid: the text is no token of this server, or the token has expired.
 var ErrInvalid = errors.New("not a valid access token")
 
-// Access is an access token after RFC 9068.
+// Access holds the contents of an access token (RFC 9068).
 type Access struct {
-	// Type is the `typ`; empty is AccessType.
+	// Type is the `typ`; empty means AccessType.
 	Type string
 	// ID is the `jti`.
 	ID       string
 	ClientID string
-	// Subject is the client itself where no resource owner took part (RFC 9068
+	// Subject is the user or, if no user took part, the client itself (RFC 9068
 	// section 2.2).
 	Subject  string
 	Audience []string
 	Scopes   []string
 	// IssuedAt and ExpiresAt are whole seconds.
 	IssuedAt, ExpiresAt time.Time
-	// Epoch is the change number that the token was made under; a later cut
-	// of its client, or of everything, ends it.
+	// Epoch is the number of the last change when the token was made. A later
+	// revocation of its client, or of everything, ends the token (see package
+	// revocation).
 	Epoch changes.Number
 	// KeyID is the kid of the key that signed it.
 	KeyID string
-	// Status is where its status is; none in tokens of versions before there were
-	// lists.
+	// Status is the token's place in a status list; zero in tokens of versions that
+	// have no lists.
 	Status status.Ref
 
-	// What follows is empty where no resource owner took part.
+	// The fields below are empty if no user took part.
 
-	// GrantID is the grant that it was issued under.
+	// GrantID is the grant that the token was issued under.
 	GrantID string
-	// AuthenticatedAt is when the user signed in, ContextClass how well (RFC
-	// 9068 section 2.2.1).
+	// AuthenticatedAt is when the user signed in; ContextClass is how strong that
+	// sign-in was (`acr`, RFC 9068 section 2.2.1).
 	AuthenticatedAt time.Time
 	ContextClass    string
-	// Methods are how (RFC 8176).
+	// Methods are how the user signed in (`amr`, RFC 8176).
 	Methods []string
-	// Roles are the user's, for APIs that ask for them (section 2.2.3.1).
+	// Roles are the user's roles, for APIs that want them (section 2.2.3.1).
 	Roles []string
 }
 
-// accessClaims is an access token on the wire. A claim that is absent means
-// what it meant before the claim existed, so that processes of two versions
-// read each other's tokens.
+// accessClaims are the claims of an access token, as JSON. If a claim is absent, the
+// token is read as it was before that claim existed, so that processes of two versions
+// can read each other's tokens.
 type accessClaims struct {
 	Issuer    string         `json:"iss"`
 	Subject   string         `json:"sub"`
@@ -98,8 +99,8 @@ type accessClaims struct {
 	Status    *statusClaim   `json:"status,omitempty"`
 }
 
-// statusClaim says where the token's status is (draft-ietf-oauth-status-list-20
-// section 6.2).
+// statusClaim is the claim that names a token's place in a status list
+// (draft-ietf-oauth-status-list-20 section 6.2).
 type statusClaim struct {
 	List struct {
 		Index int64  `json:"idx"`
@@ -123,7 +124,7 @@ func (c *statusClaim) ref(lists status.Base) status.Ref {
 	return status.Ref{List: lists.ListOf(c.List.URI), Index: c.List.Index}
 }
 
-// Unix is the time as a NumericDate (RFC 7519 section 2); 0 for the zero time.
+// Unix returns a time as a NumericDate (RFC 7519 section 2); 0 for the zero time.
 func Unix(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -138,8 +139,8 @@ func fromUnix(seconds int64) time.Time {
 	return time.Unix(seconds, 0)
 }
 
-// audience is a string when there is one and an array otherwise (RFC 7519
-// section 4.1.3): the form that every resource server reads.
+// audience is the `aud` of a token. One audience is written as a string, several as an
+// array (RFC 7519 section 4.1.3): every resource server can read that.
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
@@ -158,7 +159,7 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// Keys signs and checks; *keys.Keyring does.
+// Keys signs tokens and checks their signatures; *keys.Keyring does.
 type Keys interface {
 	Reload(ctx context.Context) error
 	Sign(ring keys.Ring, typ string, claims []byte) (string, error)
@@ -175,21 +176,21 @@ type Issuer struct {
 	lists status.Base
 	keys  Keys
 	now   func() time.Time
-	// reloads bounds how often strangers' tokens can make the keys be read.
+	// reloads bounds how often strangers' tokens can cause the keys to be read again.
 	reloads *rate.Limiter
 }
 
-// NewIssuer returns the issuer with that identifier (RFC 8414 section 2), whose status
-// lists are below lists.
+// NewIssuer returns the issuer with that identifier (RFC 8414 section 2). lists is the
+// base of the addresses of its status lists.
 func NewIssuer(url string, lists status.Base, k Keys, now func() time.Time) *Issuer {
 	return &Issuer{url, lists, k, now, rate.NewLimiter(10, 10)}
 }
 
-// URL is the issuer identifier.
+// URL returns the issuer identifier.
 func (i *Issuer) URL() string { return i.url }
 
-// MintAccess signs an access token that lives for ttl from now. It fills in
-// ID, IssuedAt and ExpiresAt of what it is given.
+// MintAccess makes and signs an access token that lives for ttl from now. It sets ID,
+// IssuedAt and ExpiresAt of a.
 func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	a.ID = rand.Text()
 	a.IssuedAt = i.now().Truncate(time.Second)
@@ -206,8 +207,8 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	return i.keys.Sign(keys.Tokens, cmp.Or(a.Type, AccessType), claims)
 }
 
-// ReadAccess returns what an access token says, if this server signed it and
-// it has not expired; otherwise ErrInvalid.
+// ReadAccess returns the contents of an access token, if this server signed it and it has
+// not expired; otherwise ErrInvalid. It does not know whether the token was revoked.
 func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	typ := AccessTypeOf(token)
 	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Tokens, token, typ) })
@@ -222,20 +223,20 @@ func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 		return Access{}, err
 	}
 	a.KeyID, a.Type = v.KID, typ
-	// This server's own clock made the token, so no skew is allowed for.
+	// No clock skew is allowed: it is this server's own clock that made the token.
 	if !i.now().Before(a.ExpiresAt) {
 		return Access{}, fmt.Errorf("%w: expired", ErrInvalid)
 	}
 	return a, nil
 }
 
-// verify runs a check of a token. If its key is unknown it may be so new that only the
-// database knows it: a no is never a stale one, and where the database cannot
-// be asked there is none.
+// verify runs a check of a token's signature. If the token's key is not in memory, it may
+// be new. So the keys are read from the database before the token is refused; if that
+// fails, the result is that error, and not a refusal.
 func (i *Issuer) verify(ctx context.Context, check func() (keys.Verified, error)) (keys.Verified, error) {
 	v, err := check()
 	if errors.Is(err, keys.ErrUnknownKey) && i.reloads.Allow() {
-		// A private key that cannot be opened does not matter here.
+		// A private key that cannot be unsealed does not matter here.
 		if err := i.keys.Reload(ctx); err != nil && !errors.Is(err, keys.ErrMasterKey) {
 			return keys.Verified{}, err
 		}
@@ -244,8 +245,9 @@ func (i *Issuer) verify(ctx context.Context, check func() (keys.Verified, error)
 	return v, err
 }
 
-// ParseAccess reads the verified payload of an access token of that issuer, whose
-// status lists are below lists. It does not look at the clock. Returns ErrInvalid.
+// ParseAccess reads the payload of an access token of that issuer, whose signature was
+// checked. lists is the base of the addresses of the issuer's status lists. It does not
+// check whether the token has expired. Returns ErrInvalid.
 func ParseAccess(payload []byte, issuer string, lists status.Base) (Access, error) {
 	var c accessClaims
 	if err := json.Unmarshal(payload, &c); err != nil {

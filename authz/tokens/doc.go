@@ -1,8 +1,10 @@
-// Package tokens owns what is written in a token and what is read from one.
+// Package tokens owns the formats of access tokens, ID tokens and refresh tokens: it
+// writes their claims and reads them.
 //
 //	grant → Issuer.MintAccess → keys.Sign → the token; nothing is stored
 //	token → Issuer.ReadAccess → keys.Verify → claims, unexpired
 //
-// Whether a token that reads well still stands is asked of package revocation:
-// that takes a database, and reading does not.
+// It does not know whether a token was revoked: package revocation asks the database for
+// that, and to read a token needs none. Nor does it decide what a token allows: package
+// grants does.
 package tokens

@@ -18,11 +18,11 @@ import (
 // IDType is the `typ` of an ID token.
 const IDType = "JWT"
 
-// IDLife is for how long an ID token says that someone signed in. It is for its
-// client to read at once.
+// IDLife is how long an ID token is valid. Its client reads it at once, so this can be
+// short.
 const IDLife = time.Hour
 
-// ID is an ID token (OpenID Connect Core 1.0 section 2).
+// ID holds the contents of an ID token (OpenID Connect Core 1.0 section 2).
 type ID struct {
 	ClientID, Subject   string
 	Nonce               string
@@ -31,14 +31,14 @@ type ID struct {
 	Methods             []string // RFC 8176
 	ContextClass        string
 	IssuedAt, ExpiresAt time.Time
-	// Claims are what is told of the user beside Subject, in groups. Where they
-	// would make the token longer than MaxID, the groups that find no room are left
-	// out: userinfo has them.
+	// Claims are further claims about the user, in groups. A group with which the token
+	// would be longer than MaxID is left out: the client gets it from userinfo.
 	Claims []map[string]json.RawMessage
 }
 
-// MaxID is how long claims about the user make an ID token at most, in bytes: it
-// comes back in URLs, as a hint, and lies in cookies.
+// MaxID is the length, in bytes, up to which claims about the user are put into an ID
+// token. It must stay short because it comes back in URLs, as a hint, and clients keep it
+// in cookies.
 const MaxID = 4096
 
 type idClaims struct {
@@ -55,10 +55,10 @@ type idClaims struct {
 	AtHash    string   `json:"at_hash,omitempty"`
 }
 
-// MintID signs an ID token that goes with an access token.
+// MintID makes and signs the ID token that is issued together with an access token.
 func (i *Issuer) MintID(id ID, access string) (string, error) {
 	now := i.now().Truncate(time.Second)
-	// The left half of the hash that goes with RS256 (section 3.1.3.6).
+	// `at_hash` is the left half of the hash that belongs to RS256 (section 3.1.3.6).
 	sum := sha256.Sum256([]byte(access))
 	claims := idClaims{
 		Issuer: i.url, Subject: id.Subject, Audience: audience{id.ClientID},
@@ -74,7 +74,7 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	if err != nil || len(token) <= MaxID || len(id.Claims) == 0 {
 		return token, err
 	}
-	// What header and signature take is known only now.
+	// How much room header and signature take is known only now.
 	around := len(token) - base64.RawURLEncoding.EncodedLen(len(payload))
 	var fitting []map[string]json.RawMessage
 	for _, group := range id.Claims {
@@ -92,9 +92,8 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	return i.keys.Sign(keys.Tokens, IDType, payload)
 }
 
-// LengthOf estimates how long an ID token with these claims is before any are left
-// out: for a client whose id and nonce have 32 characters, signed by a key of that
-// many bits.
+// LengthOf estimates the length of an ID token with all of these claims, for a client
+// whose id and nonce have 32 characters, signed by a key of that many bits.
 func LengthOf(issuer string, claims []map[string]json.RawMessage, bits int) int {
 	name := strings.Repeat("x", 32)
 	typical := idClaims{
@@ -110,8 +109,8 @@ func LengthOf(issuer string, claims []map[string]json.RawMessage, bits int) int 
 	return length(header) + length(len(payload)) + length(bits/8) + len("..")
 }
 
-// with returns the claims as JSON, with those about the user, which never stand in
-// for one that says something of the token.
+// with returns the claims as JSON, together with the groups of claims about the user. A
+// claim about the user never replaces one about the token.
 func (c idClaims) with(groups []map[string]json.RawMessage) ([]byte, error) {
 	payload, err := json.Marshal(c)
 	if err == nil && len(groups) > 0 {
@@ -129,9 +128,10 @@ func (c idClaims) with(groups []map[string]json.RawMessage) ([]byte, error) {
 	return payload, nil
 }
 
-// ReadHint returns what an ID token says that comes back as a hint; it may have
-// expired (RP-Initiated Logout 1.0 section 2), and its key may be gone. What is
-// none of this server's, or of a withdrawn key, is ErrInvalid.
+// ReadHint returns the contents of an ID token that a client sends as an id_token_hint.
+// The token may have expired (RP-Initiated Logout 1.0 section 2), and its key may no longer
+// be published. Returns ErrInvalid if the token is not this server's, or if its key was
+// withdrawn.
 func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
 	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.VerifyHint(token, IDType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
@@ -142,7 +142,8 @@ func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
 	}
 	var c struct {
 		idClaims
-		// An access token has both, and may have the same typ: see AccessType.
+		// An access token has both of these, and may have the same typ (see
+		// AccessType).
 		ID       string `json:"jti"`
 		ClientID string `json:"client_id"`
 	}

@@ -13,13 +13,13 @@ import (
 // RefreshType is the `typ` of a refresh token.
 const RefreshType = "rt+jwt"
 
-// RefreshVersion is that of the format of refresh tokens. It stands in the
-// grant, so that a token can be signed again as it was.
+// RefreshVersion is the version of the format of refresh tokens. It is stored in the
+// grant, so that the same token can be signed once more.
 const RefreshVersion = 1
 
-// Refresh is a refresh token: it names a grant and a generation, and holds
-// nothing else that anyone could want. What is signed follows from these fields
-// alone.
+// Refresh holds the contents of a refresh token: it names a grant and a generation, and
+// nothing that is of use to a thief who reads it. The signed bytes follow from these
+// fields alone.
 type Refresh struct {
 	GrantID    string
 	ClientID   string
@@ -41,15 +41,15 @@ type refreshClaims struct {
 	Version    int64  `json:"ver"`
 }
 
-// RefreshKey is the kid of the key that signs refresh tokens now.
+// RefreshKey returns the kid of the key that signs refresh tokens now.
 func (i *Issuer) RefreshKey() (kid string, err error) { return i.keys.SignsNow(keys.Refresh) }
 
 // SignsRefresh reports whether a key can sign refresh tokens. A key that was
 // withdrawn, or destroyed when it had retired, cannot.
 func (i *Issuer) SignsRefresh(kid string) bool { return i.keys.CanSign(keys.Refresh, kid) }
 
-// SignRefresh signs a refresh token with its own key, which must be one of
-// SignsRefresh. The same token gives the same bytes.
+// SignRefresh signs a refresh token with the key KeyID, for which SignsRefresh must be
+// true. The same contents give the same bytes.
 func (i *Issuer) SignRefresh(r Refresh) (string, error) {
 	claims, err := json.Marshal(refreshClaims{
 		Issuer: i.url, ClientID: r.ClientID, GrantID: r.GrantID, Generation: r.Generation,
@@ -61,8 +61,8 @@ func (i *Issuer) SignRefresh(r Refresh) (string, error) {
 	return i.keys.SignWith(keys.Refresh, r.KeyID, RefreshType, claims)
 }
 
-// ReadRefresh returns what a refresh token says, if this server signed it and
-// it has not expired; otherwise ErrInvalid.
+// ReadRefresh returns the contents of a refresh token, if this server signed it and it
+// has not expired; otherwise ErrInvalid.
 func (i *Issuer) ReadRefresh(ctx context.Context, token string) (Refresh, error) {
 	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Refresh, token, RefreshType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
