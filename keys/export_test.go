@@ -5,14 +5,13 @@ import "crypto/rsa"
 // SetGenerator replaces how RSA keys are made.
 func SetGenerator(f func(bits int) (*rsa.PrivateKey, error)) { generateRSA = f }
 
-// Seal and Open are the master key's, for tests of what it binds.
-func (m *MasterKey) Seal(ring Ring, kid string, private []byte) ([]byte, error) {
-	return m.seal(ring, kid, private)
-}
-
-func (m *MasterKey) Open(ring Ring, kid string, sealed []byte) ([]byte, error) {
-	return m.open(ring, kid, sealed)
-}
+// What tests of the package tell refusals by.
+var (
+	ErrNotFound     = errNotFound
+	ErrEnded        = errEnded
+	ErrTooFresh     = errTooFresh
+	ErrNoSigningKey = errNoSigningKey
+)
 
 // Snapshot tells one state of the rings in memory from another.
 func (k *Keyring) Snapshot() uint64 { return k.held.Load().number }

@@ -17,9 +17,9 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// ErrNoSigningKey: there is no key of the ring that could sign. It is a fault of
+// errNoSigningKey: there is no key of the ring that could sign. It is a fault of
 // the server's, which passes.
-var ErrNoSigningKey error = noSigningKey{}
+var errNoSigningKey error = noSigningKey{}
 
 type noSigningKey struct{}
 
@@ -31,7 +31,7 @@ func (noSigningKey) Unavailable() bool { return true }
 // Keyring is both rings. Its methods are safe for concurrent use.
 type Keyring struct {
 	store  Store
-	master *MasterKey
+	master Sealer
 	policy Policy
 	now    func() time.Time
 
@@ -42,7 +42,7 @@ type Keyring struct {
 
 // New returns the rings in store; Reload or Maintain loads them. master may be
 // nil for what only reads and verifies.
-func New(store Store, master *MasterKey, p Policy, now func() time.Time) *Keyring {
+func New(store Store, master Sealer, p Policy, now func() time.Time) *Keyring {
 	k := &Keyring{
 		store: store, master: master, policy: p, now: now,
 		good: otter.Must(&otter.Options[question, goodToken]{MaximumSize: remembered}),
@@ -147,7 +147,7 @@ func (s *snapshot) signer(ring Ring, kid string) *signingKey {
 }
 
 func (k *Keyring) unseal(r Record) (*signingKey, error) {
-	der, err := k.master.open(r.Ring, r.KID, r.Sealed)
+	der, err := k.master.Open(r.Ring, r.KID, r.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -187,13 +187,13 @@ func (k *Keyring) SignsNow(ring Ring) (kid string, err error) {
 	return sk.kid, nil
 }
 
-// SignWith is Sign with a certain key: RS256 is deterministic, so what was
-// signed once can be signed again, byte for byte. A key whose private half is
-// gone, or that was withdrawn, is ErrNoSigningKey.
+// SignWith is Sign with the key that has this kid. RS256 is deterministic: what was
+// signed once can be signed again, byte for byte. It fails if the key was withdrawn, or
+// its private half is gone.
 func (k *Keyring) SignWith(ring Ring, kid, typ string, claims []byte) (string, error) {
 	sk := k.held.Load().signer(ring, kid)
 	if sk == nil {
-		return "", fmt.Errorf("%w: %s", ErrNoSigningKey, kid)
+		return "", fmt.Errorf("%w: %s", errNoSigningKey, kid)
 	}
 	return sk.sign(typ, claims)
 }
@@ -211,7 +211,7 @@ func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 			return sk, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %s", ErrNoSigningKey, ring)
+	return nil, fmt.Errorf("%w: %s", errNoSigningKey, ring)
 }
 
 func (sk *signingKey) sign(typ string, claims []byte) (string, error) {

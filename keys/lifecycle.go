@@ -12,13 +12,13 @@ import (
 )
 
 var (
-	// ErrNotFound: there is no key with that kid.
-	ErrNotFound = errors.New("no such key")
-	// ErrEnded: the key is withdrawn already.
-	ErrEnded = errors.New("the key has ended already")
-	// ErrTooFresh: the next key was published so recently that verifiers may
+	// errNotFound: there is no key with that kid.
+	errNotFound = errors.New("no such key")
+	// errEnded: the key is withdrawn already.
+	errEnded = errors.New("the key has ended already")
+	// errTooFresh: the next key was published so recently that verifiers may
 	// not know it yet.
-	ErrTooFresh = errors.New("verifiers cannot all know the next key yet")
+	errTooFresh = errors.New("verifiers cannot all know the next key yet")
 )
 
 // attempts is how often a decision is made anew because another process was
@@ -93,7 +93,7 @@ func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, err
 		if s.record.Sealed == nil || k.master == nil {
 			continue
 		}
-		if _, err := k.master.open(ring, s.KID, s.record.Sealed); err != nil {
+		if _, err := k.master.Open(ring, s.KID, s.record.Sealed); err != nil {
 			return nil, err
 		}
 		break
@@ -170,11 +170,11 @@ func (k *Keyring) Reseal(ctx context.Context, actor string) (n int, err error) {
 			if s.record.Sealed == nil {
 				continue
 			}
-			private, err := k.master.open(s.Ring, s.KID, s.record.Sealed)
+			private, err := k.master.Open(s.Ring, s.KID, s.record.Sealed)
 			if err != nil {
 				return nil, err
 			}
-			if c.Reseal[s.KID], err = k.master.seal(s.Ring, s.KID, private); err != nil {
+			if c.Reseal[s.KID], err = k.master.Seal(s.Ring, s.KID, private); err != nil {
 				return nil, err
 			}
 		}
@@ -205,7 +205,7 @@ func (k *Keyring) generate(ring Ring, ordinal int64, published, signsFrom time.T
 		return Record{}, fmt.Errorf("generate a signing key: %w", err)
 	}
 	kid := rand.Text()
-	sealed, err := k.master.seal(ring, kid, der)
+	sealed, err := k.master.Seal(ring, kid, der)
 	if err != nil {
 		return Record{}, fmt.Errorf("seal a signing key: %w", err)
 	}

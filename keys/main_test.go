@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -78,13 +79,13 @@ func newStore(t *testing.T) *storage.Store {
 	return s
 }
 
-func newMaster(t *testing.T, from string) (*keys.MasterKey, string) {
+func newMaster(t *testing.T, from string) (*masterkey.Key, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "master.key")
-	if err := keys.WriteMasterKey(path, from); err != nil {
+	if err := masterkey.Write(path, from); err != nil {
 		t.Fatal(err)
 	}
-	m, err := keys.OpenMasterKey(path)
+	m, err := masterkey.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

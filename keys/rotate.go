@@ -16,8 +16,8 @@ type RotateOptions struct {
 	Actor, Reason string
 }
 
-// Rotate lets the next key of a ring sign, and returns its status. Returns
-// ErrTooFresh.
+// Rotate lets the next key of a ring sign, and returns its status. With o.Now it refuses
+// if verifiers may not know the next key yet, unless o.Force accepts that.
 func (k *Keyring) Rotate(ctx context.Context, ring Ring, o RotateOptions) (Status, error) {
 	if err := k.Maintain(ctx); err != nil {
 		return Status{}, err
@@ -57,7 +57,7 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, o RotateOptions) (Statu
 			return s, nil
 		}
 	}
-	return Status{}, fmt.Errorf("%w: %s", ErrNotFound, kid)
+	return Status{}, fmt.Errorf("%w: %s", errNotFound, kid)
 }
 
 // insertSuccessor adds to a change the key that follows one which signs from
@@ -73,7 +73,7 @@ func (k *Keyring) insertSuccessor(c *Change, ring Ring, ordinal int64, now time.
 
 func (k *Keyring) tooFresh(next *Status, ready time.Time) error {
 	return fmt.Errorf("%w: key %s was published at %s, and some may keep an older key set until %s; wait until then, or use --force and accept that they refuse new tokens until they fetch the key set",
-		ErrTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
+		errTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
 }
 
 // WithdrawOptions say how to withdraw.
@@ -83,15 +83,16 @@ type WithdrawOptions struct {
 	Actor, Reason string
 }
 
-// Withdraw ends a key, and with it all that it signed; one that is gone checks no
-// hints either then. If it is the one that
-// signs, the next takes over in the same commit; a fresh one is published.
-// Returns ErrNotFound, ErrEnded or ErrTooFresh.
+// Withdraw ends a key, and with it everything that it signed: nothing accepts that any
+// more, not even as a hint. If it is the key that signs, the next one takes over in the
+// same commit, and a fresh one is published. Withdraw refuses a key that is not there or
+// that is withdrawn already; and, unless o.Force accepts it, the key that signs, while
+// verifiers may not know the next one yet.
 func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) error {
 	return k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
 		i := indexOf(all, kid)
 		if i < 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNotFound, kid)
+			return nil, fmt.Errorf("%w: %s", errNotFound, kid)
 		}
 		ring := all[i].Ring
 		r := ringOf(all, ring)
@@ -101,7 +102,7 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) e
 		}
 		switch all[i].State {
 		case Withdrawn:
-			return nil, fmt.Errorf("%w: it is withdrawn", ErrEnded)
+			return nil, fmt.Errorf("%w: it is withdrawn", errEnded)
 		case Retired, Gone:
 			return c, nil
 		case Published:
@@ -111,7 +112,7 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) e
 		}
 		if r.next == nil {
 			if !o.Force {
-				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", ErrTooFresh)
+				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", errTooFresh)
 			}
 			heir, err := k.generate(ring, r.last+1, now, now)
 			if err != nil {

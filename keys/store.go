@@ -27,6 +27,18 @@ const (
 // ErrRaced: another process made the same decision first; read again.
 var ErrRaced = errors.New("another process changed the key ring first")
 
+// ErrMasterKey: the master key is missing, is not one, or is not the one that sealed
+// what is to be opened.
+var ErrMasterKey = errors.New("master key")
+
+// Sealer encrypts the private halves of signing keys before they are stored, and decrypts
+// them. What is sealed for one kid of a ring does not open for another.
+type Sealer interface {
+	Seal(ring Ring, kid string, private []byte) (sealed []byte, err error)
+	// Open returns ErrMasterKey if something else sealed it.
+	Open(ring Ring, kid string, sealed []byte) (private []byte, err error)
+}
+
 // Record is a signing key as stored. Its state is computed from these times
 // and never stored, so all processes agree on it without talking.
 type Record struct {

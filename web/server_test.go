@@ -36,6 +36,7 @@ import (
 	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 	"github.com/ingam/ingam/web/metrics"
@@ -81,7 +82,7 @@ var (
 func begin(t testing.TB, e storagetest.Engine, url string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "master.key")
-	if err := keys.WriteMasterKey(file, ""); err != nil {
+	if err := masterkey.Write(file, ""); err != nil {
 		t.Fatal(err)
 	}
 	var err error
@@ -97,13 +98,13 @@ func begin(t testing.TB, e storagetest.Engine, url string) {
 	}
 }
 
-func openMaster(t testing.TB) *keys.MasterKey {
+func openMaster(t testing.TB) *masterkey.Key {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "master.key")
 	if err := os.WriteFile(file, masterKey, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	master, err := keys.OpenMasterKey(file)
+	master, err := masterkey.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	})
 	authenticator := clients.NewAuthenticator(s.registry, 3, time.Hour, time.Now)
 	consents := consents.New(store, time.Now)
-	notes := keys.NewNotes(master, "authorization request", authorization.NoteLife, time.Now)
+	notes := masterkey.NewNotes(master, "authorization request", authorization.NoteLife, time.Now)
 	u, err := url.Parse(issuer)
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 )
 
 // Notes seals a note (encrypts and authenticates it), so that it can travel through a
-// browser, and opens it again. *keys.Notes does. A note opens only with the same about
+// browser, and opens it again. *masterkey.Notes does. A note opens only with the same about
 // with which it was sealed.
 type Notes interface {
 	Seal(note, about []byte) (string, error)

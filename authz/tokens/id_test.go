@@ -15,6 +15,7 @@ import (
 
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
@@ -29,10 +30,10 @@ func newIssuer(t *testing.T) *tokens.Issuer {
 func newRing(t *testing.T) *keys.Keyring {
 	t.Helper()
 	file := t.TempDir() + "/master.key"
-	if err := keys.WriteMasterKey(file, ""); err != nil {
+	if err := masterkey.Write(file, ""); err != nil {
 		t.Fatal(err)
 	}
-	master, err := keys.OpenMasterKey(file)
+	master, err := masterkey.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/config/limits"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
 	"github.com/ingam/ingam/web/metrics"
@@ -181,7 +182,7 @@ func (s *server) share(hasher *passwords.Hasher) shared {
 
 // endpoints makes each endpoint of what it uses.
 func (s *server) endpoints(c shared) web.Endpoints {
-	notes := keys.NewNotes(s.master, "authorization request", authorization.NoteLife, s.now)
+	notes := masterkey.NewNotes(s.master, "authorization request", authorization.NoteLife, s.now)
 	return web.Endpoints{
 		Authorization: authorization.New(c.tokens, s.registry, c.rules, c.consents, s.store, notes, s.now),
 		Token:         engine.New(c.types),
@@ -214,7 +215,7 @@ func listsOf(cfg *config.Config) status.Base {
 }
 
 // newKeyring returns the key rings with the configured policy.
-func newKeyring(cfg *config.Config, store *storage.Store, master *keys.MasterKey, now func() time.Time) *keys.Keyring {
+func newKeyring(cfg *config.Config, store *storage.Store, master keys.Sealer, now func() time.Time) *keys.Keyring {
 	return keys.New(store, master, keyPolicy(cfg), now)
 }
 

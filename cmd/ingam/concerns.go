@@ -123,7 +123,7 @@ func operator() audit.Actor {
 
 // keyring returns the key rings. Without a master key they can read and verify, but not
 // sign or add keys.
-func (c *concerns) keyring(master *keys.MasterKey) *keys.Keyring {
+func (c *concerns) keyring(master keys.Sealer) *keys.Keyring {
 	return newKeyring(c.cfg, c.store, master, c.t.now)
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/config"
-	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
 )
@@ -54,7 +54,7 @@ func serveDemo(t *terminal, cmd *cobra.Command) error {
 		return err
 	}
 	master := filepath.Join(demoFolder, "master.key")
-	if err := keys.WriteMasterKey(master, ""); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := masterkey.Write(master, ""); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	demo := *t

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/config"
-	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web/pages"
 )
@@ -25,7 +25,7 @@ type foundation struct {
 	now    func() time.Time
 	made   build
 	pages  *pages.Pages
-	master *keys.MasterKey
+	master *masterkey.Key
 	store  *storage.Store
 }
 
@@ -37,7 +37,7 @@ func openFoundation(ctx context.Context, t *terminal, cfg *config.Config, opts s
 	if f.pages, err = newPages(cfg, ""); err != nil {
 		return nil, err
 	}
-	if f.master, err = keys.OpenMasterKey(cfg.MasterKeyFile); err != nil {
+	if f.master, err = masterkey.Open(cfg.MasterKeyFile); err != nil {
 		return nil, f.withoutMasterKey(ctx, with, err)
 	}
 	if f.store, err = openStore(ctx, cfg, with); err != nil {

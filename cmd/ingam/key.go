@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 )
 
 func keyCommand(t *terminal) *cobra.Command {
@@ -63,7 +64,7 @@ func keyList(t *terminal) *cobra.Command {
 // withKeyring calls do with key rings that can sign, for commands that create keys.
 func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyring) error) error {
 	return t.withConcerns(cmd, func(c *concerns) error {
-		master, err := keys.OpenMasterKey(c.cfg.MasterKeyFile)
+		master, err := masterkey.Open(c.cfg.MasterKeyFile)
 		if err != nil {
 			return withoutMasterKey(cmd.Context(), c.cfg, c.store, err)
 		}

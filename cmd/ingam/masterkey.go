@@ -11,6 +11,7 @@ import (
 
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -33,10 +34,10 @@ func masterKeyNew(t *terminal) *cobra.Command {
 			if err := require(cmd, "out"); err != nil {
 				return err
 			}
-			err := keys.WriteMasterKey(out, from)
+			err := masterkey.Write(out, from)
 			if ifMissing && errors.Is(err, fs.ErrExist) {
 				// The file may be incomplete because the disk was full.
-				if _, err := keys.OpenMasterKey(out); err != nil {
+				if _, err := masterkey.Open(out); err != nil {
 					return err
 				}
 				fmt.Fprintf(t.stdout, "there is a master key in %s\n", out)

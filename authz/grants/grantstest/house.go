@@ -32,6 +32,7 @@ import (
 	"github.com/ingam/ingam/authz/status/lists"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -105,16 +106,16 @@ var withKeys = &storagetest.Copies{Prepare: func(t testing.TB, e storagetest.Eng
 }}
 
 // master is the master key of all houses of a process.
-var master = sync.OnceValues(func() (*keys.MasterKey, error) {
+var master = sync.OnceValues(func() (*masterkey.Key, error) {
 	dir, err := os.MkdirTemp("", "master")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := keys.WriteMasterKey(dir+"/key", ""); err != nil {
+	if err := masterkey.Write(dir+"/key", ""); err != nil {
 		return nil, err
 	}
-	return keys.OpenMasterKey(dir + "/key")
+	return masterkey.Open(dir + "/key")
 })
 
 func ringOf(t testing.TB, s *storage.Store, now func() time.Time) *keys.Keyring {

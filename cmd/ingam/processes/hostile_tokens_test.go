@@ -23,6 +23,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -41,7 +42,7 @@ func (d *deployment) ring() *keys.Keyring {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() { store.Close() })
-	master, err := keys.OpenMasterKey(d.masterKey)
+	master, err := masterkey.Open(d.masterKey)
 	if err != nil {
 		d.t.Fatal(err)
 	}

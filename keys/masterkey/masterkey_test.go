@@ -1,4 +1,4 @@
-package keys_test
+package masterkey_test
 
 import (
 	"bytes"
@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 )
 
 func TestAPrivateKeyOpensOnlyInItsOwnRow(t *testing.T) {
@@ -46,7 +46,7 @@ func TestMasterKeyFiles(t *testing.T) {
 	}
 	before, err := os.ReadFile(path)
 	must(t, err)
-	if err := keys.WriteMasterKey(path, ""); !errors.Is(err, fs.ErrExist) {
+	if err := masterkey.Write(path, ""); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over an existing file: %v", err)
 	}
 	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
@@ -55,7 +55,7 @@ func TestMasterKeyFiles(t *testing.T) {
 	for what, content := range map[string]string{"empty": "", "not JSON": "hello", "other JSON": `{"a":1}`, "half": string(before[:len(before)/2])} {
 		bad := filepath.Join(t.TempDir(), "bad.key")
 		must(t, os.WriteFile(bad, []byte(content), 0o600))
-		_, err := keys.OpenMasterKey(bad)
+		_, err := masterkey.Open(bad)
 		if !errors.Is(err, keys.ErrMasterKey) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -63,52 +63,25 @@ func TestMasterKeyFiles(t *testing.T) {
 			t.Errorf("%s: the error quotes the file", what)
 		}
 	}
-	if _, err := keys.OpenMasterKey(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "ingam master-key new") {
+	if _, err := masterkey.Open(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "ingam master-key new") {
 		t.Errorf("a missing file: %v", err)
 	}
 }
 
-func TestTheMasterKeyCanBeReplacedWhileItIsInUse(t *testing.T) {
-	t.Parallel()
-	c := newClock()
-	old, oldPath := newMaster(t, "")
-	store := newStore(t)
-	server := keys.New(store, old, policy, c.now)
-	must(t, server.Maintain(t.Context()))
-	token := sign(t, server, keys.Tokens)
-
-	both, _ := newMaster(t, oldPath)
-	next := keys.New(store, both, policy, c.now)
-	must(t, next.Reload(t.Context()))
-	n, err := next.Reseal(t.Context(), "test")
+// newMaster returns a master key in a file of its own, which also opens what that in the
+// file from sealed.
+func newMaster(t *testing.T, from string) (*masterkey.Key, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "master.key")
+	must(t, masterkey.Write(path, from))
+	m, err := masterkey.Open(path)
 	must(t, err)
-	if n != 4 {
-		t.Errorf("resealed %d keys, want 4", n)
-	}
-	must(t, keys.New(store, both, policy, c.now).Reload(t.Context()))
-	if err := keys.New(store, old, policy, c.now).Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
-		t.Errorf("the old master key still opens: %v", err)
-	}
-	// A server that runs on with the old one has what it needs.
-	must(t, server.Reload(t.Context()))
-	if _, err := server.Verify(keys.Tokens, token, "at+jwt"); err != nil {
-		t.Error(err)
-	}
+	return m, path
 }
 
-func TestAWrongMasterKeySealsNothing(t *testing.T) {
-	t.Parallel()
-	store, c := newStore(t), newClock()
-	right, _ := newMaster(t, "")
-	wrong, _ := newMaster(t, "")
-	k := keys.New(store, right, policy, c.now)
-	must(t, k.Maintain(t.Context()))
-	// The next key signs now, and the one after it is to be made.
-	c.pass(policy.RotateEvery + time.Second)
-	if err := keys.New(store, wrong, policy, c.now).Maintain(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
-		t.Errorf("error %v", err)
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
-	must(t, k.Maintain(t.Context()))
-	wantStates(t, k, keys.Retired, keys.Active, keys.Published)
-	sign(t, k, keys.Tokens)
 }

@@ -1,4 +1,4 @@
-package keys_test
+package masterkey_test
 
 import (
 	"encoding/base64"
@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 )
 
 func TestANoteOpensForItsPurposeBesideWhatItIsAboutAndForAWhile(t *testing.T) {
 	t.Parallel()
-	c := newClock()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	clock := func() time.Time { return now }
 	master, path := newMaster(t, "")
 	const life = 10 * time.Minute
 	note, about := []byte("a note of "+strings.Repeat("x", 40)), []byte("client_id=app&state=s")
-	notes := keys.NewNotes(master, "test", life, c.now)
+	notes := masterkey.NewNotes(master, "test", life, clock)
 	sealed, err := notes.Seal(note, about)
 	must(t, err)
 	if raw, err := base64.RawURLEncoding.DecodeString(sealed); err != nil || strings.Contains(string(raw), "a note") {
@@ -26,7 +28,7 @@ func TestANoteOpensForItsPurposeBesideWhatItIsAboutAndForAWhile(t *testing.T) {
 	}
 	// Another instance, and one with the next master key, which opens what the
 	// former sealed.
-	second, err := keys.OpenMasterKey(path)
+	second, err := masterkey.Open(path)
 	must(t, err)
 	next, _ := newMaster(t, path)
 	stranger, _ := newMaster(t, "")
@@ -35,7 +37,7 @@ func TestANoteOpensForItsPurposeBesideWhatItIsAboutAndForAWhile(t *testing.T) {
 	flipped := []byte(sealed)
 	flipped[len(flipped)/2] ^= 1
 	for what, o := range map[string]struct {
-		by          *keys.MasterKey
+		by          *masterkey.Key
 		purpose     string
 		text, about string
 		good        bool
@@ -54,7 +56,7 @@ func TestANoteOpensForItsPurposeBesideWhatItIsAboutAndForAWhile(t *testing.T) {
 		"with something behind":      {master, "test", sealed + "AAAA", string(about), false},
 		"a private key's sealed one": {master, "test", base64.RawURLEncoding.EncodeToString(inKey), string(about), false},
 	} {
-		got, ok := keys.NewNotes(o.by, o.purpose, life, c.now).Open(o.text, []byte(o.about))
+		got, ok := masterkey.NewNotes(o.by, o.purpose, life, clock).Open(o.text, []byte(o.about))
 		if ok != o.good || ok && string(got) != string(note) {
 			t.Errorf("%s: %q, %t", what, got, ok)
 		}
@@ -68,9 +70,9 @@ func TestANoteOpensForItsPurposeBesideWhatItIsAboutAndForAWhile(t *testing.T) {
 		pass time.Duration
 		good bool
 	}{{life - time.Millisecond, true}, {time.Millisecond, false}, {time.Hour, false}} {
-		c.pass(step.pass)
+		now = now.Add(step.pass)
 		if _, ok := notes.Open(sealed, about); ok != step.good {
-			t.Errorf("at %s: %t", c.now(), ok)
+			t.Errorf("at %s: %t", now, ok)
 		}
 	}
 }

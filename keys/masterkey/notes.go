@@ -1,4 +1,4 @@
-package keys
+package masterkey
 
 import (
 	"encoding/base64"
@@ -6,24 +6,26 @@ import (
 	"time"
 )
 
-// Notes are short texts that the server gives a browser to bring back soon, and
-// that nobody else can write, change or read. They are sealed under the master
-// key, which all instances share: what one gave out, another reads.
+// Notes are short texts that the server hands to a browser, which soon brings them back.
+// They are encrypted under the master key, so the browser can neither read nor change
+// one, nor write its own. All instances share that key: each reads what another gave out.
 type Notes struct {
-	master *MasterKey
-	// purpose keeps those of one kind from being taken for another's.
+	master *Key
+	// purpose says what the notes are for: one for another purpose does not open.
 	purpose string
 	life    time.Duration
 	now     func() time.Time
 }
 
-// NewNotes returns notes for a purpose, each good for a life from its sealing.
-func NewNotes(master *MasterKey, purpose string, life time.Duration, now func() time.Time) *Notes {
+// NewNotes returns the notes for one purpose. Each can be opened for as long as life
+// says, from when it was sealed.
+func NewNotes(master *Key, purpose string, life time.Duration, now func() time.Time) *Notes {
 	return &Notes{master, purpose, life, now}
 }
 
-// Seal returns a note in a form that is fit for a URL. It is bound to what it is
-// about, which it does not hold: beside anything else it does not open.
+// Seal encrypts a note, in a form that can stand in a URL. The note is bound to about,
+// such as the request that it belongs to, and does not contain it: with another about it
+// does not open.
 func (n *Notes) Seal(note, about []byte) (string, error) {
 	plain := binary.BigEndian.AppendUint64(nil, uint64(n.now().Add(n.life).UnixMilli()))
 	sealed, err := n.master.aead.Encrypt(append(plain, note...), n.context(about))
@@ -33,8 +35,9 @@ func (n *Notes) Seal(note, about []byte) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// Open returns what Seal was given, if text is such a note, is about that, and is
-// not too old. A note of an older master key opens as long as the keyset holds it.
+// Open decrypts a note. ok is false if text is no note for this purpose, was sealed with
+// another about, or is too old. A note that an older key sealed opens for as long as the
+// master key file holds that key too.
 func (n *Notes) Open(text string, about []byte) (note []byte, ok bool) {
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
