@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,54 +11,10 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
-	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/status"
 )
-
-type codeRow struct {
-	Hash        []byte `gorm:"column:hash;primaryKey"`
-	ClientID    string `gorm:"column:client_id;not null"`
-	RedirectURI string `gorm:"column:redirect_uri;not null"`
-	UserID      string `gorm:"column:user_id;not null"`
-	SessionID   string `gorm:"column:session_id;not null"`
-	// Scopes, Audiences, AMR and Permissions are JSON lists.
-	Scopes      string  `gorm:"column:scopes;not null"`
-	Audiences   string  `gorm:"column:audiences;not null"`
-	Nonce       string  `gorm:"column:nonce;not null"`
-	Challenge   string  `gorm:"column:challenge;not null"`
-	AuthMS      int64   `gorm:"column:auth_ms;not null"`
-	AMR         string  `gorm:"column:amr;not null"`
-	ACR         string  `gorm:"column:acr;not null"`
-	UserEpoch   int64   `gorm:"column:user_epoch;not null"`
-	ClientEpoch int64   `gorm:"column:client_epoch;not null"`
-	ServerEpoch int64   `gorm:"column:server_epoch;not null"`
-	ExpiresMS   int64   `gorm:"column:expires_ms;not null"`
-	UsedMS      *int64  `gorm:"column:used_ms"`
-	GrantID     *string `gorm:"column:grant_id"`
-	Permissions *string `gorm:"column:permissions"`
-}
-
-func (codeRow) TableName() string { return "codes" }
-
-func (r codeRow) code() (grants.Code, error) {
-	scopes, err1 := unlist(r.Scopes)
-	audiences, err2 := unlist(r.Audiences)
-	methods, err3 := unlist(r.AMR)
-	permissions, err4 := unlistPermissions(r.Permissions)
-	c := grants.Code{
-		ClientID: r.ClientID, RedirectURI: r.RedirectURI, UserID: r.UserID, SessionID: r.SessionID,
-		Scopes: scopes, Audiences: audiences, Permissions: permissions, Nonce: r.Nonce, Challenge: r.Challenge,
-		AuthenticatedAt: at(r.AuthMS), Methods: methods, ContextClass: r.ACR,
-		UserEpoch: changes.Number(r.UserEpoch), ClientEpoch: changes.Number(r.ClientEpoch), ServerEpoch: changes.Number(r.ServerEpoch),
-		ExpiresAt: at(r.ExpiresMS), UsedAt: optionalAt(r.UsedMS),
-	}
-	if r.GrantID != nil {
-		c.GrantID = *r.GrantID
-	}
-	return c, errors.Join(err1, err2, err3, err4)
-}
 
 // listPermissions converts permissions to the JSON that is stored; nil, for a grant
 // that recorded none, becomes NULL.
@@ -152,55 +107,6 @@ const grantStands = `g.revoked_ms IS NULL AND ` + ownersStand + `
 
 const outlives = `(g.offline = TRUE OR NOT ` + sessionEnded + `)`
 
-// grantHolds is the condition that a grant g of the client c gives access, or would if
-// the client were enabled. Its parameters are the time, twice, and then the time minus
-// mayLive.
-const grantHolds = `g.revoked_ms IS NULL AND g.client_epoch >= c.epoch AND ` + userStands + ` AND ` + serverStands + `
-		   AND ` + outlives + ` AND g.expires_ms > ? AND (g.generation = 0 OR g.refresh_exp_ms > ? OR g.refresh_iat_ms > ?)`
-
-// SaveCode stores an authorization code under its hash, with the present epochs.
-// Returns grants.ErrNotFound if the login session does not stand at now.
-func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now time.Time) error {
-	const op = "save an authorization code"
-	scopes, err1 := list(c.Scopes)
-	audiences, err2 := list(c.Audiences)
-	methods, err3 := list(c.Methods)
-	permissions, err4 := listPermissions(c.Permissions)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return fault(op, err)
-	}
-	var inserted *gorm.DB
-	err := s.statement(ctx, func() error {
-		inserted = s.writing(ctx).Exec(`
-			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, permissions, nonce, challenge,
-			                   auth_ms, amr, acr, user_epoch, client_epoch, server_epoch, expires_ms)
-			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
-			  FROM `+grantable,
-			hash[:], c.RedirectURI, scopes, audiences, permissions, c.Nonce, c.Challenge, ms(c.AuthenticatedAt), methods, c.ContextClass, ms(c.ExpiresAt),
-			c.ClientID, c.SessionID, ms(now), ms(now))
-		return inserted.Error
-	})
-	if err == nil && inserted.RowsAffected == 0 {
-		err = refuse(grants.ErrNotFound)
-	}
-	return answer(op, "", err)
-}
-
-// Code implements grants.Store.
-func (s *Store) Code(ctx context.Context, hash [32]byte) (grants.Code, error) {
-	const op = "read an authorization code"
-	var rows []codeRow
-	err := s.reading(ctx).Where("hash = ?", hash[:]).Limit(1).Find(&rows).Error
-	if err == nil && len(rows) == 0 {
-		err = refuse(grants.ErrNotFound)
-	}
-	if err != nil {
-		return grants.Code{}, answer(op, "", err)
-	}
-	c, err := rows[0].code()
-	return c, fault(op, err)
-}
-
 // grantColumns are the columns of a new grant; grantValues returns the values in the
 // same order.
 const grantColumns = `id, client_id, user_id, session_id, scopes, audiences, permissions, auth_ms, amr, acr, offline,
@@ -224,29 +130,6 @@ func grantValues(g grants.Grant) ([]any, error) {
 		g.Refresh.Generation, ms(g.Refresh.IssuedAt), ms(g.Refresh.ExpiresAt), g.Refresh.KeyID, g.Refresh.Version, "",
 		statusList, statusIndex,
 	}, errors.Join(err1, err2, err3, err4)
-}
-
-// RedeemCode implements grants.Store.
-func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g grants.Grant) error {
-	const op = "redeem an authorization code"
-	values, err := grantValues(g)
-	if err != nil {
-		return fault(op, err)
-	}
-	err = s.transaction(ctx, func(tx *gorm.DB) error {
-		used := tx.Exec(`
-			UPDATE codes AS g SET used_ms = ?, grant_id = ?
-			 WHERE g.hash = ? AND g.used_ms IS NULL AND g.expires_ms > ? AND `+ownersStand+` AND NOT `+sessionEnded,
-			ms(now), g.ID, hash[:], ms(now))
-		if used.Error == nil && used.RowsAffected == 0 {
-			return refuse(grants.ErrNotFound)
-		}
-		if used.Error != nil {
-			return used.Error
-		}
-		return tx.Exec(`INSERT INTO grants (`+grantColumns+`) VALUES (`+s.beginning()+`)`, values...).Error
-	})
-	return answer(op, "", err)
 }
 
 // grantable is the FROM and WHERE that find a row if a grant from a login session to a
@@ -360,101 +243,6 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 		}
 		return list, nil
 	})
-}
-
-// Holders returns, ordered by user name, the users who gave a client their consent or
-// who have a stored grant to it. It keeps only a bounded number of them in memory,
-// however many there are.
-func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[consents.Holder, error] {
-	return func(yield func(consents.Holder, error) bool) {
-		for after := ""; ; {
-			var rows []struct {
-				ID       string `gorm:"column:id"`
-				Username string `gorm:"column:username"`
-				Disabled bool   `gorm:"column:disabled"`
-			}
-			err := s.reading(ctx).Raw(`
-				SELECT u.id, u.username, u.disabled FROM users AS u
-				 WHERE u.username > ?
-				   AND (EXISTS (SELECT 1 FROM grants AS g WHERE g.user_id = u.id AND g.client_id = ?)
-				        OR EXISTS (SELECT 1 FROM consents AS c WHERE c.user_id = u.id AND c.client_id = ?))
-				 ORDER BY u.username LIMIT ?`, after, client, client, min(wholeAtOnce, s.keysAtOnce)).Scan(&rows).Error
-			if err != nil {
-				yield(consents.Holder{}, fault("list whose grants a client has", err))
-				return
-			}
-			for _, r := range rows {
-				if after = r.Username; !yield(consents.Holder{UserID: r.ID, Username: r.Username, Disabled: r.Disabled}, nil) {
-					return
-				}
-			}
-			if len(rows) < min(wholeAtOnce, s.keysAtOnce) {
-				return
-			}
-		}
-	}
-}
-
-// mostHeld is for how many grants of each client Holdings reads the recorded
-// permissions.
-const mostHeld = 20
-
-// Holdings returns what each client may do for a user at now, or could before, ordered
-// by client. A client that was deleted is left out, even if another client has its id
-// now. It is one statement, and its result does not grow with the number of grants.
-func (s *Store) Holdings(ctx context.Context, user string, now time.Time) ([]consents.Holding, error) {
-	const op = "list what clients hold of a user"
-	var rows []struct {
-		ClientID    string  `gorm:"column:client_id"`
-		Scopes      string  `gorm:"column:scopes"`
-		Audiences   string  `gorm:"column:audiences"`
-		Permissions *string `gorm:"column:permissions"`
-		Holds       bool    `gorm:"column:holds"`
-		SinceMS     *int64  `gorm:"column:since_ms"`
-		UsedMS      int64   `gorm:"column:used_ms"`
-	}
-	// A former client with the same id used it before this client was created; the
-	// WHERE leaves its grants out. Long columns are joined last, for as few rows as
-	// possible, because MySQL sorts on disk if there are texts. What covers all grants
-	// of a client uses GROUP BY, because MariaDB evaluates a window function anew for
-	// each grant.
-	const held = `(SELECT g.id, g.client_id, g.created_ms,
-		               CASE WHEN g.refresh_iat_ms > g.created_ms THEN g.refresh_iat_ms ELSE g.created_ms END AS used_ms,
-		               CASE WHEN ` + grantHolds + ` THEN TRUE ELSE FALSE END AS holds
-		          FROM grants AS g JOIN clients AS c ON c.id = g.client_id
-		         WHERE g.user_id = ? AND (g.created_ms >= c.created_ms OR g.client_epoch >= c.epoch)) AS h`
-	of := []any{ms(now), ms(now), ms(now.Add(-mayLive)), user}
-	err := s.reading(ctx).Raw(`
-		SELECT r.client_id, r.scopes, r.audiences, r.permissions, p.holds, a.since_ms, a.used_ms
-		  FROM (SELECT h.id, h.client_id, h.holds,
-		               ROW_NUMBER() OVER (PARTITION BY h.client_id ORDER BY h.holds DESC, h.created_ms DESC, h.id) AS place
-		          FROM `+held+`) AS p
-		  JOIN (SELECT h.client_id, MIN(CASE WHEN h.holds = TRUE THEN h.created_ms END) AS since_ms, MAX(h.used_ms) AS used_ms
-		          FROM `+held+` GROUP BY h.client_id) AS a ON a.client_id = p.client_id
-		  JOIN grants AS r ON r.id = p.id
-		 WHERE p.place = 1 OR p.holds = TRUE AND p.place <= ?
-		 ORDER BY r.client_id, p.place`, append(slices.Concat(of, of), mostHeld)...).Scan(&rows).Error
-	if err != nil {
-		return nil, fault(op, err)
-	}
-	var all []consents.Holding
-	for _, r := range rows {
-		if len(all) == 0 || all[len(all)-1].ClientID != r.ClientID {
-			all = append(all, consents.Holding{ClientID: r.ClientID, Since: optionalAt(r.SinceMS), LastUsed: at(r.UsedMS)})
-		}
-		if !r.Holds {
-			continue
-		}
-		scopes, err1 := unlist(r.Scopes)
-		audiences, err2 := unlist(r.Audiences)
-		permissions, err3 := unlistPermissions(r.Permissions)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return nil, fault(op, err)
-		}
-		of := &all[len(all)-1]
-		of.Granted = append(of.Granted, permission.Granted{Audiences: audiences, Scopes: scopes, Permissions: permissions})
-	}
-	return all, nil
 }
 
 // RotateGrant implements grants.Store.

@@ -1,0 +1,142 @@
+package storagetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/storage"
+)
+
+var purgeTests = []test{
+	{"expired cuts go, others stay", func(d *databaseTest) {
+		for i := range 20 {
+			jti := fmt.Sprint(i)
+			expires := noon.Add(time.Duration(i-10) * time.Second)
+			d.must(d.s.CutToken(d.ctx, jti, expires, status.Ref{}, event(audit.TokenCut, jti)))
+		}
+		n, err := d.s.Purge(d.ctx, noon, 3, time.Time{})
+		d.must(err)
+		d.equal(n, 10)
+		for i := range 20 {
+			d.equal(d.standing(revocation.Question{JTI: fmt.Sprint(i)}).TokenCut, i >= 10)
+		}
+		n, err = d.s.Purge(d.ctx, noon, 3, time.Time{})
+		d.must(err)
+		d.equal(n, 0)
+	}},
+	{"old changes go, the last one stays", func(d *databaseTest) {
+		d.client("a") // change 1
+		for i := range 9 {
+			ev := event(audit.ClientCut, "a")
+			ev.At = noon.Add(time.Duration(i+1) * time.Second)
+			d.must(d.s.CutClient(d.ctx, "a", ev))
+		}
+		n, err := d.s.Purge(d.ctx, noon, 2, noon.Add(4*time.Second))
+		d.must(err)
+		d.equal(n, 4)
+		list, err := d.s.ChangesAfter(d.ctx, 0, 100)
+		d.must(err)
+		d.equal(len(list), 6)
+		d.equal(list[0].Number, changes.Number(5))
+
+		n, err = d.s.Purge(d.ctx, noon, 100, noon.Add(time.Hour))
+		d.must(err)
+		d.equal(n, 5)
+		list, err = d.s.ChangesAfter(d.ctx, 3, 100)
+		d.must(err)
+		d.equal(list, []changes.Change{{Number: 10, Kind: changes.Client, Subject: "a", At: stored(noon.Add(9 * time.Second))}})
+		d.equal(d.number(), changes.Number(10))
+		d.equal(len(d.events()), 10)
+		// And the sequence goes on.
+		d.must(d.s.CutClient(d.ctx, "a", event(audit.ClientCut, "a")))
+		d.equal(d.number(), changes.Number(11))
+	}},
+	{"the audit log is kept for as long as it is to be", func(d *databaseTest) {
+		for i := range 7 {
+			ev := event(audit.TokenCut, fmt.Sprint(i))
+			ev.At = noon.Add(time.Duration(i) * time.Hour)
+			d.must(d.s.CutToken(d.ctx, fmt.Sprint(i), noon, status.Ref{}, ev))
+		}
+		n, err := d.s.PurgeAudit(d.ctx, noon, 2)
+		d.must(err)
+		d.equal(n, 0)
+		n, err = d.s.PurgeAudit(d.ctx, noon.Add(5*time.Hour), 2)
+		d.must(err)
+		d.equal(n, 5)
+		var left []string
+		for _, ev := range d.events() {
+			left = append(left, ev.Subject)
+		}
+		d.equal(left, []string{"5", "6"})
+		// A later entry gets an id that was never used before.
+		newest := func() int64 {
+			log, err := Events(d.ctx, d.s, audit.Query{Limit: 1})
+			d.must(err)
+			d.equal(len(log), 1)
+			return log[0].ID
+		}
+		last := newest()
+		n, err = d.s.PurgeAudit(d.ctx, noon.Add(24*time.Hour), 100)
+		d.must(err)
+		d.equal(n, 2)
+		d.must(d.s.CutToken(d.ctx, "after", noon, status.Ref{}, event(audit.TokenCut, "after")))
+		if next := newest(); next <= last {
+			d.Errorf("id %d comes after %d", next, last)
+		}
+	}},
+	{"an empty database has nothing to purge", func(d *databaseTest) {
+		n, err := d.s.Purge(d.ctx, noon, 0, noon)
+		d.must(err)
+		d.equal(n, 0)
+	}},
+	{"one call does so much and no more", func(d *databaseTest) {
+		for i := range 25 {
+			jti := fmt.Sprint(i)
+			d.must(d.s.CutToken(d.ctx, jti, noon, status.Ref{}, event(audit.TokenCut, jti)))
+		}
+		total := 0
+		for calls := range 3 {
+			n, err := d.s.Purge(d.ctx, noon.Add(time.Hour), 1, time.Time{})
+			d.must(err)
+			if total += n; calls == 0 && n >= 25 {
+				d.Fatalf("%d deleted in one call", n)
+			}
+		}
+		d.equal(total, 25)
+	}},
+	{"several servers purge at once while others cut", func(d *databaseTest) {
+		const n = 60
+		for i := range n {
+			jti := fmt.Sprint("expired ", i)
+			d.must(d.s.CutToken(d.ctx, jti, noon.Add(-time.Hour), status.Ref{}, event(audit.TokenCut, jti)))
+		}
+		deleted := make([]int, 8)
+		for _, err := range d.atOnce(8, func(i int, s *storage.Store) (err error) {
+			if i >= 6 {
+				for j := range 10 {
+					jti := fmt.Sprintf("live %d-%d", i, j)
+					if err := s.CutToken(d.ctx, jti, noon.Add(time.Hour), status.Ref{}, event(audit.TokenCut, jti)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			deleted[i], err = s.Purge(d.ctx, noon, 7, time.Time{})
+			return err
+		}) {
+			d.must(err)
+		}
+		total := 0
+		for _, n := range deleted {
+			total += n
+		}
+		d.equal(total, n)
+		for i := range 10 {
+			d.equal(d.standing(revocation.Question{JTI: fmt.Sprintf("live 7-%d", i)}).TokenCut, true)
+		}
+	}},
+}
