@@ -18,8 +18,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// Parts is what the handlers are made of. New hands each handler what it uses and no
-// more.
+// Parts is everything that the handlers use. New gives each handler only what it uses.
 type Parts struct {
 	Settings  Settings
 	Clients   Clients
@@ -29,38 +28,38 @@ type Parts struct {
 	Process   Process
 }
 
-// Settings are what the configuration says of HTTP.
+// Settings are the settings for HTTP.
 type Settings struct {
 	// Issuer is the URL of this server.
 	Issuer string
-	// RequestTimeout bounds one request, storage included.
+	// RequestTimeout limits the time of one request, database calls included.
 	RequestTimeout time.Duration
 	// MaxBody is the longest request body, in bytes.
 	MaxBody int64
-	// TrustedProxies may tell the client's address, in ForwardedHeader alone:
-	// X-Forwarded-For or Forwarded.
+	// TrustedProxies are the proxies that may name the client's address, only in
+	// ForwardedHeader: X-Forwarded-For or Forwarded.
 	TrustedProxies  []netip.Prefix
 	ForwardedHeader string
-	// CORSOrigins are the web origins whose scripts may call the endpoints
-	// that are called from browsers; "*" is all of them.
+	// CORSOrigins are the web origins whose scripts may call the endpoints for
+	// browsers; "*" means all.
 	CORSOrigins []string
-	// JWKSMaxAge is for how long a key set may be cached.
+	// JWKSMaxAge is how long caches may keep the key set.
 	JWKSMaxAge time.Duration
-	// RefreshTTL is for how long a browser keeps a refresh token.
+	// RefreshTTL is how long a browser keeps a refresh token.
 	RefreshTTL time.Duration
-	// GrantTTL is how long what a person allowed lasts at most. Pages say so.
+	// GrantTTL is the longest life of a grant; pages name it.
 	GrantTTL time.Duration
 }
 
-// Clients is who may ask for tokens, how they prove it, and for what they may ask.
+// Clients is what concerns clients: who they are, how they authenticate, and what they
+// may request.
 type Clients struct {
 	Registry      *clients.Registry
 	Authenticator *clients.Authenticator
 	Rules         *grants.Rules
 }
 
-// Endpoints are the endpoints of OAuth and OpenID Connect: what they decide, without
-// HTTP.
+// Endpoints are the endpoints of OAuth and OpenID Connect, without HTTP.
 type Endpoints struct {
 	Authorization *authorization.Endpoint
 	Token         *engine.Engine
@@ -71,8 +70,8 @@ type Endpoints struct {
 	FirstParty    *authz.FirstParty
 }
 
-// People is what the pages need: people sign in, see where they are signed in and what
-// apps have, and end it.
+// People is what the pages use, where people sign in, see their login sessions and the
+// access of apps, and end these.
 type People struct {
 	SignIn    *signin.SignIn
 	Sessions  *sessions.Sessions
@@ -81,18 +80,18 @@ type People struct {
 	Pages     *pages.Pages
 }
 
-// Statuses is what the status lists and their stream are served from.
+// Statuses is what the status lists and their stream use.
 type Statuses struct {
 	Lists  *lists.Lists
 	Stream *listeners.Stream
-	// Events says who may listen to the stream, Listeners keeps who does, in the
-	// database, and Connections counts those of this process.
+	// Events decides who may listen to the stream, Listeners stores the listeners in
+	// the database, and Connections counts those of this process.
 	Events      *authz.StatusEvents
 	Listeners   listeners.Store
 	Connections *listeners.Connections
 }
 
-// Process is what the handlers know of the process that they run in.
+// Process is what the handlers know about the process that they run in.
 type Process struct {
 	Keys     KeySet
 	Watcher  Freshness

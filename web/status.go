@@ -16,7 +16,7 @@ import (
 type statuses struct {
 	Statuses
 	observer Observer
-	// timeout bounds what is asked of the database.
+	// timeout limits each call to the database.
 	timeout time.Duration
 	now     func() time.Time
 }
@@ -35,7 +35,8 @@ func (s statuses) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !s.Lists.Vouched() {
-		// What it has may be as old as this: it is not told that it stands.
+		// The verifier's copy may be outdated like the one here, so it must not be told
+		// that its copy is current.
 		r.Header.Del("If-None-Match")
 	}
 	writeList(w, r, token)

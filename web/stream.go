@@ -23,11 +23,12 @@ const heartbeat = 4 * time.Second
 // slowest is how long a listener may take to read what it is sent.
 const slowest = 10 * time.Second
 
-// events is the stream (WHATWG HTML section 9.2). It lasts until the listener or
-// the server goes away, or the listener does not read.
+// events is the stream (WHATWG HTML section 9.2). It lasts until the listener or the
+// server goes away, or the listener does not read. N is the number of a change; a
+// listener that comes back sends the last one as Last-Event-ID.
 //
-//	hello   id N   {"listener": ID}: N is where it begins, ID what acknowledgements name
-//	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these were set;
+//	hello   id N   {"listener": ID}: the stream begins after N; acknowledgements name ID
+//	set     id N   {"set": [{"uri": U, "idx": [I, …]}, …]}: these bits were set;
 //	               with "keys": true, read the key set again, too
 //	reload  id N   {}: read the lists and the key set again
 func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
@@ -124,8 +125,8 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 			return
 		case <-bell:
 		case <-beat.C:
-			// A sign of life says that nothing was set. Whoever does not know must
-			// not say so.
+			// A sign of life tells the listener that nothing was set. If this process
+			// does not know that, it must not send one.
 			if !f.Lists.Vouched() || !f.Events.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
 				return
 			}
@@ -195,8 +196,9 @@ func (f *feed) resume(ctx context.Context, lastEventID string) (missed bool, err
 		return true, nil
 	}
 	if n > f.at {
-		// Another server was ahead of this one; or the database was restored, and
-		// the number will not come again for long.
+		// The number is from another server, which was ahead of this one; or from
+		// before the database was restored, and then it will not be reached again for a
+		// long time.
 		newest, err := f.Listeners.ChangeNumber(ctx)
 		if err != nil {
 			return false, err

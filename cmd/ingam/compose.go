@@ -55,7 +55,7 @@ type server struct {
 	signIn               *signin.SignIn
 	handler              http.Handler
 
-	listener, metricsListener net.Listener // the second is nil where nobody asked for it
+	listener, metricsListener net.Listener // the second is nil unless metrics are configured
 }
 
 // newServer builds a server and loads its caches.
@@ -180,7 +180,7 @@ func (s *server) share(hasher *passwords.Hasher) shared {
 	return c
 }
 
-// endpoints makes each endpoint of what it uses.
+// endpoints makes each endpoint from what it uses.
 func (s *server) endpoints(c shared) web.Endpoints {
 	notes := masterkey.NewNotes(s.master, "authorization request", authorization.NoteLife, s.now)
 	return web.Endpoints{
@@ -194,7 +194,7 @@ func (s *server) endpoints(c shared) web.Endpoints {
 	}
 }
 
-// settingsOfHTTP returns what web is set to.
+// settingsOfHTTP returns the settings of package web.
 func settingsOfHTTP(cfg *config.Config) web.Settings {
 	return web.Settings{
 		Issuer:          cfg.Issuer.String(),
