@@ -48,9 +48,9 @@ func ValidName(s string) error {
 // consent page.
 const maxText = 120
 
-// ValidText says whether s can tell people what a scope allows, as the end of "the
+// validText says whether s can tell people what a scope allows, as the end of "the
 // application would like to …": as a name, and not longer than a line or two.
-func ValidText(s string) error {
+func validText(s string) error {
 	if n := utf8.RuneCountInString(s); n == 0 || n > maxText {
 		return fmt.Errorf("a text has 1 to %d characters, this one %d", maxText, n)
 	}

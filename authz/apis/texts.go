@@ -88,7 +88,7 @@ func (t ScopeTexts) String() string {
 // validTexts checks the texts of one scope.
 func validTexts(scope string, texts map[string]string) error {
 	for _, language := range slices.Sorted(maps.Keys(texts)) {
-		if err := ValidText(texts[language]); err != nil {
+		if err := validText(texts[language]); err != nil {
 			return fmt.Errorf("the text of the scope %s (%s): %w", scope, language, err)
 		}
 	}

@@ -18,9 +18,9 @@ import (
 // IDType is the `typ` of an ID token.
 const IDType = "JWT"
 
-// IDLife is how long an ID token is valid. Its client reads it at once, so this can be
+// idLife is how long an ID token is valid. Its client reads it at once, so this can be
 // short.
-const IDLife = time.Hour
+const idLife = time.Hour
 
 // ID holds the contents of an ID token (OpenID Connect Core 1.0 section 2).
 type ID struct {
@@ -62,7 +62,7 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	sum := sha256.Sum256([]byte(access))
 	claims := idClaims{
 		Issuer: i.url, Subject: id.Subject, Audience: audience{id.ClientID},
-		ExpiresAt: now.Add(IDLife).Unix(), IssuedAt: now.Unix(), AuthTime: id.AuthenticatedAt.Unix(),
+		ExpiresAt: now.Add(idLife).Unix(), IssuedAt: now.Unix(), AuthTime: id.AuthenticatedAt.Unix(),
 		Nonce: id.Nonce, ACR: id.ContextClass, AMR: id.Methods, SessionID: id.SessionID,
 		AtHash: base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]),
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/ingam/ingam/keys"
 )
 
-// RefreshType is the `typ` of a refresh token.
-const RefreshType = "rt+jwt"
+// refreshType is the `typ` of a refresh token.
+const refreshType = "rt+jwt"
 
 // RefreshVersion is the version of the format of refresh tokens. It is stored in the
 // grant, so that the same token can be signed once more.
@@ -58,13 +58,13 @@ func (i *Issuer) SignRefresh(r Refresh) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	return i.keys.SignWith(keys.Refresh, r.KeyID, RefreshType, claims)
+	return i.keys.SignWith(keys.Refresh, r.KeyID, refreshType, claims)
 }
 
 // ReadRefresh returns the contents of a refresh token, if this server signed it and it
 // has not expired; otherwise ErrInvalid.
 func (i *Issuer) ReadRefresh(ctx context.Context, token string) (Refresh, error) {
-	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Refresh, token, RefreshType) })
+	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Refresh, token, refreshType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Refresh{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
