@@ -1,12 +1,11 @@
-// Package status owns what everybody must know of status lists
-// (draft-ietf-oauth-status-list-20): what a list is, what a place in it is, and
-// under which address it is found.
+// Package status defines status lists (draft-ietf-oauth-status-list-20): what a list is,
+// what a place in it is, and which address it has.
 //
-// A status list tells verifiers that ask nobody what was cut. It is a row of bits.
-// Every access token refers to one bit of one list, and once that is set, the token
-// no longer stands. A bit is never stored: it follows from the grants, the blocks,
-// the epochs and the cut tokens in SQL, and is only ever set, so a process that lost
-// everything builds the same lists again, and nothing is written for a token.
+// A status list tells verifiers, which check tokens by themselves, which tokens were
+// revoked. It is an array of bits. Every access token names one bit of one list; once
+// that bit is set, the token is revoked. Bits are not stored. They follow from the grants,
+// the blocks, the epochs and the revoked tokens in SQL. So nothing is written when a token
+// is issued, and a process that starts anew builds the same lists.
 //
 //	lists       which lists there are, and which bits are set: built from the database, signed, served
 //	indices     which place the next token gets
@@ -15,21 +14,23 @@
 //	a grant               holds an index; when its list closes, the next refresh takes another
 //	                      and the grant remembers the former one, for the tokens that still name it
 //	client_credentials    indices.Taker takes blocks of them per client; a block records the client's epoch
-//	a cut                 → change sequence → lists.Follow: which bits follow from it? → set
+//	a revocation          → change sequence → lists.Follow: which bits follow from it? → set
 //	                      → listeners.Stream: these were just set → listeners → they acknowledge
 //	GET /oauth2/status/N  → lists.Token: signed at most once a second, and when a bit was set
 //
-// A list lives in three parts: open, and given out; full or closing, which its
-// tokens outlive by at most the life that the list states; gone. The grants' lists
-// close no faster than tokens die, so that one former index is enough.
+// A list is first open: new tokens get places in it. Then it is closed, while the tokens
+// that name it are still valid, which is at most the life that the list states. Then it
+// is gone. The lists of grants close no faster than tokens expire, so a grant need not
+// remember more than one former index.
 //
-// After a cut of everything the lists of before are set from end to end, and what
-// is issued then goes into new ones.
+// After everything was revoked, all bits of the lists of before are set, and new tokens
+// get places in new lists.
 //
-// A cut and an issue can happen at the same moment, each not seeing the other.
-// Whoever stores a new index therefore asks once more after the commit: if its owner
-// still stands, the index was stored before any cut that could matter, and the lists
-// that are made for that cut hold it.
+// A token can be issued, and its owner revoked, at the same moment, so that neither
+// transaction sees the other. So whoever stores a new index asks once more after the
+// commit whether the owner (a grant or a client) stands. If it does, the index was stored
+// before any later revocation, so the list that is built for that one has its bit set.
 //
-// Neither this package nor the three below it own what a cut is.
+// Neither this package nor the three below it decide what is revoked: package revocation
+// does.
 package status

@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// Ref is a place in a list. The zero Ref is none: lists are numbered from 1.
+// Ref is a place in a status list: the number of the list, and the index in it. The zero
+// Ref means no place, since lists are numbered from 1.
 type Ref struct {
 	List, Index int64
 }
 
-// Base is what the addresses of all lists of an issuer begin with, up to the last
-// slash. A list's address is that and its number.
+// Base is the beginning of the addresses of all lists of an issuer, up to the last slash.
+// The address of a list is its base and its number.
 type Base string
 
-// URI is the address of a list, as tokens name it.
+// URI returns the address of a list, as tokens name it.
 func (b Base) URI(list int64) string { return string(b) + strconv.FormatInt(list, 10) }
 
-// ListOf is the inverse of URI; 0 for what is the address of no list.
+// ListOf returns the number of the list with that address; 0 if it is no list's address.
 func (b Base) ListOf(uri string) int64 {
 	text, is := strings.CutPrefix(uri, string(b))
 	if !is {
@@ -27,8 +28,9 @@ func (b Base) ListOf(uri string) int64 {
 	return Number(text)
 }
 
-// Number reads the number of a list in its one spelling; 0 for what is none. A second
-// spelling would be a second address of the same list, which caches would keep apart.
+// Number reads the number of a list; 0 if the text is none. It accepts only one spelling:
+// otherwise one list would have several addresses, and a cache could keep an old copy
+// under each.
 func Number(text string) int64 {
 	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || number < 1 || strconv.FormatInt(number, 10) != text {
@@ -37,25 +39,26 @@ func Number(text string) int64 {
 	return number
 }
 
-// Purpose says what refers to a list.
+// Purpose says whose tokens get places in a list.
 type Purpose string
 
-// The purposes there are. They differ in when a list may close.
+// The purposes. A list of grants may close only when its tokens have had time to expire.
 const (
 	ForGrants  Purpose = "grants"
 	ForClients Purpose = "clients"
 )
 
-// List is a status list as a record, without its bits.
+// List is the record of a status list, without its bits.
 type List struct {
-	// Number names it; it is that of the change that opened it.
+	// Number identifies the list. It is the number of the change that opened it.
 	Number  int64
 	Purpose Purpose
-	// Life is the longest that a token that refers to it lives.
+	// Life is the longest life of a token that names the list.
 	Life time.Duration
-	// Size is how many indices it has, Next the first that nobody has.
+	// Size is how many indices the list has; Next, the first one that is not taken.
 	Size, Next int64
 	OpenedAt   time.Time
-	// ClosesAt is from when nobody may issue for it; zero while not decided.
+	// ClosesAt is from when on no new token may name the list; zero if that is not
+	// decided yet.
 	ClosesAt time.Time
 }

@@ -1,8 +1,11 @@
-// Package indices owns which place in a status list the next token gets.
+// Package indices gives each new token its place in a status list: an index.
 //
-// Places are taken from the database in blocks, so that most tokens cost no
-// statement, and given out in an order that tells an onlooker nothing. A process
-// that dies wastes the rest of its blocks, and nothing else.
+// It takes indices from the database in blocks, so that most tokens cost no statement, and
+// gives them out in an order from which nobody can tell how many tokens there are. A
+// process that dies wastes the rest of its blocks, and nothing else.
 //
-// It does not own the lists: whether one is still open, it asks.
+//	token or grant → Taker → an index of its block
+//	               → block used up, or its list closed → Store: next block, or a new list
+//
+// It does not own the lists and their bits: package lists does.
 package indices

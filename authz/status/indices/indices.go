@@ -10,64 +10,63 @@ import (
 	"github.com/ingam/ingam/authz/status"
 )
 
-// How many indices are taken at once: few for a client that asks now and then,
-// and more each time that they are used up.
+// The bounds of how many indices are taken at once. A client begins with few, and takes
+// twice as many each time that they are used up.
 const (
 	smallestBlock = 256
-	// LargestBlock is also what a list must have room for, or it is closed.
+	// LargestBlock is also the room that a list must have left: with less it is closed.
 	LargestBlock = 16384
 )
 
 var (
-	// ErrNoOwner: whose an index is to be, or is, is not there, disabled, or was just
-	// cut.
+	// ErrNoOwner: the client or grant that is to own an index does not exist, is
+	// disabled, or was just revoked.
 	ErrNoOwner = errors.New("the owner of the status is not there, disabled, or was just cut")
-	// ErrNoRoom: no open list has room for what is asked.
+	// ErrNoRoom: no open list has room for a block of that size.
 	ErrNoRoom = errors.New("no open status list has room")
 )
 
-// Block is a row of indices that one process may give out.
+// Block is a range of indices that one process may give out.
 type Block struct {
 	List        int64
 	First, Size int64
-	// ClientID is whose tokens it is for, and Epoch what it was taken under;
-	// empty for one that is for grants.
+	// ClientID is the client for whose tokens the block is, and Epoch the epoch under
+	// which it was taken. Both are empty for a block of grants.
 	ClientID string
 	Epoch    changes.Number
 }
 
 // Store gives out blocks.
 type Store interface {
-	// OpenStatusList opens a list, unless there is one that has room for a block
-	// of that size and is for tokens of that life. It is opened by the database's
-	// clock; now is for the record.
+	// OpenStatusList opens a list, unless there is one that is for tokens of that life
+	// and has room for a block of that size. The time of opening is that of the
+	// database's clock; now is for the audit log.
 	OpenStatusList(ctx context.Context, l status.List, block int64, now time.Time) error
 	// TakeStatusBlock takes indices from an open list for tokens of that life: for
 	// a client, with its epoch, or for grants. Returns ErrNoRoom, or ErrNoOwner
-	// if the client is not there, is disabled or was cut while it was taken.
+	// if the client does not exist, is disabled, or was revoked meanwhile.
 	TakeStatusBlock(ctx context.Context, p status.Purpose, life time.Duration, size int64, client string) (Block, error)
 }
 
-// Lists is what is known of the lists; *lists.Lists knows it.
+// Lists says what this process knows about the lists; *lists.Lists does.
 type Lists interface {
-	// Usable reports whether tokens may be issued for an index now, and the longest
-	// that they may live: zero if that is not known.
+	// Usable reports whether a token may be issued now that names this place, and how
+	// long it may live at most; zero if that is not known.
 	Usable(ctx context.Context, r status.Ref) (life time.Duration, ok bool, err error)
-	// Alive reports whether a token that refers to an index may not have expired yet.
+	// Alive reports whether there may be tokens naming this place that have not expired.
 	Alive(r status.Ref) bool
 	// Generation counts how often all lists were read anew, because anything may have
-	// happened.
+	// changed.
 	Generation() int64
 }
 
 // Taker gives indices to tokens and grants, out of blocks that it takes from the
-// database. A process that dies leaves the rest of its blocks unused, and nothing
-// else.
+// database.
 type Taker struct {
 	store Store
 	lists Lists
-	// life is the longest that tokens usually live, size how many indices a new
-	// list has.
+	// life is the usual longest life of tokens; size is how many indices a new list
+	// has.
 	life time.Duration
 	size int64
 	now  func() time.Time
@@ -78,27 +77,29 @@ type Taker struct {
 
 // owner is a client, or all grants together.
 type owner struct {
-	// place is held by whoever takes an index. Not a mutex: while the database is
-	// slow, each waits for as long as its own request may.
+	// place is the lock of this owner. It is not a mutex: while the database is slow, a
+	// request waits for it no longer than its context lasts.
 	place chan struct{}
 	block Block
-	// generation is that of the lists when the block was taken: a database that
-	// was restored does not know of it.
+	// generation is the Generation of the lists when the block was taken. After a
+	// restore of the database the block may not be in it.
 	generation int64
-	used       int64
-	size       int64
-	spread     spread
+	// used is how many indices of the block were given out.
+	used int64
+	// size is the size for which the block was asked.
+	size   int64
+	spread spread
 }
 
-// New returns a Taker of indices in lists of a size, for tokens that live
-// for life unless they are known to live longer.
+// New returns a Taker. A list that it opens has size indices, for tokens that live for
+// life, or for longer if the token that needs the list does.
 func New(store Store, lists Lists, life time.Duration, size int64, now func() time.Time) *Taker {
 	return &Taker{store: store, lists: lists, life: life, size: size, now: now, owners: map[string]*owner{}}
 }
 
-// ForClient returns an index for a token of the client's own that is made under
-// an epoch and lives for ttl. Returns ErrNoOwner if the client is not there, is
-// disabled, or was just cut.
+// ForClient returns an index for a client's own token, which is made under that epoch and
+// lives for ttl. Returns ErrNoOwner if the client does not exist, is disabled, or was
+// just revoked.
 func (t *Taker) ForClient(ctx context.Context, client string, epoch changes.Number, ttl time.Duration) (status.Ref, error) {
 	return t.take(ctx, status.ForClients, client, epoch, ttl)
 }
@@ -128,7 +129,7 @@ func (t *Taker) take(ctx context.Context, p status.Purpose, client string, epoch
 		return status.Ref{}, err
 	}
 	generation := t.lists.Generation()
-	// A block of before a cut was set altogether.
+	// In a block that was taken before its client was revoked, all bits are set.
 	if !open || life < ttl || o.used >= o.block.Size || o.block.Epoch < epoch && client != "" || o.generation != generation {
 		size := nextBlock(o.size, t.size)
 		block, err := t.takeBlock(ctx, p, client, ttl, size)
@@ -148,7 +149,7 @@ func (t *Taker) takeBlock(ctx context.Context, p status.Purpose, client string, 
 	for range 3 {
 		block, err = t.store.TakeStatusBlock(ctx, p, ttl, size, client)
 		if errors.Is(err, ErrNoOwner) {
-			continue // cut while it was taken, perhaps: then the next one is good
+			continue // perhaps the client was revoked meanwhile: then the next block is good
 		}
 		if errors.Is(err, ErrNoRoom) {
 			list := status.List{Purpose: p, Life: max(t.life, ttl), Size: t.size}

@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 )
 
-// nextBlock is how many indices are taken after a block of that size, from lists
-// of that size: for short lists it may be any number.
+// nextBlock returns how many indices to take after a block of size last, from lists of
+// size list.
 func nextBlock(last, list int64) int64 { return min(2*last, LargestBlock, list) }
 
-// spread gives the indices of a block in an order that tells an onlooker neither
-// how many tokens there are nor which came first (section 12.4).
+// spread is an order of a block's indices from which nobody who sees tokens can tell how
+// many there are, nor which came first (section 12.4).
 type spread struct{ factor, start int64 }
 
 // newSpread returns a random order of a block of that size.
@@ -19,8 +19,8 @@ func newSpread(size int64) spread {
 		var b [16]byte
 		rand.Read(b[:])
 		s := spread{int64(binary.LittleEndian.Uint32(b[:])), int64(binary.LittleEndian.Uint32(b[8:]))}
-		// With a factor that shares a divisor with the size, indices come twice:
-		// to revoke one token would end another.
+		// If the factor had a common divisor with the size, an index would come
+		// twice, and revoking one token would also end another.
 		if coprime(s.factor, size) {
 			return s
 		}

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// awaitInterval is how often it is looked who has acknowledged.
+// awaitInterval is how often Await asks who has acknowledged.
 const awaitInterval = 50 * time.Millisecond
 
-// Await waits until every verifier that is connected has applied the last cut
-// that was made, or ctx ends. It returns the connections over which that was
-// acknowledged, and those over which it was not: replicas of one name are as many.
+// Await waits until every connected verifier has applied the last revocation, or until
+// ctx ends. It returns the listeners that have acknowledged it, and those that have not.
+// Each replica of a verifier is a listener of its own.
 func Await(ctx context.Context, store Acknowledged) (done, missing []Listener, err error) {
 	n, err := store.LastCut(ctx)
 	if err != nil {
@@ -19,7 +19,7 @@ func Await(ctx context.Context, store Acknowledged) (done, missing []Listener, e
 	for {
 		all, err := store.Listeners(ctx, Unseen)
 		if err != nil {
-			// The time may be over in the middle of asking; what was found last holds.
+			// ctx may have ended during the query: then the previous answer counts.
 			if ctx.Err() != nil {
 				return done, missing, nil
 			}

@@ -5,33 +5,33 @@ import (
 	"sync"
 )
 
-// The bounds of what connections that never end can take, altogether and by one
-// client.
+// The bounds of how many connections there may be, of all clients and of one: they never
+// end by themselves, and each takes memory.
 const (
 	mostHere        = 1000
 	mostOfOneClient = 200
 )
 
-// Connections are those over which verifiers listen to this process.
+// Connections are the connections over which verifiers listen to this process.
 type Connections struct {
 	mu    sync.Mutex
 	seats map[*Seat]bool
 }
 
-// Seat is what one connection takes of the room that there is for all of them.
+// Seat is the place of one connection among those that there may be.
 type Seat struct {
 	of           *Connections
 	id, clientID string
 	gone         chan struct{}
 }
 
-// NewConnections returns Connections, of which there are none yet.
+// NewConnections returns an empty set of connections.
 func NewConnections() *Connections { return &Connections{seats: map[*Seat]bool{}} }
 
-// Count is how many listen.
+// Count returns how many listeners are connected.
 func (c *Connections) Count() int { return len(c.IDs()) }
 
-// IDs are the listeners.
+// IDs returns the ids of the listeners that are connected.
 func (c *Connections) IDs() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,8 +44,9 @@ func (c *Connections) IDs() []string {
 	return ids
 }
 
-// End ends the connections of listeners that are not known any more: the verifier
-// has another by now, or left. One that did neither connects again, and is known.
+// End closes the connections of listeners that are no longer in the database: their
+// verifier has a new connection by now, or has left. If it has neither, it connects again,
+// which stores it anew.
 func (c *Connections) End(ids []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +58,7 @@ func (c *Connections) End(ids []string) {
 	}
 }
 
-// Enter takes a seat for a client's listener, unless all are taken.
+// Enter takes a seat for a client's listener; nil if all are taken.
 func (c *Connections) Enter(clientID string) *Seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,8 +76,8 @@ func (c *Connections) Enter(clientID string) *Seat {
 	return s
 }
 
-// Take says which listener is there, once it is known by its id; what it returns
-// is closed when it is not any more.
+// Take sets the id of the listener in this seat. The channel that it returns is closed
+// when End ends the connection.
 func (s *Seat) Take(id string) (gone <-chan struct{}) {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()

@@ -1,9 +1,10 @@
-// Package listeners owns how verifiers learn at once what was set in the status
-// lists: the stream, who listens to it, and what they have acknowledged.
+// Package listeners owns the status stream, by which verifiers learn at once which bits
+// of the status lists were set. It also knows who listens, and what they have
+// acknowledged. A listener is a verifier that is connected to the stream.
 //
-//	a cut    → lists → Stream.Publish → each connection reads on with Stream.After → the verifier
-//	         → it acknowledges → its row in the database → Await, for `ingam revoke --wait`
-//	Here     the connections of this process, of which there are only so many
+//	revocation → lists → Stream.Publish → each connection: Stream.After → the verifier
+//	           → it acknowledges → its row in the database → Await, for `ingam revoke --wait`
+//	Connections  the connections of this process, whose number is bounded
 //
-// It does not own bits, nor how an event looks on the wire.
+// It does not own the bits (package lists), nor the format of an event (package web).
 package listeners

@@ -15,23 +15,23 @@ var (
 	ErrTooMany = errors.New("the client has too many listeners")
 )
 
-// Most is how many listeners a client may have on all servers together: whoever has
-// an API's secret must not fill the database.
+// Most is how many listeners a client may have, on all instances together: somebody who
+// has an API's secret must not be able to fill the database.
 const Most = 1000
 
-// Unseen is after how long a listener that nobody has seen is taken to be gone.
-// One that was cut off goes by what it knows for a while, and must not be taken
-// for one that is not there.
+// Unseen is how long after it was last connected a listener counts as gone. It must not
+// count as gone earlier: a verifier that has lost its connection goes on accepting tokens
+// for a while by what it knows, so a revocation has to wait for it.
 const Unseen = 30 * time.Second
 
 // Listener is a connection over which a verifier listens to the stream.
 type Listener struct {
-	// ID is of this connection alone.
+	// ID identifies this one connection.
 	ID, ClientID string
-	// Name is what people call the verifier. Replicas of an API may share it.
+	// Name is a name of the verifier for people. Replicas of an API may share it.
 	Name string
-	// Instance tells the process from its replicas, over all its connections; empty
-	// where the verifier does not say.
+	// Instance distinguishes the process from its replicas, and is the same for all of
+	// its connections; empty if the verifier does not send it.
 	Instance            string
 	ConnectedAt, SeenAt time.Time
 	Acknowledged        changes.Number
@@ -39,31 +39,31 @@ type Listener struct {
 
 // Store keeps who listens.
 type Store interface {
-	// SaveListener stores a listener, in place of the former connection of its
-	// instance. Where it does not say which instance it is, and resumes, it takes
-	// the place of another of its name that does not say so either: of the one that
-	// has acknowledged most, so that no lack of an acknowledgement is forgotten. Those
-	// of the client that are Unseen are forgotten. Returns ErrTooMany.
-	// When it was seen is by the database's clock, here and below.
+	// SaveListener stores a listener, and removes the former connection of the same
+	// instance. If the listener has no Instance, but resumes an earlier connection, it
+	// removes one listener of the same name without an Instance: the one that has
+	// acknowledged most, so that one that still lacks an acknowledgement is waited for.
+	// It also removes the client's listeners that are Unseen. Returns ErrTooMany. SeenAt
+	// is by the database's clock, here and below.
 	SaveListener(ctx context.Context, l Listener, resumes bool) error
-	// ResetListener forgets what a listener has acknowledged. Returns ErrNotFound.
+	// ResetListener clears what a listener has acknowledged. Returns ErrNotFound.
 	ResetListener(ctx context.Context, id string) error
-	// SeeListeners notes that these are still connected, and returns those that are
-	// not known any more.
+	// SeeListeners stores that these listeners are still connected, and returns those
+	// that are no longer stored.
 	SeeListeners(ctx context.Context, ids []string) (gone []string, err error)
-	// RemoveListener forgets a listener that leaves. Returns ErrNotFound.
+	// RemoveListener removes a listener that leaves. Returns ErrNotFound.
 	RemoveListener(ctx context.Context, id, client string) error
-	// Acknowledge notes what a listener has applied. Returns ErrNotFound.
+	// Acknowledge stores up to which change a listener has applied events. Returns
+	// ErrNotFound.
 	Acknowledge(ctx context.Context, id, client string, n changes.Number) error
 	// ChangeNumber returns the number of the last committed change.
 	ChangeNumber(ctx context.Context) (changes.Number, error)
 }
 
-// Acknowledged is what Await asks.
+// Acknowledged reads what Await needs.
 type Acknowledged interface {
-	// LastCut returns the number of the last change that may have ended what was
-	// issued.
+	// LastCut returns the number of the last change that may have revoked something.
 	LastCut(ctx context.Context) (changes.Number, error)
-	// Listeners returns those seen within that time, ordered by client and name.
+	// Listeners returns the listeners seen within that time, ordered by client and name.
 	Listeners(ctx context.Context, within time.Duration) ([]Listener, error)
 }

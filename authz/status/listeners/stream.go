@@ -8,7 +8,7 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// The bounds of what a Stream remembers, for listeners that were away.
+// The bounds of what a Stream remembers for listeners that reconnect.
 const (
 	keptEvents  = 4096
 	keptIndices = 1 << 18
@@ -20,8 +20,8 @@ type Indices struct {
 	Indices []int64 `json:"idx"`
 }
 
-// Event is what a listener is told: these indices were set or, with Reload, more
-// than can be told one by one.
+// Event tells listeners which indices were set. With Reload, too much has changed to be
+// listed, and they must fetch the lists again.
 type Event struct {
 	Number changes.Number
 	Set    []Indices
@@ -29,7 +29,7 @@ type Event struct {
 	Keys, Reload bool
 }
 
-// weight is how many indices it tells.
+// weight returns how many indices are in the event.
 func (e Event) weight() (n int) {
 	for _, of := range e.Set {
 		n += len(of.Indices)
@@ -37,24 +37,24 @@ func (e Event) weight() (n int) {
 	return n
 }
 
-// Stream is the last events, and a bell. What it holds is bounded however many
-// listen, and however slowly: each of them reads on from the last number that it
-// had.
+// Stream holds the latest events, and a bell that rings when there are more. Each
+// connection reads on from the last number that it has sent. So the memory of a Stream is
+// bounded, however many listeners there are and however slow they are.
 type Stream struct {
 	mu sync.Mutex
-	// All that was set after from, up to number, is in events.
+	// events has all that was set after from, up to number.
 	from, number changes.Number
-	// generation counts how often anything may have happened: numbers of before
-	// say nothing any more, since the database may be another one.
+	// generation counts calls of Restart. Numbers of an earlier generation mean nothing
+	// any more, since the database may be another one.
 	generation int
-	// begun is when that was for the last time but the first, when lists are read
-	// because the process has just started.
+	// begun is when Restart was last called. The first call does not count: then the
+	// process has just started.
 	begun   time.Time
 	events  []Event
 	indices int
 	bell    chan struct{}
 	closed  bool
-	// reached is when cuts that were just made reached the lists.
+	// reached says when the latest revocations were made, for Made.
 	reached []reachedAt
 }
 
@@ -63,11 +63,11 @@ type reachedAt struct {
 	made   time.Time
 }
 
-// NewStream returns a stream of which nothing was told yet.
+// NewStream returns a stream without events.
 func NewStream() *Stream { return &Stream{bell: make(chan struct{})} }
 
-// Restart says that anything may have happened up to a number: nobody can be told
-// what it was, and whoever listens reads the lists again.
+// Restart begins a new generation, at the number n: anything may have changed before it,
+// so all listeners must fetch the lists again.
 func (s *Stream) Restart(n changes.Number) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *Stream) Restart(n changes.Number) {
 	s.ring()
 }
 
-// Publish tells what changes have set.
+// Publish adds the event of these changes, and wakes the connections.
 func (s *Stream) Publish(e Event, changed []changes.Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,21 +100,21 @@ func (s *Stream) Publish(e Event, changed []changes.Change) {
 	s.ring()
 }
 
-// ring wakes all that wait for more. The caller holds mu.
+// ring wakes all connections that wait for events. The caller has locked mu.
 func (s *Stream) ring() {
 	close(s.bell)
 	s.bell = make(chan struct{})
 }
 
-// Number is that of the last event, and the generation that it is of.
+// Number returns the number of the last event, and its generation.
 func (s *Stream) Number() (n changes.Number, generation int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.number, s.generation
 }
 
-// After returns what came after a number of a generation, and a bell that rings
-// when there is more; ok is false when that cannot be told any more. ended is
+// After returns the events after a number of a generation, and a bell: a channel that is
+// closed when there are more. ok is false if the events are no longer remembered. ended is
 // whether the process is stopping.
 func (s *Stream) After(n changes.Number, generation int) (events []Event, bell <-chan struct{}, ok, ended bool) {
 	s.mu.Lock()
@@ -129,22 +129,23 @@ func (s *Stream) After(n changes.Number, generation int) (events []Event, bell <
 	return slices.Clone(s.events[i:]), s.bell, true, s.closed
 }
 
-// ambiguous is for how long after anything may have happened numbers of before may
-// come back: that is how long it can take a verifier to reach a server again. One that
-// was away for longer has long been going by the lists.
+// ambiguous is for how long after a Restart a number that a listener sends may be from
+// before it: so long it can take a verifier to reconnect. A verifier that was away for
+// longer polls the lists by then.
 const ambiguous = 10 * time.Minute
 
-// Resumes reports whether a listener that was told up to a number can be told what came
-// after it. Soon after a failover that lost changes it cannot: the number may be that
-// of a lost one, though another has it by now, of which the listener knows nothing.
+// Resumes reports whether a listener that has applied events up to a number can continue
+// after it. Soon after a Restart it cannot: if a failover of the database lost changes,
+// the number may belong to a lost change, and by now also to another change, of which the
+// listener knows nothing.
 func (s *Stream) Resumes(n changes.Number) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return n >= s.from && (s.begun.IsZero() || time.Since(s.begun) > ambiguous)
 }
 
-// Made returns when the last cut up to a number was made; zero if that was too
-// long ago.
+// Made returns when the last revocation up to a number was made; zero if that is no longer
+// remembered.
 func (s *Stream) Made(n changes.Number) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +157,7 @@ func (s *Stream) Made(n changes.Number) time.Time {
 	return time.Time{}
 }
 
-// Close ends all listening.
+// Close tells all connections that the process is stopping.
 func (s *Stream) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
