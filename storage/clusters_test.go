@@ -27,6 +27,7 @@ import (
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/storage/storagetest/between"
 )
 
 // host runs database servers in a folder of its own until the test ends. They run as
@@ -329,7 +330,7 @@ type postgresPair struct {
 	// direct are those of each by itself, and ports where they are.
 	direct, ports [2]string
 	// cut off what is between the server and the primary, and the standby and it.
-	primary, replication *storagetest.Relay
+	primary, replication *between.Relay
 }
 
 func newPostgresPair(t *testing.T, synchronous bool) *postgresPair {
@@ -346,8 +347,8 @@ func newPostgresPair(t *testing.T, synchronous bool) *postgresPair {
 	}
 	h.run("initdb", "-D", h.path("primary"), "-U", "ingam", "--auth=scram-sha-256", "--pwfile="+h.write("password", h.password), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 	start(0, "primary")
-	through, primary := storagetest.NewRelay(t, p.direct[0])
-	replicated, replication := storagetest.NewRelay(t, p.direct[0])
+	through, primary := between.NewRelay(t, p.direct[0])
+	replicated, replication := between.NewRelay(t, p.direct[0])
 	p.primary, p.replication = primary, replication
 	h.run("pg_basebackup", "-D", h.path("standby"), "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", strings.Replace(replicated, "?", "?application_name=standby&", 1))
 	start(1, "standby")

@@ -27,15 +27,16 @@ import (
 	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/storage/storagetest/between"
 )
 
 // behindRelay returns a Store that reaches its database through a Relay, and one that
 // reaches it directly.
-func behindRelay(t *testing.T, e storagetest.Engine) (through, past *storage.Store, r *storagetest.Relay) {
+func behindRelay(t *testing.T, e storagetest.Engine) (through, past *storage.Store, r *between.Relay) {
 	t.Helper()
 	url := storagetest.Migrated(t, e)
 	past = storagetest.Open(t, url)
-	url, r = storagetest.NewRelay(t, url)
+	url, r = between.NewRelay(t, url)
 	return storagetest.Open(t, url), past, r
 }
 

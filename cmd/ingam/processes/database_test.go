@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/storage/storagetest/between"
 )
 
 // startHere starts a server in this process, and returns a recorder of the statements
@@ -198,7 +199,7 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			direct := started.New(t, e)
-			through, relay := storagetest.NewRelay(t, direct)
+			through, relay := between.NewRelay(t, direct)
 			d := deploymentAt(t, direct)
 			d.must("migrate", "up")
 			secret := d.client("app")
@@ -259,7 +260,7 @@ func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			direct := started.New(t, e)
-			through, relay := storagetest.NewRelay(t, direct)
+			through, relay := between.NewRelay(t, direct)
 			d := deploymentAt(t, direct)
 			d.must("migrate", "up")
 			secret, other := d.client("app"), d.client("other")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/storage/storagetest/between"
 	"github.com/ingam/ingam/verify"
 )
 
@@ -193,7 +194,7 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			direct := started.New(t, e)
-			through, relay := storagetest.NewRelay(t, direct)
+			through, relay := between.NewRelay(t, direct)
 			d := deploymentAt(t, direct)
 			good := d.startAt(freeAddress(t))
 			bad := d.startAt(freeAddress(t), "INGAM_DATABASE="+through)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/storage/storagetest/between"
 )
 
 // TestThroughPgBouncerInTransactionModeNothingIsLost: each statement comes upon one of
@@ -19,7 +20,7 @@ func TestThroughPgBouncerInTransactionModeNothingIsLost(t *testing.T) {
 			database = e.NewURL(t)
 		}
 	}
-	d := emptyDeployment(t, storagetest.PgBouncer(t, database))
+	d := emptyDeployment(t, between.PgBouncer(t, database))
 	var migrating sync.WaitGroup
 	for range 2 {
 		migrating.Go(func() {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/storage/storagetest/between"
 	"github.com/ingam/ingam/verify"
 )
 
@@ -805,7 +806,7 @@ func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
 	for _, e := range storagetest.Servers() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			through, relay := storagetest.NewRelay(t, started.New(t, e))
+			through, relay := between.NewRelay(t, started.New(t, e))
 			d := deploymentAt(t, through)
 			s := d.start()
 			secret := d.client("service")
