@@ -11,7 +11,7 @@ import (
 // 4.1).
 type bits []byte
 
-// Run is a row of indices that are set.
+// Run is a range of indices of one list.
 type Run struct {
 	List        int64
 	First, Size int64
@@ -41,9 +41,9 @@ func (b bits) setRun(run Run) {
 	}
 }
 
-// encode returns the `lst` of a list (section 4.2): ZLIB in base64url. Every
-// process does this after every cut; so not as small as it gets, which the draft
-// recommends, takes 20 times as long and saves a tenth.
+// encode returns the `lst` of a list (section 4.2): ZLIB in base64url. It does not use the
+// strongest compression, which the draft recommends: that saves a tenth, but takes 20 times
+// as long, and every process encodes after every revocation.
 func (b bits) encode() string {
 	var out bytes.Buffer
 	z := zlib.NewWriter(&out)

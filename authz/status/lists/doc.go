@@ -1,11 +1,11 @@
-// Package lists owns the status lists as this process knows them: which ones there
-// are, which of their bits are set, and the signed form in which verifiers fetch them.
+// Package lists keeps the status lists in memory: which lists there are, and which of
+// their bits are set. It signs them for verifiers.
 //
 //	start, failover   Follow(nil): all bits are read from the database
-//	a cut             Follow(changes): what these changes set is read, set, and put on the stream
+//	a revocation      Follow(changes): the bits that follow from it are read, set, and put on the stream
 //	a verifier        Token: the list, signed
-//	whoever issues    Usable: may tokens still be issued for this list?
+//	issuing a token   Usable: may a new token name this list?
 //
-// It does not own which index a token gets (package indices), nor who listens
-// (package listeners), nor what a cut is.
+// It does not own which index a token gets (package indices), nor who listens (package
+// listeners), nor what is revoked (package revocation).
 package lists

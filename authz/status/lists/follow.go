@@ -8,7 +8,8 @@ import (
 	"github.com/ingam/ingam/authz/status/listeners"
 )
 
-// Follow sets what changes set.
+// Follow sets the bits that follow from these changes, and puts them on the stream (see
+// changes.Follower).
 func (l *Lists) Follow(ctx context.Context, changed []changes.Change) error {
 	l.following.Lock()
 	defer l.following.Unlock()
@@ -55,10 +56,10 @@ func (l *Lists) Follow(ctx context.Context, changed []changes.Change) error {
 	return nil
 }
 
-// followAnything reads all lists and all that is set in them.
+// followAnything reads all lists and all their bits anew.
 func (l *Lists) followAnything(ctx context.Context) error {
 	began := time.Now()
-	// Before what it stands for, which then is at least that new.
+	// The number is read before the bits, so the bits are at least as new as it says.
 	n, err := l.store.ChangeNumber(ctx)
 	if err != nil {
 		return err
@@ -90,11 +91,11 @@ func (l *Lists) followAnything(ctx context.Context) error {
 	return nil
 }
 
-// mostIndices bounds one event: whoever would have to be told more is better off with
-// the lists.
+// mostIndices bounds one event. If there are more indices, it is cheaper for listeners to
+// fetch the lists.
 const mostIndices = 10_000
 
-// eventOf makes the event of changes that have set runs.
+// eventOf makes the event for changes from which these runs of set bits follow.
 func (l *Lists) eventOf(changed []changes.Change, runs []Run) listeners.Event {
 	byList, total := map[int64]*listeners.Indices{}, int64(0)
 	e := listeners.Event{Number: changed[len(changed)-1].Number}
@@ -121,8 +122,8 @@ func (l *Lists) eventOf(changed []changes.Change, runs []Run) listeners.Event {
 	return e
 }
 
-// refresh reads which lists there are, and since when. A list that was not known
-// is empty: what is set in it comes with changes that are yet to be followed.
+// refresh reads which lists there are, and the server's epoch. A new list begins without
+// set bits: these come with changes that are yet to be followed.
 func (l *Lists) refresh(ctx context.Context) error {
 	l.listing.Lock()
 	defer l.listing.Unlock()
@@ -158,7 +159,7 @@ func (l *Lists) set(runs []Run) {
 		byList[run.List] = append(byList[run.List], run)
 	}
 	for number, runs := range byList {
-		if h, ok := lists[number]; ok { // else it is gone
+		if h, ok := lists[number]; ok { // otherwise the list is gone
 			h.change(func(b bits) {
 				for _, run := range runs {
 					if b.holds(run) {
@@ -170,8 +171,8 @@ func (l *Lists) set(runs []Run) {
 	}
 }
 
-// clear gives clients that were enabled again their tokens back, but for those
-// that were cut one by one meanwhile or before.
+// clear clears the bits of clients that were enabled again, so that their tokens are valid
+// again, except for those tokens that were revoked for another reason.
 func (l *Lists) clear(ctx context.Context, clients []string) error {
 	clear, err := l.store.StatusesClear(ctx, clients)
 	if err != nil {

@@ -16,32 +16,33 @@ import (
 	"github.com/ingam/ingam/authz/status/listeners"
 )
 
-// ErrNotFound: there is no such list, or not any more.
+// ErrNotFound: there is no such list (any more).
 var ErrNotFound = errors.New("no such status list, or it has ended")
 
-// Store is what the lists are built from.
+// Store reads from the database what the lists are built from.
 type Store interface {
 	// StatusLists returns all lists.
 	StatusLists(ctx context.Context) ([]status.List, error)
-	// CloseStatusLists decides that the lists of a purpose that are as good as full,
-	// and were opened so long ago, close after a while; none if one of them has
-	// closed, or will, later than so long ago. All by the database's clock; now is
-	// for the record.
+	// CloseStatusLists decides which lists of a purpose close, which they do after that
+	// time: those that are almost full and were opened at least longAgo before. It
+	// closes none if one of the purpose has closed less than longAgo before, or will
+	// close. All times are by the database's clock; now is for the audit log.
 	CloseStatusLists(ctx context.Context, p status.Purpose, after, longAgo time.Duration, now time.Time) error
-	// StatusesSet returns what is set: because of these changes, or at all.
+	// StatusesSet returns the bits that must be set because of these changes; for nil,
+	// all bits that must be set.
 	StatusesSet(ctx context.Context, because []changes.Change) ([]Run, error)
-	// StatusesClear returns what is not set any more because these clients were
-	// enabled again. Tokens that were cut one by one may be among it.
+	// StatusesClear returns the bits of clients that were enabled again. Among them may
+	// be bits of tokens that were revoked one by one, and must stay set.
 	StatusesClear(ctx context.Context, clients []string) ([]Run, error)
-	// ServerEpoch returns the number of the last cut of everything: the lists of
-	// before are set from end to end.
+	// ServerEpoch returns the number of the change that last revoked everything: all
+	// bits of lists with a lower number are set.
 	ServerEpoch(ctx context.Context) (changes.Number, error)
 	// ChangeNumber returns the number of the last committed change.
 	ChangeNumber(ctx context.Context) (changes.Number, error)
 }
 
-// Lists is all lists that there are, with their bits, as this process knows
-// them. Its methods are safe for concurrent use.
+// Lists holds this process's copy of all status lists, with their bits. Its methods are
+// safe for concurrent use.
 type Lists struct {
 	store  Store
 	issuer string
@@ -49,34 +50,34 @@ type Lists struct {
 	sign   func(claims []byte) (string, error)
 	maxAge time.Duration
 	now    func() time.Time
-	// behind says for how long what is known has not been vouched for, age how
-	// long ago it was certain that nothing was missing.
+	// behind, age, built and listed: see Settings.
 	behind, age func() time.Duration
 	built       func() <-chan struct{}
 	listed      func(took time.Duration)
 	stream      *listeners.Stream
-	// onDemand bounds how often strangers' requests make the lists be read.
+	// onDemand bounds how often strangers' requests can cause the lists to be read.
 	onDemand *rate.Limiter
 
-	// following is held by whoever sets bits, listing by whoever reads which lists
-	// there are: which takes no time, and does not wait for the other.
+	// following is locked while bits are set; listing, while refresh reads which lists
+	// there are. They are two because refresh is quick, and must not wait until bits
+	// are set.
 	following, listing sync.Mutex
 	known              atomic.Pointer[map[int64]*list]
-	// epoch is the server's: the lists of before are set from end to end. number
-	// is the last change that the bits have, and generation how often all of them
+	// epoch is the server's: all bits of lists with a lower number are set. number is
+	// that of the last change that is in the bits. generation counts how often all bits
 	// were read anew because anything may have changed.
 	epoch, number, generation atomic.Int64
-	// building is how long it took to read all of them, in nanoseconds.
+	// building is how long it took to read all bits, in nanoseconds.
 	building atomic.Int64
 }
 
-// list is a list with its bits.
+// list is one status list with its bits.
 type list struct {
 	record atomic.Pointer[status.List]
-	mu     sync.Mutex // over bits, version, lst, count and signing
+	mu     sync.Mutex // guards bits, version, lst, count and signing
 	bits   bits
-	// version counts how often bits changed, lstOf is that of lst, and of tag, by which
-	// caches know it.
+	// version counts changes of bits. lstOf is the version of which lst is the encoded
+	// form, and tag its part of the ETag.
 	version, lstOf int
 	lst, tag       string
 	// count is how many bits were set in version countOf.
@@ -89,7 +90,7 @@ func (h *list) live(now time.Time) bool {
 	return gone.IsZero() || now.Before(gone)
 }
 
-// change changes bits.
+// change lets f change the bits.
 func (h *list) change(f func(b bits)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,31 +98,30 @@ func (h *list) change(f func(b bits)) {
 	h.version++
 }
 
-// Settings are how lists are served.
+// Settings are the settings of Lists, and the functions that it calls.
 type Settings struct {
 	Issuer string
-	// Base is what their addresses begin with.
+	// Base is the beginning of the lists' addresses.
 	Base status.Base
-	// Stream is told what is set, as it happens.
+	// Stream is told which bits are set, as soon as they are.
 	Stream *listeners.Stream
-	// MaxAge is for how long HTTP caches may keep a list and, after that,
-	// whoever uses it.
+	// MaxAge is for how long an HTTP cache may keep a list, and for how long after that
+	// a verifier may.
 	MaxAge time.Duration
 	// Sign signs claims as a token of type TokenType.
 	Sign func(claims []byte) (string, error)
 	Now  func() time.Time
-	// Behind says for how long what is known has not been vouched for; zero or
-	// less while it is.
+	// Behind, Age and Built are methods of the changes.Watcher that the lists follow:
+	// Behind, and Age, and Loaded.
 	Behind func() time.Duration
-	// Age is how long ago it was known that nothing was missing.
-	Age func() time.Duration
-	// Built is closed when the lists were read for the first time.
-	Built func() <-chan struct{}
-	// Listed is told how long a cut took to be in the lists.
+	Age    func() time.Duration
+	Built  func() <-chan struct{}
+	// Listed is called with the time that passed from a revocation until its bits were
+	// set.
 	Listed func(took time.Duration)
 }
 
-// New returns the lists in store; Follow loads them.
+// New returns the lists in store, which Follow reads.
 func New(store Store, s Settings) *Lists {
 	l := &Lists{
 		store: store, issuer: s.Issuer, base: s.Base, sign: s.Sign, maxAge: s.MaxAge, now: s.Now, behind: s.Behind, age: s.Age, built: s.Built, listed: s.Listed,
@@ -131,9 +131,9 @@ func New(store Store, s Settings) *Lists {
 	return l
 }
 
-// URIs are all lists that tokens may refer to (section 9).
+// URIs returns the addresses of all lists that valid tokens may name (section 9).
 func (l *Lists) URIs() []string {
-	// Read once: a list can be gone the next time.
+	// The clock is read once: a list that is not gone now could be a moment later.
 	now, lists := l.now(), *l.known.Load()
 	uris := []string{}
 	for _, number := range slices.Sorted(maps.Keys(lists)) {
@@ -144,17 +144,18 @@ func (l *Lists) URIs() []string {
 	return uris
 }
 
-// State says whether lists can be had.
+// State says how well this process knows the lists.
 type State string
 
-// The states that there are.
+// The states.
 const (
-	// Current: every list is known up to the last second or so.
+	// Current: the lists have every revocation but those of the last second or two.
 	Current State = "current"
-	// Building: they have yet to be read for the first time.
+	// Building: the lists have not been read for the first time yet.
 	Building State = "building"
-	// Behind: it could not be read for a while what was cut. Lists are served as of
-	// then for as long as anybody may keep one, and after that not at all.
+	// Behind: revocations could not be read for a while. The lists are served as they
+	// were, with their date, for as long as a verifier may keep a list; after that they
+	// are not served.
 	Behind State = "behind"
 )
 
@@ -170,7 +171,8 @@ func (l *Lists) State() State {
 	}
 }
 
-// Await waits for the lists of a process that has just started to be read.
+// Await waits until the lists have been read for the first time. If that takes too long,
+// it returns an error that is a 503.
 func (l *Lists) Await(ctx context.Context) error {
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
@@ -184,15 +186,16 @@ func (l *Lists) Await(ctx context.Context) error {
 	}
 }
 
-// patience is how long a request waits for the lists of a process that has just
-// started. With some ten thousand grants that is long enough, and whoever asks for
-// more is told to come again.
+// patience is how long a request waits, in a process that has just started, for the lists
+// to be read. That is long enough for some ten thousand grants; with more, the request is
+// told to try again.
 const patience = time.Second
 
-// Vouched reports whether what is known may be taken for what there is.
+// Vouched reports whether the copies in memory are fresh: no revocation is missing but
+// those of the last second or two.
 func (l *Lists) Vouched() bool { return l.behind() <= 0 }
 
-// unvouched is the error of a process that does not know what was cut.
+// unvouched is the error of a process that does not know what was revoked.
 type unvouched struct{}
 
 func (unvouched) Error() string { return "what was cut could not be read for too long" }
@@ -200,8 +203,8 @@ func (unvouched) Error() string { return "what was cut could not be read for too
 // Unavailable tells the edge that this is a 503.
 func (unvouched) Unavailable() bool { return true }
 
-// find returns a list, which is looked for if it is so new that only the
-// database knows it: not for every number that a stranger makes up. Returns
+// find returns a list. One that is not in memory may be new, so the lists are read from
+// the database then, but not for every number that a stranger invents. Returns
 // ErrNotFound.
 func (l *Lists) find(ctx context.Context, number int64) (*list, error) {
 	h, ok := (*l.known.Load())[number]
@@ -218,12 +221,12 @@ func (l *Lists) find(ctx context.Context, number int64) (*list, error) {
 }
 
 // Generation counts how often all lists were read anew, because anything may have
-// happened. What was taken from the database under an earlier one may be unknown to
-// the database that there is now.
+// changed. A block that was taken under an earlier generation may not be in the present
+// database, which may have been restored.
 func (l *Lists) Generation() int64 { return l.generation.Load() }
 
-// Usable reports whether tokens may be issued for an index now, and the longest
-// that they may live: zero if that is not known.
+// Usable reports whether a token may be issued now that names this place, and how long it
+// may live at most; zero if that is not known.
 func (l *Lists) Usable(ctx context.Context, r status.Ref) (life time.Duration, ok bool, err error) {
 	if r.List == 0 {
 		return 0, false, nil
@@ -235,9 +238,8 @@ func (l *Lists) Usable(ctx context.Context, r status.Ref) (life time.Duration, o
 	return life, ok, nil
 }
 
-// know reads which lists there are if one is not known, or what is known may be
-// out of date: a list that is closed without being known to be is as bad as one
-// that is taken to be closed and is not.
+// know reads which lists there are, if that list is not in memory or the copies are not
+// fresh. Otherwise a token could be issued for a list that has closed in the meantime.
 func (l *Lists) know(ctx context.Context, number int64) error {
 	if _, known := (*l.known.Load())[number]; known && l.behind() <= 0 {
 		return nil
@@ -245,13 +247,13 @@ func (l *Lists) know(ctx context.Context, number int64) error {
 	return l.refresh(ctx)
 }
 
-// Alive reports whether a token that refers to an index may not have expired yet.
+// Alive reports whether there may be tokens naming this place that have not expired.
 func (l *Lists) Alive(r status.Ref) bool {
 	h, known := (*l.known.Load())[r.List]
 	return known && h.live(l.now())
 }
 
-// open is Usable for what is known.
+// open is Usable by the copy in memory alone.
 func (l *Lists) open(number int64) (life time.Duration, ok bool) {
 	h, known := (*l.known.Load())[number]
 	if !known {
@@ -262,8 +264,8 @@ func (l *Lists) open(number int64) (life time.Duration, ok bool) {
 	return record.Life, !closed && number >= l.epoch.Load()
 }
 
-// Maintain decides which lists close. Closing is announced ahead: until then
-// every process knows of it.
+// Maintain decides which lists close. They close after the time ahead, so that every
+// process knows of it before it happens.
 func (l *Lists) Maintain(ctx context.Context, ahead time.Duration) error {
 	var errs []error
 	for _, p := range []status.Purpose{status.ForGrants, status.ForClients} {

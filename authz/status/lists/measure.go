@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Measure is how much the lists are.
+// Measure is the size of all lists, in numbers for metrics.
 type Measure struct {
-	// Lists is how many there are, Bits how many statuses they have room for, and Set
-	// how many of these are set.
+	// Lists is how many lists there are, Bits how many bits they have, and Set how many
+	// of these are set.
 	Lists, Bits, Set int
-	// Built is how long it took to read all that is set, the last time that it had to
-	// be: at the start, mostly.
+	// Built is how long it took to read all bits, the last time that this was needed
+	// (at the start, most often).
 	Built time.Duration
 }
 
-// Measure returns how much the lists are.
+// Measure returns the size of all lists.
 func (l *Lists) Measure() Measure {
 	m := Measure{Built: time.Duration(l.building.Load())}
 	now := l.now()
@@ -29,7 +29,7 @@ func (l *Lists) Measure() Measure {
 	return m
 }
 
-// set is how many statuses are set, counted when they have changed.
+// set returns how many bits are set. It counts them only after they have changed.
 func (h *list) set() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -16,36 +16,38 @@ import (
 // TokenType is the `typ` of a status list token (section 5.1).
 const TokenType = "statuslist+jwt"
 
-// resign is how old a signed list may be: nothing asks for a fresher one, and a
-// stranger who asks all the time costs one signature of it.
+// resign is how long a signed list is served before it is signed again. Nobody needs a
+// fresher one, and a stranger who requests it all the time causes one signature in that
+// time.
 const resign = time.Second
 
-// Token is a signed list.
+// Token is a status list, signed.
 type Token struct {
 	Body []byte
 	// ETag, Length and CacheControl are the header fields, made once: a list is
 	// fetched far more often than it changes.
 	ETag, Length, CacheControl []string
 
+	// at is when it was signed, and number the last change that is in it.
 	at      time.Time
 	number  changes.Number
 	version int
-	// vouched is whether nothing was missing in it when it was signed, as far as
-	// anybody could know.
+	// vouched is whether the copies in memory were fresh when it was signed.
 	vouched bool
 }
 
-// Token returns the list as a signed token. Returns ErrNotFound. It says of when it
-// is: while a cut of very much is being read, or the database cannot be, that is a
-// while ago. It fails once that is longer than anybody may keep a list, and until the
-// lists have been read for the first time: a list that only looks empty would let
-// revoked tokens pass.
+// Token returns a list as a signed token. Its `iat` says for which moment the list is
+// complete. That is some time ago while a large revocation is being read, or the database
+// cannot be reached. If that is longer ago than a verifier may keep a list, Token returns
+// an error instead. So it does until the lists have been read for the first time: in a
+// list that only looks empty, revoked tokens would be valid. Returns ErrNotFound if there
+// is no such list.
 func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 	if err := l.Await(ctx); err != nil {
 		return nil, err
 	}
-	// Before the bits: they may be newer than what they are said to be, and never
-	// older.
+	// These are read before the bits, so that the bits may be newer than the token
+	// says, but never older.
 	now, n := l.now(), changes.Number(l.number.Load())
 	asOf := now.Add(-max(0, l.age()))
 	h, err := l.find(ctx, number)
@@ -73,8 +75,8 @@ func (l *Lists) Token(ctx context.Context, number int64) (*Token, error) {
 	return t, err
 }
 
-// Signed returns the list as it was signed just now; nil if it has to be signed
-// first, or there is no such list.
+// Signed returns the list as it was signed less than a second ago; nil if it must be
+// signed first, or there is no such list.
 func (l *Lists) Signed(number int64) *Token {
 	h, ok := (*l.known.Load())[number]
 	if !ok || l.behind() > 0 {
@@ -83,7 +85,7 @@ func (l *Lists) Signed(number int64) *Token {
 	return l.recent(h)
 }
 
-// recent is a list as it was signed just now, or nil.
+// recent returns the list as it was signed less than a second ago, or nil.
 func (l *Lists) recent(h *list) *Token {
 	t, now := h.token.Load(), l.now()
 	if t == nil || t.number != changes.Number(l.number.Load()) || now.Sub(t.at) >= resign || now.Before(t.at) || !h.live(now) {
@@ -92,12 +94,12 @@ func (l *Lists) recent(h *list) *Token {
 	return t
 }
 
-// signed makes the token (section 5.1), issued when it was last known that nothing
-// was missing in it. change is ours: everything up to that
-// change is in the list, so that whoever listens to the stream can tell whether
-// the list, which may come from another server, is as new as an event. If it is not
-// vouched for, HTTP caches may keep it for as much less as it is old: whoever counts its
-// ttl from then on would go by it for longer than by any other.
+// signed makes and signs the token (section 5.1). Its `iat` is asOf, the moment for which
+// the list is complete. The claim `change` is Ingam's own: every change up to that number
+// is in the list. By it a listener can tell whether the list, which may come from another
+// instance, is as new as an event of the stream. If the list is not vouched for, HTTP
+// caches may keep it for less time, by as much as it is old: otherwise a verifier, which
+// counts the ttl from when it got the list, would use it longer than a fresh one.
 func (l *Lists) signed(number int64, h *list, n changes.Number, now, asOf time.Time, vouched bool) (*Token, error) {
 	ttl := int64(l.maxAge / time.Second)
 	kept := ttl
@@ -125,21 +127,21 @@ func (l *Lists) signed(number int64, h *list, n changes.Number, now, asOf time.T
 		return nil, err
 	}
 	return &Token{
-		// With its content: after a failover that lost changes, or a restore, another
-		// list can be of the same change.
+		// The ETag has a hash of the content: after a failover that lost changes, or a
+		// restore, another content can have the same number of change.
 		Body: []byte(jwt), ETag: []string{fmt.Sprintf(`"%d-%d-%s.%d"`, number, n, h.tag, now.Unix())},
 		Length: []string{strconv.Itoa(len(jwt))}, CacheControl: []string{"public, max-age=" + strconv.FormatInt(kept, 10)},
 		at: now, number: n, version: h.version, vouched: vouched,
 	}, nil
 }
 
-// life is for how long a list is good, in seconds: long enough to be kept for as
-// long as it may be, and short enough that an old one cannot be passed off as
-// the newest for long.
+// life returns for how long a list is valid, in seconds. It is longer than caches and
+// verifiers may keep a list, and so short that nobody can pass an old list off as the
+// newest for long.
 func (l *Lists) life() int64 { return int64(max(time.Minute, 10*l.maxAge) / time.Second) }
 
-// Is reports whether an entity tag is of this list as it is, and the token that
-// was sent with it is good for a while.
+// Is reports whether an ETag belongs to this content of the list, and to a token that was
+// signed less than 30 s before this one, so that it is still valid for a while.
 func (t *Token) Is(etag string) bool {
 	at, ok := strings.CutPrefix(strings.TrimSuffix(etag, `"`), t.ETag[0][:strings.LastIndexByte(t.ETag[0], '.')+1])
 	if !ok {
