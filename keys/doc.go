@@ -13,10 +13,11 @@
 // A key that is gone is out of the key set, and its private half is destroyed; its
 // public half is kept for as long as an ID token may come back as a hint.
 //
-// So a rotation is no event: the clock passes SignsFrom, and every process,
-// knowing the same times, signs with the next key. What is written is the key
-// after that, long before it is needed, by an insert that is unique on (ring,
-// ordinal): of two processes one succeeds, and neither holds a lease.
+// So nothing has to be done at the moment of a rotation. The clock passes SignsFrom,
+// and every process, which knows the same times, signs with the next key. Only the key
+// after that is written then, long before it is needed. Its row is unique on (ring,
+// ordinal): if two processes insert it at once, one of them succeeds, and no lease is
+// needed.
 //
 // The package does not know what is in a token; package tokens does. It
 // imports nothing of ours.

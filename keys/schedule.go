@@ -184,7 +184,8 @@ func ringOf(all []Status, ring Ring) ringStatus {
 	return r
 }
 
-// ParseRing returns the ring with that name.
+// ParseRing returns the ring that a person named. For any other name the error says which
+// rings there are.
 func ParseRing(name string) (Ring, error) {
 	switch r := Ring(name); r {
 	case Tokens, Refresh:

@@ -24,7 +24,8 @@ const (
 	Refresh Ring = "refresh"
 )
 
-// ErrRaced: another process made the same decision first; read again.
+// ErrRaced: another process changed the ring between the read and the write, and nothing
+// was written. Whoever gets it reads the ring again and decides anew.
 var ErrRaced = errors.New("another process changed the key ring first")
 
 // ErrMasterKey: the master key is missing, is not one, or is not the one that sealed

@@ -20,7 +20,7 @@ const (
 	PlainJWT TokenType = "JWT"
 )
 
-// API is a resource server as a record.
+// API is a resource server that is registered: it accepts access tokens.
 type API struct {
 	// ID is made at creation and never changes.
 	ID string

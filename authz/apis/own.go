@@ -30,8 +30,9 @@ type OwnScope struct {
 	Name string
 	// Claims are the claims about a user that it releases.
 	Claims []string
-	// Further is whether it is one that this server was configured with. Texts say
-	// by language (BCP 47) what such a one allows; package pages knows the others.
+	// Further is whether this server was configured with it, so that other servers do not
+	// have it. Texts say, by language (BCP 47), what it allows; what the scopes of every
+	// server allow is written in package pages.
 	Further bool
 	Texts   map[string]string
 }
@@ -51,11 +52,13 @@ var standard = []OwnScope{
 	{Name: OfflineAccess},
 }
 
-// Own are the scopes that the server itself understands.
+// Own is the set of scopes that the server itself understands, such as openid and
+// profile, and the claims about a user that each of them releases.
 type Own struct{ scopes []OwnScope }
 
-// NewOwn returns those of every server and further ones of this server's. What
-// would change what a scope or a claim means to everyone is an error.
+// NewOwn returns the scopes that every server has, and further ones that this server was
+// configured with. It refuses a further one that would change the meaning of a scope or
+// a claim that exists.
 func NewOwn(further ...OwnScope) (*Own, error) {
 	own := &Own{slices.Clone(standard)}
 	for _, s := range further {
@@ -99,13 +102,13 @@ func (o *Own) scopeOf(claim string) string {
 	return ""
 }
 
-// Has reports whether a scope is one of them.
+// Has reports whether a scope is in the set.
 func (o *Own) Has(scope string) bool {
 	_, ok := o.Find(scope)
 	return ok
 }
 
-// Find returns the one with that name.
+// Find returns the scope with that name.
 func (o *Own) Find(scope string) (OwnScope, bool) {
 	i := slices.IndexFunc(o.scopes, func(s OwnScope) bool { return s.Name == scope })
 	if i < 0 {
@@ -114,10 +117,11 @@ func (o *Own) Find(scope string) (OwnScope, bool) {
 	return o.scopes[i], true
 }
 
-// All returns them, in the order in which claims find room in an ID token.
+// All returns the scopes in the order in which their claims go into an ID token, which
+// has room for a limited number.
 func (o *Own) All() []OwnScope { return o.scopes }
 
-// Names returns the names of all.
+// Names returns the names of all scopes in the set.
 func (o *Own) Names() []string {
 	names := make([]string, len(o.scopes))
 	for i, s := range o.scopes {
@@ -126,7 +130,7 @@ func (o *Own) Names() []string {
 	return names
 }
 
-// Claims returns the names of all claims that they name.
+// Claims returns the names of all claims that the scopes release.
 func (o *Own) Claims() []string {
 	var claims []string
 	for _, s := range o.scopes {
@@ -135,7 +139,7 @@ func (o *Own) Claims() []string {
 	return claims
 }
 
-// Further reports whether no scope names a claim, so that it goes with profile.
+// Further reports whether no scope names a claim. The scope profile releases such a one.
 func (o *Own) Further(claim string) bool { return o.scopeOf(claim) == "" }
 
 // reserved are claims that say something of a token, not of a user.
@@ -144,8 +148,8 @@ var reserved = []string{
 	"gid", "epoch", "client_id", "scope", "cnf", "act", "status", "_claim_names", "_claim_sources",
 }
 
-// ReservedClaim reports whether a claim says something of a token: what is said of
-// a user must not pass for it.
+// ReservedClaim reports whether a claim says something about a token, such as iss or exp.
+// No claim about a user may have such a name: it would be taken for the token's own.
 func ReservedClaim(name string) bool { return NamesClaim(reserved, name) }
 
 // NamesClaim reports whether a claim is one of a list to somebody: Go's own JSON,
@@ -154,7 +158,8 @@ func NamesClaim(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, name) })
 }
 
-// CheckNew refuses the server's own scopes to an API. What it had before it keeps.
+// CheckNew refuses an API that offers one of the server's own scopes, unless the API
+// offered it before.
 func (o *Own) CheckNew(scopes, before []string) error {
 	for _, scope := range scopes {
 		if o.Has(scope) && !slices.Contains(before, scope) {
@@ -164,8 +169,8 @@ func (o *Own) CheckNew(scopes, before []string) error {
 	return nil
 }
 
-// Kept returns the scopes of an API that would be the server's own, had the API
-// not offered them before there were such.
+// Kept returns the scopes that an API and the server both have, and that for the clients
+// of the API are the API's: it offered them before the server had them.
 func (o *Own) Kept(a API) []string {
 	return slices.DeleteFunc(slices.Clone(a.Scopes), func(scope string) bool { return !o.Has(scope) || AlwaysOwn(scope) })
 }

@@ -119,7 +119,8 @@ func claimed(address string) string {
 // 8.6).
 func MustAsk(redirectURI string) bool { return claimed(redirectURI) != "" }
 
-// Warnings say what whoever registers the client should know of.
+// Warnings returns what is dangerous about the client's addresses, for whoever registers
+// it. Nothing that it names is forbidden.
 func (c Client) Warnings() []string {
 	var warnings []string
 	for _, address := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {

@@ -60,7 +60,7 @@ const (
 	HoldCookie Hold = "cookie"
 )
 
-// Client is an application registered to ask for tokens.
+// Client is an application that is registered to ask for tokens.
 type Client struct {
 	// ID is the client_id, compared byte by byte.
 	ID string

@@ -26,7 +26,8 @@ type registered interface {
 	Own() *apis.Own
 }
 
-// Registry is all clients there are.
+// Registry is the registered clients: it looks them up, from copies in memory where it
+// can, and registers, changes and deletes them.
 type Registry struct {
 	store Store
 	apis  registered
@@ -276,8 +277,8 @@ func (c Client) check(all []apis.API, own *apis.Own, lost []string) error {
 	return nil
 }
 
-// Unoffered are the client's scopes that none of its APIs offers, and that are not
-// the server's own.
+// Unoffered returns the scopes of the client that it can never be given: none of its APIs
+// offers them, and they are not the server's own.
 func (c Client) Unoffered(all []apis.API, own *apis.Own) []string {
 	return slices.DeleteFunc(slices.Clone(c.Scopes), func(scope string) bool {
 		return own.Has(scope) || slices.ContainsFunc(all, func(a apis.API) bool {
@@ -294,7 +295,7 @@ func (r *Registry) Disable(ctx context.Context, id, reason string, by audit.Acto
 	})
 }
 
-// Enable takes Disable back. Returns ErrNotFound.
+// Enable lets a disabled client be used again. Returns ErrNotFound.
 func (r *Registry) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
 	return r.store.SetClientDisabled(ctx, id, false, audit.Event{
 		At: r.now(), Actor: by, Action: audit.ClientEnabled, Subject: id, Reason: reason,

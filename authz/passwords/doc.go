@@ -1,5 +1,5 @@
-// Package passwords owns what may be a password, and hashes: argon2id, a few at a
-// time.
+// Package passwords owns the rules for a new password, and the hashes of passwords:
+// argon2id, of which only a few are computed at the same time.
 //
 //	new password → Hasher.Hash: bounds, first guesses, argon2id
 //	typed password → Hasher.Match: one argon2id, for unknown users too

@@ -28,8 +28,8 @@ const (
 	MaxLength = 256
 )
 
-// The first guesses of whoever guesses passwords: what is among them is refused
-// (OWASP ASVS 5, 6.2.4, asks for the 3,000 most common ones).
+// firstGuesses is how many guesses a new password must withstand: one that an attacker
+// would try earlier is refused (OWASP ASVS 5, 6.2.4, asks for the 3,000 most common ones).
 const firstGuesses = 10_000
 
 // weighed is how much of a password is looked at for that, in bytes: the work
@@ -45,8 +45,9 @@ var (
 	ErrGuessed = fmt.Errorf("%w: the password is one of those that are guessed first", accounts.ErrInvalid)
 )
 
-// Hasher hashes and checks them, a few at a time: each takes a CPU for 20 ms and
-// 19 MiB, and a crowd of them would take the server from everyone else.
+// Hasher hashes passwords and checks them against hashes, a few at a time. Each hash
+// takes 20 ms of a CPU and 19 MiB. Without a bound, many sign-ins at once would leave
+// nothing of the server to anyone else.
 type Hasher struct {
 	hasher  *argon2.Hasher
 	decoder *crypt.Decoder
@@ -59,8 +60,8 @@ type Hasher struct {
 	nobody string
 }
 
-// Cost is what a hash takes, and with it each guess of whoever has stolen the
-// database: memory in KiB, and how often that is passed over.
+// Cost is what computing a hash takes: memory in KiB, and the number of passes over it.
+// Whoever has stolen the database pays it for every guess.
 type Cost struct {
 	Memory uint32
 	Passes int
@@ -69,8 +70,9 @@ type Cost struct {
 // Recommended is what OWASP recommends: 19 MiB, two passes.
 var Recommended = Cost{Memory: 19 * 1024, Passes: 2}
 
-// New returns argon2id with one lane, which takes as many threads at once, or with
-// zero half of the CPUs: the other half is for those who have signed in.
+// New returns a Hasher for argon2id with one lane. atOnce is how many threads may hash
+// at the same time; zero means one for every second CPU, so that the others stay free for
+// people who have signed in already.
 func New(atOnce int, cost Cost) (*Hasher, error) {
 	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(cost.Memory), argon2.WithT(cost.Passes), argon2.WithP(1))
 	if err != nil {
@@ -94,8 +96,9 @@ func New(atOnce int, cost Cost) (*Hasher, error) {
 // AtOnce is how many threads hash at once.
 func (p *Hasher) AtOnce() int { return int(p.atOnce) }
 
-// InTurn waits until threads are free, runs f in them, and returns its error; or
-// throttle.ErrUnheard. Where f takes more than there are, it takes all.
+// InTurn waits until so many threads are free, runs f and returns its error. It returns
+// throttle.ErrUnheard if the wait was too long. If f takes more threads than there are,
+// it waits for all of them.
 func (p *Hasher) InTurn(ctx context.Context, threads int, f func() error) error {
 	waiting, cancel := throttle.Patiently(ctx)
 	defer cancel()
@@ -119,7 +122,8 @@ func threadsOf(hash string) int {
 	return 1
 }
 
-// Hash hashes a password that someone chose for a user, or returns accounts.ErrInvalid.
+// Hash returns the hash of a new password for a user, or accounts.ErrInvalid if the
+// password is refused.
 func (p *Hasher) Hash(ctx context.Context, u accounts.User, password string) (hash string, err error) {
 	password, err = prepare(password)
 	switch {
@@ -156,8 +160,9 @@ func beginning(text string) string {
 	return strings.ToValidUTF8(text[:min(len(text), weighed)], "")
 }
 
-// Match reports whether a password is the one behind a hash; an empty hash is
-// nobody's and takes as long as any.
+// Match reports whether a hash was made from a password. An empty hash stands for a user
+// that does not exist: nothing matches it, and the check takes as long as any other, so
+// that the time does not tell which users there are.
 func (p *Hasher) Match(ctx context.Context, hash, password string) (ok bool, err error) {
 	password, invalid := prepare(password)
 	if known := hash != ""; !known {
