@@ -140,6 +140,47 @@ func (e *Endpoint) Parse(ctx context.Context, query url.Values, fault error) (*R
 // readParameters checks the parameters that are the same for both endpoints: all but the
 // client and the redirect URI. A refusal is a *protocol.Error.
 func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
+	query, client := req.Query, req.Client
+	if err := req.checkSupported(); err != nil {
+		return err
+	}
+	if e := checkChallenge(query); e != nil {
+		return e
+	}
+	req.challenge, req.nonce = query.Get("code_challenge"), query.Get("nonce")
+	req.LoginHint, req.Locale = query.Get("login_hint"), query.Get("ui_locales")
+	if err := req.readFreshness(); err != nil {
+		return err
+	}
+	if hint := query.Get("id_token_hint"); hint != "" {
+		id, err := e.issuer.ReadHint(ctx, hint)
+		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
+			return err
+		}
+		req.hinted = id.Subject
+	}
+
+	targets := map[string][]string{}
+	for _, name := range grants.TargetParameters {
+		targets[name] = query[name]
+	}
+	d, err := e.rules.AskedFor(ctx, client, targets, query.Get("scope"))
+	if err != nil {
+		return err
+	}
+	req.decide(d)
+	lacks := client.Unprotected(req.challenge, req.nonce, slices.Contains(req.Scopes, apis.OpenID))
+	if req.own && req.challenge == "" {
+		lacks = "The parameter code_challenge is missing: a client that signs people in by itself must use PKCE (RFC 7636)."
+	}
+	if lacks != "" {
+		return protocol.Refuse(protocol.InvalidRequest, "%s", lacks)
+	}
+	return nil
+}
+
+// checkSupported refuses what this server does not have, or not for this client.
+func (req *Request) checkSupported() error {
 	query, client, refuse := req.Query, req.Client, protocol.Refuse
 	for _, values := range query {
 		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
@@ -172,12 +213,13 @@ func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
 	case len(query.Get("nonce")) > 1024:
 		return refuse(protocol.InvalidRequest, "The nonce is longer than 1024 bytes.")
 	}
-	if e := checkChallenge(query); e != nil {
-		return e
-	}
-	req.challenge, req.nonce = query.Get("code_challenge"), query.Get("nonce")
-	req.LoginHint, req.Locale = query.Get("login_hint"), query.Get("ui_locales")
+	return nil
+}
 
+// readFreshness reads prompt and max_age: whether the person must sign in, or be asked,
+// once more.
+func (req *Request) readFreshness() error {
+	query, refuse := req.Query, protocol.Refuse
 	req.prompt = strings.Fields(query.Get("prompt"))
 	for _, p := range req.prompt {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, p) {
@@ -197,30 +239,6 @@ func (e *Endpoint) readParameters(ctx context.Context, req *Request) error {
 		// A number too large for a Duration becomes the largest Duration: no session
 		// is older than that.
 		req.maxAge = time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
-	}
-	if hint := query.Get("id_token_hint"); hint != "" {
-		id, err := e.issuer.ReadHint(ctx, hint)
-		if err != nil && !errors.Is(err, tokens.ErrInvalid) {
-			return err
-		}
-		req.hinted = id.Subject
-	}
-
-	targets := map[string][]string{}
-	for _, name := range grants.TargetParameters {
-		targets[name] = query[name]
-	}
-	d, err := e.rules.AskedFor(ctx, client, targets, query.Get("scope"))
-	if err != nil {
-		return err
-	}
-	req.decide(d)
-	lacks := client.Unprotected(req.challenge, req.nonce, slices.Contains(req.Scopes, apis.OpenID))
-	if req.own && req.challenge == "" {
-		lacks = "The parameter code_challenge is missing: a client that signs people in by itself must use PKCE (RFC 7636)."
-	}
-	if lacks != "" {
-		return refuse(protocol.InvalidRequest, "%s", lacks)
 	}
 	return nil
 }
