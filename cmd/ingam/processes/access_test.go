@@ -8,7 +8,7 @@ import (
 
 func TestWhoHasAccessToWhat(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	web, other := d.webClient("web"), d.webClient("other")
 	d.client("job")

@@ -15,7 +15,7 @@ import (
 // its form.
 func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.webClient("app")
 	minji := d.user("minji", "--claims", `{"name": "김 민지", "picture": "https://pictures.test/minji.png"}`)
@@ -91,7 +91,7 @@ func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 // TestANewPasswordThatWillNotDoIsToldBesideItsField: which of the two fields, and why.
 func TestANewPasswordThatWillNotDoIsToldBesideItsField(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=3")
 	d.user("minji-long-name")
 	p := s.person()

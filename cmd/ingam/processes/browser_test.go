@@ -56,7 +56,7 @@ func TestAPersonInABrowser(t *testing.T) {
 		fmt.Fprint(w, `<p id="arrived">You are back at the app.</p>`)
 	}))
 	t.Cleanup(elsewhere.Close)
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app", "--redirect-uri", elsewhere.URL+"/cb", "--post-logout-redirect-uri", elsewhere.URL+"/bye")
 	d.user("minji", "--claims", `{"name": "김민지"}`)

@@ -12,7 +12,7 @@ import (
 
 func TestPeopleAreSentOnlyWhereTheClientIsRegistered(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	web := d.webClient("web", "--auth", "client_secret_basic")
 	bye := d.webClient("bye", "--post-logout-redirect-uri", "https://app.test", "--post-logout-redirect-uri", "http://localhost:3000/bye?x=1")
@@ -89,7 +89,7 @@ func TestPeopleAreSentOnlyWhereTheClientIsRegistered(t *testing.T) {
 
 func TestTheAudienceIsWhatIsRegisteredHoweverItIsSpelt(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.must("api", "create", "--audience", "https://slash.test/", "--name", "Slash", "--scope", "read")
 	// Named in the other spelling, and registered as the API is.
@@ -138,7 +138,7 @@ func TestTheAudienceIsWhatIsRegisteredHoweverItIsSpelt(t *testing.T) {
 
 func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	d.user("minji")
 	for _, registered := range []string{"client_secret_basic", "client_secret_post"} {
@@ -241,7 +241,7 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 // header as RFC 6749 section 2.3.1 has it, and others do not.
 func TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	const grant = "grant_type=client_credentials"
 	for id, secret := range map[string]string{
@@ -276,7 +276,7 @@ func TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt(t *testing.T) {
 
 func TestAClientWithoutASecretNamesItselfInEitherWay(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=2", "INGAM_THROTTLE_WINDOW=1h")
 	a := d.webClient("app")
 	secret := d.client("machine")
@@ -339,7 +339,7 @@ func TestAClientWithoutASecretNamesItselfInEitherWay(t *testing.T) {
 
 func TestWhatMustBindACode(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.user("minji")
 	p := s.person()
@@ -458,7 +458,7 @@ func TestWhatMustBindACode(t *testing.T) {
 
 func TestNewClientsTakeTheServersRuleForPKCE(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	d.must("migrate", "up")
 	d.settings = append(d.settings, "INGAM_CLIENTS_PKCE=optional")
 	for id, c := range map[string]struct {

@@ -65,7 +65,7 @@ func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 			t.Errorf("there is no service %s", name)
 		}
 	}
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	image := dockerEnvironment(t)
 	if e := d.bare(image, "config", "check"); e.status != done {
 		t.Errorf("what the image sets: %s", e.stderr)
@@ -169,7 +169,7 @@ func TestTheCommandLineIsReachedInTheComposition(t *testing.T) {
 	if len(told) != 3 {
 		t.Fatalf("it is told %d times: %q", len(told), told)
 	}
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	for _, m := range told {
 		service := c.Services[m[1]]
 		if m[2] != entry || len(service.Command) == 0 || service.Command[0] != "serve" {

@@ -27,6 +27,7 @@ func (d *deployment) serveHere(r *storagetest.Recorder, extra ...string) *server
 	if d.now != nil {
 		extra = append(extra, "INGAM_TEST_CLOCK=yes")
 	}
+	d.plain = false // what is released asks nobody
 	s := d.launch(strings.TrimPrefix(d.issuer, "http://"), append(extra, "INGAM_TEST_ASKS="+storagetest.Answer(d.t, r, func() time.Time { return d.now() }))...)
 	d.t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()

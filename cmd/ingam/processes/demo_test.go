@@ -18,7 +18,7 @@ import (
 // demonstrate runs `serve --demo` in a folder, and returns its output.
 func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	t.Helper()
-	d := &deployment{t: t, dir: dir, binary: ingam, issuer: "http://" + listen}
+	d := &deployment{t: t, dir: dir, binary: plainBinary(), issuer: "http://" + listen}
 	s = &server{d: d, url: d.issuer, log: &logBuffer{}, waited: make(chan struct{})}
 	stdout := &logBuffer{}
 	s.cmd = exec.Command(d.binary, "serve", "--demo", "--listen", listen)

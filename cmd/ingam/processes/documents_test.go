@@ -178,7 +178,7 @@ func commandsOf(t *testing.T, path string) (inBlocks, inText []*typed) {
 func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 	t.Parallel()
 	// Something of everything.
-	whole := emptyDeployment(t, "")
+	whole := emptyDeployment(t, "").oneAtATime()
 	s := whole.start()
 	secret, web := whole.client("job"), whole.webClient("web", "--auth", "client_secret_basic")
 	whole.client("two")

@@ -95,7 +95,7 @@ func TestAnApplicationMaySendPeopleOnToAnywhere(t *testing.T) {
 		}
 	}))
 	t.Cleanup(app.Close)
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	destinations := map[string]struct{ registered, end string }{
 		"to another origin": {app.URL + "/to-another-origin", elsewhere},
@@ -175,7 +175,7 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 	})
 	app := httptest.NewServer(page)
 	t.Cleanup(app.Close)
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s = d.start()
 	sameSite := app.URL // of the server's host; by its name it is another site
 	foreign := strings.Replace(app.URL, "127.0.0.1", "localhost", 1)

@@ -14,7 +14,7 @@ import (
 
 func TestOnlyWhoCameWithBasicIsAskedForIt(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	d.signInApp("mobile")
 	d.user("minji")
@@ -74,7 +74,7 @@ func TestOnlyWhoCameWithBasicIsAskedForIt(t *testing.T) {
 // none of this server's, of a library.
 func TestScriptsMaySendHeadersThatMeanNothingHere(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	all := d.start()
 	one := d.startAt(freeAddress(t), "INGAM_HTTP_CORS_ORIGINS=https://app.test")
 	d.signInApp("mobile")
@@ -125,7 +125,7 @@ func TestScriptsMaySendHeadersThatMeanNothingHere(t *testing.T) {
 
 func TestNoCacheKeepsWhatIsForItsAskerAlone(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	secret := d.client("app")
 	d.signInApp("mobile")
@@ -159,7 +159,7 @@ func TestNoCacheKeepsWhatIsForItsAskerAlone(t *testing.T) {
 
 func TestUserInfoReadsNoBodyButAForm(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app")
 	d.user("minji")
@@ -200,7 +200,7 @@ func TestUserInfoReadsNoBodyButAForm(t *testing.T) {
 // the JSON of first-party apps.
 func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	secret := d.client("app")
 	d.signInApp("mobile")
@@ -322,7 +322,7 @@ func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 
 func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("web", "--post-logout-redirect-uri", "https://app.test/bye")
 	several := d.webClient("several", "--redirect-uri", "https://app.test/other")
@@ -423,7 +423,7 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 // wherever the request came in.
 func TestTheLogSaysWhatARefusedAuthorizationRequestSent(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("web")
 	p := s.person()
@@ -485,7 +485,7 @@ func TestTheLogSaysWhatARefusedAuthorizationRequestSent(t *testing.T) {
 
 func TestAnswersKeepTheQueryOfAnAddress(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	own := []string{"?b=2&a=1", "?flag", "?p=x;y", "?q=%7E+%20", "?a=1&a=2&", "?"}
 	var args []string
@@ -527,7 +527,7 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 	for _, path := range []string{"", "/auth"} {
 		t.Run("issuer with the path "+path, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t)
+			d := newDeployment(t).oneAtATime()
 			s := d.startBelow(path)
 			a := d.webClient("app")
 			d.user("minji")
@@ -627,7 +627,7 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 // request is encoded twice, and may be longer than any body may be.
 func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app")
 	d.user("minji")
@@ -680,7 +680,7 @@ func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
 // and nobody is signed out by what another site sends.
 func TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
 	d.user("minji")
@@ -706,7 +706,7 @@ func TestWhoeverReadsPagesGetsOne(t *testing.T) {
 	for _, path := range []string{"", "/auth"} {
 		t.Run("issuer with the path "+path, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t)
+			d := newDeployment(t).oneAtATime()
 			s := d.startBelow(path)
 			d.user("minji")
 			p := s.person()

@@ -24,7 +24,7 @@ func (d *deployment) share(address string, usernames ...string) {
 
 func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=3", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	d.signInApp("mobile", "--scope", "openid read write")
 	d.user("minji", "--email", "Minji.Kim@Test.example")
@@ -136,6 +136,7 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 func TestWhatIsTypedAtSignInMakesNoDifferenceToTheDatabase(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		d.must("migrate", "up")
 		s, asked := d.startHere("INGAM_CHANGES_STALENESS=1m", "INGAM_THROTTLE_SIGN_IN_FAILURES=1000")
 		d.user("minji")

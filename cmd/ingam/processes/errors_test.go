@@ -15,7 +15,7 @@ func (d *deployment) here(stdin string, args ...string) ended {
 // TestErrorsSayAThingOnce: what went wrong and with what, without the steps between.
 func TestErrorsSayAThingOnce(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	for _, args := range []string{
 		"migrate up",
 		"api create --audience https://api.test --name API --scope read",

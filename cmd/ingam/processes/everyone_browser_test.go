@@ -87,7 +87,7 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 		fmt.Fprintf(w, "<p>You are back, with %s%d codes", r.Form.Get("error"), len(r.Form["code"]))
 	}))
 	t.Cleanup(app.Close)
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_PAGES_NAME=Acme", "INGAM_PAGES_HELP_URL=https://acme.test/help")
 	a := d.webClient("app", "--redirect-uri", app.URL+"/cb")
 	request := func(more ...string) chromedp.Action[chromedp.Void] {

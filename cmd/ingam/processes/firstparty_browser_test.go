@@ -181,7 +181,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := example(t)
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.signInApp("web", "--origin", app.URL, "--scope", "openid profile read write")
 	d.user("minji", "--claims", `{"name": "김민지"}`)
@@ -405,7 +405,7 @@ func (f *fetched) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestATokenGoesThroughAChainOfServices(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.signInApp("mobile")
 	minji := d.user("minji")
@@ -497,7 +497,7 @@ func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := example(t)
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	var off atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 	d.must("migrate", "up")

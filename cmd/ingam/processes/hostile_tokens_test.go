@@ -102,7 +102,7 @@ func (d *deployment) state() string {
 
 func TestTokensThatAreNotExactlyInOrderAreInactiveAndCutNothing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	secret := d.client("app")
 	d.must("api", "create", "--audience", "https://other.test", "--name", "Other", "--scope", "read")
@@ -246,7 +246,7 @@ func TestTokensThatAreNotExactlyInOrderAreInactiveAndCutNothing(t *testing.T) {
 
 func TestATokenIsShownOnlyToWhomItIsFor(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	secret := d.client("app")
 	d.must("api", "create", "--audience", "https://other.test", "--name", "Other", "--scope", "read")

@@ -13,6 +13,7 @@ import (
 func TestIntrospectionTellsWhatTheTokenSays(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		d.must("api", "create", "--audience", "https://roles.test", "--name", "R", "--scope", "check", "--roles")
 		web := d.webClient("web", "--auth", "client_secret_basic", "--audience", "https://roles.test", "--scope", "openid profile read check")

@@ -7,7 +7,7 @@ import (
 
 func TestAnotherIssuerOnTheSameDatabaseIsRefused(t *testing.T) {
 	t.Parallel()
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	first := d.issuer
 	s := d.start()
 	secret := d.client("app")

@@ -35,10 +35,7 @@ func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 	d := newDeployment(t)
 	d.must("migrate", "up")
 	manyGrants(t, d, 15)
-	binary := d.binary
-	if other := os.Getenv("INGAM_TEST_COMMAND"); other != "" {
-		binary = other
-	}
+	binary := plainBinary()
 	// peak runs a listing command, and returns how many lines it printed and its
 	// greatest use of memory.
 	peak := func(args ...string) (lines, kib int) {

@@ -2,6 +2,7 @@ package processes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -33,6 +34,8 @@ type deployment struct {
 	masterKey string
 	issuer    string
 	binary    string
+	// plain servers go without the race detector: see oneAtATime.
+	plain bool
 	// now is the clock of servers in this process; nil means the real one.
 	now func() time.Time
 	// settings are for all servers and commands, arguments for servers only.
@@ -135,6 +138,22 @@ func freeAddress(t testing.TB) string {
 	return ""
 }
 
+// oneAtATime says that nothing happens at once at this deployment's servers: one client
+// or browser talks to one of them, and what counts is what it is answered. Such a server
+// is the binary that is released, where the gate names it; it starts in a fifth of the
+// time. Where requests, servers, cuts, streams or the end of a process meet, servers
+// have the race detector, and so they have unless a test says this.
+func (d *deployment) oneAtATime() *deployment {
+	d.plain = true
+	return d
+}
+
+// plainBinary is the one that the gate names, which is what 'make build' made; else that
+// of the tests.
+func plainBinary() string {
+	return cmp.Or(os.Getenv("INGAM_TEST_COMMAND"), ingam)
+}
+
 func (d *deployment) environ(extra ...string) []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -158,10 +177,12 @@ type ended struct {
 }
 
 // command runs a command on the deployment, with the given standard input. It runs in a
-// process that runs many commands: see run.
+// process that runs many commands (see run), unless it must read the configuration of
+// the folder in which it starts.
 func (d *deployment) command(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
-	if d.binary != ingam || args[0] == "serve" {
+	_, err := os.Stat(filepath.Join(d.dir, "ingam.yaml"))
+	if err == nil || d.binary != ingam || args[0] == "serve" {
 		return d.program(stdin, extra, args...)
 	}
 	return run(d.t, d.environ(extra...), stdin, args...)
@@ -171,7 +192,11 @@ func (d *deployment) command(stdin string, extra []string, args ...string) ended
 // concurrently, and nothing in memory may be shared.
 func (d *deployment) program(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
-	return program(d.t, d.binary, d.dir, d.environ(extra...), stdin, args...)
+	binary := d.binary
+	if binary == ingam {
+		binary = plainBinary()
+	}
+	return program(d.t, binary, d.dir, d.environ(extra...), stdin, args...)
 }
 
 // program runs a process in a folder, whose environment has only the given variables.
@@ -259,7 +284,11 @@ func (d *deployment) startAt(address string, extra ...string) *server {
 func (d *deployment) launch(address string, extra ...string) *server {
 	d.t.Helper()
 	s := &server{d: d, url: "http://" + address, log: &logBuffer{}, waited: make(chan struct{})}
-	s.cmd = exec.Command(d.binary, append([]string{"serve"}, d.arguments...)...)
+	binary := d.binary
+	if d.plain && binary == ingam {
+		binary = plainBinary()
+	}
+	s.cmd = exec.Command(binary, append([]string{"serve"}, d.arguments...)...)
 	if !strings.HasPrefix(d.database, "sqlite:") {
 		s.cmd.Args = append(s.cmd.Args, "--migrate")
 	}

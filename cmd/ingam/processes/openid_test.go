@@ -25,6 +25,7 @@ func mustUnmarshal(t testing.TB, text string, into any) {
 func TestAnIndependentOpenIDClientSignsSomeoneIn(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		confidential := d.webClient("web", "--auth", "client_secret_basic")
 		public := d.webClient("spa")
@@ -104,7 +105,7 @@ func TestAnIndependentOpenIDClientSignsSomeoneIn(t *testing.T) {
 
 func TestConsentIsAskedOnceAndCanBeDenied(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a, first := d.webClient("app"), d.webClient("ours", "--skip-consent")
 	d.user("minji")
@@ -141,7 +142,7 @@ func TestConsentIsAskedOnceAndCanBeDenied(t *testing.T) {
 
 func TestPromptsAndHints(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app")
 	d.user("minji")
@@ -195,7 +196,7 @@ func TestPromptsAndHints(t *testing.T) {
 
 func TestAuthorizationRequestsThatAreNotInOrder(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app", "--redirect-uri", "http://127.0.0.1:1234/cb", "--redirect-uri", "https://app.test/q?a=1", "--redirect-uri", "com.example.app:/cb")
 	d.client("machine")
@@ -275,7 +276,7 @@ func mustQuery(t testing.TB, request string) url.Values {
 
 func TestUserInfoIsForWhomTheTokenSays(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app")
 	machine := d.client("machine")
@@ -322,7 +323,7 @@ func TestUserInfoIsForWhomTheTokenSays(t *testing.T) {
 
 func TestAnotherIndependentOpenIDClientGoesAllTheWay(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("web", "--auth", "client_secret_post", "--post-logout-redirect-uri", "https://app.test/bye")
 	user := d.user("minji", "--claims", `{"name": "Kim Minji"}`)

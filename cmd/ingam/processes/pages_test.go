@@ -20,7 +20,7 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 	for _, path := range []string{"", "/auth"} {
 		t.Run("issuer with the path "+path, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t)
+			d := newDeployment(t).oneAtATime()
 			s := d.startBelow(path)
 			a := d.webClient("app")
 			d.user("minji")
@@ -113,7 +113,7 @@ func languageLink(t *testing.T, sc screen) string {
 // to nobody else's.
 func TestAPersonFindsTheWayBack(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.webClient("app", "--redirect-uri", "https://shop.test:8443/cb", "--post-logout-redirect-uri", "https://bye.test/")
 	d.webClient("gone", "--redirect-uri", "https://gone.test/cb")
@@ -153,7 +153,7 @@ func TestAPersonFindsTheWayBack(t *testing.T) {
 // somebody on the way made of an address without TLS.
 func TestThePageBeforeIsOneOfThisServers(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.startBelow("/auth")
 	for from, back := range map[string]bool{
 		s.url + "/auth/account": true, s.url + "/auth/": true,
@@ -171,7 +171,7 @@ func TestThePageBeforeIsOneOfThisServers(t *testing.T) {
 // nobody to another page than they are at.
 func TestALinkToAnotherLanguageHoldsNothingThatWasPosted(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app")
 	d.user("minji")
@@ -199,7 +199,7 @@ func TestALinkToAnotherLanguageHoldsNothingThatWasPosted(t *testing.T) {
 // which the log has it.
 func TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	d.must("migrate", "up")
 	s, asked := d.startHere("INGAM_PAGES_NAME=Acme Accounts", "INGAM_PAGES_HELP_URL=https://acme.test/help?a=1&b=2")
 	a := d.webClient("app")
@@ -256,7 +256,7 @@ func TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo(t *testing.T) {
 // TestPagesAreThoseOfTheHouse: its name, its mark and its colour.
 func TestPagesAreThoseOfTheHouse(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	logo := filepath.Join(d.dir, "logo.svg")
 	drawing := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><script>alert(1)</script><path d="M0 0h40v20z"/></svg>`
 	if err := os.WriteFile(logo, []byte(drawing), 0o600); err != nil {
@@ -301,7 +301,7 @@ func TestPagesAreThoseOfTheHouse(t *testing.T) {
 		t.Errorf("the icon: %v", icon.header)
 	}
 	// Nobody said whose it is: it is the server's that one is at.
-	other := emptyDeployment(t, "")
+	other := emptyDeployment(t, "").oneAtATime()
 	if sc := other.start().person().get("/login"); !strings.Contains(sc.body, "<title>Sign in · "+strings.TrimPrefix(other.issuer, "http://")+"</title>") {
 		t.Errorf("%s", sc.body)
 	}

@@ -12,7 +12,7 @@ import (
 // The requirements of the OpenID Foundation's basic profile, one by one.
 func TestTheBasicProfile(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app")
 	user := d.user("minji", "--claims", `{"name": "Kim Minji", "locale": "ko"}`)
@@ -152,6 +152,7 @@ func TestTheBasicProfile(t *testing.T) {
 func TestTimeThatStepsBackwardsLosesNobody(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		var off atomic.Int64
 		d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 		s, _ := d.startHere()

@@ -38,7 +38,7 @@ func (sc screen) as(user string) screen {
 // take, and whoever it is that signs in in the end.
 func TestWhatARequestAsksForStaysAskedUntilItIsDone(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	var passed atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	s, _ := d.startHere()
@@ -140,7 +140,7 @@ func TestWhatARequestAsksForStaysAskedUntilItIsDone(t *testing.T) {
 // other.
 func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	var passed atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	s, _ := d.startHere()
@@ -336,7 +336,7 @@ func TestWhatIsDoneAtOneInstanceIsDoneAtTheOthers(t *testing.T) {
 // is asked once; and nobody is passed off as whom the client means.
 func TestAnIDTokenHintIsAHint(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	var passed atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	d.settings = append(d.settings, "INGAM_SESSIONS_IDLE_TTL=7d")

@@ -198,7 +198,7 @@ func TestProxiesAsTheyArePrinted(t *testing.T) {
 		for _, below := range []struct{ origin, path string }{{"https://id.example.com", ""}, {"https://id.example.com:8443", "/auth"}} {
 			t.Run(name+" and the issuer "+below.origin+below.path, func(t *testing.T) {
 				t.Parallel()
-				d := newDeployment(t)
+				d := newDeployment(t).oneAtATime()
 				address := freeAddress(t)
 				d.issuer = below.origin + below.path
 				s := d.startAt(address, "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1")

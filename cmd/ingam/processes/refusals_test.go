@@ -38,6 +38,7 @@ func wantSaid(t *testing.T, said string, want ...string) {
 func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		secret := d.client("app")
 		token := s.token("app", secret)
@@ -79,6 +80,7 @@ func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 func TestAMissingMasterKeyOfAServerWithoutKeysCanBeMade(t *testing.T) {
 	t.Parallel()
 	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		d.masterKey = filepath.Join(d.dir, "missing.key")
 		advised := func() {
 			t.Helper()
@@ -97,7 +99,7 @@ func TestAMissingMasterKeyOfAServerWithoutKeysCanBeMade(t *testing.T) {
 
 func TestFilesThatOthersCanReadAreWarnedOf(t *testing.T) {
 	t.Parallel()
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	database := strings.TrimPrefix(d.database, "sqlite:")
 	address := filepath.Join(d.dir, "address")
 	if err := os.WriteFile(address, []byte(d.database+"\n"), 0o600); err != nil {
@@ -138,6 +140,7 @@ func TestFilesThatOthersCanReadAreWarnedOf(t *testing.T) {
 func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 	t.Parallel()
 	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		sqlite := strings.HasPrefix(d.database, "sqlite:")
 		sendBack := func(why string) {
 			t.Helper()
@@ -193,7 +196,7 @@ func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 
 func TestSQLiteIsMigratedByTheServerItself(t *testing.T) {
 	t.Parallel()
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	s := d.start()
 	if args := strings.Join(s.cmd.Args, " "); strings.Contains(args, "migrate") {
 		t.Fatalf("it was told to: %s", args)
@@ -211,7 +214,7 @@ func TestSQLiteIsMigratedByTheServerItself(t *testing.T) {
 
 func TestWhatCannotBeReachedRefusesToStart(t *testing.T) {
 	t.Parallel()
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	held, err := net.Listen("tcp", strings.TrimPrefix(d.issuer, "http://"))
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func scopesAndAudience(t testing.TB, token string) string {
 
 func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.must("api", "create", "--audience", "https://orders.test", "--name", "Orders", "--scope", "order")
 	a := d.webClient("app", "--audience", "https://orders.test", "--scope", "openid profile read order offline_access")
@@ -109,7 +109,7 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 
 func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	config := filepath.Join(d.dir, "ingam.yaml")
 	err := os.WriteFile(config, []byte("claims:\n- scope: department\n  claims: [department, cost_center]\n  text: see where you work\n  text_ko: 근무 부서 보기\n- scope: badge\n  claims: [badge]\n"), 0o600)
 	if err != nil {
@@ -252,7 +252,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 
 func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.must("api", "create", "--audience", "https://plain.test", "--name", "Plain", "--scope", "use", "--token-typ", "JWT")
 	a := d.webClient("app", "--audience", "https://plain.test", "--scope", "openid email read use")
@@ -347,7 +347,7 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 
 func TestOfflineAccessThatIsTakenAwayEndsWithTheSession(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	web := d.webClient("web", "--auth", "client_secret_basic")
 	d.user("minji")
@@ -375,7 +375,7 @@ func TestOfflineAccessThatIsTakenAwayEndsWithTheSession(t *testing.T) {
 
 func TestAClientOfItsOwnGetsNoTokenForNothing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	service := d.client("service") // read, among others
 	d.must("api", "create", "--audience", "https://lost.test", "--name", "Lost", "--scope", "list other")

@@ -15,7 +15,7 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 	t.Parallel()
 	const bye = "https://app.test/bye"
 	const unknown, unregistered = "does not say which one", "is not registered for it"
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	var passed atomic.Int64
 	d.now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	d.settings = append(d.settings, "INGAM_SESSIONS_IDLE_TTL=7d")
@@ -59,7 +59,7 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 	}
 	goodToo := signIn("good of this session", a)
 
-	elsewhere := emptyDeployment(t, "")
+	elsewhere := emptyDeployment(t, "").oneAtATime()
 	there := elsewhere.start()
 	foreign := elsewhere.webClient("app")
 	elsewhere.user("minji")

@@ -26,7 +26,7 @@ import (
 
 func TestAnIndependentClientGetsTokens(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	secret := d.client("app")
 	post := d.client("poster", "--auth", "client_secret_post")
@@ -167,7 +167,7 @@ func nodeVerifier(t *testing.T, s *server) verifier {
 func TestIndependentVerifiersAcceptTokensAcrossRotationAndRefuseThemAfterWithdrawal(t *testing.T) {
 	t.Parallel()
 	run := func(t *testing.T, verifiers func(*testing.T, *server) []verifier) {
-		d := newDeployment(t)
+		d := newDeployment(t).oneAtATime()
 		s := d.start()
 		secret := d.client("app")
 		all := verifiers(t, s)
@@ -228,7 +228,7 @@ func TestIndependentVerifiersAcceptTokensAcrossRotationAndRefuseThemAfterWithdra
 
 func TestAnIndependentReaderSeesWhatWasRevoked(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	ask := node(t, "@sd-jwt/jwt-status-list", "status.mjs", s.url, d.issuer)
 	secret := d.client("app")

@@ -12,7 +12,7 @@ import (
 
 func TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	secret := d.client("app")
 	ring := d.ring()
