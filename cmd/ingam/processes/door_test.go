@@ -424,8 +424,9 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 func TestTheLogSaysWhatARefusedAuthorizationRequestSent(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
-	s := d.start()
+	// Which scopes there are, a server knows when it starts; later ones by and by.
 	a := d.webClient("web")
+	s := d.start()
 	p := s.person()
 	type sent struct {
 		ClientID    string `json:"client_id"`
