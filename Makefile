@@ -20,7 +20,7 @@ build:
 
 # The repository is several Go modules, and "go test ./..." stops where another begins.
 test:
-	.ci/each go test ./...
+	.ci/each $(EACHFLAGS) go test $(TESTFLAGS) ./...
 
 # PostgreSQL and MariaDB for the tests, until Ctrl-C; prints what to export.
 databases:
