@@ -1,4 +1,5 @@
-// Package grants is the ways to get a token: one grant type, one file.
+// Package grants decides what a client gets when it asks for tokens, and issues them:
+// one grant type, one file.
 //
 //	client that has authenticated, parameters → Types.Of: grant type → client may use it
 //	                            → Type.Grant: Rules.Registered or Rules.Left → Rules.Decide → what this token is for
@@ -12,5 +13,6 @@
 // its refresh tokens: one row. See authorizationCode and refreshToken for how
 // theirs are judged.
 //
-// A new grant type is a file with a Type, a line in New and a name in Supported.
+// A new grant type is a file with a Type, a line in New and a name in Supported, and in
+// package clients, which clients are registered with.
 package grants

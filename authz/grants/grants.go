@@ -12,7 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/tokens"
 )
 
-// Lives are how long what is granted lasts.
+// Lives says for how long refresh tokens and grants last.
 type Lives struct {
 	// Refresh is the life of a refresh token, which each refresh renews.
 	Refresh time.Duration
@@ -23,16 +23,17 @@ type Lives struct {
 	Grace time.Duration
 }
 
-// Parts is what the grants stand on.
+// Parts is everything that the grant types use: rules, keys, the database, the clock.
 type Parts struct {
 	Rules *Rules
 	Epoch *revocation.Epoch
-	// Cuts is told when something that may be used once was used again.
+	// Cuts revokes a grant when a code or refresh token that may be used once was used
+	// again.
 	Cuts   *revocation.Cuts
 	Issuer *tokens.Issuer
 	Store  Store
 	Users  *accounts.Users
-	// Indices are where the status of what is issued will be, in these lists.
+	// Indices gives each grant and token its place in a status list, one of Lists.
 	Indices *indices.Taker
 	Lists   indices.Lists
 	Lives   Lives

@@ -37,8 +37,8 @@ func (c *Rules) Recorded(ctx context.Context, g permission.Granted) ([]permissio
 
 // Left returns what is left of what a user allowed a client: what the client is
 // still registered for and its APIs still offer. The record stays as it is, so
-// that what is taken from a client or an API and given back is back. If nothing is
-// left, it is a refusal.
+// that a client has back what was taken from it or from an API and is given back. If
+// nothing is left, the request is refused.
 func (c *Rules) Left(ctx context.Context, client *clients.Client, g permission.Granted) (Allowance, error) {
 	recorded, err := c.Recorded(ctx, g)
 	if err != nil {
@@ -46,7 +46,8 @@ func (c *Rules) Left(ctx context.Context, client *clients.Client, g permission.G
 	}
 	now, err := c.Registered(ctx, client)
 	if err == nil && c.Clients != nil && now.lacks(recorded, g.Audiences, c.Issuer) {
-		// A no is never a stale one: it may have been given a moment ago.
+		// Before something is refused the database is asked: a copy in memory may not
+		// have yet what was given a moment ago.
 		now, err = c.stored(ctx, client)
 	}
 	if err != nil {
