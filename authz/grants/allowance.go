@@ -8,7 +8,9 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// Allowance is what tokens may be for: see Rules.Registered and Rules.Left.
+// Allowance is what a client's tokens may be for at most: all that the client is
+// registered for (Rules.Registered), or what is left of what a user allowed it
+// (Rules.Left).
 type Allowance struct {
 	// Permissions are in the order in which their scopes are told.
 	Permissions []permission.Permission

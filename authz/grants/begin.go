@@ -101,7 +101,7 @@ func (p *Parts) complete(ctx context.Context, b beginning, m *making) (Grant, er
 	return g, err
 }
 
-// SignIn is what of a login session is recorded in a grant.
+// SignIn is how a user signed in, as a grant records it of the login session.
 type SignIn struct {
 	SessionID, UserID string
 	AuthenticatedAt   time.Time

@@ -16,8 +16,9 @@ import (
 // section 4.1.2).
 const CodeLife = time.Minute
 
-// OwnCode is how a code begins that a client got by signing someone in by itself.
-// It is part of what is hashed, so that nobody can make one kind of the other.
+// OwnCode is the prefix of a code that a client got by signing a user in by itself.
+// The stored hash covers the prefix, so nobody can turn a code of one kind into one
+// of the other.
 const OwnCode = "own-"
 
 // authorizationCode is RFC 6749 section 4.1.3 with PKCE (RFC 7636).

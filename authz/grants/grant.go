@@ -10,7 +10,8 @@ import (
 	"github.com/ingam/ingam/authz/status"
 )
 
-// ErrNotFound: there is no such code or grant, or it does not stand any more.
+// ErrNotFound says that there is no such code or grant, or that it was revoked, has
+// ended, or was used.
 var ErrNotFound = errors.New("no such grant")
 
 // Grant is what one user allowed one client in one sign-in. It is also the
@@ -59,7 +60,7 @@ type Refresh struct {
 // Standing is a grant as the database has it at one moment.
 type Standing struct {
 	Grant
-	// Stands is whether it, its user, client and session were not cut.
+	// Stands is whether neither the grant nor its user, client or session was revoked.
 	Stands bool
 	// SessionEnded is whether the login session was ended, which an offline grant
 	// survives.
@@ -109,15 +110,15 @@ type Query struct {
 	Limit int
 }
 
-// Listed is a grant with the names of whose it is, which are empty where a user or a
-// client is not there any more.
+// Listed is a grant with the names of its user and client, for lists that people
+// read. A name is empty where the user or client was deleted.
 type Listed struct {
 	Standing
 	Username, ClientName string
 }
 
-// Epochs are those of all that a grant hangs on: a grant stands while none of them
-// was raised.
+// Epochs are the epochs of a grant's user and client and of the server. A revocation
+// raises one of them, and ends every grant that was made under a lower one.
 type Epochs struct {
 	User, Client, Server changes.Number
 }

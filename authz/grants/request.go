@@ -28,7 +28,7 @@ type Request struct {
 	SignIn bool
 }
 
-// Issued is what a request brought.
+// Issued is what a client gets for a token request.
 type Issued struct {
 	// Access is what the access token says.
 	Access                             tokens.Access

@@ -13,7 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// Rules say what of an allowance a request gets.
+// Rules decides which scopes and APIs a token is for, of those that it may be for.
 type Rules struct {
 	APIs *catalog.Catalog
 	// Clients are asked where the copy of a client in memory lacks what it was
@@ -66,7 +66,7 @@ func offering(targets []apis.API, scope string) []permission.Permission {
 	return offered
 }
 
-// Decision is what a token will be for.
+// Decision is what a token will be for: its APIs and scopes, its life and its type.
 type Decision struct {
 	Audiences, Scopes []string
 	// Permissions are the scopes with the APIs that they count at.

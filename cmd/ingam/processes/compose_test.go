@@ -219,7 +219,7 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 	makefile, readme := read(t, "Makefile"), read(t, "README.md")
 	for typed, done := range map[string]string{
 		"go run ./cmd/ingam serve --demo": "go run ./cmd/ingam serve --demo",
-		"make test":                       ".ci/each go test ./...",
+		"make test":                       ".ci/each $(EACHFLAGS) go test $(TESTFLAGS) ./...",
 	} {
 		if !strings.Contains(readme, "\n"+typed+"\n") || !strings.Contains(makefile, "\t"+done+"\n") {
 			t.Errorf("the README does not say %q, or the Makefile does not do it by %q", typed, done)
