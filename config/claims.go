@@ -24,8 +24,8 @@ type ClaimScope struct {
 	At string `json:"-"`
 }
 
-// Claims is a list of ClaimScopes.
-type Claims []ClaimScope
+// claimScopes is a list of them, as the file has it.
+type claimScopes []ClaimScope
 
 // nested is a setting whose value does not fit on a line. It is read from its YAML in
 // the file, and has no flag.
@@ -33,7 +33,7 @@ type nested interface {
 	read(n *yaml.Node, at func(*yaml.Node) source, wrong func(n *yaml.Node, format string, args ...any))
 }
 
-func (c *Claims) read(n *yaml.Node, at func(*yaml.Node) source, wrong func(n *yaml.Node, format string, args ...any)) {
+func (c *claimScopes) read(n *yaml.Node, at func(*yaml.Node) source, wrong func(n *yaml.Node, format string, args ...any)) {
 	*c = nil
 	if n.Kind != yaml.SequenceNode {
 		wrong(n, "a list is expected here, [] if it is empty")
@@ -91,7 +91,7 @@ func readNames(n *yaml.Node, wrong func(n *yaml.Node, format string, args ...any
 }
 
 // MarshalText writes the list as JSON, which YAML can read too.
-func (c Claims) MarshalText() ([]byte, error) {
+func (c claimScopes) MarshalText() ([]byte, error) {
 	if len(c) == 0 {
 		return []byte("[]"), nil
 	}
@@ -103,7 +103,7 @@ func (c Claims) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText reads YAML, of which JSON is a subset.
-func (c *Claims) UnmarshalText(b []byte) error {
+func (c *claimScopes) UnmarshalText(b []byte) error {
 	var document yaml.Node
 	if err := yaml.Unmarshal(b, &document); err != nil || len(document.Content) != 1 {
 		return errors.New(`it is not a list in YAML or JSON; write for example [{"scope": "department", "claims": ["department"], "text": "see your department"}]`)

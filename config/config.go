@@ -49,7 +49,7 @@ type Config struct {
 		VerifierCache Duration `key:"verifier_cache" default:"10m" doc:"how long common libraries keep the key set, whatever its max-age says"`
 	} `key:"keys"`
 
-	Claims Claims `key:"claims" doc:"your own scopes, for claims about users that no other scope has: see below"`
+	Claims claimScopes `key:"claims" doc:"your own scopes, for claims about users that no other scope has: see below"`
 
 	Clients struct {
 		PKCE pkce `key:"pkce" default:"nonce" doc:"what new clients with a secret must send at sign-in, unless client create --pkce says otherwise: required (PKCE), nonce (PKCE, or a nonce where an ID token is granted) or optional (neither)"`

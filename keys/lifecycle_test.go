@@ -137,7 +137,7 @@ func TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone(t *testing.T) {
 	must(t, k.Maintain(t.Context()))
 	wantStates(t, k, keys.Gone, keys.Gone, keys.Gone, keys.Active, keys.Published)
 	jwks, _ := k.JWKS()
-	must(t, k.Withdraw(t.Context(), kids[1], keys.WithdrawOptions{Actor: "test"}))
+	must(t, k.Withdraw(t.Context(), kids[1], keys.Intervention{Actor: "test"}))
 	wantStates(t, k, keys.Gone, keys.Withdrawn, keys.Gone, keys.Active, keys.Published)
 	for i, hint := range hints {
 		if _, err := k.VerifyHint(hint, "JWT"); (err == nil) != (i != 1) {
@@ -146,7 +146,7 @@ func TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone(t *testing.T) {
 	}
 	// Nor does the withdrawal of the one that signs bring back those before it.
 	c.pass(policy.PublishAhead(keys.Tokens))
-	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.WithdrawOptions{Actor: "test"}))
+	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.Intervention{Actor: "test"}))
 	wantStates(t, k, keys.Gone, keys.Withdrawn, keys.Gone, keys.Withdrawn, keys.Active, keys.Published)
 	after, _ := k.JWKS()
 	if bytes.Contains(after, []byte(kids[2])) || bytes.Equal(after, jwks) {
@@ -231,14 +231,14 @@ func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.
 			follow()
 			switch rnd.IntN(6) {
 			case 0:
-				_, err := p.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: rnd.IntN(2) == 0, Actor: "test"})
+				_, err := p.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: rnd.IntN(2) == 0, Actor: "test"})
 				if err != nil && !errors.Is(err, keys.ErrTooFresh) {
 					t.Fatal(err)
 				}
 			case 1:
 				list := p.List()
 				victim := list[rnd.IntN(len(list))]
-				err := p.Withdraw(t.Context(), victim.KID, keys.WithdrawOptions{Actor: "test"})
+				err := p.Withdraw(t.Context(), victim.KID, keys.Intervention{Actor: "test"})
 				switch {
 				case err == nil:
 					withdrawn[victim.KID] = true
@@ -299,7 +299,7 @@ func TestTwoProcessesMakeOneDecision(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			p := keys.New(store, m, policy, c.now)
-			_, err := p.Rotate(context.Background(), keys.Tokens, keys.RotateOptions{Now: true, Actor: "test"})
+			_, err := p.Rotate(context.Background(), keys.Tokens, keys.Intervention{Now: true, Actor: "test"})
 			if errors.Is(err, keys.ErrTooFresh) {
 				err = nil // somebody else rotated, and this one's next is fresh
 			}
@@ -330,7 +330,7 @@ func TestAClockThatIsAheadLeavesNoRingWithoutAKeyThatSigns(t *testing.T) {
 	ahead.pass(48*time.Hour + policy.Skew - time.Second)
 	operator := keys.New(store, m, policy, ahead.now)
 	must(t, operator.Reload(t.Context()))
-	must(t, operator.Withdraw(t.Context(), find(t, operator, keys.Tokens, keys.Active).KID, keys.WithdrawOptions{}))
+	must(t, operator.Withdraw(t.Context(), find(t, operator, keys.Tokens, keys.Active).KID, keys.Intervention{}))
 
 	must(t, server.Reload(t.Context()))
 	for range 2 {

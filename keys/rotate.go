@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// RotateOptions say how to rotate.
-type RotateOptions struct {
-	// Now lets the next key sign at once rather than when every verifier must
-	// know it.
+// Intervention says how and why an operator rotates or withdraws a key.
+type Intervention struct {
+	// Now lets the next key sign at once rather than when every verifier must know it. A
+	// withdrawal is always at once.
 	Now bool
-	// Force, with Now, accepts that some verifiers do not know it yet.
+	// Force accepts that some verifiers do not know the next key yet.
 	Force         bool
 	Actor, Reason string
 }
 
-// Rotate lets the next key of a ring sign, and returns its status. With o.Now it refuses
-// if verifiers may not know the next key yet, unless o.Force accepts that.
-func (k *Keyring) Rotate(ctx context.Context, ring Ring, o RotateOptions) (Status, error) {
+// Rotate lets the next key of a ring sign, and returns its status. With i.Now it refuses
+// if verifiers may not know the next key yet, unless i.Force accepts that.
+func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status, error) {
 	if err := k.Maintain(ctx); err != nil {
 		return Status{}, err
 	}
@@ -32,16 +32,16 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, o RotateOptions) (Statu
 		ready := r.next.PublishedAt.Add(k.policy.PublishAhead(ring))
 		to := now
 		switch {
-		case o.Now && now.Before(ready) && !o.Force:
+		case i.Now && now.Before(ready) && !i.Force:
 			return nil, k.tooFresh(r.next, ready)
-		case !o.Now && now.Before(ready):
+		case !i.Now && now.Before(ready):
 			to = ready
 		}
 		if !to.Before(r.next.SignsFrom) {
 			return nil, nil // it is due no later anyway
 		}
 		c := &Change{
-			Actor: o.Actor, Action: ActionRotate, Reason: o.Reason, KID: kid,
+			Actor: i.Actor, Action: ActionRotate, Reason: i.Reason, KID: kid,
 			Move: []Move{{KID: kid, From: r.next.SignsFrom, To: to}},
 		}
 		if to.After(now) {
@@ -76,42 +76,35 @@ func (k *Keyring) tooFresh(next *Status, ready time.Time) error {
 		errTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
 }
 
-// WithdrawOptions say how to withdraw.
-type WithdrawOptions struct {
-	// Force accepts that some verifiers do not know the next key yet.
-	Force         bool
-	Actor, Reason string
-}
-
 // Withdraw ends a key, and with it everything that it signed: nothing accepts that any
 // more, not even as a hint. If it is the key that signs, the next one takes over in the
 // same commit, and a fresh one is published. Withdraw refuses a key that is not there or
-// that is withdrawn already; and, unless o.Force accepts it, the key that signs, while
+// that is withdrawn already; and, unless i.Force accepts it, the key that signs, while
 // verifiers may not know the next one yet.
-func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) error {
+func (k *Keyring) Withdraw(ctx context.Context, kid string, i Intervention) error {
 	return k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
-		i := indexOf(all, kid)
-		if i < 0 {
+		found := indexOf(all, kid)
+		if found < 0 {
 			return nil, fmt.Errorf("%w: %s", errNotFound, kid)
 		}
-		ring := all[i].Ring
+		ring := all[found].Ring
 		r := ringOf(all, ring)
 		c := &Change{
-			Actor: o.Actor, Action: ActionWithdraw, Reason: o.Reason, KID: kid,
+			Actor: i.Actor, Action: ActionWithdraw, Reason: i.Reason, KID: kid,
 			Withdraw: true, Destroy: []string{kid},
 		}
-		switch all[i].State {
+		switch all[found].State {
 		case Withdrawn:
 			return nil, fmt.Errorf("%w: it is withdrawn", errEnded)
 		case Retired, Gone:
 			return c, nil
 		case Published:
-			replacement, err := k.generate(ring, r.last+1, now, k.dueAfter(ring, all[i].SignsFrom.Add(-k.policy.RotateEvery), now))
+			replacement, err := k.generate(ring, r.last+1, now, k.dueAfter(ring, all[found].SignsFrom.Add(-k.policy.RotateEvery), now))
 			c.Insert = append(c.Insert, replacement)
 			return c, err
 		}
 		if r.next == nil {
-			if !o.Force {
+			if !i.Force {
 				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", errTooFresh)
 			}
 			heir, err := k.generate(ring, r.last+1, now, now)
@@ -121,7 +114,7 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, o WithdrawOptions) e
 			c.Insert = append(c.Insert, heir)
 		} else {
 			ready := r.next.PublishedAt.Add(k.policy.PublishAhead(ring))
-			if now.Before(ready) && !o.Force {
+			if now.Before(ready) && !i.Force {
 				return nil, k.tooFresh(r.next, ready)
 			}
 			c.Move = append(c.Move, Move{KID: r.next.KID, From: r.next.SignsFrom, To: now})

@@ -14,17 +14,17 @@ func TestRotateWaitsUntilEveryVerifierMustKnowTheNextKey(t *testing.T) {
 	t.Parallel()
 	k, c := newRing(t)
 	old := find(t, k, keys.Tokens, keys.Active)
-	next, err := k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Actor: "test"})
+	next, err := k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Actor: "test"})
 	must(t, err)
 	if want := next.PublishedAt.Add(policy.PublishAhead(keys.Tokens)); !next.SignsFrom.Equal(want) {
 		t.Errorf("signs from %s, want %s", next.SignsFrom, want)
 	}
-	again, err := k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Actor: "test"})
+	again, err := k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Actor: "test"})
 	must(t, err)
 	if again.KID != next.KID || !again.SignsFrom.Equal(next.SignsFrom) {
 		t.Error("asking again moved it")
 	}
-	_, err = k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Actor: "test"})
+	_, err = k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: true, Actor: "test"})
 	if !errors.Is(err, keys.ErrTooFresh) {
 		t.Errorf("at once, with a fresh key: %v", err)
 	}
@@ -42,16 +42,16 @@ func TestRotateNowSignsAtOnceAndPublishesAnother(t *testing.T) {
 	k, c := newRing(t)
 	before := find(t, k, keys.Tokens, keys.Published)
 	c.pass(policy.PublishAhead(keys.Tokens))
-	next, err := k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Actor: "test"})
+	next, err := k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: true, Actor: "test"})
 	must(t, err)
 	if next.KID != before.KID || next.State != keys.Active {
 		t.Errorf("got %+v", next)
 	}
 	wantStates(t, k, keys.Retired, keys.Active, keys.Published)
-	if _, err := k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Actor: "test"}); !errors.Is(err, keys.ErrTooFresh) {
+	if _, err := k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: true, Actor: "test"}); !errors.Is(err, keys.ErrTooFresh) {
 		t.Errorf("once more: %v", err)
 	}
-	_, err = k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Force: true, Actor: "test"})
+	_, err = k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: true, Force: true, Actor: "test"})
 	must(t, err)
 	wantStates(t, k, keys.Retired, keys.Retired, keys.Active, keys.Published)
 }
@@ -60,17 +60,17 @@ func TestWithdrawEndsAKeyInEveryState(t *testing.T) {
 	t.Parallel()
 	k, c := newRing(t)
 	c.pass(policy.PublishAhead(keys.Tokens))
-	_, err := k.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Actor: "test"})
+	_, err := k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: true, Actor: "test"})
 	must(t, err)
 	retired, active, published := find(t, k, keys.Tokens, keys.Retired), find(t, k, keys.Tokens, keys.Active), find(t, k, keys.Tokens, keys.Published)
 	token := sign(t, k, keys.Tokens)
 
-	must(t, k.Withdraw(t.Context(), retired.KID, keys.WithdrawOptions{Actor: "test"}))
-	if err := k.Withdraw(t.Context(), active.KID, keys.WithdrawOptions{Actor: "test"}); !errors.Is(err, keys.ErrTooFresh) {
+	must(t, k.Withdraw(t.Context(), retired.KID, keys.Intervention{Actor: "test"}))
+	if err := k.Withdraw(t.Context(), active.KID, keys.Intervention{Actor: "test"}); !errors.Is(err, keys.ErrTooFresh) {
 		t.Errorf("the active one, with a fresh successor: %v", err)
 	}
 	c.pass(policy.PublishAhead(keys.Tokens))
-	must(t, k.Withdraw(t.Context(), active.KID, keys.WithdrawOptions{Actor: "test"}))
+	must(t, k.Withdraw(t.Context(), active.KID, keys.Intervention{Actor: "test"}))
 	if find(t, k, keys.Tokens, keys.Active).KID != published.KID {
 		t.Error("the successor did not take over")
 	}
@@ -78,7 +78,7 @@ func TestWithdrawEndsAKeyInEveryState(t *testing.T) {
 		t.Errorf("a token of the withdrawn key: %v", err)
 	}
 	fresh := find(t, k, keys.Tokens, keys.Published)
-	must(t, k.Withdraw(t.Context(), fresh.KID, keys.WithdrawOptions{Actor: "test"}))
+	must(t, k.Withdraw(t.Context(), fresh.KID, keys.Intervention{Actor: "test"}))
 	if find(t, k, keys.Tokens, keys.Published).KID == fresh.KID {
 		t.Error("the withdrawn successor was not replaced")
 	}
@@ -88,10 +88,10 @@ func TestWithdrawEndsAKeyInEveryState(t *testing.T) {
 			t.Errorf("the withdrawn key %s is in the key set", kid)
 		}
 	}
-	if err := k.Withdraw(t.Context(), fresh.KID, keys.WithdrawOptions{}); !errors.Is(err, keys.ErrEnded) {
+	if err := k.Withdraw(t.Context(), fresh.KID, keys.Intervention{}); !errors.Is(err, keys.ErrEnded) {
 		t.Errorf("once more: %v", err)
 	}
-	if err := k.Withdraw(t.Context(), "nobody", keys.WithdrawOptions{}); !errors.Is(err, keys.ErrNotFound) {
+	if err := k.Withdraw(t.Context(), "nobody", keys.Intervention{}); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("an unknown key: %v", err)
 	}
 }
@@ -119,11 +119,11 @@ func TestAKeyWithoutASuccessorIsNotWithdrawnUnlessForced(t *testing.T) {
 	// The next key begins to sign, and nobody has made the one after it yet.
 	c.pass(policy.RotateEvery + time.Second)
 	active := find(t, k, keys.Tokens, keys.Active).KID
-	if err := k.Withdraw(t.Context(), active, keys.WithdrawOptions{}); !errors.Is(err, keys.ErrTooFresh) {
+	if err := k.Withdraw(t.Context(), active, keys.Intervention{}); !errors.Is(err, keys.ErrTooFresh) {
 		t.Errorf("error %v", err)
 	}
 	sign(t, k, keys.Tokens)
-	must(t, k.Withdraw(t.Context(), active, keys.WithdrawOptions{Force: true}))
+	must(t, k.Withdraw(t.Context(), active, keys.Intervention{Force: true}))
 	sign(t, k, keys.Tokens)
 }
 
@@ -140,9 +140,9 @@ func TestAKeyThatCannotBeOpenedDoesNotKeepAWithdrawalFromTakingEffect(t *testing
 	next, _ := newMaster(t, path)
 	operator := keys.New(store, next, policy, c.now)
 	must(t, operator.Reload(t.Context()))
-	_, err := operator.Rotate(t.Context(), keys.Tokens, keys.RotateOptions{Now: true, Force: true})
+	_, err := operator.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: true, Force: true})
 	must(t, err)
-	must(t, operator.Withdraw(t.Context(), kid, keys.WithdrawOptions{Force: true}))
+	must(t, operator.Withdraw(t.Context(), kid, keys.Intervention{Force: true}))
 
 	if err := server.Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
 		t.Errorf("error %v", err)

@@ -184,12 +184,16 @@ func ringOf(all []Status, ring Ring) ringStatus {
 	return r
 }
 
-// ParseRing returns the ring that a person named. For any other name the error says which
-// rings there are.
-func ParseRing(name string) (Ring, error) {
-	switch r := Ring(name); r {
+// MarshalText implements encoding.TextMarshaler: a ring is named as it is stored.
+func (r Ring) MarshalText() ([]byte, error) { return []byte(r), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. For a name that no ring has, the
+// error says which rings there are.
+func (r *Ring) UnmarshalText(name []byte) error {
+	switch named := Ring(name); named {
 	case Tokens, Refresh:
-		return r, nil
+		*r = named
+		return nil
 	}
-	return "", fmt.Errorf("there is no ring %q; there are %s and %s", name, Tokens, Refresh)
+	return fmt.Errorf("there is no ring %q; there are %s and %s", name, Tokens, Refresh)
 }

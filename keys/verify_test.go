@@ -181,6 +181,6 @@ func TestWhatWasFoundGoodIsNotTakenForMoreThanThatAndNotForLonger(t *testing.T) 
 	must(t, k.Maintain(t.Context()))
 	token = sign(t, k, keys.Tokens)
 	want("a token of the next key", true, keys.Tokens, token, "at+jwt")
-	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.WithdrawOptions{Force: true}))
+	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.Intervention{Force: true}))
 	want("a token whose key is withdrawn", false, keys.Tokens, token, "at+jwt")
 }

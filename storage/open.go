@@ -34,13 +34,12 @@ import (
 )
 
 var (
-	_ catalog.Store         = (*Store)(nil)
-	_ audit.Store           = (*Store)(nil)
-	_ changes.Store         = (*Store)(nil)
-	_ clients.Store         = (*Store)(nil)
-	_ revocation.Store      = (*Store)(nil)
-	_ grants.Store          = (*Store)(nil)
-	_ revocation.EpochStore = (*Store)(nil)
+	_ catalog.Store    = (*Store)(nil)
+	_ audit.Store      = (*Store)(nil)
+	_ changes.Store    = (*Store)(nil)
+	_ clients.Store    = (*Store)(nil)
+	_ revocation.Store = (*Store)(nil)
+	_ grants.Store     = (*Store)(nil)
 
 	_ lists.Store            = (*Store)(nil)
 	_ indices.Store          = (*Store)(nil)

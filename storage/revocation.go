@@ -11,6 +11,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
 )
@@ -57,12 +58,12 @@ func (s *Store) CutToken(ctx context.Context, jti string, expires time.Time, ref
 func (s *Store) CutClient(ctx context.Context, id string, ev audit.Event) error {
 	const op = "cut client"
 	if !isText(id) {
-		return answer(op, id, refuse(revocation.ErrClientNotFound))
+		return answer(op, id, refuse(clients.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.Client, id, ev, func(tx *gorm.DB, n changes.Number) error {
 		cut := tx.Exec("UPDATE clients SET epoch = ? WHERE id = ?", int64(n), id)
 		if cut.Error == nil && cut.RowsAffected == 0 {
-			return refuse(revocation.ErrClientNotFound)
+			return refuse(clients.ErrNotFound)
 		}
 		return cut.Error
 	})
@@ -123,7 +124,7 @@ func (s *Store) WouldEnd(ctx context.Context, kind changes.Kind, subject string,
 	return ended, fault(op, err)
 }
 
-// ServerEpoch implements revocation.EpochStore and lists.Store.
+// ServerEpoch is of the interface that revocation.NewEpoch takes, and implements lists.Store.
 func (s *Store) ServerEpoch(ctx context.Context) (changes.Number, error) {
 	var row serverRow
 	if err := s.reading(ctx).Where("id = 1").Take(&row).Error; err != nil {

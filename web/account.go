@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // accountPage shows people their account: their login sessions, the apps that have
@@ -75,7 +76,7 @@ func (p accountPage) show(w http.ResponseWriter, r *http.Request, session sessio
 	return nil
 }
 
-func (p accountPage) fill(ctx context.Context, text pages.Text, session sessions.Session, user accounts.User, page *pages.Account, most int) error {
+func (p accountPage) fill(ctx context.Context, text texts.Text, session sessions.Session, user accounts.User, page *pages.Account, most int) error {
 	page.Person = p.personOf(user)
 	sessions, count, err := p.sessions.Of(ctx, user.ID, session.ID, most)
 	if err != nil {

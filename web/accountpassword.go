@@ -10,6 +10,7 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // accountPassword changes the password of the user who is signed in.
@@ -23,7 +24,7 @@ type accountPassword struct {
 // post is POST /account/password.
 func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session sessions.Session, user accounts.User) error {
 	ctx := r.Context()
-	outcome := func(text pages.TextName, field string, wait time.Duration) pages.Account {
+	outcome := func(text texts.Name, field string, wait time.Duration) pages.Account {
 		return pages.Account{Outcome: pages.Outcome{Of: pages.PasswordMatter, Text: text, Field: field, Wait: wait}}
 	}
 	in, err := p.signIn.Change(ctx, user, r.PostForm.Get("current"), r.PostForm.Get("new"), "changed in the account", p.browsers.cookies.visitor(r))
@@ -54,7 +55,7 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session se
 }
 
 // refused says why a new password is not accepted.
-func refused(err error) pages.TextName {
+func refused(err error) texts.Name {
 	switch {
 	case errors.Is(err, passwords.ErrLength):
 		return "password length"

@@ -11,7 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/throttle"
-	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // withStatus is an error with another HTTP status than the usual one of its code.
@@ -75,7 +75,7 @@ func wholeSecondsUp(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // unheard returns the text that tells a person why their password was not checked, such
 // as too many attempts; empty for other errors.
-func unheard(err error) pages.TextName {
+func unheard(err error) texts.Name {
 	var tooMany *throttle.TooManyError
 	switch {
 	case errors.As(err, &tooMany):

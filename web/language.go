@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 func languageAt(here string) string {
@@ -27,7 +28,7 @@ type languagePage struct {
 // somebody there gains nothing.
 func (p languagePage) get(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	if to := query.Get("to"); pages.TextFor(to, "", "").Lang != to {
+	if to := query.Get("to"); texts.For(to, "", "").Lang != to {
 		return turnedAway{protocol.Refuse(protocol.InvalidRequest, "There are no pages in this language."), pages.FaultOfLink}
 	}
 	// Go back only to pages of this server, and not to another server's on the same

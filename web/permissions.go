@@ -11,6 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // wording describes permissions in words that people understand.
@@ -22,7 +23,7 @@ type wording struct {
 
 // say describes what each permission allows, for a user. Access while the user is away
 // comes last, because it is access to all the others.
-func (v wording) say(ctx context.Context, text pages.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
+func (v wording) say(ctx context.Context, text texts.Text, permissions []string, user accounts.User) ([]pages.Permission, error) {
 	all := permission.ParseAll(permissions)
 	var audiences []string
 	for _, of := range all {
@@ -49,7 +50,7 @@ func (v wording) say(ctx context.Context, text pages.Text, permissions []string,
 }
 
 // own describes one of the server's own scopes.
-func (v wording) own(text pages.Text, name string, user accounts.User) pages.Permission {
+func (v wording) own(text texts.Text, name string, user accounts.User) pages.Permission {
 	own := v.apis.Own()
 	scope, known := own.Find(name)
 	switch further := user.Further(own); {
@@ -64,11 +65,11 @@ func (v wording) own(text pages.Text, name string, user accounts.User) pages.Per
 		return pages.Permission{Text: text.With("scope profile and", strings.Join(further, ", "))}
 	}
 	whose := map[string]string{apis.OpenID: user.Username, apis.Email: user.Email, apis.Roles: strings.Join(user.Roles, ", ")}
-	return pages.Permission{Text: text.T(pages.TextName("scope " + name)), Whose: whose[name]}
+	return pages.Permission{Text: text.T(texts.Name("scope " + name)), Whose: whose[name]}
 }
 
 // ofAPI describes a scope of an API, in the API's own words if it has some.
-func ofAPI(text pages.Text, of permission.Permission, targets []apis.API) pages.Permission {
+func ofAPI(text texts.Text, of permission.Permission, targets []apis.API) pages.Permission {
 	at := slices.IndexFunc(targets, func(a apis.API) bool { return a.Audience == of.Audience })
 	if at < 0 { // the API has been deleted, or never existed
 		return pages.Permission{Text: text.With("scope other", of.Scope), Whose: of.Audience, API: of.Audience}

@@ -1,12 +1,11 @@
 package web
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // screen shows pages to people in their language.
@@ -27,12 +26,12 @@ type place struct {
 	here string
 }
 
-func (s screen) text(r *http.Request, uiLocales string) pages.Text {
+func (s screen) text(r *http.Request, uiLocales string) texts.Text {
 	chosen := ""
 	if c, err := r.Cookie(s.language); err == nil {
 		chosen = c.Value
 	}
-	return pages.TextFor(chosen, uiLocales, r.Header.Get("Accept-Language"))
+	return texts.For(chosen, uiLocales, r.Header.Get("Accept-Language"))
 }
 
 func (s screen) show(w http.ResponseWriter, r *http.Request, at place, status int, content pages.Content) {
@@ -44,13 +43,7 @@ func (s screen) show(w http.ResponseWriter, r *http.Request, at place, status in
 
 // showPost shows a form that the browser sends: by itself, if it runs scripts.
 func (s screen) showPost(w http.ResponseWriter, r *http.Request, uiLocales, action string, values url.Values) {
-	page := pages.Post{Action: action}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		for _, value := range values[name] {
-			page.Fields = append(page.Fields, pages.Field{Name: name, Value: value})
-		}
-	}
-	s.show(w, r, place{locale: uiLocales}, http.StatusOK, page)
+	s.show(w, r, place{locale: uiLocales}, http.StatusOK, pages.Post{Action: action, Fields: values})
 }
 
 // sendTo redirects a browser to a path of this server.

@@ -60,7 +60,7 @@ func (c *Cuts) CodeReused(ctx context.Context, grant, client string) error {
 	})
 }
 
-// Client revokes all that was issued to a client so far. Returns ErrClientNotFound.
+// Client revokes all that was issued to a client so far. Returns clients.ErrNotFound.
 func (c *Cuts) Client(ctx context.Context, id, reason string, by audit.Actor) error {
 	return c.store.CutClient(ctx, id, audit.Event{
 		At: c.now(), Actor: by, Action: audit.ClientCut, Subject: id, Reason: reason,

@@ -187,7 +187,7 @@ func TestWhatIsNotThereCannotBeCut(t *testing.T) {
 		"grant":           {w.cuts.Grant(w.ctx, "none", "", "", by), grants.ErrNotFound},
 		"grant, reused":   {w.cuts.RefreshReused(w.ctx, "none", "c", "u"), grants.ErrNotFound},
 		"grant of a code": {w.cuts.CodeReused(w.ctx, "none", "c"), grants.ErrNotFound},
-		"client":          {w.cuts.Client(w.ctx, "none", "", by), revocation.ErrClientNotFound},
+		"client":          {w.cuts.Client(w.ctx, "none", "", by), clients.ErrNotFound},
 		"user":            {w.cuts.User(w.ctx, "none", "", by), accounts.ErrNotFound},
 	} {
 		if !errors.Is(c.err, c.want) {

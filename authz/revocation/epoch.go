@@ -8,8 +8,8 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// EpochStore keeps the server's epoch.
-type EpochStore interface {
+// epochStore keeps the server's epoch.
+type epochStore interface {
 	// ServerEpoch returns the number of the change that last revoked everything, or 0.
 	ServerEpoch(ctx context.Context) (changes.Number, error)
 }
@@ -17,14 +17,14 @@ type EpochStore interface {
 // Epoch is this process's copy of the server's epoch: the number of the change that last
 // revoked everything.
 type Epoch struct {
-	store EpochStore
+	store epochStore
 	fresh func() bool
 	held  atomic.Int64
 }
 
 // NewEpoch returns a copy of the epoch in store. fresh says whether the copy, which Follow
 // keeps up to date, may be used.
-func NewEpoch(store EpochStore, fresh func() bool) *Epoch {
+func NewEpoch(store epochStore, fresh func() bool) *Epoch {
 	return &Epoch{store: store, fresh: fresh}
 }
 

@@ -2,16 +2,12 @@ package revocation
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
 )
-
-// ErrClientNotFound: there is no client with that id.
-var ErrClientNotFound = errors.New("no such client")
 
 // Question holds the ids in a token by which its Standing is looked up.
 type Question struct {
@@ -72,7 +68,7 @@ type Store interface {
 	// stores no event. If it does not exist, it returns grants.ErrNotFound.
 	RevokeGrant(ctx context.Context, id string, ev audit.Event) error
 	// CutClient raises the client's epoch to the number of this change.
-	// Returns ErrClientNotFound.
+	// Returns clients.ErrNotFound.
 	CutClient(ctx context.Context, id string, ev audit.Event) error
 	// CutUser raises the user's epoch to the number of this change. Returns
 	// accounts.ErrNotFound.

@@ -16,6 +16,7 @@ import (
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/web"
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // demoPath is the path of the demonstration's app.
@@ -56,7 +57,7 @@ const demoCookie = "ingam_demo"
 func (d demoClientApp) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	show := func(view pages.Demo) {
-		d.pages.Write(w, pages.Shown{Text: pages.TextFor("", "", r.Header.Get("Accept-Language"))}, http.StatusOK, view)
+		d.pages.Write(w, pages.Shown{Text: texts.For("", "", r.Header.Get("Accept-Language"))}, http.StatusOK, view)
 	}
 	query := r.URL.Query()
 	switch {

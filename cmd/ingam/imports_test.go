@@ -23,7 +23,7 @@ const root = "../.."
 // allowed says which packages of this project a package may import, apart from tests;
 // ARCHITECTURE.md says the same.
 var allowed = map[string][]string{
-	"cmd/ingam":           {"authz", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "config", "keys", "keys/masterkey", "storage", "web", "web/metrics", "web/pages"},
+	"cmd/ingam":           {"authz", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "config", "keys", "keys/masterkey", "storage", "web", "web/metrics", "web/pages", "web/pages/texts"},
 	"cmd/ingam/processes": {},
 	"cmd/ingam-demo-api":  {"verify"},
 	"verify":              {},
@@ -54,9 +54,10 @@ var allowed = map[string][]string{
 	"authz":               {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/clients", "authz/permission", "authz/grants", "authz/revocation", "authz/status/listeners", "authz/tokens"},
 	"storage":             {"authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations"},
 	"storage/storagetest": {"authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations", "storage"},
-	"web":                 {"authz", "authz/authorization", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/pages"},
+	"web":                 {"authz", "authz/authorization", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/pages", "web/pages/texts"},
 	"web/metrics":         {},
-	"web/pages":           {},
+	"web/pages":           {"web/pages/texts"},
+	"web/pages/texts":     {},
 
 	"authz/grants/grantstest":     {"authz/accounts", "authz/apis", "authz/audit", "authz/catalog", "authz/clients", "authz/permission", "authz/grants", "authz/revocation", "authz/sessions", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "keys", "keys/masterkey", "storage", "storage/storagetest"},
 	"storage/storagetest/between": {},
@@ -106,6 +107,37 @@ func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {
 	}
 	if seen != len(allowed) {
 		t.Errorf("%d packages and %d rules: a rule is left over", seen, len(allowed))
+	}
+}
+
+// TestNoChainOfImportsIsLong: each link is one more package to know of before the first can
+// be understood.
+func TestNoChainOfImportsIsLong(t *testing.T) {
+	t.Parallel()
+	const most = 5
+	imports := map[string][]string{}
+	for _, p := range packages(t) {
+		imports[p.ImportPath] = p.Imports
+	}
+	longest := map[string][]string{}
+	var below func(path string) []string
+	below = func(path string) []string {
+		if chain, known := longest[path]; known {
+			return chain
+		}
+		var chain []string
+		for _, imported := range imports[path] {
+			if strings.HasPrefix(imported, module) && len(below(imported)) > len(chain) {
+				chain = below(imported)
+			}
+		}
+		longest[path] = append([]string{path}, chain...)
+		return longest[path]
+	}
+	for path := range imports {
+		if chain := below(path); len(chain)-1 > most {
+			t.Errorf("%d imports lie between the first and the last of %s", len(chain)-1, strings.ReplaceAll(strings.Join(chain, " → "), module, ""))
+		}
 	}
 }
 

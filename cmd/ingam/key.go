@@ -81,8 +81,8 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 
 func keyRotate(t *terminal) *cobra.Command {
 	var (
-		opts keys.RotateOptions
-		ring string
+		opts keys.Intervention
+		ring keys.Ring
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate [--now] [--force]",
@@ -95,13 +95,9 @@ func keyRotate(t *terminal) *cobra.Command {
 			if opts.Force && !opts.Now {
 				return usage(cmd, "--force goes with --now")
 			}
-			which, err := keys.ParseRing(ring)
-			if err != nil {
-				return usage(cmd, "%w", err)
-			}
 			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
 				opts.Actor = string(c.actor)
-				next, err := k.Rotate(cmd.Context(), which, opts)
+				next, err := k.Rotate(cmd.Context(), ring, opts)
 				if err != nil {
 					return err
 				}
@@ -113,13 +109,13 @@ func keyRotate(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&opts.Now, "now", false, "let it sign at once")
 	f.BoolVar(&opts.Force, "force", false, "with --now, even if some verifiers cannot know the next key yet")
-	f.StringVar(&ring, "ring", string(keys.Tokens), "which keys: tokens (for access and ID tokens; published) or refresh (for refresh tokens; never published)")
+	f.TextVar(&ring, "ring", keys.Tokens, "the `ring` of keys: tokens (for access and ID tokens; published) or refresh (for refresh tokens; never published)")
 	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
 	return cmd
 }
 
 func keyWithdraw(t *terminal) *cobra.Command {
-	var opts keys.WithdrawOptions
+	var opts keys.Intervention
 	cmd := &cobra.Command{
 		Use:   "withdraw KID [--force]",
 		Short: "Withdraw a key, and with it everything that it signed",

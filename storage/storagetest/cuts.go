@@ -6,6 +6,7 @@ import (
 
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/revocation"
@@ -50,7 +51,7 @@ var cutTests = []test{
 	{"a client that is not there cannot be cut", func(d *databaseTest) {
 		d.client("a")
 		for _, id := range append(notText, "b", "A", "a ") {
-			d.refuses(revocation.ErrClientNotFound, func() error {
+			d.refuses(clients.ErrNotFound, func() error {
 				return d.s.CutClient(d.ctx, id, event(audit.ClientCut, "b"))
 			})
 		}

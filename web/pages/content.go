@@ -1,9 +1,11 @@
 package pages
 
-import "time"
+import (
+	"net/url"
+	"time"
 
-// TextName names a text of the pages, in whatever language they are shown.
-type TextName string
+	"github.com/ingam/ingam/web/pages/texts"
+)
 
 // Content is what one page shows: one type for each template. What its fields say
 // is text, whoever wrote it, and never markup.
@@ -14,7 +16,7 @@ type Content interface {
 // form is what the pages of one template have in common.
 type form struct {
 	template string
-	title    TextName
+	title    texts.Name
 	// wrong is whether the page says that something is not right, which its title
 	// says then, too: that is what is read out first.
 	wrong bool
@@ -35,7 +37,7 @@ type Login struct {
 	Then     string
 	Username string
 	// Problem is what was not right; Wait is for how long no attempt is heard.
-	Problem TextName
+	Problem texts.Name
 	Wait    time.Duration
 }
 
@@ -72,7 +74,7 @@ type Logout struct {
 	// Request comes back with the answer.
 	Request string
 	// NoReturn is why there is no way back to the application.
-	NoReturn TextName
+	NoReturn texts.Name
 }
 
 func (l Logout) form() form {
@@ -85,11 +87,8 @@ func (l Logout) form() form {
 // Post passes fields on, by itself if the browser runs scripts.
 type Post struct {
 	Action string
-	Fields []Field
+	Fields url.Values
 }
-
-// Field is one of a form that is passed on.
-type Field struct{ Name, Value string }
 
 func (Post) form() form { return form{template: "post", title: "passing on", leads: true} }
 
@@ -151,7 +150,7 @@ type App struct {
 // Outcome is what became of a form of the account, and stands beside it.
 type Outcome struct {
 	Of   Matter
-	Text TextName
+	Text texts.Name
 	// Field is the one that was not right; empty if all went well.
 	Field string
 	// Count is of how many things Text speaks.
@@ -161,7 +160,7 @@ type Outcome struct {
 }
 
 func (a Account) form() form {
-	title := TextName("account")
+	title := texts.Name("account")
 	switch a.Matter {
 	case SessionMatter:
 		title = "sessions"
@@ -192,7 +191,7 @@ type Demo struct {
 type Token struct{ Header, Claims string }
 
 func (d Demo) form() form {
-	title := TextName("demo")
+	title := texts.Name("demo")
 	if d.Logout != "" {
 		title = "demo signed in"
 	}
@@ -228,5 +227,5 @@ const (
 )
 
 func (e Error) form() form {
-	return form{template: "error", title: TextName("fault of " + e.Fault), leads: true}
+	return form{template: "error", title: texts.Name("fault of " + e.Fault), leads: true}
 }

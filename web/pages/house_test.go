@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // pairs are the colours of the style sheet that meet, and how well they have to be
@@ -230,7 +232,7 @@ func TestALogoIsAPictureAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	p.Write(w, Shown{Text: TextFor("", "", "")}, 200, Login{})
+	p.Write(w, Shown{Text: texts.For("", "", "")}, 200, Login{})
 	if page := w.Body.String(); strings.Contains(page, "parent.evil") || !strings.Contains(page, `<img src="/auth`+p.Logo.Path+`" width="36" height="36" alt="">`) ||
 		!strings.Contains(page, `<link rel="icon" href="/auth`+p.Logo.Path+`">`) || strings.Contains(page, "seal") {
 		t.Errorf("%s", page)

@@ -2,84 +2,17 @@ package pages
 
 import (
 	"io/fs"
-	"maps"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/web/pages/texts"
 	"golang.org/x/net/html"
 )
-
-func TestBothLanguagesHaveTheTextsThatAreUsedAndNoOthers(t *testing.T) {
-	t.Parallel()
-	names := slices.Sorted(maps.Keys(english))
-	if korean := slices.Sorted(maps.Keys(korean)); !slices.Equal(names, korean) {
-		t.Errorf("English has %q, Korean %q", names, korean)
-	}
-	for name, text := range korean {
-		if text == "" || text == english[name] {
-			t.Errorf("%q is not translated", name)
-		}
-		for _, place := range []string{"%s", "%d", "%"} {
-			if strings.Count(text, place) != strings.Count(english[name], place) {
-				t.Errorf("%q has %q in one language and not in the other", name, place)
-			}
-		}
-	}
-	var source string
-	templates, err := fs.Glob(files, "*.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range templates {
-		b, err := files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source += string(b)
-	}
-	for _, m := range regexp.MustCompile(`\.T "([^"]+)"`).FindAllStringSubmatch(source, -1) {
-		if english[m[1]] == "" {
-			t.Errorf("a page uses %q, which is not there", m[1])
-		}
-	}
-	code, err := filepath.Glob("../*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range append(code, "content.go", "pages.go") {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source += string(b)
-	}
-	for _, name := range names {
-		if !strings.Contains(source, `"`+name+`"`) && !strings.HasPrefix(name, "scope ") && !strings.HasPrefix(name, "fault of ") {
-			t.Errorf("nothing uses %q", name)
-		}
-	}
-}
-
-func TestTheLanguageIsWhatThePersonChoseElseTheClientElseTheBrowser(t *testing.T) {
-	t.Parallel()
-	for _, c := range [][4]string{
-		{"", "", "", "en"}, {"", "", "ko", "ko"}, {"", "", "ko-KR,ko;q=0.9,en;q=0.8", "ko"}, {"", "", "fr, en;q=0.5", "en"}, {"", "", "fr", "en"},
-		{"", "ko", "en", "ko"}, {"", "fr ko", "en", "ko"}, {"", "xx-nonsense-!", "ko", "ko"}, {"", "", ";;;", "en"}, {"", "en-GB", "ko", "en"},
-		{"ko", "", "en", "ko"}, {"en", "ko", "ko", "en"}, {"<script>", "", "ko", "ko"}, {"fr", "ko", "en", "ko"},
-	} {
-		if got := TextFor(c[0], c[1], c[2]).Lang; got != c[3] {
-			t.Errorf("chosen %q, ui_locales %q, Accept-Language %q: %s, not %s", c[0], c[1], c[2], got, c[3])
-		}
-	}
-}
 
 // all has a page of each template.
 var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}, Home{}, Demo{}}
@@ -91,7 +24,7 @@ func shown(t *testing.T, base, text string) (*Pages, Shown) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, Shown{TextFor("", "", ""), text, "/" + text}
+	return p, Shown{texts.For("", "", ""), text, "/" + text}
 }
 
 // evil is what people and applications could write into any field.
@@ -128,9 +61,15 @@ func filled(t *testing.T, c Content, text string, on bool) Content {
 			for i := range v.Len() {
 				fill(name, v.Index(i))
 			}
+		case reflect.Map:
+			v.Set(reflect.MakeMap(v.Type()))
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			fill(name, key)
+			fill(name, value)
+			v.SetMapIndex(key, value)
 		case reflect.String:
 			switch v.Type() { // which only this server chooses
-			case reflect.TypeFor[TextName]():
+			case reflect.TypeFor[texts.Name]():
 				v.SetString("wrong")
 			case reflect.TypeFor[Fault]():
 				v.SetString(string(FaultOfTime))
@@ -189,7 +128,7 @@ func shape(t *testing.T, body string) (parts, links []string) {
 // heard, and what is allowed does not last longer than it says.
 func TestTimesAreNotSaidToBeShorterThanTheyAre(t *testing.T) {
 	t.Parallel()
-	text := TextFor("en", "", "")
+	text := texts.For("en", "", "")
 	for d, want := range map[time.Duration]string{
 		-time.Second: "in 2 seconds", 0: "in 2 seconds", 1: "in 2 seconds", 2*time.Second + 1: "in 3 seconds", 59 * time.Second: "in 59 seconds",
 		59*time.Second + 1: "in a minute", time.Minute: "in a minute", time.Minute + 1: "in 2 minutes", 90 * time.Second: "in 2 minutes",

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,6 +26,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/web/pages"
+	"github.com/ingam/ingam/web/pages/texts"
 )
 
 // state is a page in one of the states in which somebody may see it.
@@ -33,12 +35,12 @@ type state struct {
 	// house names the operator whose look the page has; empty for one who has
 	// configured only a name.
 	house   string
-	content func(pages.Text) pages.Content
+	content func(texts.Text) pages.Content
 }
 
 // same is content that does not depend on the language.
-func same(c pages.Content) func(pages.Text) pages.Content {
-	return func(pages.Text) pages.Content { return c }
+func same(c pages.Content) func(texts.Text) pages.Content {
+	return func(texts.Text) pages.Content { return c }
 }
 
 // oddNames are names of people and applications that could break the layout of a page,
@@ -59,7 +61,7 @@ var (
 )
 
 // everyPermission has one permission of each kind.
-func everyPermission(t pages.Text) []pages.Permission {
+func everyPermission(t texts.Text) []pages.Permission {
 	return []pages.Permission{
 		{Text: t.T("scope openid")},
 		{Text: t.With("scope profile and", "department, badge")},
@@ -74,8 +76,8 @@ func everyPermission(t pages.Text) []pages.Permission {
 	}
 }
 
-func consent(changed func(*pages.Consent), permissions func(pages.Text) []pages.Permission) func(pages.Text) pages.Content {
-	return func(t pages.Text) pages.Content {
+func consent(changed func(*pages.Consent), permissions func(texts.Text) []pages.Permission) func(texts.Text) pages.Content {
+	return func(t texts.Text) pages.Content {
 		c := pages.Consent{
 			Client: "Photo Print", Since: registered, Host: "print.example.com", Username: "minji",
 			Request: "client_id=print&scope=openid", Session: "01J", Permissions: permissions(t),
@@ -87,8 +89,8 @@ func consent(changed func(*pages.Consent), permissions func(pages.Text) []pages.
 	}
 }
 
-func account(changed func(*pages.Account)) func(pages.Text) pages.Content {
-	return func(t pages.Text) pages.Content {
+func account(changed func(*pages.Account)) func(texts.Text) pages.Content {
+	return func(t texts.Text) pages.Content {
 		all := everyPermission(t)
 		c := pages.Account{
 			Person: pages.Person{Name: "Minji Kim", Username: "minji", Email: "minji@acme.example", Initial: "M"},
@@ -112,7 +114,7 @@ func account(changed func(*pages.Account)) func(pages.Text) pages.Content {
 }
 
 // outcome is the account page after one of its forms was sent.
-func outcome(o pages.Outcome) func(pages.Text) pages.Content {
+func outcome(o pages.Outcome) func(texts.Text) pages.Content {
 	return account(func(a *pages.Account) { a.Outcome = o })
 }
 
@@ -124,7 +126,7 @@ var someToken = pages.Token{
 // gallery is every page in every state.
 func gallery() []state {
 	login := pages.Login{Client: "Acme Shop", Then: "/oauth2/authorize?client_id=shop", Username: "minji@acme.example"}
-	problem := func(text pages.TextName, wait time.Duration) func(pages.Text) pages.Content {
+	problem := func(text texts.Name, wait time.Duration) func(texts.Text) pages.Content {
 		l := login
 		l.Problem, l.Wait = text, wait
 		return same(l)
@@ -139,10 +141,10 @@ func gallery() []state {
 		{"sign-in-crowded", "acme", problem("crowded", 4*time.Second)},
 		{"sign-in-throttled-minutes", "", problem("too many", 15*time.Minute)},
 
-		{"consent-short", "", consent(func(c *pages.Consent) { c.Since = time.Time{} }, func(t pages.Text) []pages.Permission { return everyPermission(t)[:1] })},
+		{"consent-short", "", consent(func(c *pages.Consent) { c.Since = time.Time{} }, func(t texts.Text) []pages.Permission { return everyPermission(t)[:1] })},
 		{"consent-every-kind", "acme", consent(nil, everyPermission)},
-		{"consent-of-an-app-on-a-phone", "accent", consent(func(c *pages.Consent) { c.Host = "com.example.print:" }, func(t pages.Text) []pages.Permission { return everyPermission(t)[7:] })},
-		{"consent-long", "", consent(nil, func(t pages.Text) []pages.Permission {
+		{"consent-of-an-app-on-a-phone", "accent", consent(func(c *pages.Consent) { c.Host = "com.example.print:" }, func(t texts.Text) []pages.Permission { return everyPermission(t)[7:] })},
+		{"consent-long", "", consent(nil, func(t texts.Text) []pages.Permission {
 			return slices.Concat(everyPermission(t), everyPermission(t), everyPermission(t)[5:])
 		})},
 
@@ -169,7 +171,7 @@ func gallery() []state {
 		{"account-throttled", "", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "too many", Field: "current", Wait: 3 * time.Minute})},
 		{"account-crowded", "acme", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "crowded", Field: "current", Wait: 4 * time.Second})},
 	}
-	for _, why := range []pages.TextName{"password length", "password is name", "password guessed", "password typed"} {
+	for _, why := range []texts.Name{"password length", "password is name", "password guessed", "password typed"} {
 		states = append(states, state{"account-" + strings.ReplaceAll(string(why), " ", "-"), "", account(func(a *pages.Account) {
 			a.Matter, a.Outcome = pages.PasswordMatter, pages.Outcome{Of: pages.PasswordMatter, Text: why, Field: "new"}
 		})})
@@ -180,7 +182,7 @@ func gallery() []state {
 		state{"signed-out", "acme", same(pages.Logout{})},
 		state{"signed-out-without-a-way-back", "", same(pages.Logout{NoReturn: "nobody asks"})},
 		// Where it leads there is no page, and so this one stays.
-		state{"passing-on", "acme", same(pages.Post{Action: "/nowhere", Fields: []pages.Field{{Name: "code", Value: "c"}, {Name: "submit", Value: "s"}}})},
+		state{"passing-on", "acme", same(pages.Post{Action: "/nowhere", Fields: url.Values{"code": {"c"}, "submit": {"s"}}})},
 		state{"home", "", same(pages.Home{})},
 		state{"demo", "", same(pages.Demo{})},
 		state{"demo-wrong", "", same(pages.Demo{Problem: "access_denied: The user did not allow it."})},
@@ -194,7 +196,7 @@ func gallery() []state {
 	}
 	for i, odd := range oddNames {
 		states = append(states,
-			state{"consent-" + odd.name, odd.name, consent(func(c *pages.Consent) { c.Client, c.Username = odd.text, odd.text }, func(t pages.Text) []pages.Permission {
+			state{"consent-" + odd.name, odd.name, consent(func(c *pages.Consent) { c.Client, c.Username = odd.text, odd.text }, func(t texts.Text) []pages.Permission {
 				return []pages.Permission{{Text: odd.text, Whose: odd.text + " · read", API: odd.text}, {Text: t.With("scope other", odd.text), Whose: odd.text}, everyPermission(t)[0]}
 			})},
 			state{"account-" + odd.name, "", account(func(a *pages.Account) {
@@ -217,7 +219,7 @@ func gallery() []state {
 }
 
 // english is for what is the same on every page.
-var english = pages.TextFor("en", "", "")
+var english = texts.For("en", "", "")
 
 // houses are the operators with whose look the gallery shows pages.
 func houses(t *testing.T) map[string]pages.House {
@@ -358,7 +360,7 @@ func (e *exhibition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	text := pages.TextFor(parts[1], "", "")
+	text := texts.For(parts[1], "", "")
 	house.Write(w, pages.Shown{Text: text, RequestID: "01JB2Q3R4S5T6V7W8X9Y0Z1A2B", Here: "/" + parts[1] + "/" + parts[2]}, http.StatusOK, e.states[at].content(text))
 }
 
@@ -485,7 +487,7 @@ func shownByWeb(t *testing.T) (contents, faults, matters, said []string) {
 	for _, f := range files {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if call, is := n.(*ast.CallExpr); is {
-				if method, is := call.Fun.(*ast.SelectorExpr); is && types.TypeString(info.Types[method.X].Type, nil) == "pages.Text" {
+				if method, is := call.Fun.(*ast.SelectorExpr); is && types.TypeString(info.Types[method.X].Type, nil) == "texts.Text" {
 					for _, arg := range call.Args {
 						readOut[arg] = true
 					}
@@ -496,7 +498,7 @@ func shownByWeb(t *testing.T) (contents, faults, matters, said []string) {
 	}
 	found := map[string]bool{}
 	for e, of := range info.Types {
-		if of.Value != nil && types.TypeString(of.Type, nil) == "pages.TextName" && !readOut[e] {
+		if of.Value != nil && types.TypeString(of.Type, nil) == "texts.Name" && !readOut[e] {
 			if text := strings.Trim(of.Value.ExactString(), `"`); text != "" {
 				found[text] = true
 			}

@@ -87,7 +87,7 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 			if is := introspected(s, "resource", resource, whole.Access); is["active"] != false {
 				t.Errorf("a token for an API that was taken away: %v", is)
 			}
-			if aud := introspected(s, "web", web.secret, whole.Access)["aud"]; strings.Contains(strings.Join(texts(aud), " "), "https://api.test") {
+			if aud := introspected(s, "web", web.secret, whole.Access)["aud"]; strings.Contains(strings.Join(stringsOf(aud), " "), "https://api.test") {
 				t.Errorf("its audience is %v", aud)
 			}
 		}
@@ -174,8 +174,8 @@ func bearer(t *testing.T, s *server, token string) *http.Request {
 	return r
 }
 
-// texts decodes JSON that is one string or a list of strings.
-func texts(v any) []string {
+// stringsOf decodes JSON that is one string or a list of strings.
+func stringsOf(v any) []string {
 	switch v := v.(type) {
 	case string:
 		return []string{v}

@@ -1,4 +1,4 @@
-package pages
+package texts
 
 // The texts of all pages. "%s" is where a name stands, and "%d" a number; a test
 // sees to it that both languages have the same.
