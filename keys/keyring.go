@@ -17,18 +17,19 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// errNoSigningKey: there is no key of the ring that could sign. It is a fault of
-// the server's, which passes.
+// errNoSigningKey: no key of the ring can sign. That is a fault of the server, and
+// temporary.
 var errNoSigningKey error = noSigningKey{}
 
 type noSigningKey struct{}
 
 func (noSigningKey) Error() string { return "no key of the ring can sign" }
 
-// Unavailable tells the edge that this is a 503.
+// Unavailable makes web answer with 503.
 func (noSigningKey) Unavailable() bool { return true }
 
-// Keyring is both rings. Its methods are safe for concurrent use.
+// Keyring holds the signing keys of both rings, signs with them, and verifies what they
+// signed. Its methods are safe for concurrent use.
 type Keyring struct {
 	store  Store
 	master Sealer
@@ -40,8 +41,8 @@ type Keyring struct {
 	good      *otter.Cache[question, goodToken]
 }
 
-// New returns the rings in store; Reload or Maintain loads them. master may be
-// nil for what only reads and verifies.
+// New returns a Keyring with no keys; Reload or Maintain reads them from store. master may
+// be nil if the Keyring is only to read and verify.
 func New(store Store, master Sealer, p Policy, now func() time.Time) *Keyring {
 	k := &Keyring{
 		store: store, master: master, policy: p, now: now,
@@ -51,18 +52,18 @@ func New(store Store, master Sealer, p Policy, now func() time.Time) *Keyring {
 	return k
 }
 
-// snapshot is the rings as last read. It holds the schedule, so a rotation
-// needs no new one.
+// snapshot is the rings as last read. It contains when each key begins to sign, so that a
+// rotation needs no new snapshot.
 type snapshot struct {
 	// number tells one from another: it grows when anything changes.
 	number  uint64
 	records []Record
 	// verifying holds the keys that verify, by ring.
 	verifying map[Ring]KeySet
-	// hints holds those that verify hints: the keys of the ring Tokens, and longer.
+	// hints holds the keys that verify hints: those of the ring Tokens, for longer.
 	hints KeySet
-	// signing holds the keys that sign, will or did, by ring, in order: after a
-	// step back of the clock it is one that did.
+	// signing holds the keys whose private half can be used, by ring, ordered by when
+	// they begin to sign. If the clock is set back, an earlier one signs again.
 	signing map[Ring][]*signingKey
 	// jwks is rebuilt when a key in it is gone.
 	jwks atomic.Pointer[jwksDocument]
@@ -72,15 +73,15 @@ type signingKey struct {
 	kid     string
 	from    time.Time
 	private *rsa.PrivateKey
-	// signers by typ: the headers differ.
+	// signers has a signer for each typ, because their headers differ.
 	signers sync.Map
 }
 
-// Reload reads the rings. A private key that the master key does not open is
-// ErrMasterKey; what was read is in effect all the same, so that a withdrawal
-// is, and that key does not sign.
+// Reload reads the rings. If the master key does not open a private key, that is
+// ErrMasterKey, and that key does not sign. All else that was read is in effect even then,
+// so that a withdrawal is not delayed.
 func (k *Keyring) Reload(ctx context.Context) error {
-	// One at a time, or what was read first could be held last.
+	// One at a time; otherwise an older read could replace a newer one.
 	k.reloading.Lock()
 	defer k.reloading.Unlock()
 	records, err := k.store.SigningKeys(ctx)
@@ -123,16 +124,16 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	for _, list := range next.signing {
 		slices.SortFunc(list, func(a, b *signingKey) int { return a.from.Compare(b.from) })
 	}
-	// Strangers can have this called, by tokens whose key nobody knows. They are
-	// not to take away what is known of good tokens, or the key set as written.
+	// Anybody can cause a Reload, with a token that names an unknown key. So if nothing
+	// has changed, the old snapshot stays, and with it the verified tokens and the key
+	// set that were remembered.
 	if !before.same(next) {
 		k.held.Store(next)
 	}
 	return sealed
 }
 
-// same reports whether two snapshots verify and sign alike: what verifies follows
-// from the records.
+// same reports whether two snapshots verify and sign alike.
 func (s *snapshot) same(other *snapshot) bool {
 	return slices.EqualFunc(s.records, other.records, Record.equal) && maps.EqualFunc(s.signing, other.signing, slices.Equal)
 }
@@ -205,8 +206,8 @@ func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 	list := k.held.Load().signing[ring]
 	now := k.now()
 	for i, sk := range slices.Backward(list) {
-		// Where the first has yet to begin, another process's clock, which is
-		// ahead, withdrew the one before it: all know this one, so it signs.
+		// If even the first has not begun yet, a process whose clock is ahead
+		// withdrew the key before it. All verifiers know this one, so it signs.
 		if i == 0 || !now.Before(sk.from) {
 			return sk, nil
 		}
@@ -232,13 +233,13 @@ func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// Verify checks a token that a key of the ring is to have signed, with that
-// `typ`. What is refused is ErrInvalidToken.
+// Verify checks that a key of the ring signed a token, and that its `typ` is this one. If
+// not, the error is ErrInvalidToken.
 //
-// A resource server asks about one token again and again while it lives, so
-// tokens that were found good are remembered: by their hash, since memory may
-// be dumped, and only for the keys as last read, so that nothing outlives a
-// withdrawal. Bad ones are not: whoever sends them could fill the memory.
+// Resource servers ask about the same token many times, so tokens that were found good are
+// remembered. They are remembered by their hash, so that a dump of the memory has no
+// tokens; and only until the rings change, so that none outlives the withdrawal of its
+// key. Bad tokens are not remembered: an attacker could fill the memory with them.
 func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
 	held, now := k.held.Load(), k.now()
 	if len(token) > MaxTokenLength {
@@ -255,10 +256,10 @@ func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
 	return v, err
 }
 
-// VerifyHint checks a token of the ring Tokens that gives nothing and only tells
-// of something, such as an ID token that comes back at sign-out: it may have
-// expired long ago, and its key may be gone. A withdrawn key checks nothing here
-// either. What is refused is ErrInvalidToken.
+// VerifyHint checks a token of the ring Tokens that gives no access and is only a hint,
+// such as the ID token in a request to sign out. It may have expired long ago, and its key
+// may be gone from the key set. A token of a withdrawn key is refused here too. The error
+// is ErrInvalidToken.
 func (k *Keyring) VerifyHint(token, typ string) (Verified, error) {
 	if len(token) > MaxTokenLength {
 		return Verified{}, errTooLong
@@ -266,7 +267,7 @@ func (k *Keyring) VerifyHint(token, typ string) (Verified, error) {
 	return k.held.Load().hints.verify(token, typ, k.now())
 }
 
-// question is what Verify is asked.
+// question is the arguments of Verify, with the token's hash instead of the token.
 type question struct {
 	ring Ring
 	typ  string
@@ -280,8 +281,7 @@ type goodToken struct {
 	verified Verified
 }
 
-// remembered bounds the memory for tokens that were found good, of about 1 KB
-// each.
+// remembered is how many tokens that were found good are remembered, at about 1 KB each.
 const remembered = 8192
 
 // List returns all keys with their states, by ring and in the order in which

@@ -21,20 +21,20 @@ var (
 	errTooFresh = errors.New("verifiers cannot all know the next key yet")
 )
 
-// attempts is how often a decision is made anew because another process was
-// faster; each time, at least one process got ahead.
+// attempts is how often decide tries while other processes are faster. Each time it loses,
+// another process has made its change, so they do not block each other.
 const attempts = 10
 
-// decide reads the records and commits what plan makes of them; a plan without
-// changes is nil. If another process decided first, it starts over.
+// decide reads the records, and commits the change that plan decides on; nil is no change.
+// If another process changed the ring in between, it reads again and asks plan again.
 func (k *Keyring) decide(ctx context.Context, plan func(now time.Time, all []Status) (*Change, error)) error {
 	for range attempts {
 		records, err := k.store.SigningKeys(ctx)
 		if err != nil {
 			return err
 		}
-		// What is stored has milliseconds; what is decided should not differ
-		// from what is read back.
+		// Times are stored in milliseconds. Decisions use the same precision, so
+		// that a time that is read back is equal.
 		now := k.now().Truncate(time.Millisecond)
 		change, err := plan(now, statuses(records, k.policy, now))
 		if err != nil || change == nil {
@@ -53,10 +53,9 @@ func (k *Keyring) decide(ctx context.Context, plan func(now time.Time, all []Sta
 	return fmt.Errorf("%w, %d times over", ErrRaced, attempts)
 }
 
-// Maintain sees to it that each ring has a key that signs and one to follow it,
-// destroys private keys that will sign no more, and forgets keys that are needed
-// for nothing any more.
-// The server calls it when it starts, and then every now and again.
+// Maintain creates what each ring lacks: a key that signs, and its successor. It destroys
+// private keys that will not sign any more, and deletes keys that nothing needs any more.
+// The server calls it when it starts and then periodically.
 func (k *Keyring) Maintain(ctx context.Context) error {
 	for _, ring := range []Ring{Tokens, Refresh} {
 		err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
@@ -75,20 +74,20 @@ func (k *Keyring) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// server is the actor of what Maintain does.
+// server is the actor, in the audit log, of what Maintain does.
 const server = "server"
 
-// planNext fills the places that are empty: the key that signs, which is empty
-// at the very start, and the one to follow.
+// planNext decides which keys to create: the successor if there is none, and, in a new
+// ring, the key that signs.
 func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, error) {
-	// A ring without a key that signs, but with one to follow, is one whose key
-	// was withdrawn by a clock that is ahead. The next one signs already (see
-	// Sign); a new one that signs at once would be known to nobody.
+	// There may be a successor but no key that signs: a process whose clock is ahead
+	// withdrew that one. Sign uses the successor then. A new key that signed at
+	// once would be unknown to every verifier.
 	if r.next != nil {
 		return nil, nil
 	}
-	// A master key that does not open what is there must not seal what comes
-	// after it: no other would open both.
+	// With a wrong master key nothing may be sealed: then neither the right one nor
+	// this one would open all keys.
 	for _, s := range slices.Backward(r.all) {
 		if s.record.Sealed == nil || k.master == nil {
 			continue
@@ -119,8 +118,8 @@ func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, err
 	return c, nil
 }
 
-// dueAfter is when a key that is published now begins to sign, after one that
-// began at from.
+// dueAfter is when a key that is published now begins to sign, if the key before it began
+// at from.
 func (k *Keyring) dueAfter(ring Ring, from, now time.Time) time.Time {
 	due, earliest := from.Add(k.policy.RotateEvery), now.Add(k.policy.PublishAhead(ring))
 	if due.Before(earliest) {
@@ -129,7 +128,8 @@ func (k *Keyring) dueAfter(ring Ring, from, now time.Time) time.Time {
 	return due
 }
 
-// planCleaning destroys what can only do harm any more.
+// planCleaning decides which private keys to destroy and which keys to delete, so that
+// nobody can steal what the server does not need any more.
 func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 	c := &Change{Actor: server, Action: ActionDestroy}
 	for _, s := range r.all {
@@ -151,9 +151,9 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 	return c
 }
 
-// keepPrivate is for how long a retired key could still have to sign: an
-// instance that is behind, or whose clock is, signs with it; and a refresh token
-// may have to be signed again.
+// keepPrivate is for how long the private half of a retired key is kept. An instance whose
+// copy of the ring is old, or whose clock is behind, still signs with it; and a client that
+// repeats a refresh gets a token that is signed again with it.
 func (p Policy) keepPrivate(ring Ring) time.Duration {
 	if ring == Refresh {
 		return p.Staleness + p.Skew + p.LongestGrace
@@ -161,7 +161,7 @@ func (p Policy) keepPrivate(ring Ring) time.Duration {
 	return p.Staleness + p.Skew
 }
 
-// Reseal seals every private key under the newest key of the master key, and
+// Reseal encrypts every private key again, with the newest key of the master key file, and
 // returns how many there are.
 func (k *Keyring) Reseal(ctx context.Context, actor string) (n int, err error) {
 	err = k.decide(ctx, func(_ time.Time, all []Status) (*Change, error) {
@@ -186,8 +186,7 @@ func (k *Keyring) Reseal(ctx context.Context, actor string) (n int, err error) {
 	return n, err
 }
 
-// generate makes a key. It takes a while, and so happens before any
-// transaction.
+// generate makes a key. It takes up to a second, so it is never called in a transaction.
 func (k *Keyring) generate(ring Ring, ordinal int64, published, signsFrom time.Time) (Record, error) {
 	if k.master == nil {
 		return Record{}, fmt.Errorf("%w: none was given, and a new signing key must be sealed", ErrMasterKey)

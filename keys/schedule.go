@@ -19,7 +19,7 @@ const (
 	Withdrawn State = "withdrawn" // refused, with all that it signed
 )
 
-// Policy is how long things take.
+// Policy is the durations from which the states of keys follow, and the size of new keys.
 type Policy struct {
 	// Bits is the size of new RSA keys.
 	Bits int
@@ -27,12 +27,11 @@ type Policy struct {
 	RotateEvery time.Duration
 	// JWKSMaxAge is for how long the key set may be cached.
 	JWKSMaxAge time.Duration
-	// VerifierCache is for how long common verifiers keep it whatever they are
-	// told.
+	// VerifierCache is for how long common verifiers cache it, whatever max-age says.
 	VerifierCache time.Duration
-	// Staleness is how far a process can be behind the database.
+	// Staleness is how old a process's copy of the rings can be.
 	Staleness time.Duration
-	// Skew is how far clocks can be apart.
+	// Skew is how much the clocks of two machines may differ.
 	Skew time.Duration
 	// LongestToken is the longest life of anything that a key of the ring
 	// Tokens signs.
@@ -40,15 +39,16 @@ type Policy struct {
 	// LongestRefresh is the longest life of a refresh token, which the other
 	// ring signs.
 	LongestRefresh time.Duration
-	// LongestGrace is for how long a refresh token may have to be signed again.
+	// LongestGrace is for how long after a rotation a client may present the refresh
+	// token of before. It gets the same successor again, signed with the same key.
 	LongestGrace time.Duration
-	// LongestHint is for how long an ID token may come back as a hint, which it
-	// may after it has expired: as long as what it tells of can last.
+	// LongestHint is for how long an ID token is accepted as a hint (id_token_hint),
+	// although it has expired: as long as a login session can last.
 	LongestHint time.Duration
 }
 
-// PublishAhead is how long a key of a ring is published before it may sign:
-// until every verifier, and every instance, must have seen it.
+// PublishAhead is how long a key of a ring is published before it may sign. After that
+// time every verifier and every instance of this server has seen it.
 func (p Policy) PublishAhead(ring Ring) time.Duration {
 	ahead := p.Staleness + p.Skew
 	if ring == Tokens {
@@ -67,7 +67,8 @@ func (p Policy) keep(ring Ring) time.Duration {
 }
 
 // keepPublic is how long the public half of a key of a ring is kept after it has
-// last signed. The keys of the ring Tokens outlive what they signed, for hints.
+// last signed. Public keys of the ring Tokens are kept longer than their tokens live,
+// because expired ID tokens are accepted as hints.
 func (p Policy) keepPublic(ring Ring) time.Duration {
 	if ring == Tokens {
 		return max(p.keep(ring), p.LongestHint+p.Skew+p.Staleness)
@@ -91,7 +92,7 @@ type Status struct {
 	// WithdrawnAt is zero unless the key was withdrawn.
 	WithdrawnAt time.Time
 
-	// forgottenAt is when its public half is needed no more, not even for hints;
+	// forgottenAt is when its public half is not needed any more, not even for hints;
 	// zero while RetiresAt is.
 	forgottenAt time.Time
 	record      Record
@@ -102,12 +103,11 @@ func bySigning(a, b Record) int {
 	return cmp.Or(a.SignsFrom.Compare(b.SignsFrom), cmp.Compare(a.Ordinal, b.Ordinal))
 }
 
-// statuses computes the state of each record at a moment. It is total: any
-// records have states, and every process computes the same.
+// statuses computes the state of each record at the time now. It has no error: every set
+// of records has states, and every process computes the same ones.
 func statuses(records []Record, p Policy, now time.Time) []Status {
 	list := make([]Status, len(records))
-	// From the last one that signs to the first, so that each finds the one that
-	// follows it.
+	// From the key that signs last to the first, so that the next key is known.
 	order := make([]int, len(records))
 	for i := range records {
 		order[i] = i
@@ -146,14 +146,14 @@ func statuses(records []Record, p Policy, now time.Time) []Status {
 	return list
 }
 
-// everSigned reports whether a key signs at some time. One that was withdrawn
-// after its time had come did: the key before it stays retired, and does not come
+// everSigned reports whether a key signs at some time. A key that was withdrawn after it
+// had begun to sign counts, so that the key before it stays retired and does not come
 // back into the key set.
 func everSigned(r Record) bool {
 	return r.WithdrawnAt.IsZero() || !r.WithdrawnAt.Before(r.SignsFrom)
 }
 
-// ringStatus is one ring as a decision sees it.
+// ringStatus is the keys of one ring, with those that a decision asks for.
 type ringStatus struct {
 	all []Status
 	// active signs now; nil if none does or if its private key is gone.

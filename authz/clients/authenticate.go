@@ -14,7 +14,8 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// ErrThrottled: whoever asks has failed too often to authenticate as this client.
+// ErrThrottled: there were too many failed attempts to authenticate as this client from
+// this address.
 var ErrThrottled = errors.New("too many failures")
 
 // Authenticator tells which client a request comes from (RFC 6749 section 2.3).
@@ -23,43 +24,44 @@ type Authenticator struct {
 	failures *failures
 }
 
-// NewAuthenticator returns one that refuses with ErrThrottled more than limit failures
-// within window from one address as one client.
+// NewAuthenticator returns an Authenticator. After limit failures within window, for one
+// client from one address, its errors are ErrThrottled.
 func NewAuthenticator(r *Registry, limit int, window time.Duration, now func() time.Time) *Authenticator {
 	return &Authenticator{registry: r, failures: newFailures(limit, window, now)}
 }
 
-// Presented is what a request shows to prove which client it comes from. Whoever
-// takes requests reads it there, once; what it means is judged here.
+// Presented is what a request contains to prove which client it comes from. Package
+// web reads it from the request, once; Authenticate decides what it means.
 type Presented struct {
-	// Headers is how many Authorization headers there are. A Bearer token that stands
-	// alone does not count: apps have something put it on all that they send, and it
-	// says nothing of the client.
+	// Headers is how many Authorization headers there are. A single Bearer token does
+	// not count: some apps add it to every request, and it does not say which client
+	// sends it.
 	Headers int
-	// User and Password are those of HTTP Basic, as they stand in the header; Basic is
-	// whether it holds such.
+	// Basic is whether the header has HTTP Basic credentials; User and Password are
+	// these, not yet form-decoded.
 	Basic          bool
 	User, Password string
 	// ID and Secret are the parameters client_id and client_secret.
 	ID, Secret string
 	// Assertion is whether there is a client assertion (RFC 7521 section 4.2).
 	Assertion bool
-	// From is where the request comes from, as far as that is one subscriber's: an
-	// IPv4 address, or the /64 of an IPv6 one. Failures are counted by it.
+	// From is the address of the caller: an IPv4 address, or the /64 of an IPv6
+	// address, because one subscriber has all addresses of a /64. Failures are counted
+	// by it.
 	From netip.Prefix
 }
 
-// credentials are what of a request says which client it comes from. Without a
-// secret it only says so, which is all that a public client can do.
+// credentials are the client id and secret in a request. There is no secret in the
+// request of a public client.
 type credentials struct {
 	id, secret string
-	// literal is the password of HTTP Basic as it stands in the header; empty for a
-	// secret in the body.
+	// literal is the password of HTTP Basic without form-decoding; empty for a secret
+	// in the body.
 	literal string
 }
 
-// Authenticate returns the client that a request comes from, or a
-// *protocol.Error.
+// Authenticate returns the client that a request comes from. If the request does not
+// prove it, the error is a *protocol.Error.
 func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (*Client, error) {
 	offered, err := presented.credentials()
 	if err != nil {
@@ -67,14 +69,15 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 	}
 	c, err := a.registry.Client(ctx, offered.id)
 	if err == nil && c.refuses(offered) != nil && !a.failures.tooMany(offered.id, presented.From) {
-		// The copy in memory may not know yet of a secret that was added, or
-		// of a client that was enabled, a moment ago: a no is never a stale
-		// one. (Whoever has failed too often already waits for the copy, and
-		// costs no SQL.)
+		// The copy in memory may be out of date: a secret may have been added, or
+		// the client enabled, a moment ago. So before a client is refused, the
+		// database is asked. (Not for callers that have failed too often already:
+		// they must not be able to cause SQL.)
 		c, err = a.registry.Stored(ctx, offered.id)
 	}
-	// One answer for unknown, disabled, wrong secret and none: which client ids
-	// exist is nobody's business. The reason is logged.
+	// The answer is the same for an unknown client, a disabled one, a wrong secret
+	// and a missing one. Otherwise an attacker could find out which client ids
+	// exist. The log has the reason.
 	var cause error
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -86,10 +89,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 			return c, nil
 		}
 	}
-	// The secret was compared before the failures are counted, and a right one
-	// is never refused: otherwise whoever shares the client's address (a NAT,
-	// a careless proxy) could lock it out by failing in its name. What the
-	// count then bounds is the noise; guessing 256 bits needs no bound.
+	// The secret is compared before failures are counted, and a right one is never
+	// refused. Otherwise somebody behind the same address as the client (a NAT, a
+	// badly configured proxy) could lock the client out by failing in its name. So
+	// the count only limits the load and the log; guessing 256 bits needs no limit.
 	refused := protocol.Refuse(protocol.InvalidClient, "Client authentication failed: unknown client, wrong or missing secret, or a secret of a client that has none.")
 	refused.Cause = cause
 	if c != nil {
@@ -103,7 +106,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 	return nil, refused
 }
 
-// refuses says why the client is not who offers these credentials; nil if it is.
+// refuses returns why these credentials do not authenticate the client; nil if they do.
 func (c *Client) refuses(offered credentials) error {
 	switch {
 	case c.Auth == None && offered.secret != "":
@@ -118,7 +121,8 @@ func (c *Client) refuses(offered credentials) error {
 	return nil
 }
 
-// hasSecret compares in constant time, with every live secret.
+// hasSecret reports whether a secret is one of the client's. It compares in constant
+// time, with all of them.
 func (c *Client) hasSecret(secret string) bool {
 	hash := sha256.Sum256([]byte(secret))
 	match := 0
@@ -128,9 +132,9 @@ func (c *Client) hasSecret(secret string) bool {
 	return match == 1
 }
 
-// credentials reads the secret from the header or from the body, whichever the
-// client's library uses (RFC 6749 section 2.3.1). Both at once are refused: of two
-// that differ, who looks at one and who looks at the other would see two clients.
+// credentials returns the id and secret from the header or from the body (RFC 6749
+// section 2.3.1). Both at once are refused: if they differed, a proxy that reads one and
+// this server that reads the other would see two different clients.
 func (p Presented) credentials() (credentials, error) {
 	if p.Assertion {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "Client assertions are not supported.")
@@ -145,10 +149,10 @@ func (p Presented) credentials() (credentials, error) {
 	case !p.Basic:
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The Authorization header does not hold HTTP Basic credentials.")
 	}
-	// Both are form-encoded before they go into the header (RFC 6749 section
-	// 2.3.1). Many libraries leave that out, so a secret may stand there as it is:
-	// whoever knows it shows it, in one way or the other. An id that does not decode
-	// is nobody's.
+	// RFC 6749 section 2.3.1 has both form-encoded before they are put into the
+	// header. Many libraries do not, so the secret is compared decoded and as it
+	// is; either proves that the client knows it. An id that cannot be decoded is
+	// refused.
 	id, err := url.QueryUnescape(p.User)
 	if err != nil {
 		return credentials{}, protocol.Refuse(protocol.InvalidClient, "The client_id in the Authorization header is not form-encoded (RFC 6749 section 2.3.1).")
@@ -158,8 +162,8 @@ func (p Presented) credentials() (credentials, error) {
 		secret = p.Password
 	}
 	if p.ID != "" && p.ID != id {
-		// Otherwise one client could act in the name of another wherever the
-		// body is read later.
+		// Code that reads the id from the body later would act for another
+		// client than the one that authenticated.
 		return credentials{}, protocol.Refuse(protocol.InvalidRequest, "The client_id in the body is not the one in the Authorization header.")
 	}
 	return credentials{id, secret, p.Password}, nil

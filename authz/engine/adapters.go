@@ -11,8 +11,8 @@ import (
 	"github.com/ingam/ingam/authz/grants"
 )
 
-// session carries one request through fosite, which hands it to each handler: to
-// the grant type goes the request, and back comes what it issued.
+// session carries one request through fosite to the grant type, and what that issued
+// back. fosite passes it to each handler.
 type session struct {
 	grant   grants.Type
 	request grants.Request
@@ -27,8 +27,8 @@ func (s *session) issue(ctx context.Context) (err error) {
 	return err
 }
 
-// SetExpiresAt is how fosite notes lifespans, by the wall clock. What a token says
-// is decided by whoever signs it.
+// SetExpiresAt does nothing. fosite stores here when tokens expire, by the wall clock;
+// here the grant type decides that.
 func (s *session) SetExpiresAt(fosite.TokenType, time.Time)       {}
 func (s *session) GetExpiresAt(fosite.TokenType) (none time.Time) { return none }
 func (s *session) GetUsername() string                            { return "" }
@@ -40,8 +40,8 @@ func (s *session) Clone() fosite.Session {
 	return &c
 }
 
-// adapter is the handler of all grant types but client credentials, which fosite
-// has its own for.
+// adapter is the handler of all grant types but client credentials, for which fosite has
+// a handler of its own.
 type adapter struct{}
 
 var _ fosite.TokenEndpointHandler = adapter{}
@@ -52,7 +52,8 @@ func (adapter) CanHandleTokenEndpointRequest(_ context.Context, r fosite.AccessR
 
 func (adapter) CanSkipClientAuth(context.Context, fosite.AccessRequester) bool { return false }
 
-// HandleTokenEndpointRequest does nothing: the grant type judges and answers at once.
+// HandleTokenEndpointRequest does nothing: a grant type decides and issues in one step,
+// which PopulateTokenEndpointResponse calls.
 func (adapter) HandleTokenEndpointRequest(context.Context, fosite.AccessRequester) error { return nil }
 
 func (a adapter) PopulateTokenEndpointResponse(ctx context.Context, r fosite.AccessRequester, answer fosite.AccessResponder) error {
@@ -68,13 +69,13 @@ func (a adapter) PopulateTokenEndpointResponse(ctx context.Context, r fosite.Acc
 	return nil
 }
 
-// strategy is where fosite's handler of client credentials asks for an access token.
+// strategy makes access tokens for fosite's handler of client credentials.
 type strategy struct{}
 
 var _ oauth2.AccessTokenStrategy = strategy{}
 
-// GenerateAccessToken returns the whole token as its own signature: it is not
-// stored, so there is no shorter name for it.
+// GenerateAccessToken returns the whole token as its signature too. fosite uses the
+// signature as the key under which a token is stored, and these are not stored.
 func (strategy) GenerateAccessToken(ctx context.Context, r fosite.Requester) (token, signature string, err error) {
 	s := r.GetSession().(*session)
 	err = s.issue(ctx)
@@ -83,14 +84,14 @@ func (strategy) GenerateAccessToken(ctx context.Context, r fosite.Requester) (to
 
 func (strategy) AccessTokenSignature(_ context.Context, token string) string { return token }
 
-// ValidateAccessToken is asked by fosite's own introspection only, which this
+// ValidateAccessToken always refuses. Only fosite's introspection calls it, which this
 // server does not use.
 func (strategy) ValidateAccessToken(context.Context, fosite.Requester, string) error {
 	return fosite.ErrRequestUnauthorized
 }
 
-// unstored is the storage of what is not stored: an access token is its own
-// record.
+// unstored is the storage that fosite's handler asks for; it stores nothing, because
+// access tokens are not stored.
 type unstored struct{}
 
 var _ oauth2.AccessTokenStorage = unstored{}
@@ -101,7 +102,7 @@ func (unstored) GetAccessTokenSession(context.Context, string, fosite.Session) (
 	return nil, fosite.ErrNotFound
 }
 
-// client is a client as fosite sees one.
+// client is a client with the methods that fosite wants.
 type client struct{ *clients.Client }
 
 var _ fosite.Client = client{}

@@ -1,15 +1,15 @@
-// Package engine is the door to fosite, the library that runs the token endpoint:
-// nothing else of this server speaks fosite's types.
+// Package engine calls fosite, the library that runs the token endpoint. No other package
+// of this server uses fosite or its types.
 //
 //	client that has authenticated, parameters → grants.Types.Of: may it? → fosite's handlers → the grant type → what was issued
 //
-// fosite handles a request in two phases, judging and answering, of which each may
-// leave notes for the next in a session. That stays in here: a grant type is one
-// function, which fosite calls by an adapter when it answers. fosite's own handler
-// of client credentials calls it where it asks for an access token.
+// fosite handles a token request in two phases, deciding and issuing, and passes what the
+// first has found to the second in a session. No other package has to know of that: a
+// grant type is one function. An adapter calls it in the second phase; for client
+// credentials, fosite's own handler calls it when it wants an access token.
 //
-// What fosite does with HTTP (reading requests, client authentication, revocation,
-// introspection, writing errors) is not used: it takes duplicate parameters and
-// failing storage too lightly. This package owns no rule of a grant; these stand in
+// The parts of fosite that use net/http (reading requests, client authentication,
+// revocation, introspection, writing errors) are not used, because they accept duplicate
+// parameters and can take a storage fault for a refusal. The rules of grants are in
 // package grants.
 package engine

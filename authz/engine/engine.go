@@ -20,7 +20,8 @@ type Engine struct {
 
 // New returns the engine of these grant types.
 func New(types *grants.Types) *Engine {
-	// fosite fills what is unset while it serves, without locks: set all.
+	// All fields are set here, because fosite sets those that are not while it serves
+	// requests, without a lock.
 	config := &fosite.Config{
 		AccessTokenLifespan:      types.Rules.AccessTTL,
 		RefreshTokenLifespan:     -1,
@@ -46,8 +47,8 @@ func New(types *grants.Types) *Engine {
 	return &Engine{types, handlers, fosite.NewOAuth2Provider(nil, config)}
 }
 
-// Token issues what a request asks for. What it returns as an error goes through
-// protocol.From.
+// Token issues the tokens that a request asks for. protocol.From says how a client is
+// told of its error.
 func (e *Engine) Token(ctx context.Context, r grants.Request) (grants.Issued, error) {
 	grant, err := e.types.Of(r)
 	if err != nil {
@@ -55,9 +56,10 @@ func (e *Engine) Token(ctx context.Context, r grants.Request) (grants.Issued, er
 	}
 	s := &session{grant: grant, request: r}
 	request := fosite.NewAccessRequest(s)
-	// fosite splits grant_type at spaces; the parameter is one value. It compares
-	// each scope and audience with all the others, so that one request could keep a
-	// CPU busy for half a second: it gets none. The grant types read them.
+	// fosite would split grant_type at spaces, so that one request could name two
+	// grant types. Scopes and audiences are left out: fosite compares each with all
+	// others, which takes half a second for the longest request that is read. The
+	// grant types read them instead.
 	request.GrantTypes = fosite.Arguments{r.GrantType}
 	request.Client = client{r.Client}
 	for _, h := range e.handlers {
@@ -74,9 +76,9 @@ func (e *Engine) Token(ctx context.Context, r grants.Request) (grants.Issued, er
 	return s.issued, nil
 }
 
-// translated returns an error of fosite's as one of ours. All others stay as they
-// are; so does what has no code here, which protocol.From takes for a fault of the
-// server.
+// translated returns an error of fosite as a *protocol.Error. Other errors are returned
+// unchanged; so are those of fosite whose code is not in codes, which protocol.From treats
+// as a fault of the server.
 func translated(err error) error {
 	var ours *protocol.Error
 	var theirs *fosite.RFC6749Error
@@ -92,7 +94,7 @@ func translated(err error) error {
 	return e
 }
 
-// codes are those of fosite's error codes that may be shown. Several of the others
+// codes are the error codes of fosite that clients may be told. Several of the others
 // are in no RFC.
 var codes = map[string]protocol.Code{
 	"invalid_request":        protocol.InvalidRequest,
