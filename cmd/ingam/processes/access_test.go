@@ -61,7 +61,8 @@ func TestWhoHasAccessToWhat(t *testing.T) {
 	wantSaid(t, e.stdout, "jun ", jun.ID, "openid, write at https://api.test")
 	wantSaid(t, d.here("", "access", "--client", "job").stderr, "client credentials tokens, for: read write")
 
-	// What is taken away is not access any more, and what is suspended says so.
+	// Revoked grants and removed scopes are no longer listed. A disabled user is marked
+	// as such.
 	d.must("revoke", "--user", "jun")
 	d.must("client", "update", "web", "--remove-scope", "read")
 	d.must("user", "disable", "minji")

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestTheAccountShowsThePersonAndWhereTheyAreSignedIn: one's own name, no picture
-// whose server would learn who looks, this browser first, and each outcome beside
-// its form.
+// TestTheAccountShowsThePersonAndWhereTheyAreSignedIn: the page shows the person's name,
+// and no picture from another server, which would learn who looks at the page. The
+// session of this browser comes first. The outcome of each form is beside it.
 func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -47,7 +47,8 @@ func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	if strings.Contains(sc.body, "pictures.test") {
 		t.Error("the account shows a picture of elsewhere")
 	}
-	// This browser, which signed in first, comes first; of the others there are four.
+	// This browser comes first, although its session is the oldest. Four others are
+	// listed.
 	if here, other := strings.Index(sc.body, "Firefox"), strings.Index(sc.body, "iPhone"); here < 0 || here > other || strings.Count(sc.body, "this browser") != 1 {
 		t.Errorf("Firefox at %d, iPhone at %d", here, other)
 	}
@@ -59,12 +60,12 @@ func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	if len(listed) != 6 || !strings.Contains(all.body, "A browser without a name") || strings.Contains(all.body, "See all") || strings.Contains(all.body, `name="current"`) {
 		t.Fatalf("%d of 6:\n%s", len(listed), all.body)
 	}
-	// One of them, on the page that it was ended on.
+	// One session is ended. The answer is the page that lists the sessions.
 	sc = first.post(s.url+"/account/sessions", url.Values{"id": {listed[0][1]}, "matter": {"sessions"}})
 	if sc.status != http.StatusOK || !strings.Contains(sc.body, "That place is signed out.") || strings.Contains(sc.body, listed[0][1]) || strings.Contains(sc.body, `name="current"`) {
 		t.Errorf("%d %s", sc.status, sc.body)
 	}
-	// Somebody else's cannot be ended, and stays.
+	// A user cannot end the session of another user.
 	jun := signIn("jun", "Mozilla/5.0 (Windows) Chrome/150.0")
 	jun.post(s.url+"/account/sessions", url.Values{"id": {listed[1][1]}})
 	jun.post(s.url+"/account/sessions", url.Values{"others": {"1"}})
@@ -88,7 +89,8 @@ func TestTheAccountShowsThePersonAndWhereTheyAreSignedIn(t *testing.T) {
 	}
 }
 
-// TestANewPasswordThatWillNotDoIsToldBesideItsField: which of the two fields, and why.
+// TestANewPasswordThatWillNotDoIsToldBesideItsField: the page says which of the two
+// fields is wrong, and why.
 func TestANewPasswordThatWillNotDoIsToldBesideItsField(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -111,7 +113,7 @@ func TestANewPasswordThatWillNotDoIsToldBesideItsField(t *testing.T) {
 			t.Errorf("%q: %d %s", c.new, sc.status, sc.body)
 			continue
 		}
-		// The error stands between its own field and what comes next.
+		// The error is between its own field and the next one.
 		field := strings.LastIndex(sc.body[:at], `<input type="password"`)
 		if !strings.HasPrefix(sc.body[field:], `<input type="password" id="`+c.field+`"`) || strings.Count(sc.body, `aria-invalid="true"`) != 1 || strings.Contains(sc.body, c.new+`"`) {
 			t.Errorf("%q is not told beside %s:\n%s", c.said, c.field, sc.body[field:at])

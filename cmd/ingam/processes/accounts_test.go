@@ -33,7 +33,8 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 		try := func(user, password string) screen {
 			t.Helper()
 			sc := page.submit("username", user, "password", password)
-			// What the person typed, and the request, come back.
+			// The page repeats the name that was typed, and two header fields differ in
+			// every answer. Without these, the answers can be compared.
 			sc.body = strings.ReplaceAll(sc.body, `value="`+user+`"`, `value="USER"`)
 			for _, field := range []string{"X-Request-Id", "Date"} {
 				sc.header.Del(field)
@@ -68,8 +69,8 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 	})
 }
 
-// TestTheLogSaysWhoWasNotSignedInAndWhy, and who asks is told neither: at each place
-// where a password is asked for, the answer is the same.
+// TestTheLogSaysWhoWasNotSignedInAndWhy: the log has the user and the reason. The answer
+// has neither: wherever a password is asked for, it is the same for all reasons.
 func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -81,7 +82,7 @@ func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	own.get("/login").submit("username", "minji", "password", goodPassword)
 	page := s.person().get("/login")
 	const typed = "somebody-pasted-4711"
-	// logged is the error, the user and the reason in the log record of a request.
+	// logged returns the error, the user and the reason from the log record of a request.
 	logged := func(header http.Header) (found [3]string) {
 		t.Helper()
 		id := header.Get("X-Request-Id")
@@ -144,7 +145,8 @@ func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	for range 3 {
 		form("minji", "not the one, 4711")
 	}
-	// Now minji's guesses from here are used up, but not of the browser that is known.
+	// The guesses for minji from this address are used up now. In the browser that is
+	// known there are still some left.
 	for place, try := range map[string]func(user, password string) told{"page": form, "app": app, "challenge": challenge} {
 		got := try("minji", goodPassword)
 		if logged := logged(got.header); got.status != http.StatusTooManyRequests || logged != [3]string{"too_many_attempts", minji.ID, "throttled"} {
@@ -218,7 +220,8 @@ func TestGuessingIsThrottledOverAllServersAndLocksNobodyOut(t *testing.T) {
 		want("an unknown user", try(first, stranger, "nobody", "wrong", "192.0.2.9"), wrong)
 		want("another user from there", try(first, first.person(), "junho", goodPassword, "192.0.2.9"), in)
 		want("the owner from elsewhere", try(first, first.person(), "minji", goodPassword, "192.0.2.1"), in)
-		// From everywhere, so that the account itself is throttled.
+		// These guesses come from many addresses, so that the account itself is
+		// throttled.
 		for i := range 40 {
 			try(first, first.person(), "minji", "wrong", "198.51.100."+string(rune('0'+i%10))+string(rune('0'+i/10)))
 		}
@@ -247,7 +250,8 @@ func (d *deployment) counted() int {
 func TestManyRightPasswordsAtOnceAllSignInAndWrongOnesAreBounded(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
-		// Both have one of an account and address under way, and three of an address.
+		// With these settings, each server checks at most one attempt at once with the
+		// same account and address, and at most three from the same address.
 		settings := []string{"INGAM_THROTTLE_SIGN_IN_FAILURES=3", "INGAM_THROTTLE_SIGN_IN_WINDOW=1h", "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1"}
 		servers := []*server{d.start(settings...), d.startAt(freeAddress(t), settings...)}
 		d.signInApp("mobile")
@@ -288,8 +292,8 @@ func TestManyRightPasswordsAtOnceAllSignInAndWrongOnesAreBounded(t *testing.T) {
 		}
 		allIn("a browser that is known", atOnce(8, func(_ int, s *server) answer { return s.signIn(goodPassword, "192.0.2.1", "Cookie", device) }))
 
-		// One address, more users than its count has room for, and each of them is
-		// nobody: they fill it, and not more.
+		// These attempts come from one address, each for another user that does not
+		// exist. Only as many are checked as the limit of an address allows.
 		wrong := 0
 		for _, status := range atOnce(60, func(i int, s *server) answer {
 			return s.postJSON("/login", members{"id": fmt.Sprint("nobody", i), "pw": "wrong", "client_id": "mobile"}, "X-Forwarded-For", "192.0.2.2")
@@ -304,7 +308,7 @@ func TestManyRightPasswordsAtOnceAllSignInAndWrongOnesAreBounded(t *testing.T) {
 			t.Errorf("%d wrong passwords from one address were looked at, not 30", wrong)
 		}
 
-		// Wrong ones beside right ones.
+		// Wrong passwords are sent beside right ones.
 		wrong = 0
 		count := func(statuses []int) {
 			t.Helper()
@@ -364,8 +368,9 @@ func TestWhoeverHangsUpIsNotCounted(t *testing.T) {
 	})
 }
 
-// TestACrowdOfSignInsIsToldToComeAgain: while nothing can be counted, nobody gets on,
-// and one address holds no more of the line than its share.
+// TestACrowdOfSignInsIsToldToComeAgain: while the database cannot be written, no attempt
+// can be counted, and all attempts wait in the line. One address may fill only its share
+// of the line. Further attempts from it are refused.
 func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -424,7 +429,8 @@ func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 	}
 	form(owner, "/account/password", url.Values{"current": {goodPassword}, "new": {"a wholly new password"}})
 	hangUp()
-	// What the server takes up before it has noticed would be counted, as it should.
+	// If the server begins an attempt before it notices the closed connection, it counts
+	// that attempt, which is right. So the test waits until it has noticed.
 	eventually(t, "the server has noticed that they hung up", time.Minute, func() bool {
 		return answered() == before+share+more+1 // and the page of the stranger
 	})
@@ -474,8 +480,8 @@ func TestAFaultOfTheDatabaseIsNoFailedSignIn(t *testing.T) {
 			t.Errorf("%d are counted, not %d", got, n)
 		}
 		in(goodPassword).pair(t)
-		// The server cannot know whether the guess was taken back. It was, and must not
-		// be taken back twice.
+		// The server gets no answer, so it cannot know whether the count was undone. It
+		// was, and must not be undone twice.
 		asked.FailAfter(func(statement string) error {
 			if strings.Contains(statement, "UPDATE guesses") {
 				return errors.New("broken for a test")
@@ -499,7 +505,7 @@ func TestConnectionsThatAreKilledLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	for _, e := range storagetest.Servers() {
 		if e.Kind != storage.PostgreSQL {
-			continue // it does not say whether what was killed was done
+			continue // it does not tell whether a statement that was killed has been done
 		}
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
@@ -587,7 +593,8 @@ func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 		}
 	}
 
-	// Another browser, ended from the account; of another user it cannot be.
+	// The session of another browser can be ended on the account page, but not by another
+	// user.
 	elsewhere := s.person()
 	elsewhere.get("/login").submit("username", "minji", "password", goodPassword)
 	junho := s.person()
@@ -602,7 +609,7 @@ func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 	}
 	for _, session := range sessions {
 		if !strings.Contains(p.get("/account").body, session.ID) {
-			continue // this browser's own cannot be ended there
+			continue // the session of this browser cannot be ended there
 		}
 		p.post(s.url+"/account/sessions", url.Values{"id": {session.ID}})
 	}
@@ -610,7 +617,7 @@ func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 		t.Errorf("the session is alive: %d", sc.status)
 	}
 
-	// A new password ends all others.
+	// A new password ends all other sessions.
 	p.signIn("minji", a.request())
 	elsewhere.get("/login").submit("username", "minji", "password", goodPassword)
 	sc := p.post(s.url+"/account/password", url.Values{"current": {"wrong"}, "new": {"another good one"}})
@@ -663,7 +670,7 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 			}
 		}
 	}
-	// Hidden fields that were edited.
+	// Somebody has edited the hidden fields.
 	for what, sc := range map[string]screen{
 		"another session": consent.submit("decision", "allow", "session", "x"), "another address": consent.submit("decision", "allow", "request", strings.Replace(consent.form.Get("request"), "app.test", "evil.test", 1)),
 		"no request": consent.submit("decision", "allow", "request", ""), "rubbish": consent.submit("decision", "allow", "request", "%zz"),
@@ -676,21 +683,22 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 	if after := d.state(); after != before {
 		t.Errorf("something changed:\n%s\n%s", before, after)
 	}
-	// Wherever one is sent after signing in, it is here.
+	// After signing in, the browser is only sent to addresses of this server. An open
+	// redirect would help phishing.
 	for _, then := range []string{"https://evil.test/", "//evil.test/", `/\evil.test`, "/oauth2/authorize", "javascript:alert(1)", "/account/../evil"} {
 		q := s.person()
 		if sc := q.get("/login").submit("username", "junho", "password", goodPassword, "then", then); sc.to != "/account" {
 			t.Errorf("then=%s leads to %s", then, sc.to)
 		}
 	}
-	// Two people, one browser: what one saw the other does not allow.
+	// Two people use one browser. One of them cannot allow what the other was asked.
 	page := p.get(a.request("prompt", "consent", "scope", "openid email"))
 	p.get("/login").submit("username", "junho", "password", goodPassword)
 	if sc := page.submit("decision", "allow"); sc.status != http.StatusForbidden {
 		t.Errorf("somebody else's consent: %d %s", sc.status, sc.to)
 	}
 
-	// Sign-out leads only to addresses of the client that asks.
+	// Sign-out redirects only to addresses of the client that asks.
 	for what, c := range map[string]struct {
 		query url.Values
 		to    string
@@ -699,7 +707,7 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 		"an address":           {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://app.test/bye"}, "state": {"s"}}, "https://app.test/bye?state=s"},
 		"an address elsewhere": {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://evil.test"}}, ""},
 		"nobody's address":     {url.Values{"post_logout_redirect_uri": {"https://app.test/bye"}}, ""},
-		"a redirect URI":       {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {callback}}, ""}, // it registered others
+		"a redirect URI":       {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {callback}}, ""}, // for sign-out it has registered another address
 		"a hint of another":    {url.Values{"client_id": {"other"}, "id_token_hint": {set.ID}}, "refused"},
 		"a forged hint":        {url.Values{"id_token_hint": {tamper(set.ID)}}, ""},
 	} {
@@ -716,8 +724,8 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 			t.Errorf("%s: %d to %s", what, sc.status, sc.to)
 		}
 	}
-	// An ID token of this very session needs no question; from a form of the
-	// app's, which brings no cookie of ours, it takes one more hop.
+	// With an ID token of this session, the page does not ask. A form of the app comes
+	// without this server's cookie, so it takes one more hop.
 	p.get("/login").submit("username", "minji", "password", goodPassword)
 	set = a.tokens(s, p, "minji")
 	form := url.Values{"id_token_hint": {set.ID}, "post_logout_redirect_uri": {"https://app.test/bye"}, "state": {"s"}}
@@ -762,11 +770,12 @@ func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) 
 	if sc := p.get("/account"); !strings.Contains(sc.body, "https://api.test") || strings.Contains(sc.body, "https://bank.test") {
 		t.Errorf("the account does not tell:\n%s", sc.body)
 	}
-	// A code that is under way ends with the access.
+	// A code that was not redeemed yet ends with the access.
 	code := p.get(a.request("scope", "openid read")).response().Get("code")
 	p.post(s.url+"/account/apps", url.Values{"client": {"app"}})
 	wantRefused(t, "a code of before", a.redeem(s, code), 400, "invalid_grant")
-	// A first-party client asks for nothing, and is shown and ended all the same.
+	// A client with --skip-consent asks for no consent. The account shows it all the
+	// same, and its access can be removed there.
 	own := d.webClient("own", "--skip-consent")
 	set := own.tokens(s, p, "minji")
 	if sc := p.get("/account"); !strings.Contains(sc.body, "App own") {
@@ -777,7 +786,7 @@ func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) 
 	if sc := p.get("/account"); strings.Contains(sc.body, "App own") {
 		t.Errorf("the account shows what has no access:\n%s", sc.body)
 	}
-	// Whoever gets the client's id next was allowed nothing.
+	// A new client with the same id does not inherit the consent.
 	p.signIn("minji", a.request())
 	d.must("client", "delete", "app")
 	next := d.webClient("app")
@@ -800,7 +809,8 @@ func TestSigningInAgainForOneClientEndsNothingAtAnother(t *testing.T) {
 		t.Error("signing in again is another session")
 	}
 	next := a.refresh(s, set.Refresh).tokens(t)
-	// Somebody else in this browser is another matter.
+	// If another user signs in with this browser, the session is replaced and its grants
+	// end.
 	other.tokens(s, p, "junho", "prompt", "login")
 	wantRefused(t, "the grant of a session that was replaced", a.refresh(s, next.Refresh), 400, "invalid_grant")
 }

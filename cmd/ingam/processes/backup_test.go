@@ -94,7 +94,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 		d.user(name)
 	}
 
-	// What is acknowledged before the backup begins.
+	// These tokens are issued before the backup begins.
 	statuses, kept := places{}, map[string]tokenSet{}
 	for _, name := range users {
 		kept[name] = web.tokens(s, s.person(), name, "scope", "openid read offline_access")
@@ -102,7 +102,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	}
 	cutLater := s.token("job", job)
 	statuses.add(t, cutLater, "a token from before")
-	// People sign in and apps refresh meanwhile.
+	// During the backup, people sign in and apps refresh.
 	var mu sync.Mutex
 	var rotated atomic.Int64
 	working, end := sync.WaitGroup{}, make(chan struct{})
@@ -153,7 +153,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 		return
 	}
 
-	// What happens after it.
+	// These changes are made after the backup, so they are not in it.
 	lost := s.token("job", job)
 	statuses.add(t, lost, "a token made since")
 	for range 20 {
@@ -173,8 +173,8 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	}
 	last := d.number()
 
-	// While the server runs, nothing is restored: not over its database, and not where
-	// it was.
+	// While the server runs, restore refuses: over its database, and also where its
+	// database was before it was moved away.
 	backup := filepath.Join(d.backups(t), "2026-01-31.db")
 	e = d.command("", nil, "restore", backup)
 	if e.status != failed || !strings.Contains(e.stderr, "a server is running on it") {
@@ -216,7 +216,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	if len(events) != 1 || events[0].Reason != "the disk failed" || events[0].Actor != operator() || events[0].Details["file"] != backup || events[0].Details["change"] == "" {
 		t.Errorf("%+v", events)
 	}
-	// The table of the chapter, line by line.
+	// The checks follow the table of the chapter, line by line.
 	if e := d.command("", nil, "user", "show", "late"); e.status != failed {
 		t.Error("a user of since is there")
 	}
@@ -230,7 +230,7 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	}
 	var client clientJSON
 	if d.mustJSON(&client, "client", "show", "stopped"); client.Disabled {
-		t.Error("a client that was disabled since is")
+		t.Error("a client that was disabled since the backup is still disabled")
 	}
 	for _, name := range users {
 		if !s.active("job", job, kept[name].Access) {
@@ -245,14 +245,15 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	if n := storagetest.Count(t, d.database, "SELECT COUNT(*) FROM grants WHERE revoked_ms IS NOT NULL"); n != 0 {
 		t.Errorf("%d grants were revoked for it", n)
 	}
-	// No index again.
+	// No status index is used a second time.
 	for i := range 50 {
 		statuses.add(t, s.token("job", job), fmt.Sprint("a token after the restore ", i))
 	}
 	for i := range 3 {
 		statuses.add(t, web.tokens(s, s.person(), "jisoo").Access, fmt.Sprint("a grant after the restore ", i))
 	}
-	// A cut also reaches what was issued since the restore, where the server is asked.
+	// A cut also reaches the tokens that were issued after the backup, but only at
+	// introspection.
 	d.must("revoke", "--client", "job")
 	for _, token := range []string{cutLater, lost} {
 		if s.active("job", job, token) {
@@ -265,7 +266,8 @@ func TestABackupOfARunningServerIsWhatTheDocumentationSays(t *testing.T) {
 	other := d.number()
 	s.stop()
 
-	// Once more, elsewhere: with other numbers; and everything ended.
+	// The backup is restored once more, to another place and with --cut-all: the numbers
+	// differ from those of the first restore, and everything is revoked.
 	again := *d
 	again.dir = t.TempDir()
 	again.database = "sqlite:" + filepath.Join(again.dir, "ingam.db")

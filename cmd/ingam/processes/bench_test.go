@@ -131,7 +131,7 @@ func benchmarkRefresh(b *testing.B, binary, database string) {
 				for i, w := range wires {
 					chain := chains[i]
 					sending.Go(func() {
-						for turn := range (n + i) / connections { // which add up to n
+						for turn := range (n + i) / connections { // these numbers add up to n
 							at := turn % len(chain)
 							body, err := w.exchange(text(chain[at]), request{status: http.StatusOK, body: `{"access_token":"ey`})
 							var set tokenSet
@@ -227,7 +227,7 @@ func benchmarkStorm(b *testing.B, binary string) {
 			b.Fatal(err)
 		}
 		token = set.Refresh
-		// So that there is time between them, as between those of many apps.
+		// There is a pause between two refreshes, as between those of many apps.
 		time.Sleep(5 * time.Millisecond)
 		return took
 	}
@@ -337,7 +337,7 @@ func benchmarkRevocation(b *testing.B, binary string) {
 			b.Run(fmt.Sprintf("%s/%d", name, verifiers), func(b *testing.B) {
 				s := newReleased(b, binary, "").start()
 				secret, api := s.d.client("app"), s.d.client("api")
-				s.token("app", secret) // which opens the list that they fetch at the start
+				s.token("app", secret) // this opens the status list that the verifiers fetch at their start
 				all := make([]*verify.Verifier, verifiers)
 				for i := range all {
 					v, err := verify.New(b.Context(), verify.Config{
@@ -378,7 +378,8 @@ func benchmarkRevocation(b *testing.B, binary string) {
 									b.Error(err)
 									return
 								}
-								// Seldom enough for a hundred of them on two cores.
+								// The pauses are long enough for a hundred verifiers on
+								// two cores.
 								time.Sleep(max(2*time.Millisecond, time.Duration(verifiers)*200*time.Microsecond))
 							}
 						})
@@ -419,9 +420,9 @@ func benchmarkReady(b *testing.B, binary string) {
 	})
 }
 
-// benchmarkMillionGrants measures a start and a cut with a million grants: until the
-// server is ready, until it has the status lists, and from a cut of all grants until
-// all are listed.
+// benchmarkMillionGrants measures with a million grants how long a start and a cut take:
+// from the start until the server is ready and until it has the status lists, and from a
+// cut of all grants until all are listed.
 func benchmarkMillionGrants(b *testing.B, binary, database string) {
 	d := newReleased(b, binary, database)
 	d.settings = []string{"INGAM_STATUS_LIST_SIZE=4194304"}
@@ -453,7 +454,8 @@ func benchmarkMillionGrants(b *testing.B, binary, database string) {
 	s = d.start()
 	d.must("revoke", "--user", "minji")
 	cut := time.Now()
-	// While it takes longer to read a cut than a list may be kept, there is none.
+	// There is no list while it takes longer to read a cut than an old list may be
+	// served.
 	for s.get(path).status != http.StatusOK || !s.bit(b, path, index) || !s.bit(b, path, last) {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -579,8 +581,8 @@ func cpuOf(t testing.TB, s *server) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The fields after the name, which may hold anything, begin with the third;
-	// utime and stime are the 14th and 15th (proc_pid_stat(5)).
+	// The second field is the name, which may contain anything. The third one comes after
+	// its parenthesis; utime and stime are the 14th and 15th (proc_pid_stat(5)).
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	var ticks time.Duration
 	for _, field := range fields[14-3 : 16-3] {

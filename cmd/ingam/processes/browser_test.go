@@ -83,7 +83,7 @@ func TestAPersonInABrowser(t *testing.T) {
 
 	do("see the sign-in page", chromedp.Navigate(request()), chromedp.WaitVisible(`:lang(ko) #password`))
 	do("mistype", chromedp.SendKeys("#username", "minji"), chromedp.SendKeys("#password", "wrong\r"), chromedp.WaitVisible("#problem"))
-	// With nothing but the keyboard: the name is there, the focus on the
+	// Only the keyboard is used: the page has kept the name, and the focus is on the
 	// password.
 	do("sign in", chromedp.SendKeys("#password", goodPassword+"\r"), chromedp.WaitVisible(`button[value="deny"]`))
 	do("deny", chromedp.Click(`button[value="deny"]`), chromedp.WaitVisible("#arrived"))
@@ -104,13 +104,13 @@ func TestAPersonInABrowser(t *testing.T) {
 	do("be signed out", chromedp.Navigate(s.url+"/account"), chromedp.WaitVisible("#password"))
 	do("sign in for the account", chromedp.SendKeys("#username", "minji"), chromedp.SendKeys("#password", goodPassword+"\r"), chromedp.WaitVisible("#new"))
 	do("be signed out by the app", chromedp.Navigate(s.url+"/logout?"+url.Values{"id_token_hint": {set.ID}, "post_logout_redirect_uri": {elsewhere.URL + "/bye"}}.Encode()))
-	// The hint is of a session that has ended: the page asks.
+	// The hint is for a session that has ended, so the page asks.
 	do("confirm", chromedp.WaitVisible(`button[value="out"]`), chromedp.Click(`button[value="out"]`), chromedp.WaitVisible("#arrived"))
 	if at, err := chromedp.Run(ctx, chromedp.Location()); err != nil || !strings.HasPrefix(at, elsewhere.URL+"/bye") {
 		t.Errorf("at %s: %v", at, err)
 	}
-	// The hint of the session that is there needs no question, and may come
-	// in a form.
+	// With a hint for the current session the page does not ask. The hint may come in a
+	// form.
 	do("sign in once more", chromedp.Navigate(request("prompt", "consent")), chromedp.SendKeys("#username", "minji"), chromedp.SendKeys("#password", goodPassword+"\r"),
 		chromedp.WaitVisible(`button[value="allow"]`), chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible("#arrived"))
 	set = a.redeem(s, answered().Get("code"), "redirect_uri", elsewhere.URL+"/cb").tokens(t)

@@ -33,7 +33,7 @@ func TestPeopleAreSentOnlyWhereTheClientIsRegistered(t *testing.T) {
 	p.signIn("minji", web.request())
 
 	editor := app{id: "editor", verifier: web.verifier}
-	for range 2 { // neither --skip-consent nor what was allowed before speaks for whoever claimed the scheme
+	for range 2 { // the user is asked despite --skip-consent and an earlier consent: another program may have claimed the scheme
 		sc := p.get(editor.request("redirect_uri", scheme, "scope", "openid"))
 		if !strings.Contains(sc.body, `name="decision"`) || !strings.Contains(sc.body, "<strong><bdi>cursor:</bdi></strong>") {
 			t.Fatalf("not asked: %d to %q %s", sc.status, sc.to, sc.body)
@@ -92,7 +92,7 @@ func TestTheAudienceIsWhatIsRegisteredHoweverItIsSpelt(t *testing.T) {
 	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.must("api", "create", "--audience", "https://slash.test/", "--name", "Slash", "--scope", "read")
-	// Named in the other spelling, and registered as the API is.
+	// The client is registered with the other spelling, and gets the spelling of the API.
 	a := d.webClient("app", "--auth", "client_secret_basic", "--audience", "https://slash.test", "--grant", "client_credentials")
 	var shown clientJSON
 	if d.mustJSON(&shown, "client", "show", "app"); !slices.Equal(shown.Audiences, []string{"https://api.test", "https://slash.test/"}) {
@@ -149,8 +149,8 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 		if own.Auth != registered {
 			t.Errorf("%s is shown as %s", registered, own.Auth)
 		}
-		// way is a way to add the credentials to a request: ask adds them to the header
-		// or the body.
+		// way adds the credentials to a request: to the form, or as the header fields
+		// that it returns.
 		type way func(id, secret string, form url.Values) (url.Values, []string)
 		ways := map[string]way{
 			"in the header": func(id, secret string, form url.Values) (url.Values, []string) {
@@ -185,7 +185,7 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 			if got := ask("/oauth2/introspect", id, secret, "token", token); got.status != http.StatusOK || got.json(t)["active"] != true {
 				t.Errorf("%s: introspection: %d %s", what, got.status, got.body)
 			}
-			// Who may ask is told that there is no such listener.
+			// An authenticated client is told that there is no such listener.
 			if got := ask("/oauth2/status/events/ack", id, secret, "listener", "x", "id", "1"); got.status != http.StatusNotFound {
 				t.Errorf("%s: acknowledgement: %d %s", what, got.status, got.body)
 			}
@@ -205,14 +205,15 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 				wantRefused(t, what+": revocation with the secret "+wrong, ask("/oauth2/revoke", own.ID, wrong, "token", token), 401, "invalid_client")
 			}
 			set := ask("/oauth2/token", own.ID, own.ClientSecret, redeem...).tokens(t)
-			// A used code is judged after the client is known: this is nobody's replay.
+			// The client is authenticated before the code is looked at. So this is no
+			// replay, and revokes nothing.
 			wantRefused(t, what+": a used code with a wrong secret", ask("/oauth2/token", own.ID, "wrong", redeem...), 401, "invalid_client")
 			set = ask("/oauth2/token", own.ID, own.ClientSecret, "grant_type", "refresh_token", "refresh_token", set.Refresh).tokens(t)
 			if set.Refresh == "" {
 				t.Errorf("%s: no refresh token", what)
 			}
 		}
-		// JSON has no place for a secret; the header has.
+		// JSON cannot contain the client's secret, but the header can.
 		header := []string{"Content-Type", "application/json", "Authorization", basic(own.ID, own.ClientSecret)}
 		login := s.raw("/login", `{"username": "minji", "password": "`+goodPassword+`"}`, header...)
 		if login.status != http.StatusOK {
@@ -237,8 +238,8 @@ func TestASecretIsShownInEitherWayAtEveryEndpoint(t *testing.T) {
 	}
 }
 
-// TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt: some encode it for the
-// header as RFC 6749 section 2.3.1 has it, and others do not.
+// TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt: some libraries encode the secret
+// for the header as RFC 6749 section 2.3.1 says, and others do not.
 func TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -258,7 +259,7 @@ func TestASecretOfAnyCharactersIsShownAsLibrariesWriteIt(t *testing.T) {
 			"as it is":    s.raw("/oauth2/token", grant, "Authorization", basic(id, secret)),
 			"in the body": s.raw("/oauth2/token", grant+"&client_id="+id+"&client_secret="+url.QueryEscape(secret)),
 		} {
-			if got.status != http.StatusOK && (how != "with %20" || !strings.Contains(secret, "+")) { // which PathEscape leaves alone
+			if got.status != http.StatusOK && (how != "with %20" || !strings.Contains(secret, "+")) { // PathEscape does not encode a plus
 				t.Errorf("%s %s: %d %s", id, how, got.status, got.body)
 			}
 		}
@@ -324,7 +325,7 @@ func TestAClientWithoutASecretNamesItselfInEitherWay(t *testing.T) {
 			t.Errorf("%s: refresh: %d %s", how, got.status, got.body)
 		}
 	}
-	// None of this was a failed attempt; these are.
+	// Nothing above was a failed attempt. The requests below are.
 	for i, want := range []int{401, 401, 429} {
 		if got := s.raw("/oauth2/token", "grant_type=refresh_token&refresh_token=x", "Authorization", basic("app", "guess")); got.status != want {
 			t.Errorf("failure %d: %d %s", i+1, got.status, got.body)
@@ -374,7 +375,9 @@ func TestWhatMustBindACode(t *testing.T) {
 	}
 	p.signIn("minji", public.request())
 
-	// What a request can have: a challenge, a nonce, an ID token to find it in.
+	// These change the request, so that it lacks the challenge, the nonce, or the scope
+	// openid. Without openid there is no ID token in which the client could find the
+	// nonce.
 	nothing, nonce := []string{"code_challenge", "", "code_challenge_method", "", "nonce", ""}, []string{"code_challenge", "", "code_challenge_method", ""}
 	noID := append([]string{"scope", "read"}, nonce...)
 	challenge := []string{"nonce", ""}
@@ -396,7 +399,8 @@ func TestWhatMustBindACode(t *testing.T) {
 				wantRefused(t, rule+": no verifier", a.redeem(s, code, "code_verifier", ""), 400, "invalid_request")
 				wantRefused(t, rule+": a wrong verifier", a.redeem(s, code, "code_verifier", strings.Repeat("x", 43)), 400, "invalid_grant")
 			} else {
-				// Somebody took the challenge out of the request.
+				// A verifier is sent, but the code has no challenge: an attacker may have
+				// removed it from the authorization request.
 				wantRefused(t, rule+": a verifier without a challenge", a.redeem(s, code), 400, "invalid_grant")
 				wantRefused(t, rule+": no redirect_uri without a challenge", a.redeem(s, code, "code_verifier", "", "redirect_uri", ""), 400, "invalid_request")
 			}
@@ -441,7 +445,7 @@ func TestWhatMustBindACode(t *testing.T) {
 		t.Errorf("a public client with a nonce: %v", r)
 	}
 
-	// What comes to hold, holds for what is under way.
+	// A stricter rule also holds for codes that were issued before it.
 	a := apps["optional"]
 	code := p.get(a.request(nothing...)).response().Get("code")
 	d.must("client", "update", "optional", "--pkce", "nonce")
@@ -449,7 +453,7 @@ func TestWhatMustBindACode(t *testing.T) {
 	if r := p.get(a.request(nothing...)).response(); r.Get("error") != "invalid_request" {
 		t.Errorf("after the update: %v", r)
 	}
-	// Whoever signs people in by itself always uses it.
+	// A client of the challenge endpoint must always use PKCE.
 	var own clientJSON
 	d.mustJSON(&own, "client", "create", "--id", "own", "--name", "Own", "--grant", "first_party", "--scope", "read", "--audience", "https://api.test", "--auth", "client_secret_basic", "--pkce", "optional")
 	got := s.post("/oauth2/authorize-challenge", own.ID, own.ClientSecret, url.Values{"scope": {"read"}, "username": {"minji"}, "password": {goodPassword}})

@@ -50,7 +50,8 @@ type composition struct {
 	Volumes map[string]any
 }
 
-// Without a container engine, the content of the file can still be checked.
+// TestTheCompositionIsOneThatIngamCanRun checks the content of docker-compose.yml. This
+// needs no container engine.
 func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 	t.Parallel()
 	var c composition
@@ -112,7 +113,7 @@ func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 					t.Errorf("%q is not in effect:\n%s", want, e.stdout)
 				}
 			}
-			// The other engine, as the file's own head has it.
+			// The other engine is used as the comment at the top of the file says.
 			other := regexp.MustCompile(`(?m)^# +(INGAM_DATABASE)='(mysql:[^']+)' docker compose --profile (\w+) up$`).FindStringSubmatch(file)
 			if other == nil {
 				t.Fatal("it does not say how to run with MariaDB")
@@ -139,9 +140,9 @@ func TestTheCompositionIsOneThatIngamCanRun(t *testing.T) {
 	}
 }
 
-// TestTheCommandLineIsReachedInTheComposition: what the README and the file tell to type
-// names the service, and the command in its image, and is done with the settings that the
-// server has there.
+// TestTheCommandLineIsReachedInTheComposition: the commands in the README and in the file
+// name the right service and the path of the command in its image. They succeed with the
+// settings that the server has there.
 func TestTheCommandLineIsReachedInTheComposition(t *testing.T) {
 	t.Parallel()
 	file, docker := read(t, "docker-compose.yml"), read(t, "Dockerfile")
@@ -161,7 +162,8 @@ func TestTheCommandLineIsReachedInTheComposition(t *testing.T) {
 	if to := one(`^COPY --from=build /made/ingam (\S+)$`); to != entry {
 		t.Errorf("the image runs %s, and the command is at %s", entry, to)
 	}
-	// exec takes the user of the image, who must read the master key that serve reads.
+	// docker compose exec runs as the user of the image. That user must be able to read
+	// the server's master key.
 	if user, owner := one(`^USER (\S+)$`), one(`--chown=(\S+) /made/data /var/lib/ingam$`); user != owner {
 		t.Errorf("%s runs it, and %s has the key", user, owner)
 	}
@@ -180,7 +182,7 @@ func TestTheCommandLineIsReachedInTheComposition(t *testing.T) {
 		for key, value := range service.Environment {
 			set = append(set, key+"="+value)
 		}
-		// Its database is not here; this one is.
+		// The database of the composition is not here, so the command uses this one.
 		set = append(set, "INGAM_DATABASE="+d.database)
 		if e := d.bare(set, "migrate", "up"); e.status != done {
 			t.Fatal(e.stderr)
@@ -232,7 +234,7 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 	everything := readme + read(t, "ARCHITECTURE.md")
 	code := regexp.MustCompile("(?s)```.*?```")
 	leads := func(dir, text string) {
-		text = code.ReplaceAllString(text, "") // where brackets are no links
+		text = code.ReplaceAllString(text, "") // in code, brackets are not links
 		for _, m := range regexp.MustCompile(`\]\(([^):#]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(root, dir, m[1])); err != nil {
 				t.Errorf("a link in %s leads to %s, which is not there", dir, m[1])
@@ -272,7 +274,7 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 				break
 			}
 		}
-		// Help on what is no command is that on the group it would be in.
+		// For an unknown command, the help of its group is printed.
 		help := bare.bare(nil, append(words, "--help")...)
 		if help.status != done || strings.Contains(help.stdout, "[command]") {
 			t.Errorf("there is no command as in %q", m[0])
@@ -287,7 +289,8 @@ func TestWhatTheDocumentationTellsToTypeExists(t *testing.T) {
 	config.Flags(flags)
 	for _, m := range regexp.MustCompile(`INGAM_[A-Z_]+[A-Z]`).FindAllString(everything, -1) {
 		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(m, "INGAM_"), "_", "-"))
-		// Package config tests that the table has what are settings; not all are flags.
+		// Not all settings have a flag. Package config tests that the table has all of
+		// them.
 		if m != "INGAM_TEST_POSTGRES" && m != "INGAM_TEST_MYSQL" && flags.Lookup(flag) == nil && !strings.Contains(settings, "| `"+m+"` |") {
 			t.Errorf("%s is documented and no setting", m)
 		}

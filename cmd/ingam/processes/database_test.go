@@ -12,22 +12,23 @@ import (
 	"github.com/ingam/ingam/storage/storagetest/between"
 )
 
-// startHere starts a server in this process, and returns a recorder of the statements
-// that its requests run; those of background tasks are left out. The server uses the
-// clock of the deployment.
+// startHere starts a server, and returns a recorder of the statements that its requests
+// run; those of background tasks are left out. The server uses the clock of the
+// deployment.
 func (d *deployment) startHere(extra ...string) (*server, *storagetest.Recorder) {
 	d.t.Helper()
 	r := &storagetest.Recorder{}
 	return d.serveHere(r, append(extra, "INGAM_TEST_ASKS_OF=requests")...), r
 }
 
-// serveHere starts a server whose statements all pass through a recorder.
+// serveHere starts a server that passes all its statements through a recorder in this
+// process.
 func (d *deployment) serveHere(r *storagetest.Recorder, extra ...string) *server {
 	d.t.Helper()
 	if d.now != nil {
 		extra = append(extra, "INGAM_TEST_CLOCK=yes")
 	}
-	d.plain = false // what is released asks nobody
+	d.plain = false // the released binary cannot report its statements
 	s := d.launch(strings.TrimPrefix(d.issuer, "http://"), append(extra, "INGAM_TEST_ASKS="+storagetest.Answer(d.t, r, func() time.Time { return d.now() }))...)
 	d.t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
@@ -45,7 +46,8 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 		d.must("migrate", "up")
 		secret, web := d.client("app"), d.webClient("web")
 		s, asked := d.startHere("INGAM_CHANGES_STALENESS=1m") // nothing changes meanwhile
-		// Indices that are taken before the lists are read are taken anew afterwards.
+		// A block of indices that is taken before the lists are read is replaced
+		// afterwards. This must not happen while statements are counted.
 		eventually(t, "the lists are read", time.Minute, func() bool { return s.get("/health/ready").json(t)["status_lists"] == "current" })
 		want := func(what string, n int, begins ...string) {
 			t.Helper()
@@ -61,7 +63,7 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 			}
 		}
 
-		token := s.token("app", secret) // which brings the client into memory
+		token := s.token("app", secret) // now the client is in memory
 		asked.Take()
 		const n = 100
 		for range n {
@@ -104,7 +106,7 @@ func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 			want("userinfo", 1, "SELECT", "SELECT")
 		}
 		for range n {
-			p.get("/logout") // which shows whose session it is
+			p.get("/logout") // the page shows whose session it is
 		}
 		want("a page of a login session", n, "SELECT")
 		for range n {
@@ -224,7 +226,8 @@ func TestADatabaseThatStopsInTheMiddleIsA503UntilItIsBack(t *testing.T) {
 					relay.Stop()
 					wantUnavailable(t, "an introspection", s.post("/oauth2/introspect", "app", secret, form))
 					wantUnavailable(t, "a revocation", s.post("/oauth2/revoke", "app", secret, form))
-					// Until the bound has passed, tokens are made from memory.
+					// Until the copies in memory are too old, tokens are issued from
+					// them.
 					eventually(t, "nothing is issued from memory any more", time.Minute, func() bool {
 						a := s.post("/oauth2/token", "app", secret, grant)
 						if a.status != http.StatusOK {
@@ -278,7 +281,8 @@ func TestConnectionsThatFellSilentHoldNothingForLong(t *testing.T) {
 			for range 2 {
 				relay.Forget()
 				d.must("client", "disable", "app")
-				// The driver for MySQL would give up by itself after 30 s, pgx never.
+				// The driver for MySQL would give up after 30 s, pgx would not give up at
+				// all.
 				const soon = 20 * time.Second
 				eventually(t, "the cut is listed", soon, func() bool { return listed(true) })
 				eventually(t, "the server is ready", soon, func() bool {

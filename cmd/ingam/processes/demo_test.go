@@ -52,7 +52,7 @@ func TestTheDemonstrationInABrowser(t *testing.T) {
 	listen := freeAddress(t)
 	_, printed := demonstrate(t, t.TempDir(), listen)
 	b.do("open it", chromedp.Navigate("http://"+listen+demoPath), chromedp.WaitVisible(".button.main"))
-	// With nothing but the keyboard.
+	// Only the keyboard is used.
 	b.do("begin", chromedp.KeyEvent("\t\r"), chromedp.WaitVisible("#password"))
 	b.do("sign in", chromedp.SendKeys("#username", demoUser), chromedp.SendKeys("#password", demoPassword(printed)+"\r"))
 	b.do("allow", chromedp.WaitVisible(`button[value="allow"]`), chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible("#refresh-token"))
@@ -69,7 +69,7 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	copied := func(command string) (stdout, stderr string) {
 		t.Helper()
 		cmd := exec.Command("sh", "-c", command)
-		// As a terminal in the same folder has it: nothing is set.
+		// As in a terminal in the same folder, no setting is in the environment.
 		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 		var out, err bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &err
@@ -78,7 +78,7 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 		}
 		return out.String(), err.String()
 	}
-	var earlier []string // the commands that the start before printed
+	var earlier []string // the commands that the previous start printed
 	for range 2 {
 		s, printed := demonstrate(t, dir, listen)
 		if !strings.Contains(printed, "DEMONSTRATION") || !strings.Contains(printed, "not for real use") {
@@ -91,8 +91,8 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 		if len(commands) != 2 {
 			t.Fatalf("%d commands in\n%s", len(commands), printed)
 		}
-		// A second start goes on with the same client and keys, so that what was
-		// copied before still works.
+		// A second start uses the same client and keys, so that commands that were copied
+		// before still work.
 		for _, get := range slices.Concat(commands[:1], earlier[:min(1, len(earlier))]) {
 			var answer struct {
 				AccessToken string `json:"access_token"`
@@ -116,8 +116,8 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 			t.Fatalf("exit status %d", code)
 		}
 	}
-	demonstrate(t, dir, listen) // SQLite's further files are there while it runs
-	// People are told in words what its API's scopes allow.
+	demonstrate(t, dir, listen) // SQLite's other files exist only while it runs
+	// The scopes of the demonstration's API have texts that people can understand.
 	shown, _ := copied("ingam api show " + demoAudience + " --json --database sqlite:" + demoFolder + "/ingam.db --issuer http://" + listen)
 	var api apiJSON
 	if err := json.Unmarshal([]byte(shown), &api); err != nil || len(api.Scopes) == 0 {
@@ -125,7 +125,7 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 	}
 	for _, scope := range api.Scopes {
 		if told := api.ScopeTexts[scope]; told["en"] == "" || told["ko"] == "" {
-			t.Errorf("of %s people are told %v", scope, told)
+			t.Errorf("the texts of the scope %s are %v", scope, told)
 		}
 	}
 

@@ -64,16 +64,16 @@ var elsewhere = map[string]string{
 	"ingam restore --cut-all":                                                 "TestABackupOfARunningServerIsWhatTheDocumentationSays",
 }
 
-// mentioned are commands that the text only names. Run as they are printed they are
-// called wrongly.
+// mentioned are commands that the text only names. They would fail as they are printed,
+// because arguments are missing.
 var mentioned = []string{
 	"ingam user create", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait",
 }
 
-// completed are printed commands with what they need here in addition, as the text
-// beside them says.
+// completed maps printed commands to complete ones, with the arguments that the text
+// beside them asks for.
 var completed = map[string]string{
 	"ingam user create --username U --email E":    "ingam user create --username new --email new@example.com --generate",
 	"ingam client secret remove ID":               "ingam client secret remove two",
@@ -92,7 +92,7 @@ var completed = map[string]string{
 // typed is a command line split into words as a shell does.
 type typed struct {
 	words []string
-	stdin string // a file, or with echo what it prints
+	stdin string // the name of a file; with echo, the text that echo prints
 	echo  bool
 }
 
@@ -151,7 +151,7 @@ func commandsOf(t *testing.T, path string) (inBlocks, inText []*typed) {
 			*to = append(*to, c)
 		}
 	}
-	if strings.HasSuffix(path, ".html") { // what it says of itself
+	if strings.HasSuffix(path, ".html") { // only the comment at its top
 		head, _, _ := strings.Cut(text, "-->")
 		for line := range strings.SplitSeq(head, "\n") {
 			add(&inBlocks, line)
@@ -172,12 +172,13 @@ func commandsOf(t *testing.T, path string) (inBlocks, inText []*typed) {
 	return inBlocks, inText
 }
 
-// TestWhatTheDocumentationTellsToTypeWorks runs every command of ingam that stands in
-// the documentation: those of a document's blocks one after the other, as a reader does,
-// and each in its text by itself on a database in which there is something of everything.
+// TestWhatTheDocumentationTellsToTypeWorks runs every command of ingam in the
+// documentation. The commands in a document's blocks run one after the other, as a reader
+// runs them. Each command in its text runs by itself, on a database that has data of
+// every kind.
 func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 	t.Parallel()
-	// Something of everything.
+	// This deployment has data of every kind.
 	whole := emptyDeployment(t, "").oneAtATime()
 	s := whole.start()
 	secret, web := whole.client("job"), whole.webClient("web", "--auth", "client_secret_basic")
@@ -293,7 +294,8 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 		t.Errorf("only %d commands were run", all)
 	}
 
-	// The tables say nothing of what is not there (any more).
+	// The tables above must be complete, and must not name a command or a test that does
+	// not exist (any more).
 	for _, line := range slices.Concat(slices.Collect(maps.Keys(elsewhere)), mentioned, slices.Collect(maps.Keys(completed))) {
 		if !seen[line] {
 			t.Errorf("%q stands in no document", line)
@@ -324,8 +326,8 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 	}
 }
 
-// TestCommandsThatHelpTellsOfExist: help names other commands, such as the one that
-// shows the ids that it takes.
+// TestCommandsThatHelpTellsOfExist: the help of a command names other commands, such as
+// the one that lists the ids. They must exist.
 func TestCommandsThatHelpTellsOfExist(t *testing.T) {
 	t.Parallel()
 	bare := &deployment{t: t}

@@ -31,7 +31,7 @@ func travel(t *testing.T, browser context.Context, name string) *journey {
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	j := &journey{tab: tab{t, ctx, name}}
-	// It lives as long as the context that it is first used with.
+	// The tab lives as long as the context that it is first used with.
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +73,9 @@ func (j *journey) arrives(begin string) {
 	j.t.Errorf("%s: never came to %s but by %q, and there failed %q", j.name, begin, j.hops, j.failed)
 }
 
-// TestAnApplicationMaySendPeopleOnToAnywhere from where they come back to: browsers
-// hold every hop after a form to what its page allows.
+// TestAnApplicationMaySendPeopleOnToAnywhere: browsers apply the form-action of a page's
+// Content-Security-Policy to every redirect that follows its form. It must not stop an
+// application that redirects people from its redirect URI to another address.
 func TestAnApplicationMaySendPeopleOnToAnywhere(t *testing.T) {
 	t.Parallel()
 	browser := browser(t, "en")
@@ -83,7 +84,7 @@ func TestAnApplicationMaySendPeopleOnToAnywhere(t *testing.T) {
 	}
 	landed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	t.Cleanup(landed.Close)
-	// By name it is another host, of another site.
+	// With the name localhost it is another host, of another site.
 	elsewhere := strings.Replace(landed.URL, "127.0.0.1", "localhost", 1) + "/landed"
 	const scheme = "com.example.app://landed"
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +101,7 @@ func TestAnApplicationMaySendPeopleOnToAnywhere(t *testing.T) {
 	destinations := map[string]struct{ registered, end string }{
 		"to another origin": {app.URL + "/to-another-origin", elsewhere},
 		"to an app":         {app.URL + "/to-an-app", scheme},
-		// For an address of IPv6 there is no way to write it in a policy at all.
+		// A Content-Security-Policy cannot contain an IPv6 address at all.
 		"at an address of IPv6": {"http://[::1]:9/cb", "http://[::1]:9/cb?"},
 		"at an app":             {"com.example.app:/cb", "com.example.app:/cb?"},
 	}
@@ -110,7 +111,7 @@ func TestAnApplicationMaySendPeopleOnToAnywhere(t *testing.T) {
 	}
 	a := d.webClient("app", args...)
 	d.user("minji")
-	// One after the other: they share the session.
+	// The destinations are visited one after the other, because they share the session.
 	for what, to := range destinations {
 		travel := func(how string) *journey { return travel(t, browser, how+" "+what) }
 		request := func(more ...string) chromedp.Action[chromedp.Void] {
@@ -143,8 +144,8 @@ func TestAnApplicationMaySendPeopleOnToAnywhere(t *testing.T) {
 	}
 }
 
-// TestAFormOfAnotherSiteInABrowser: whether the cookie goes along is the browser's
-// to say.
+// TestAFormOfAnotherSiteInABrowser uses a real browser, because the browser decides
+// whether to send the cookie.
 func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 	t.Parallel()
 	browser := browser(t, "en")
@@ -152,8 +153,8 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s *server
-	// A page with a form for the server, which it sends by itself: alone or in a
-	// frame.
+	// The app has a page with a form for the server, which a script sends; and a page
+	// that has this page in a frame.
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		switch r.URL.Path {
@@ -167,7 +168,8 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 					fmt.Fprintf(w, `<input type="hidden" name="%s" value="%s">`, html.EscapeString(name), html.EscapeString(value))
 				}
 			}
-			// Not forms[0].submit, which a field of that name would be.
+			// If the form has a field with the name submit, forms[0].submit is that
+			// field.
 			fmt.Fprint(w, `</form><script>HTMLFormElement.prototype.submit.call(document.forms[0])</script>`)
 		case "/frame":
 			fmt.Fprintf(w, `<iframe src="/form?%s"></iframe>`, html.EscapeString(r.URL.RawQuery))
@@ -177,7 +179,7 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 	t.Cleanup(app.Close)
 	d := newDeployment(t).oneAtATime()
 	s = d.start()
-	sameSite := app.URL // of the server's host; by its name it is another site
+	sameSite := app.URL // the host of the server; with the name localhost it is another site
 	foreign := strings.Replace(app.URL, "127.0.0.1", "localhost", 1)
 	a := d.webClient("app", "--redirect-uri", sameSite+"/cb", "--redirect-uri", foreign+"/cb")
 	d.user("minji")
@@ -200,7 +202,7 @@ func TestAFormOfAnotherSiteInABrowser(t *testing.T) {
 		"of the same site in a frame":                        {sameSite, "/frame", []string{"prompt", "none"}, "code"},
 		"of another site by form_post":                       {foreign, "/form", []string{"response_mode", "form_post", "prompt", "none"}, "code"},
 		"of the same site in a frame, too long":              {sameSite, "/frame", []string{"prompt", "none", "login_hint", long}, "code"},
-		// No cookie goes into a frame of another site.
+		// In a frame of another site, browsers do not send the cookie.
 		"of another site in a frame":           {foreign, "/frame", []string{"prompt", "none"}, "login_required"},
 		"of another site in a frame, too long": {foreign, "/frame", []string{"prompt", "none", "login_hint", long}, "login_required"},
 	} {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// What browsers and libraries do at the door, at each endpoint that it concerns.
+// The tests in this file check how the server treats what browsers and libraries send, at
+// each endpoint that it concerns.
 
 func TestOnlyWhoCameWithBasicIsAskedForIt(t *testing.T) {
 	t.Parallel()
@@ -45,7 +46,7 @@ func TestOnlyWhoCameWithBasicIsAskedForIt(t *testing.T) {
 			}
 		}
 		if what == "refresh" || what == "sign out" {
-			continue // a public client needs to say no more
+			continue // a public client needs to send nothing else
 		}
 		if a := send(); a.status != http.StatusUnauthorized {
 			t.Errorf("%s with nothing: %d %s", what, a.status, a.body)
@@ -70,8 +71,8 @@ func TestOnlyWhoCameWithBasicIsAskedForIt(t *testing.T) {
 	}
 }
 
-// TestScriptsMaySendHeadersThatMeanNothingHere: of tracing, of a protocol that is
-// none of this server's, of a library.
+// TestScriptsMaySendHeadersThatMeanNothingHere: such headers come from tracing, from
+// another protocol, or from a library.
 func TestScriptsMaySendHeadersThatMeanNothingHere(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -109,13 +110,15 @@ func TestScriptsMaySendHeadersThatMeanNothingHere(t *testing.T) {
 			if head.status != got.status || head.body != "" {
 				t.Errorf("%s: HEAD is %d, GET %d", path, head.status, got.status)
 			}
-			// A cache must not answer a script with what was for a server.
+			// A cache must not give a script an answer that was for a request without an
+			// origin.
 			if plain := s.ask(http.MethodGet, path); !strings.Contains(plain.header.Get("Vary"), "Origin") {
 				t.Errorf("%s without an origin varies by %q", path, plain.header.Get("Vary"))
 			}
 		}
 	}
-	// Where a cookie counts, and where no script has any business, nothing changes.
+	// Endpoints that use a cookie, and those that are not for scripts, do not allow such
+	// headers.
 	for _, path := range []string{"/token/refresh", "/token/logout", "/login", "/oauth2/introspect", "/account", "/logout"} {
 		if a := all.ask(http.MethodOptions, path, "Origin", "https://app.test", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", headers); a.header.Get("Access-Control-Allow-Headers")+a.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, a.header)
@@ -196,8 +199,9 @@ func TestUserInfoReadsNoBodyButAForm(t *testing.T) {
 	}
 }
 
-// TestAParameterWithoutAValueIsAbsent: RFC 6749 sections 3.1 and 3.2, and so in
-// the JSON of first-party apps.
+// TestAParameterWithoutAValueIsAbsent: a parameter without a value is treated as if it
+// were absent (RFC 6749 sections 3.1 and 3.2). The same is true for the JSON of
+// first-party apps.
 func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -242,7 +246,7 @@ func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 			t.Errorf("%s: %d %s", what, got.status, got.body)
 		}
 	}
-	// What is needed and has no value is missing.
+	// A required parameter without a value is missing.
 	missing := map[string]answer{
 		"grant_type":    s.raw("/oauth2/token", "grant_type=", me...),
 		"code":          s.raw("/oauth2/token", with(code(), "code", "")),
@@ -258,7 +262,8 @@ func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 		}
 	}
 	wantRefused(t, "no client", s.raw("/oauth2/token", grant+"&client_id="), http.StatusUnauthorized, "invalid_client")
-	// Which of two counts nobody can know, with a value or without.
+	// A parameter that is given twice is refused, even if one of its values is empty:
+	// nobody can know which value is meant.
 	for what, got := range map[string]answer{
 		"two secrets":           s.raw("/oauth2/token", with(code(), "client_secret", "")+"&client_secret="),
 		"a secret and none":     s.raw("/oauth2/token", with(code(), "client_secret", "")+"&client_secret=x"),
@@ -284,7 +289,7 @@ func TestAParameterWithoutAValueIsAbsent(t *testing.T) {
 	}
 	wantCode("by GET", p.get(a.request()+more))
 	wantCode("by POST", p.post(s.url+"/oauth2/authorize", mustQuery(t, a.request()+more)).follow())
-	// The pages carry the request as it came.
+	// The pages keep the request as it came.
 	q := s.person()
 	sc := q.get(other.request()+more).submit("username", "minji", "password", goodPassword).follow()
 	wantCode("through the pages", sc.submit("decision", "allow"))
@@ -341,7 +346,8 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 				}
 				return p.postText(s.url+path, query)
 			}
-			// In front and behind: what parses does not depend on where it stands.
+			// The broken part is put in front of the request and behind it: its place
+			// must not matter.
 			for _, query := range []string{strings.Replace(a.request(), "?", "?"+part+"&", 1), a.request() + "&" + part} {
 				sc := send(query)
 				if r := sc.response(); !strings.HasPrefix(sc.to, callback+"?") || r.Get("error") != "invalid_request" || r.Get("state") != "s" || r.Get("iss") != d.issuer || r.Get("code") != "" {
@@ -372,7 +378,7 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 	if r := p.get(a.request("state", "") + "&state=x;y").response(); r.Get("error") != "invalid_request" || r.Has("state") {
 		t.Errorf("a state that does not parse: %v", r)
 	}
-	// A refusal goes the way that the answer would have gone.
+	// A refusal is sent in the same response mode as a code.
 	for what, request := range map[string]string{
 		"a parameter twice": a.request() + "&scope=read", "no response type": a.request("response_type", ""), "an unknown prompt": a.request("prompt", "dance"),
 		"a request object": a.request("request", "e30.e30."), "nobody is signed in": a.request("prompt", "none", "max_age", "0"),
@@ -400,7 +406,7 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 			t.Errorf("to sign out from the page with %s: %d %s", query, sc.status, sc.to)
 		}
 	}
-	// What a page carries is read like what came in.
+	// The request in the form of a page is checked like one that comes directly.
 	for _, part := range broken {
 		request := strings.TrimPrefix(a.request(), "/oauth2/authorize?") + "&" + part
 		if r := p.post(s.url+"/consent", url.Values{"request": {request}, "decision": {"allow"}}).response(); r.Get("error") != "invalid_request" {
@@ -419,12 +425,14 @@ func TestARequestThatDoesNotParseIsRefusedAsAWhole(t *testing.T) {
 	}
 }
 
-// TestTheLogSaysWhatARefusedAuthorizationRequestSent, as far as it is no secret,
-// wherever the request came in.
+// TestTheLogSaysWhatARefusedAuthorizationRequestSent: the log has the client, the
+// redirect URI and the known scopes, at each endpoint that takes the request, but no
+// secrets.
 func TestTheLogSaysWhatARefusedAuthorizationRequestSent(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
-	// Which scopes there are, a server knows when it starts; later ones by and by.
+	// The server reads the known scopes when it starts, and later ones with a delay. So
+	// the client and its API are created before.
 	a := d.webClient("web")
 	s := d.start()
 	p := s.person()
@@ -521,8 +529,8 @@ func TestAnswersKeepTheQueryOfAnAddress(t *testing.T) {
 	}
 }
 
-// TestAForeignFormFindsTheSession: to the form of another site browsers add no
-// cookie that is SameSite=Lax, so they have to ask once more.
+// TestAForeignFormFindsTheSession: with a form of another site, browsers do not send a
+// cookie that is SameSite=Lax. So the server makes them send the request once more.
 func TestAForeignFormFindsTheSession(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/auth"} {
@@ -548,7 +556,8 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 					t.Errorf("%s: %d to %q", what, sc.status, sc.to)
 				}
 			}
-			// By the same request as GET, wherever it is asked from.
+			// The answer redirects to the same request as GET, wherever the form comes
+			// from.
 			for what, fields := range map[string][]string{
 				"from another site": nil, "from a frame": {"Sec-Fetch-Dest", "iframe"}, "from the same site": {"Sec-Fetch-Site", "same-site"},
 				"without fetch metadata": {"Sec-Fetch-Site", "", "Origin", "https://app.test"}, "by a page without an origin": {"Sec-Fetch-Site", "", "Origin", "null"},
@@ -567,14 +576,15 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 			if sc := s.person().foreignPost(at, ask("prompt", "none")).follow(); sc.response().Get("error") != "login_required" {
 				t.Errorf("of nobody: %d to %q", sc.status, sc.to)
 			}
-			// Two targets are two.
+			// Both of two targets are kept.
 			both := ask()
 			both["resource"] = []string{"https://api.test", "https://api.test/"}
 			if sc := p.foreignPost(at, both); len(mustQuery(t, sc.to)["resource"]) != 2 {
 				t.Errorf("of two targets: %s", sc.to)
 			}
 
-			// Where the address would be too long, by a form from here, once.
+			// If the address would be too long, a form of this server sends the request
+			// once more, and only once.
 			long := func(bytes int) url.Values {
 				form := ask("prompt", "none")
 				form["resource"] = []string{"https://api.test", "https://api.test/"}
@@ -589,7 +599,7 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 				t.Fatalf("an address of 8001 bytes: %d %q %s", sc.status, sc.post, sc.body)
 			}
 			wantCode("reposted", sc.submit())
-			// A browser that says of this form, too, that it is another site's.
+			// This browser says of that form, too, that it is from another site.
 			again := *sc.form
 			wantError("reposted in vain", "login_required", p.foreignPost(at, again))
 			again.Set("prompt", "login")
@@ -599,10 +609,10 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 			for _, dest := range []string{"iframe", "frame", "fencedframe", "embed", "object"} {
 				wantError("too long in a frame", "login_required", p.foreignPost(at, long(8001), "Sec-Fetch-Dest", dest))
 			}
-			// From here it is answered at once.
+			// A form of this origin is answered at once.
 			wantCode("from this origin", p.post(s.url+at, ask()))
 			wantCode("from this origin, as long as it is", p.post(s.url+at, long(20_000)))
-			// Signing in on the way does not make the address longer than it may be.
+			// Signing in must not make the address too long either.
 			q, form := s.person(), long(7990)
 			form.Set("prompt", "login")
 			signedIn := q.foreignPost(at, form).follow().submit("username", "minji", "password", goodPassword)
@@ -610,7 +620,8 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 				t.Fatalf("signed in on the way: %d %q %s", signedIn.status, signedIn.to, signedIn.body)
 			}
 			wantCode("signed in on the way", signedIn.submit())
-			// What is wrong is said at once, to whom it may be.
+			// Errors are sent at once: to the client if its redirect URI is known,
+			// otherwise to the person.
 			wantError("a bad request", "invalid_request", p.foreignPost(at, ask("prompt", "dance")))
 			twice := ask()
 			twice["scope"] = []string{"openid", "read"}
@@ -624,8 +635,9 @@ func TestAForeignFormFindsTheSession(t *testing.T) {
 	}
 }
 
-// TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked: in the form of a page a
-// request is encoded twice, and may be longer than any body may be.
+// TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked: the form of a page contains the
+// request encoded twice, which may be longer than a body may be. Then the request must be
+// refused before the person types a password.
 func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -649,7 +661,7 @@ func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
 	for what, hint := range tooMuch {
 		refused("sign-in, "+what, p.post(s.url+at, ask(hint)))
 	}
-	// The person has room for a long password, and still for a long name.
+	// There is still room for a long user name and a long password.
 	login := p.post(s.url+at, ask(fits))
 	if sc := login.submit("username", strings.Repeat("한", 256), "password", strings.Repeat("한", 256)); sc.status != http.StatusUnprocessableEntity {
 		t.Fatalf("a wrong password: %d %s", sc.status, sc.body)
@@ -663,12 +675,12 @@ func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
 	}
 	for what, hint := range tooMuch {
 		refused("consent, "+what, p.post(s.url+at, ask(hint, "prompt", "consent")))
-		// Where no page is needed, nothing has to be carried.
+		// If no page is shown, the request need not fit into one.
 		if r := p.post(s.url+at, ask(hint)).response(); r.Get("code") == "" {
 			t.Errorf("%s, silently: %v", what, r)
 		}
 	}
-	// Nor does what is wrong with a long one fill the log, or the answer.
+	// A long wrong value is repeated neither in the log nor in the answer.
 	if r := p.post(s.url+at, ask("", "prompt", strings.Repeat("dance", 10_000))).response(); r.Get("error") != "invalid_request" || strings.Contains(r.Get("error_description"), "dance") {
 		t.Errorf("a long prompt: %v", r)
 	}
@@ -677,8 +689,9 @@ func TestWhatNoPageCouldCarryIsRefusedBeforeAnyoneIsAsked(t *testing.T) {
 	}
 }
 
-// TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain, whatever a browser says of it;
-// and nobody is signed out by what another site sends.
+// TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain, even if the browser says that the
+// second request is from another site, too. Requests that come from another site sign
+// nobody out.
 func TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -701,7 +714,8 @@ func TestASignOutOfAnotherSiteIsSentOnceMoreAndNotAgain(t *testing.T) {
 	}
 }
 
-// TestWhoeverReadsPagesGetsOne wherever no handler of a page is asked.
+// TestWhoeverReadsPagesGetsOne checks that browsers get errors as a page, and programs as
+// JSON, also where no handler of a page runs.
 func TestWhoeverReadsPagesGetsOne(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/auth"} {
@@ -790,7 +804,8 @@ func TestWhoeverReadsPagesGetsOne(t *testing.T) {
 			if p.get(path+"/account").status != http.StatusOK {
 				t.Error("something was done")
 			}
-			// What this is, to whoever opens the address, signed in or not.
+			// The first page says what this server is, to people who are signed in and to
+			// others.
 			for _, who := range []*person{p, s.person()} {
 				sc := who.get(path + "/")
 				if sc.status != http.StatusOK || !strings.Contains(sc.body, `href="`+path+`/account">Open your account</a>`) || !strings.Contains(sc.body, "signs people in") || len(sc.header.Values("Set-Cookie")) != 0 {

@@ -34,7 +34,8 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 	d.share("Team@test.example", "a", "b")
 	d.share("junho@test.example", "c")
 
-	// How often a user has signed in, or everyone.
+	// sessions returns how often a user has signed in; for an empty name, how often all
+	// users have.
 	sessions := func(username string) int {
 		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM login_sessions AS l JOIN users AS u ON u.id = l.user_id WHERE '"+username+"' IN ('', u.username)")
 	}
@@ -66,7 +67,7 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 		place := places[name]
 		for j, c := range []struct{ typed, as string }{
 			{"Minji.Kim@Test.example", "minji"}, {" minji.KIM@test.EXAMPLE ", "minji"}, {"ｍｉｎｊｉ．ｋｉｍ＠ｔｅｓｔ．ｅｘａｍｐｌｅ", "minji"}, {"MINJI", "minji"},
-			// c has this address, and a user name wins.
+			// The user c has this address, but a user name takes precedence.
 			{"junho@test.example", "junho@test.example"}, {"other@test.example", "junho@test.example"}, {"c", "c"},
 			{"team@test.example", ""}, {"a", "a"}, {"disabled@test.example", ""}, {"nobody@test.example", ""}, {"minji.kim", ""},
 		} {
@@ -79,7 +80,8 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 				t.Errorf("%s: %q does not sign in %q: %d %s", name, c.typed, c.as, got.status, got.body)
 			}
 		}
-		// What is typed does not make another account of it; nor where nobody has it.
+		// All spellings count as one account, even if no user or no single user has the
+		// address. Otherwise an attacker could guess more often.
 		for k, spellings := range [][]string{
 			{"minji", "minji.kim@test.example", "ＭＩＮＪＩ.kim@test.example", "Minji", "minji.kim@test.example"},
 			{"nobody@test.example", "NOBODY@test.example", "ｎｏｂｏｄｙ@test.example", " nobody@test.example", "nobody@test.example"},
@@ -100,7 +102,7 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 		t.Error("the log holds an address")
 	}
 
-	// Administrators see who cannot sign in by the address.
+	// The operator sees which users cannot sign in by their address.
 	var list []userJSON
 	d.mustJSON(&list, "user", "list")
 	shared := map[string]bool{}
@@ -118,7 +120,8 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 	if !one.EmailShared || !strings.Contains(text, "Team@test.example (shared with b: does not sign them in)\n") || strings.Count(table, "(shared)") != 3 {
 		t.Errorf("%+v\n%s\n%s", one, text, table)
 	}
-	// Who shares one goes on, and is out of it with another.
+	// A user who shares an address can be updated, and with another address no longer
+	// shares it.
 	d.must("user", "update", "a", "--add-role", "ops")
 	d.mustJSON(&one, "user", "update", "a", "--add-claims", `{"locale": "ko"}`)
 	if !one.EmailShared {
@@ -131,8 +134,9 @@ func TestPeopleSignInByTheirAddressWhereverAUserNameIsAsked(t *testing.T) {
 	}
 }
 
-// Nobody learns from what is asked of the database whether there is a user: it is the
-// same, whatever is typed.
+// TestWhatIsTypedAtSignInMakesNoDifferenceToTheDatabase: the statements are the same,
+// whatever is typed. Otherwise the time of an answer could tell an attacker which users
+// exist.
 func TestWhatIsTypedAtSignInMakesNoDifferenceToTheDatabase(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {

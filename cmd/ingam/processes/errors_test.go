@@ -5,14 +5,15 @@ import (
 	"testing"
 )
 
-// here runs a command like command does, but in a process that runs already, because
-// starting one takes much longer.
+// here runs a command as command does, but in a process that is running already, because
+// it takes much longer to start one.
 func (d *deployment) here(stdin string, args ...string) ended {
 	d.t.Helper()
 	return run(d.t, d.environ("INGAM_CHANGES_STALENESS=100ms"), stdin, args...)
 }
 
-// TestErrorsSayAThingOnce: what went wrong and with what, without the steps between.
+// TestErrorsSayAThingOnce: an error names the object and what is wrong with it, without
+// the steps between and without repetition.
 func TestErrorsSayAThingOnce(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()

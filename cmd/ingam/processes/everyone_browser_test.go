@@ -14,13 +14,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// turns waits for the page to which an action leads.
+// turns runs the steps and waits for the page to which they lead.
 func (b tab) turns(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	evaluate[any](b, `document.documentElement.dataset.left = '', null`)
 	b.do(what, steps...)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		// There is nothing to ask while one page takes the place of the other.
+		// This fails while the browser changes from one page to the other.
 		if there, err := chromedp.Run(b.ctx, chromedp.EvaluateAsDevTools[bool](`!('left' in document.documentElement.dataset) && document.readyState == 'complete'`)); err == nil && there {
 			return
 		}
@@ -40,7 +40,7 @@ func (b tab) says(text string) {
 	}
 }
 
-// stop is where the focus is: the name of the element, whether its focus is visible,
+// stop describes the element that has the focus: its name, whether its focus is visible,
 // and whether it comes after the previous element.
 type stop struct {
 	Name            string
@@ -77,8 +77,8 @@ func (b tab) tabs(names ...string) {
 	}
 }
 
-// TestThePagesWorkForEveryone: for who has only a keyboard, and for who runs no
-// scripts.
+// TestThePagesWorkForEveryone: also for people who have only a keyboard, and for people
+// who run no scripts.
 func TestThePagesWorkForEveryone(t *testing.T) {
 	t.Parallel()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +97,7 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 	if err := chromedp.Do(chromium); err != nil {
 		t.Fatal(err)
 	}
-	// Everyone has a user of their own, who is signed in at two other places, too.
+	// Each subtest has its own user, who is also signed in at two other places.
 	someone := func(t *testing.T, name string) tab {
 		t.Helper()
 		d.user(name)
@@ -144,8 +144,8 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 		b.at("Sign in")
 		b.turns("sign in with a wrong password", chromedp.KeyEvent(" "))
 		b.says("do not belong together")
-		// The name is there; the focus is on what has to be typed once more, and says
-		// what was wrong.
+		// The page has kept the name. The focus is on the password, which must be typed
+		// once more, and its description says what was wrong.
 		b.at("password")
 		if about := evaluate[string](b, `document.getElementById(password.getAttribute('aria-describedby')).innerText`); !strings.Contains(about, "do not belong together") {
 			t.Errorf("the password is described by %q", about)
@@ -164,7 +164,8 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 
 		b.do("see the account", chromedp.Navigate(s.url+"/account"))
 		b.tabs("Sign out", "Sign out everywhere else")
-		// Of those that were seen in the same moment either comes first.
+		// The other two sessions may have been used at the same moment, so either may
+		// come first.
 		b.types("\t")
 		last := evaluate[stop](b, whereFocusIs).Name
 		if !strings.HasPrefix(last, "Sign out: ") {
@@ -208,7 +209,7 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 			_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 			return chromedp.Void{}, err
 		})
-		// plain looks for what would do nothing here, on every page that is seen.
+		// plain finds elements of the present page that do nothing without scripts.
 		plain := func() {
 			t.Helper()
 			for _, idle := range evaluate[[]string](b, `[...document.querySelectorAll('a, button, summary, [onclick], [tabindex], noscript, dialog')].filter(e => e.checkVisibility() &&
@@ -236,7 +237,7 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 		b.do("consent anew", request())
 		turns("allow", `button[value="allow"]`)
 		b.says("with 1 codes")
-		// A form that is passed on waits for the person.
+		// Without scripts, the form with the answer waits until the person sends it.
 		b.do("be answered by a form", request("response_mode", "form_post", "state", "s"))
 		b.says("One moment")
 		turns("go on", "button.main")
@@ -244,7 +245,7 @@ func TestThePagesWorkForEveryone(t *testing.T) {
 
 		b.do("see the account", chromedp.Navigate(s.url+"/account"))
 		plain()
-		b.says(" UTC") // what a clock elsewhere shows, nobody can tell
+		b.says(" UTC") // without a script, the time zone of the person is unknown
 		turns("end a session", `button[aria-label^="Sign out: "]`)
 		b.says("That place is signed out.")
 		turns("end the others", `button[name="others"]`)

@@ -65,7 +65,7 @@ func (d *deployment) demoAPIs(sets ...[]string) []demoAPI {
 	return apis
 }
 
-// tab is a browser tab with the example app in it.
+// tab is a browser tab, and its name for failure messages.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context
@@ -97,7 +97,8 @@ func (b tab) shows(id, text string) {
 	b.t.Helper()
 	var seen string
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		// Of what is hidden there is no inner text in what is around it.
+		// innerText leaves out hidden elements inside the element, but not the text of
+		// the element itself if it is hidden.
 		seen = evaluate[string](b, fmt.Sprintf("document.getElementById(%q)?.checkVisibility() ? document.getElementById(%q).innerText : ''", id, id))
 		if strings.Contains(seen, text) {
 			return
@@ -118,7 +119,7 @@ func (b tab) click(id string) {
 	b.do("click "+id, chromedp.Click("#"+id))
 }
 
-// calls makes the tab call the API, and expects its answer.
+// calls makes the tab call the API, and checks that it answers.
 func (b tab) calls() {
 	b.t.Helper()
 	evaluate[any](b, "document.getElementById('answer').textContent = '', null")
@@ -176,7 +177,7 @@ func example(t *testing.T) *httptest.Server {
 func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t, "en")
-	// It lives as long as the context that it is first used with.
+	// The browser lives as long as the context that it is first used with.
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -217,13 +218,13 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 		t.Helper()
 		ctx, cancel := chromedp.NewContext(ctx)
 		t.Cleanup(cancel)
-		if err := chromedp.Do(ctx); err != nil { // which opens it, for as long as the test
+		if err := chromedp.Do(ctx); err != nil { // this opens the tab for the whole test
 			t.Fatal(err)
 		}
 		return ctx
 	}
 
-	// A server that takes its time: it takes the connection, and no more.
+	// This is a slow server: it accepts connections, and never answers.
 	slow, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +241,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	one.signIn("wrong")
 	one.shows("error", "The user name or the password is wrong.")
 	one.looks("first-party-wrong")
-	// With nothing but the keyboard, which is at the password again.
+	// Only the keyboard is used. The focus is on the password again.
 	one.focused("password")
 	one.types(goodPassword + "\t")
 	one.focused("reveal")
@@ -267,10 +268,10 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 		t.Errorf("the page keeps %s", kept)
 	}
 
-	// By the cookie alone.
+	// The other tabs are signed in by the cookie alone.
 	two, third := open("tab two", another(), streaming), open("tab three", another(), demoAPI{url: "http://" + freeAddress(t)})
 	third.shows("title", "Signed in as 김민지")
-	third.focused("title") // which says so to whoever does not see it
+	third.focused("title") // so that screen readers say it
 	third.click("call")
 	third.shows("error", "The API cannot be reached.")
 	third.focused("call")
@@ -283,7 +284,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	tabs := []tab{one, two}
 	overlaps := 0
 	for range 8 {
-		// At an instant that both have been told of before.
+		// Both tabs are told to refresh at the same instant.
 		before := make([]string, len(tabs))
 		for i, b := range tabs {
 			before[i] = evaluate[string](b, "document.getElementById('fetched').textContent")
@@ -313,14 +314,14 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	one.shows("title", "Signed in as 김민지")
 	one.calls()
 
-	// Nobody notices that the server restarts.
+	// The API verifies tokens by itself, so calls succeed while the server is stopped.
 	if status := s.stop(); status != done {
 		t.Errorf("exit status %d", status)
 	}
 	for _, b := range []tab{one, two, third} {
 		b.calls()
 	}
-	// And whoever asks while it is away is not signed out by that.
+	// A refresh that fails because the server is stopped does not sign the user out.
 	two.click("refresh")
 	two.shows("error", "cannot be reached")
 	two.shows("title", "Signed in as")
@@ -357,8 +358,8 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 		b.do("reload", chromedp.Reload())
 		b.shows("title", "Sign in")
 	}
-	// An API that does not listen does not know, until the token expires; but
-	// there is no next one.
+	// An API that does not listen for cuts accepts the token until it expires. But the
+	// app gets no new one.
 	third.calls()
 	third.click("refresh")
 	third.shows("title", "Sign in")
@@ -390,7 +391,7 @@ func TestTheFirstPartyExampleInABrowser(t *testing.T) {
 	}
 }
 
-// fetched notes what is fetched.
+// fetched records the paths that are fetched.
 type fetched struct {
 	mu    sync.Mutex
 	paths []string
@@ -410,8 +411,8 @@ func TestATokenGoesThroughAChainOfServices(t *testing.T) {
 	d.signInApp("mobile")
 	minji := d.user("minji")
 	token := s.postJSON("/login", members{"id": "minji", "pw": goodPassword, "client_id": "mobile"}).pair(t).Access
-	// From the last to the first: each passes on what it was sent, and says who
-	// it was sent by.
+	// The services are started from the last to the first. Each passes on the token that
+	// it was sent, and says for which user and client it was issued.
 	names := []string{"billing", "orders", "front"}
 	urls := make([]string, len(names))
 	var asked []*fetched
@@ -438,7 +439,7 @@ func TestATokenGoesThroughAChainOfServices(t *testing.T) {
 		asked, verifiers = append(asked, f), append(verifiers, v)
 		eventually(t, name+" has the keys", 30*time.Second, func() bool { return v.State().Ready && v.State().Keys > 0 })
 	}
-	// From here on there is nobody to ask.
+	// From here on, the services cannot ask the server.
 	if status := s.stop(); status != done {
 		t.Errorf("exit status %d", status)
 	}
@@ -463,7 +464,7 @@ func TestATokenGoesThroughAChainOfServices(t *testing.T) {
 	}
 	parts := strings.Split(token, ".")
 	for i, url := range urls {
-		// No service takes the word of the one before it.
+		// Each service verifies the token itself, even if another service has sent it.
 		for what, bad := range map[string]string{
 			"another subject":    tamper(token),
 			"another generation": swapped(t, token),
@@ -488,8 +489,9 @@ func TestATokenGoesThroughAChainOfServices(t *testing.T) {
 	}
 }
 
-// Two tabs outlive the expiry of their access tokens: the API, which goes by the
-// issuer's clock, refuses both, and each refreshes once and calls again.
+// TestTheFirstPartyExampleOutlivesExpiryInTwoTabs: the access tokens of two tabs expire.
+// The API, which uses the issuer's clock, refuses both. Each tab refreshes once and calls
+// again.
 func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t, "en")
@@ -557,14 +559,14 @@ func TestTheFirstPartyExampleOutlivesExpiryInTwoTabs(t *testing.T) {
 			t.Errorf("round %d: the API refused %d times and answered %d", round, refused.Load()-before, answered.Load()-ok)
 		}
 	}
-	// A cut, and neither comes back.
+	// After a cut, neither tab gets another token.
 	d.must("revoke", "--user", "minji")
 	off.Add(int64(20 * time.Minute))
 	for _, b := range []tab{one, two} {
 		evaluate[any](b, "document.getElementById('call').click(), null")
 		b.shows("title", "Sign in")
 	}
-	// How long a guess has to wait is said as people say it.
+	// The page says in hours, minutes or seconds how long to wait.
 	one.signIn("wrong")
 	one.shows("error", "is wrong.")
 	for _, then := range []struct {

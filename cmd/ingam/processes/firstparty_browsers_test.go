@@ -75,8 +75,8 @@ func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
 		d.user("minji")
 		b := newTabs("spa")
 		b.signIn(t, both[0], "minji")
-		// One sends its cookie, and two others are faster: the second of them with
-		// the cookie that the first was given.
+		// A slow tab sends the first cookie after another tab has refreshed twice, the
+		// second time with its new cookie. All of them get the same successor.
 		slow := b.with(b.refreshToken())
 		b.refresh(both[0]).pair(t)
 		second := b.refreshToken()
@@ -84,7 +84,7 @@ func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
 		if a := slow.refresh(both[0]); a.status != http.StatusOK || slow.refreshToken() != second || b.refreshToken() != second {
 			t.Errorf("%d %s: %t %t", a.status, a.body, slow.refreshToken() == second, b.refreshToken() == second)
 		}
-		// However it comes about.
+		// The same is true of many tabs, in any order.
 		var group sync.WaitGroup
 		for range 12 {
 			group.Go(func() {
@@ -104,8 +104,8 @@ func TestTabsOfOneBrowserStaySignedIn(t *testing.T) {
 			t.Errorf("%+v", events)
 		}
 
-		// After the grace it rotates again. A token that was replaced twice can only
-		// come from a thief.
+		// After the grace the token rotates again. The first token was replaced twice, so
+		// using it is reuse, as by a thief.
 		brief := newTabs("brief")
 		brief.signIn(t, both[0], "minji")
 		first := brief.refreshToken()
@@ -150,7 +150,7 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 		other := &tabs{jar: b.jar, client: "other"}
 		other.signIn(t, s, "minji")
 		for _, user := range []string{"minji", "jun"} {
-			// Whoever else has signed in there meanwhile.
+			// Between two sign-ins of this app, another user signs in to the other app.
 			other.signIn(t, s, "jun")
 			b.signIn(t, s, user)
 			if a := before.refresh(s); a.status != http.StatusUnauthorized {
@@ -169,7 +169,8 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 		if events := d.events(t, "session.end"); len(events) != 4 || events[0].Reason != "signed in again" || events[0].Actor != "client:other" || events[1].Actor != "client:spa" {
 			t.Errorf("%+v", events)
 		}
-		// Two at once never end each other, and the next ends both.
+		// Two sign-ins at once must not end each other: at least one stays. The next one
+		// ends both.
 		second := d.startAt(freeAddress(t))
 		two := [2]*tabs{b.with(b.refreshToken()), b.with(b.refreshToken())}
 		var group sync.WaitGroup
@@ -245,7 +246,7 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 			t.Errorf("%s: %d %s", what, a.status, a.body)
 		}
 	}
-	// Signing out leaves no cookie behind that it could see.
+	// Signing out deletes a cookie that was sent, even if its content is wrong.
 	for what, cookies := range map[string][]string{"rubbish": {name + "=x"}, "another app's": {name + "=" + other.refreshToken()}, "none": nil} {
 		a := send("/token/logout", members{"client_id": "spa"}, cookies...)
 		if a.status != http.StatusNoContent || len(a.header.Values("Set-Cookie")) != len(cookies) || a.header.Get("Cache-Control") != "no-store" || a.header.Get("WWW-Authenticate") != "" {
@@ -262,7 +263,7 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	}
 	b.refresh(s).pair(t)
 	other.refresh(s).pair(t)
-	// Signing out is true for whatever there was.
+	// Signing out ends the sessions of all cookies that were sent.
 	if a := send("/token/logout", members{}, name+"="+b.refreshToken(), planted); a.status != http.StatusNoContent {
 		t.Errorf("%d %s", a.status, a.body)
 	}
@@ -273,7 +274,9 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	}
 }
 
-// Below the root of a host, a neighbour can plant the device's cookie too.
+// TestADeviceIsNoProofWhereItCanBePlanted: if the issuer has a path, its cookies cannot
+// have the prefix __Host-. So a server of a sibling domain can plant the device cookie,
+// too.
 func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -307,8 +310,8 @@ func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
 	}
 }
 
-// A client may have people sign in on the server's pages, too: that session is
-// not the app's to end.
+// TestAnAppEndsTheSessionsThatItBegan: a first-party client may also send people to the
+// server's pages to sign in. It must not end a session that began there.
 func TestAnAppEndsTheSessionsThatItBegan(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -348,7 +351,7 @@ func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 		}
 	}
 	s.postJSON("/login", login).pair(t)
-	// One that is cut on its way is refused like a wrong password.
+	// If the user is cut during a sign-in, it is refused like a wrong password.
 	var group sync.WaitGroup
 	done := make(chan struct{})
 	group.Go(func() {
@@ -372,15 +375,15 @@ func TestASignInThatIsNotFinishedLeavesNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	// The log says what it was, for whoever looks for guessing.
+	// The log names a wrong password, for operators who look for guessing.
 	s.postJSON("/login", members{"id": "minji", "pw": "wrong", "client_id": "mobile"})
 	if !strings.Contains(s.log.String(), `"wrong_password"`) {
 		t.Error(s.log.tail(2000))
 	}
 }
 
-// Strangers who guess passwords must not be able to lock out the user of an app, nor
-// must one visitor of a backend lock out all its others.
+// TestStrangersLockNoUserOfAnAppOut: strangers who guess passwords must not be able to
+// lock out the user of an app, nor must one visitor of a backend lock out all its others.
 func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -403,7 +406,7 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	if own.Device == "" || challenged == "" {
 		t.Fatalf("%+v %q", own, challenged)
 	}
-	// One device of two people.
+	// Two people use the same device.
 	shared := login(members{"id": "jun", "deviceToken": own.Device}).pair(t).Device
 	if a := login(members{"deviceToken": "made-up"}).pair(t); a.Device == "made-up" || len(a.Device) != len(own.Device) {
 		t.Errorf("what nobody was given: %+v", a)
@@ -425,7 +428,7 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 		t.Errorf("%q of %q", a.Device, shared)
 	}
 	a.ask(s, "auth_session", challenged).asked(t)
-	// By which nobody but that user is known, and guessing is bounded.
+	// Guesses that come with the device are limited, too.
 	for range 3 {
 		if a := login(members{"pw": "wrong", "deviceToken": own.Device}); a.status != http.StatusUnauthorized {
 			t.Errorf("%d %s", a.status, a.body)
@@ -448,7 +451,7 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 			t.Errorf("%s: %d %s", address, a.status, a.body)
 		}
 	}
-	// Where a visitor is counts, if the backend says so.
+	// If the backend sends the visitor's address, guesses are counted by that address.
 	for range 4 {
 		through("jun", "wrong", "203.0.113.7")
 	}
@@ -457,7 +460,8 @@ func TestStrangersLockNoUserOfAnAppOut(t *testing.T) {
 	}
 	through("jun", goodPassword, "203.0.113.8").pair(t)
 	through("jun", goodPassword, "2001:db8::1").pair(t)
-	// Else the account at that backend does, and nobody is locked out elsewhere.
+	// Otherwise they are counted by account and backend, and nobody is locked out
+	// elsewhere.
 	for i := range 40 {
 		through([]string{"nobody", "sora"}[i%2], "wrong", "")
 	}

@@ -37,8 +37,8 @@ func (d *deployment) signInApp(id string, extra ...string) {
 	d.must(append(args, extra...)...)
 }
 
-// backend registers a confidential first-party client, and returns how it
-// authenticates.
+// backend registers a confidential first-party client, and returns its Authorization
+// header.
 func (d *deployment) backend() (authorization string) {
 	d.t.Helper()
 	var created clientJSON
@@ -87,16 +87,18 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 		if in.Refresh == "" || in.Scope != "read write" || claims["client_id"] != "mobile" || claims["aud"] != "https://api.test" || claims["gid"] == "" || !second.active("api", api, in.Access) {
 			t.Errorf("%+v %v", in, claims)
 		}
-		// The other names, and less than everything.
+		// The members may have their other names, and the app may ask for less than all
+		// its scopes.
 		less := s.postJSON("/login", members{"username": "minji", "password": goodPassword, "client_id": "mobile", "scope": "read"}).pair(t)
 		if less.Scope != "read" {
 			t.Errorf("%+v", less)
 		}
-		// What it may not have is left out, and the answer says what it has.
+		// Scopes that the app may not have are left out, and the answer says which it
+		// got.
 		if some := s.postJSON("/login", members{"username": "minji", "password": goodPassword, "client_id": "mobile", "scope": "groups write admin"}).pair(t); some.Scope != "write" {
 			t.Errorf("%+v", some)
 		}
-		// Of many at once all get the same successor.
+		// Many refreshes at once all get the same successor.
 		var refreshing sync.WaitGroup
 		got := make([]answer, 16)
 		for i := range got {
@@ -111,7 +113,7 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 				t.Error("two successors")
 			}
 		}
-		// Reuse ends the grant, here as everywhere.
+		// Reuse of a refresh token ends the grant, as at the token endpoint.
 		last := s.postJSON("/token/refresh", members{"refreshToken": next.Refresh, "client_id": "mobile"}).pair(t)
 		if a := s.postJSON("/token/refresh", members{"refreshToken": in.Refresh}); a.status != http.StatusUnauthorized || a.json(t)["error"] != "invalid_grant" || strings.Contains(a.header.Get("WWW-Authenticate"), "Basic") {
 			t.Errorf("%d %s %v", a.status, a.body, a.header)
@@ -119,7 +121,7 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 		if a := s.postJSON("/token/refresh", members{"refreshToken": last.Refresh}); a.status != http.StatusUnauthorized || s.active("api", api, last.Access) {
 			t.Errorf("the grant outlives a reuse: %d", a.status)
 		}
-		// Signing out ends the grant and its session, once and again.
+		// Signing out ends the grant and its session. Signing out twice is no error.
 		sessions := func() int {
 			var list []sessionJSON
 			d.mustJSON(&list, "session", "list", "--user", "minji")
@@ -134,7 +136,7 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 		if s.active("api", api, less.Access) || sessions() != before-1 {
 			t.Errorf("%d sessions of %d", sessions(), before)
 		}
-		// A cut holds for it, and a confidential app authenticates.
+		// A cut ends such a grant, too, and a confidential app must authenticate.
 		again := s.postJSON("/login", members{"id": "minji", "pw": goodPassword, "client_id": "mobile"}).pair(t)
 		d.must("revoke", "--user", "minji")
 		if a := s.postJSON("/token/refresh", members{"refreshToken": again.Refresh}); a.status != http.StatusUnauthorized {
@@ -171,7 +173,8 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			}
 			return m
 		}
-		// Whoever is there, disabled or not: one answer.
+		// The answer is the same for an unknown user, a wrong password and a disabled
+		// user. Otherwise an attacker could find out which users exist.
 		var bodies []string
 		for _, who := range []members{in("id", "nobody"), in("pw", "wrong"), in("id", "gone"), in("id", "gone", "pw", "wrong")} {
 			a := s.postJSON("/login", who)
@@ -242,7 +245,7 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 				t.Errorf("%s: %d %s %v, want %d %s", what, a.status, a.body, a.header, c.status, c.code)
 			}
 		}
-		// A form gets a page.
+		// A request by a form is answered by a page.
 		if a := s.person().post(s.url+"/login", url.Values{"id": {"minji"}, "pw": {goodPassword}, "username": {"minji"}, "password": {"x"}, "client_id": {"mobile"}}); a.status != http.StatusUnprocessableEntity || strings.Contains(a.body, "ey") && strings.Contains(a.body, "accessToken") {
 			t.Errorf("%d %s", a.status, a.body)
 		}
@@ -250,8 +253,8 @@ func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 			t.Errorf("something changed:\n%s\n%s", before, after)
 		}
 		good = s.postJSON("/token/refresh", members{"refreshToken": good.Refresh}).pair(t)
-		// Of a client that was disabled, too, a browser asks nobody for a password;
-		// one that used Basic is told so.
+		// Requests of a disabled client get no Basic challenge either: it would make
+		// browsers ask people for a password. Only a request that used Basic gets one.
 		d.must("client", "disable", "mobile")
 		for path, body := range map[string]members{"/login": in(), "/token/refresh": {"refreshToken": good.Refresh}, "/token/logout": {"refreshToken": good.Refresh}} {
 			a := s.postJSON(path, body)
@@ -316,7 +319,7 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	if p := refreshed.pair(t); p.Refresh != "" || len(next) != 1 || next[0].Value == cookie.Value {
 		t.Errorf("%+v %v", p, next)
 	}
-	// Another tab, a moment later, with the cookie of before.
+	// Another tab sends the previous cookie a moment later.
 	tab := s.postJSON("/token/refresh", members{"client_id": "spa"}, with...)
 	if got := (&http.Response{Header: tab.header}).Cookies(); tab.pair(t).Access == "" || len(got) != 1 || got[0].Value != next[0].Value {
 		t.Errorf("another tab gets %v", got)
@@ -352,11 +355,11 @@ func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 			t.Errorf("%s: %v", path, got.header)
 		}
 	}
-	// With credentials nowhere else.
+	// Other endpoints do not allow credentials.
 	if got := preflight("/oauth2/token", origin); got.header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("%v", got.header)
 	}
-	// What the browser holds is of no use at the standard endpoint.
+	// The standard token endpoint refuses the refresh token from the cookie.
 	wantRefused(t, "at the token endpoint", s.post("/oauth2/token", "", "", url.Values{"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {next[0].Value}}), 400, "unauthorized_client")
 	out := s.postJSON("/token/logout", members{}, "Origin", origin, "Cookie", cookie.Name+"="+next[0].Value)
 	gone := (&http.Response{Header: out.header}).Cookies()
@@ -393,8 +396,8 @@ func (a answer) asked(t testing.TB) string {
 	return code
 }
 
-// draft-ietf-oauth-first-party-apps: a code by posting what is needed, redeemed
-// at the token endpoint.
+// TestAnAppGetsACodeByAChallenge: the app posts the user's credentials, gets a code, and
+// redeems it at the token endpoint (draft-ietf-oauth-first-party-apps).
 func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -452,11 +455,12 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 		if after := d.state(); after != before || sessions() != begun {
 			t.Errorf("something changed:\n%s\n%s\n%s", before, after, sessions())
 		}
-		// A server that is busy may log an error of its own as it starts, of readiness say.
+		// A busy server may log errors while it starts, about readiness for example. Only
+		// those of the endpoints matter here.
 		if errs := regexp.MustCompile(`.*"level":"ERROR".*/oauth2/.*`).FindAllString(s.log.String(), -1); errs != nil {
 			t.Errorf("the log has errors: %s", errs)
 		}
-		// What asks for no less than a password is kept to.
+		// These parameters ask for a fresh sign-in, and the password is one.
 		code := a.ask(s, "response_type", "", "prompt", "login", "max_age", "0", "login_hint", "minji", "nonce", strings.Repeat("n", 1024)).asked(t)
 		wantRefused(t, "without its verifier", a.redeem(s, code, "redirect_uri", "", "code_verifier", strings.Repeat("w", 43)), 400, "invalid_grant")
 		set := a.redeem(s, code, "redirect_uri", "").tokens(t)
@@ -469,8 +473,10 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 	})
 }
 
-// An app that may do both has a refresh token of what it did by itself, and of
-// what came through a browser only if it is registered for that.
+// TestAFirstPartyAppGetsFromABrowserWhatItIsRegisteredFor: a client may use both the
+// challenge endpoint and a browser. With a code from the challenge endpoint it gets a
+// refresh token. With a code from a browser it gets one only if it is registered for
+// that.
 func TestAFirstPartyAppGetsFromABrowserWhatItIsRegisteredFor(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -490,7 +496,8 @@ func TestAFirstPartyAppGetsFromABrowserWhatItIsRegisteredFor(t *testing.T) {
 	} else {
 		a.refresh(s, set.Refresh).tokens(t)
 	}
-	// An address is bound as everywhere, and changes nothing of that.
+	// A redirect_uri in the challenge is bound to the code, as everywhere. There is a
+	// refresh token all the same.
 	code := a.ask(s, "redirect_uri", callback).asked(t)
 	wantRefused(t, "with another", a.redeem(s, code, "redirect_uri", "https://evil.test"), 400, "invalid_grant")
 	wantRefused(t, "as a browser's", a.redeem(s, strings.TrimPrefix(code, "own-")), 400, "invalid_grant")

@@ -31,8 +31,8 @@ const next = () => requestAnimationFrame(() => requestAnimationFrame(() => low.c
 new PerformanceObserver(() => { low.style.marginTop = '200px'; next() }).observe({type: 'paint', buffered: true})
 </script>`
 
-// shifts is a script that measures how far visible content has moved since the page was shown (Layout
-// Instability).
+// shifts is a script that measures how far visible content has moved since the page was
+// shown (Layout Instability).
 const shifts = `new Promise(done => {
 	const moved = []
 	new PerformanceObserver(list => {
@@ -96,9 +96,9 @@ func (w *watched) moved() []string {
 	return moved
 }
 
-// TestTheGallery looks at every page in every state as people do: on a desktop and
-// on a phone, in the light and in the dark, magnified, in both languages. With
-// -artifacts it leaves pictures of them.
+// TestTheGallery looks at every page in every state as people do: on a desktop and on a
+// phone, in the light and in the dark, magnified, in both languages. With -artifacts it
+// saves pictures of them.
 func TestTheGallery(t *testing.T) {
 	t.Parallel()
 	e := exhibit(t)
@@ -123,8 +123,8 @@ func TestTheGallery(t *testing.T) {
 			b.open(e.address(s.name, lang))
 			b.wrong(b.moved(), "%s moves while it is loaded", name)
 			b.wrong(b.misfits(), "%s", name)
-			// Another language changes no more than the words, which for axe are all
-			// alike: it looks at both where there is an accent, too.
+			// For axe-core, another language changes nothing that matters. So it checks
+			// one language, and both only for the operator with its own accent colours.
 			if lang == "en" || s.house == "accent" {
 				b.wrong(b.violations(), "%s", name)
 				b.do("look at night", atNight)
@@ -136,7 +136,7 @@ func TestTheGallery(t *testing.T) {
 		}
 	}
 
-	// Who has colours forced, or wants nothing to move.
+	// Some people force their own colours, or do not want anything to move.
 	b.do("prefer", onADesktop, prefers("forced-colors", "active", "prefers-reduced-motion", "reduce"))
 	for _, name := range []string{"sign-in-wrong", "consent-every-kind", "account-current-wrong"} {
 		b.open(e.address(name, "en"))
@@ -153,7 +153,7 @@ func TestTheGallery(t *testing.T) {
 	}
 	b.do("look as before", byDay)
 
-	// Where there are no fonts for Korean, the seal is there all the same.
+	// Without fonts for Korean, the seal must look the same.
 	b.open(e.address("sign-in", "ko"))
 	seal := picture(t, b.tab, ".house svg")
 	if written := evaluate[bool](b.tab, isWritten); !written {
@@ -174,7 +174,8 @@ func TestTheGallery(t *testing.T) {
 		t.Error("the seal is another without fonts for Korean")
 	}
 
-	// How much a page with everything takes, and the next one.
+	// A page with everything, and the next page, must not need more requests and bytes
+	// than this.
 	for _, first := range []string{"consent-every-kind", "account-full"} {
 		ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 		t.Cleanup(cancel)
@@ -194,7 +195,8 @@ func TestTheGallery(t *testing.T) {
 	}
 }
 
-// isWritten is a script that reports whether the fonts have Korean letters: missing ones all look alike.
+// isWritten is a script that reports whether the fonts have Korean letters. Missing
+// letters all look alike.
 const isWritten = `(() => {
 	const draw = letter => {
 		const paper = document.createElement('canvas').getContext('2d')

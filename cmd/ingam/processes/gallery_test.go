@@ -181,7 +181,7 @@ func gallery() []state {
 		state{"sign-out-without-a-way-back", "", same(pages.Logout{Username: "minji", Request: "client_id=shop", NoReturn: "not its address"})},
 		state{"signed-out", "acme", same(pages.Logout{})},
 		state{"signed-out-without-a-way-back", "", same(pages.Logout{NoReturn: "nobody asks"})},
-		// Where it leads there is no page, and so this one stays.
+		// Its form leads to an answer without content, so the browser stays on this page.
 		state{"passing-on", "acme", same(pages.Post{Action: "/nowhere", Fields: url.Values{"code": {"c"}, "submit": {"s"}}})},
 		state{"home", "", same(pages.Home{})},
 		state{"demo", "", same(pages.Demo{})},
@@ -207,7 +207,7 @@ func gallery() []state {
 			})},
 		)
 		if i > 2 {
-			continue // where a name stands once, those that are widest and the other way around will do
+			continue // where a name appears once, the widest names and one from right to left are enough
 		}
 		states = append(states,
 			state{"sign-in-" + odd.name, odd.name, same(pages.Login{Client: odd.text, Username: odd.text, Problem: "wrong"})},
@@ -218,7 +218,7 @@ func gallery() []state {
 	return states
 }
 
-// english is for what is the same on every page.
+// english is for content that does not depend on the language.
 var english = texts.For("en", "", "")
 
 // houses are the operators with whose look the gallery shows pages.
@@ -238,7 +238,7 @@ func houses(t *testing.T) map[string]pages.House {
 	accent.Name, accent.LogoFile, accent.Accent, accent.AccentDark = "Grünhaus", file("square.svg", []byte(squareLogo)), "#1e6b3a", "#8ed3a4"
 	all := map[string]pages.House{"": {Name: "id.acme.example"}, "acme": acme, "accent": accent}
 	for _, odd := range oddNames {
-		// Of invisible characters no name of a house may be.
+		// The name of an operator must not contain invisible characters.
 		all[odd.name] = pages.House{Name: strings.Map(func(r rune) rune {
 			if strings.ContainsRune("\u202e\u202c\u2066\u200d", r) {
 				return -1
@@ -251,7 +251,8 @@ func houses(t *testing.T) map[string]pages.House {
 
 const squareLogo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><circle cx="32" cy="32" r="30" fill="#1e6b3a"/><path d="M18 40 32 16l14 24z" fill="#fff"/></svg>`
 
-// wideLogo is a file as large as a logo may be: a row of dots, and what nobody sees.
+// wideLogo returns a picture of the largest size that a logo may have: a row of dots, and
+// then bytes that are not shown.
 func wideLogo(t *testing.T) []byte {
 	t.Helper()
 	picture := image.NewNRGBA(image.Rect(0, 0, 400, 100))
@@ -268,7 +269,7 @@ func wideLogo(t *testing.T) []byte {
 	if err := png.Encode(&b, picture); err != nil {
 		t.Fatal(err)
 	}
-	noise := make([]byte, 20<<10-b.Len()) // which does not get smaller on its way
+	noise := make([]byte, 20<<10-b.Len()) // noise cannot be compressed
 	rand.NewChaCha8([32]byte{}).Read(noise)
 	return append(b.Bytes(), noise...)
 }
@@ -348,7 +349,7 @@ func (e *exhibition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	house := e.pages[parts[0]]
 	if below := "/" + parts[1] + "/" + parts[2]; strings.HasPrefix(below, pages.AssetPath) {
 		if house.Logo != nil && house.Logo.Path == below {
-			time.Sleep(100 * time.Millisecond) // when the page has long been seen
+			time.Sleep(100 * time.Millisecond) // so that the page is shown before the logo
 		}
 		if !house.Asset(w, r, below) {
 			http.NotFound(w, r)
@@ -364,13 +365,14 @@ func (e *exhibition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	house.Write(w, pages.Shown{Text: text, RequestID: "01JB2Q3R4S5T6V7W8X9Y0Z1A2B", Here: "/" + parts[1] + "/" + parts[2]}, http.StatusOK, e.states[at].content(text))
 }
 
-// TestTheGalleryHasEveryPageInEveryState: nobody has to remember to hang what is
-// new.
+// TestTheGalleryHasEveryPageInEveryState checks that no page and no text is missing from
+// the gallery, so that nobody has to remember to add new ones.
 func TestTheGalleryHasEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
 	contents, faults, matters, said := shownByWeb(t)
 	names := map[string]bool{}
-	// What is there of each kind, and of each field whether it was filled.
+	// kinds are the types of pages in the gallery; values are the strings in them, each
+	// after its type; filled says for each field whether any page has a value in it.
 	kinds, values, filled := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var walk func(name string, v reflect.Value)
 	walk = func(name string, v reflect.Value) {
@@ -414,7 +416,7 @@ func TestTheGalleryHasEveryPageInEveryState(t *testing.T) {
 		}
 	}
 	for field, is := range filled {
-		if !is && field != "Home" { // which has none
+		if !is && field != "Home" { // the page Home has no fields
 			t.Errorf("no state has anything in %s", field)
 		}
 	}
@@ -425,9 +427,8 @@ func TestTheGalleryHasEveryPageInEveryState(t *testing.T) {
 	}
 }
 
-// shownByWeb reads the sources of package web and its pages: which pages there are,
-// which faults and matters, and which texts web has pages say of what became of
-// something.
+// shownByWeb reads the sources of package web and its pages. It returns which pages,
+// faults and matters there are, and which texts web passes to pages by name.
 func shownByWeb(t *testing.T) (contents, faults, matters, said []string) {
 	t.Helper()
 	set := token.NewFileSet()
@@ -448,7 +449,7 @@ func shownByWeb(t *testing.T) (contents, faults, matters, said []string) {
 		}
 		return files
 	}
-	// What else they import is left out, and not missed.
+	// Other imports are not loaded. The type checker's errors about them do not matter.
 	checked := map[string]*types.Package{}
 	only := importing(func(path string) (*types.Package, error) {
 		if pkg := checked[filepath.Base(path)]; pkg != nil && strings.Contains(path, "/web/pages") {
@@ -484,7 +485,8 @@ func shownByWeb(t *testing.T) (contents, faults, matters, said []string) {
 	}
 	files := parse("../../../web")
 	_, info := check("web", files)
-	// What web itself reads out, and hands on as a text, is no name any more.
+	// Names that web passes to a method of texts.Text are not counted: pages get the
+	// text, not the name.
 	readOut := map[ast.Expr]bool{}
 	for _, f := range files {
 		ast.Inspect(f, func(n ast.Node) bool {

@@ -68,17 +68,19 @@ func TestACodeIsRedeemedOnceByItsClientWithAllThatBelongsToIt(t *testing.T) {
 		if set.Refresh == "" || set.ID == "" || set.Scope != "openid read" {
 			t.Errorf("%+v", set)
 		}
-		// A stranger who has the code kills nothing; its own client does.
+		// A used code revokes the grant only if its own client sends it with the right
+		// verifier: that is a replay. An attacker with the code alone must not be able to
+		// end the grant.
 		wantRefused(t, "used, by a stranger", stranger.redeem(s, code), 400, "invalid_grant")
 		wantRefused(t, "used, with a wrong verifier", a.redeem(s, code, "code_verifier", strings.Repeat("x", 43)), 400, "invalid_grant")
 		wantRevoked(t, d, "app", false, "after a stranger's attempt")
 		wantRefused(t, "used, by its client", a.redeem(s, code), 400, "invalid_grant")
 		wantRevoked(t, d, "app", true, "after a replay")
 		wantRefused(t, "a refresh after that", a.refresh(s, set.Refresh), 400, "invalid_grant")
-		// What the verifier protects needs no redirect_uri.
+		// With PKCE, a code can be redeemed without a redirect_uri.
 		a.redeem(s, p.signIn("minji", a.request()).Get("code"), "redirect_uri", "").tokens(t)
-		// What was left out, a client having one, may be left out again; and
-		// given, if it is that one.
+		// A client with one redirect URI may leave it out of the request. At the
+		// redemption it may leave it out again, or send exactly that one.
 		for _, again := range []string{"", callback} {
 			code := p.signIn("minji", a.request("redirect_uri", "")).Get("code")
 			wantRefused(t, "another redirect_uri than the default", a.redeem(s, code, "redirect_uri", callback+"/"), 400, "invalid_grant")
@@ -170,14 +172,14 @@ func TestRefreshTokensRotateWithGraceAndRealReuseEndsTheGrant(t *testing.T) {
 		d.user("minji")
 		first := a.tokens(s, s.person(), "minji").Refresh
 		second := a.refresh(s, first).tokens(t)
-		// A lost answer is asked for again.
+		// The answer was lost, and the client retries.
 		again := a.refresh(s, first).tokens(t)
 		if again.Refresh != second.Refresh || again.Access == second.Access {
 			t.Error("not the same successor, with a fresh access token")
 		}
 		third := a.refresh(s, second.Refresh).tokens(t).Refresh
-		// A token two generations back is no retry. But a stranger who has it cannot
-		// end the owner's grant.
+		// A token two generations back is no retry, but reuse. A stranger who has it must
+		// not be able to end the owner's grant.
 		wantRefused(t, "a spent token of another client", thief.refresh(s, first), 400, "invalid_grant")
 		wantRefused(t, "a live token of another client", thief.refresh(s, third), 400, "invalid_grant")
 		for what, token := range map[string]string{
@@ -195,13 +197,13 @@ func TestRefreshTokensRotateWithGraceAndRealReuseEndsTheGrant(t *testing.T) {
 			t.Errorf("%+v", events)
 		}
 
-		// Without a grace the one before is reuse, too.
+		// Without a grace, the previous token is reuse, too.
 		strict := d.webClient("strict", "--refresh-grace", "0s")
 		one := strict.tokens(s, s.person(), "minji").Refresh
 		strict.refresh(s, one).tokens(t)
 		wantRefused(t, "the one before, without grace", strict.refresh(s, one), 400, "invalid_grant")
 		wantRevoked(t, d, "strict", true, "without grace")
-		// And after it.
+		// So it is after the grace.
 		brief := d.webClient("brief", "--refresh-grace", "1ms")
 		one = brief.tokens(s, s.person(), "minji").Refresh
 		brief.refresh(s, one).tokens(t)
@@ -239,7 +241,7 @@ func TestARefreshAsksForLessAndNeverForMore(t *testing.T) {
 	if less.Scope != "read" || less.ID != "" || claims["aud"] != "https://roles.test" || len(claims["roles"].([]any)) != 2 {
 		t.Errorf("%+v %v", less, claims)
 	}
-	// The refresh token still stands for all.
+	// The refresh token still has all scopes and audiences.
 	if all := a.refresh(s, less.Refresh).tokens(t); all.Scope != "openid read write" || all.ID == "" {
 		t.Errorf("%+v", all)
 	}
@@ -303,7 +305,9 @@ func TestWhatEndsAGrant(t *testing.T) {
 				if got := second.ask(http.MethodGet, "/userinfo", "Authorization", "Bearer "+set.Access); (got.status != http.StatusOK) != ended {
 					t.Errorf("%s, offline %t: userinfo %d", what, offline, got.status)
 				}
-				// A code of before is dead, too, unless only the grant was ended.
+				// A code from before is refused, too. The exceptions are ends of one
+				// grant only, and the removal of the application, which another test
+				// checks.
 				if got := a.redeem(s, code); got.status == http.StatusOK && what != "its own revocation" && what != "its refresh token's" && what != "removing the application" || got.status >= 500 {
 					t.Errorf("%s: a code from before is redeemed: %d", what, got.status)
 				}
@@ -314,7 +318,7 @@ func TestWhatEndsAGrant(t *testing.T) {
 				if got := a.refresh(s, others.Refresh); (got.status != http.StatusOK) != (everyone && end.back == nil) {
 					t.Errorf("%s: another user's refresh gets %d %s", what, got.status, got.body)
 				}
-				// And nothing stands in the way of a new sign-in.
+				// The user can sign in again.
 				if set := a.tokens(s, s.person(), "minji"); !s.active("api", api, set.Access) {
 					t.Errorf("%s: a new sign-in does not stand", what)
 				}
@@ -323,7 +327,7 @@ func TestWhatEndsAGrant(t *testing.T) {
 	})
 }
 
-// newest returns the newest grant of a client.
+// newest returns the newest grant of minji for a client.
 func (d *deployment) newest(t testing.TB, client string) grantJSON {
 	t.Helper()
 	var list []grantJSON
@@ -340,14 +344,14 @@ func TestATokenOfALostTimelineIsRefusedAndRevokesNothing(t *testing.T) {
 		first := a.tokens(s, s.person(), "minji").Refresh
 		second := a.refresh(s, first).tokens(t).Refresh
 		third := a.refresh(s, second).tokens(t).Refresh
-		// As if a backup from before had been restored.
+		// This is as if a backup from before had been restored.
 		storagetest.Exec(t, d.database, "UPDATE grants SET generation = 1")
 		for _, token := range []string{second, third} {
 			wantRefused(t, "a newer token", a.refresh(s, token), 400, "invalid_grant")
 		}
 		wantRevoked(t, d, "app", false, "after newer tokens")
 		if !strings.Contains(s.log.String(), "was the database restored?") {
-			t.Error("nobody is told")
+			t.Error("the log does not ask whether the database was restored")
 		}
 	})
 }
@@ -390,7 +394,8 @@ func TestARefreshWritesOneStatement(t *testing.T) {
 		a := d.webClient("app")
 		d.user("minji")
 		p := s.person()
-		// The first grant of a process takes indices for it and those that follow.
+		// The first grant of a process takes a block of indices, for this grant and later
+		// ones.
 		a.tokens(s, p, "minji")
 		code := p.signIn("minji", a.request()).Get("code")
 		asked.Take()
@@ -471,8 +476,8 @@ func TestEveryAcknowledgedRotationOutlivesKillingTheServer(t *testing.T) {
 			group.Wait()
 			s = d.start()
 			for i := range current {
-				// A rotation that was acknowledged is the current one, or one further
-				// rotation followed whose answer was lost.
+				// The token of the last acknowledged rotation is the current one; or one
+				// more rotation followed, whose answer was lost.
 				next := a.refresh(s, current[i]).tokens(t).Refresh
 				spent[i], current[i] = current[i], next
 			}
@@ -495,8 +500,8 @@ func respell(token string) string {
 	return token[:len(token)-1] + string(alphabet[strings.IndexByte(alphabet, token[len(token)-1])^1])
 }
 
-// TestATokenThatIsAheadOfItsRowIsReadAgain: another server issued it a moment ago, and
-// this one's database has not got that far.
+// TestATokenThatIsAheadOfItsRowIsReadAgain: another server issued the token a moment ago,
+// and the database of this one does not have that row yet.
 func TestATokenThatIsAheadOfItsRowIsReadAgain(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -532,7 +537,8 @@ func TestATokenThatIsAheadOfItsRowIsReadAgain(t *testing.T) {
 				answer := a.refresh(s, token)
 				asked.FailWith(nil)
 				if old {
-					// Nobody waits for what was lost for good.
+					// For a token that is older than a minute, a missing row is lost for
+					// good. So the server does not read it again.
 					wantRefused(t, what, answer, 400, "invalid_grant")
 					if reads != 1 {
 						t.Errorf("%s of an old token was read %d times", what, reads)
