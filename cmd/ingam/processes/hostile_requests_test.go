@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// raw posts a body as it is, with header fields in pairs.
+// raw posts a body as it is. Header fields are given as names and values in turn; an empty
+// value removes a field.
 func (s *server) raw(path, body string, fields ...string) answer {
 	s.d.t.Helper()
 	r, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(body))
@@ -41,7 +42,7 @@ func basic(id, secret string) string {
 func TestBadRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	// So many failures come from here that they would be throttled.
+	// Without this setting, the many failures of this test would be throttled.
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	secret := d.client("app")
 	poster := d.client("poster", "--auth", "client_secret_post")
@@ -60,7 +61,7 @@ func TestBadRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	me, grant := basic("app", secret), "grant_type=client_credentials"
 	token := s.token("app", secret)
 	if s.token("rotated", added.ClientSecret) == "" || s.token("app", secret, "scope", "read write", "resource", "https://api.test") == "" {
-		t.Fatal("what is good is refused")
+		t.Fatal("a valid request is refused")
 	}
 	before := d.state()
 
@@ -214,17 +215,19 @@ func TestFailedAuthenticationIsThrottledAndLocksNobodyOut(t *testing.T) {
 		t.Errorf("another client from the same address: %d %s", a.status, a.body)
 	}
 	wantRefused(t, "another client's failure", try(s, "other", "wrong", "192.0.2.1"), http.StatusUnauthorized, "invalid_client")
-	// A subscriber has a whole /64 to come from.
+	// One subscriber has all addresses of a /64, so failures are counted by /64.
 	fail(s, "2001:db8::1", 1)
 	fail(s, "2001:db8::2", 2)
 	throttled(s, "2001:db8::ffff:3")
 	fail(s, "2001:db8:0:1::1", 1)
-	// Whoever is no trusted proxy does not say where it comes from.
+	// X-Forwarded-For of a caller that is not a trusted proxy is ignored. Otherwise an
+	// attacker could send another address with each attempt.
 	for i := range 3 {
 		fail(bare, fmt.Sprintf("192.0.2.%d", i), 1)
 	}
 	throttled(bare, "192.0.2.99")
-	// Nor does a client of a trusted one, who writes in front of what that adds.
+	// Of the header that a trusted proxy sends, only the last entry counts, which the
+	// proxy adds. A client can write the entries before it.
 	fail(s, "192.0.2.50, 192.0.2.77", 1)
 	fail(s, "192.0.2.51, 192.0.2.77", 2)
 	throttled(s, "192.0.2.52, 192.0.2.77")
@@ -252,13 +255,14 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 			}
 		}
 		if _, err := io.Copy(io.Discard, conn); err != nil {
-			t.Errorf("%s: the server does not let go: %v", what, err)
+			t.Errorf("%s: the server keeps the connection open: %v", what, err)
 		}
 	}
 	s.awaitReady()
 }
 
-// What a stranger sends must cost neither much CPU time nor memory that stays.
+// TestRequestsOfStrangersAreCheap checks that a request of an unknown client cannot use
+// much CPU time.
 func TestRequestsOfStrangersAreCheap(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -278,8 +282,8 @@ func TestRequestsOfStrangersAreCheap(t *testing.T) {
 	}
 	const grant = "grant_type=client_credentials&"
 	plain := used(20, grant+"x="+strings.Repeat("a", 60_000))
-	// Not by the clock but by what the same number of bytes costs otherwise:
-	// comparing each with each took five hundred times as much.
+	// The limit is not a time, but the cost of other requests of the same size. When
+	// each scope was compared with each other, it took five hundred times as much.
 	if many := used(20, grant+"scope="+strings.Join(scopes, "+")); many > 50*plain+time.Second {
 		t.Errorf("20 requests with many scopes took %s of CPU time, with none %s", many, plain)
 	}

@@ -94,7 +94,8 @@ func (d *deployment) number() changes.Number {
 	return n
 }
 
-// state is the state of the server that bad input must not change.
+// state returns the state that bad input must not change: the number of the last change,
+// and the audit.
 func (d *deployment) state() string {
 	d.t.Helper()
 	return fmt.Sprintf("change %d\n%s", d.number(), d.must("audit", "list", "--json"))
@@ -206,9 +207,11 @@ func TestTokensThatAreNotExactlyInOrderAreInactiveAndCutNothing(t *testing.T) {
 		hostile[fmt.Sprintf("truncated to %d", n)] = good[:n]
 	}
 
-	// What proves that the above is refused for what is wrong with it.
-	// (One of the type JWT is an access token by its claims, which only this server
-	// can have signed: APIs whose verifiers want that type get such.)
+	// These tokens are made in the same way as those above, and are active. So those
+	// above are refused only for what is wrong with them.
+	// (An access token may have the type JWT, for APIs whose verifiers want it. Its
+	// claims show that it is an access token, and only this server can have signed
+	// it.)
 	if !s.active("app", secret, signed(nil)) || !s.active("app", secret, good) || !s.active("app", secret, sign(keys.Tokens, "JWT", d.claims(nil))) {
 		t.Fatal("a good token is not active")
 	}
@@ -219,7 +222,7 @@ func TestTokensThatAreNotExactlyInOrderAreInactiveAndCutNothing(t *testing.T) {
 			t.Errorf("introspecting a token %s: %d %s", name, a.status, a.body)
 		}
 		if strings.HasPrefix(name, "of a client that is not there") || strings.HasPrefix(name, "made ") {
-			continue // signed by the server, if not for long: revoking it is no mistake
+			continue // signed with the server's key, so revoking it may change the state
 		}
 		if a := s.post("/oauth2/revoke", "app", secret, url.Values{"token": {token}}); a.status != http.StatusOK || a.body != "" {
 			t.Errorf("revoking a token %s: %d %s", name, a.status, a.body)
@@ -237,7 +240,8 @@ func TestTokensThatAreNotExactlyInOrderAreInactiveAndCutNothing(t *testing.T) {
 		t.Error("the good token died")
 	}
 	for name, token := range hostile {
-		// Short ones are in there by chance, or as part of a field's name.
+		// A short token can occur in the log by chance, or as a part of a field's
+		// name.
 		if len(token) > 40 && strings.Contains(s.log.String(), token) {
 			t.Errorf("the log holds the token %s", name)
 		}

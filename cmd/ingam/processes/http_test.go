@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ask sends a request without a body, with header fields in pairs.
+// ask sends a request without a body. Header fields are given as names and values in turn.
 func (s *server) ask(method, path string, fields ...string) answer {
 	s.d.t.Helper()
 	r, err := http.NewRequest(method, s.url+path, nil)
@@ -108,7 +108,7 @@ func TestAnIssuerWithAPathIsFoundBehindAProxy(t *testing.T) {
 			t.Errorf("%s for another origin: %v", path, a.header)
 		}
 	}
-	// Nothing says that the root of the host is an issuer.
+	// The root of the host is not an issuer, so it has no metadata.
 	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/openid-configuration/a"} {
 		if a := s.get(path); a.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.status)

@@ -54,7 +54,8 @@ func TestIntrospectionTellsWhatTheTokenSays(t *testing.T) {
 			}
 		}
 
-		// A refresh token, to its own client alone, and as none that an API takes.
+		// Introspection shows a refresh token only to its own client, and without
+		// the fields for APIs, such as the scope.
 		first := web.tokens(s, s.person(), "minji", "scope", "openid read").Refresh
 		claims := part(t, first, 1)
 		want := map[string]any{
@@ -79,7 +80,8 @@ func TestIntrospectionTellsWhatTheTokenSays(t *testing.T) {
 		}
 		second := web.refresh(s, first).tokens(t).Refresh
 		third := web.refresh(s, second).tokens(t).Refresh
-		// The one before would still bring the same answer; who asks changes nothing.
+		// The refresh token before the newest is active too, because a retry with
+		// it would succeed. Introspection changes nothing.
 		if alive := []bool{live(first), live(second), live(third), live(respell(third)), live(third[:len(third)-1])}; !slices.Equal(alive, []bool{false, true, true, false, false}) {
 			t.Errorf("alive: %v", alive)
 		}

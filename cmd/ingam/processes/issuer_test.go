@@ -12,13 +12,14 @@ func TestAnotherIssuerOnTheSameDatabaseIsRefused(t *testing.T) {
 	s := d.start()
 	secret := d.client("app")
 	token := s.token("app", secret)
-	// Further instances have the same one.
+	// A second instance starts with the same issuer.
 	second := d.launch(freeAddress(t))
 	second.awaitReady()
 	second.stop()
 	s.stop()
 
-	// The same for whoever reads it, and not for whoever compares it.
+	// The other issuer has the same address for a person, but not for clients, which
+	// compare issuers as text.
 	other := strings.Replace(first, "127.0.0.1", "localhost", 1)
 	at := "INGAM_LISTEN=" + strings.TrimPrefix(first, "http://")
 	before := d.state()
@@ -51,7 +52,7 @@ func TestAnotherIssuerOnTheSameDatabaseIsRefused(t *testing.T) {
 	if e := d.command("", []string{at}, "serve"); e.status != failed || !strings.Contains(e.stderr, "belongs to the issuer "+other+",") {
 		t.Errorf("the former issuer is taken again: %+v", e)
 	}
-	// Whoever leaves the flag in the command changes nothing by it.
+	// If the flag stays in the command, a later start changes nothing.
 	s = d.launch(strings.TrimPrefix(first, "http://"), "INGAM_ISSUER="+other)
 	s.awaitReady()
 	if s.stop(); len(d.events(t, "server.issuer")) != 1 || strings.Contains(s.log.String(), "the issuer was changed") {

@@ -28,16 +28,16 @@ func manyGrants(t *testing.T, d *deployment, n int) {
 	storagetest.DoubleGrants(t, d.database, n)
 }
 
-// TestAListOfMillionsTakesNoMoreMemory: a list of all grants, as JSON or for people, is
-// printed while it is read.
+// TestAListOfMillionsTakesNoMoreMemory checks that a list of all grants is printed while
+// it is read, as JSON and for people.
 func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	d.must("migrate", "up")
 	manyGrants(t, d, 15)
 	binary := plainBinary()
-	// peak runs a listing command, and returns how many lines it printed and its
-	// greatest use of memory.
+	// peak runs a listing command, and returns how many lines it printed and the most
+	// memory that it used.
 	peak := func(args ...string) (lines, kib int) {
 		t.Helper()
 		cmd := exec.Command(binary, args...)
@@ -49,7 +49,8 @@ func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Not what wait(2) tells: there the peak of this process counts, which forked.
+		// The peak that wait(2) returns is not used: it includes the memory of
+		// this process, from before the new program was started in it.
 		look := func() {
 			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 			if _, high, ok := strings.Cut(string(status), "VmHWM:"); ok {
@@ -67,16 +68,17 @@ func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 		return lines, kib
 	}
 	for _, args := range [][]string{{"grant", "list"}, {"grant", "list", "--json"}} {
-		// A thousand are more than the pipe holds, so that there is time to look.
+		// A thousand lines do not fit into the pipe. So the command still runs
+		// while its memory is read.
 		_, few := peak(append(args, "--limit", "1000")...)
 		lines, all := peak(append(args, "--all")...)
-		// They were 2 KB each in memory.
+		// Each grant takes 2 KB if all of them are held in memory.
 		if lines < 1<<15 || all-few > 24<<10 {
 			t.Errorf("%s: %d KiB for 1000, %d KiB for all (%d lines)", strings.Join(args, " "), few, all, lines)
 		}
 	}
 
-	// The newest hundred, and a word about the rest.
+	// By default only the newest hundred are listed, and a message says so.
 	var list []grantJSON
 	e := d.command("", nil, "grant", "list", "--json")
 	if err := json.Unmarshal([]byte(e.stdout), &list); err != nil || len(list) != 100 || e.status != done {
@@ -87,7 +89,7 @@ func TestAListOfMillionsTakesNoMoreMemory(t *testing.T) {
 		t.Errorf("%+v", list[0])
 	}
 
-	// Whoever looks at the first lines and goes ends it.
+	// The command ends if its output is closed, for example by head.
 	cmd := exec.Command(binary, "grant", "list", "--all")
 	cmd.Dir, cmd.Env = d.dir, d.environ()
 	out, err := cmd.StdoutPipe()

@@ -12,8 +12,9 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestWritesThatWaitForALockLeaveTheRestAlone: building an index, or another process
-// that writes to SQLite's file, holds up all refreshes.
+// TestWritesThatWaitForALockLeaveTheRestAlone checks that the server still answers other
+// requests while a lock in the database holds up all refreshes. Building an index takes
+// such a lock, and so does another process that writes to the SQLite file.
 func TestWritesThatWaitForALockLeaveTheRestAlone(t *testing.T) {
 	t.Parallel()
 	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
@@ -30,8 +31,9 @@ func TestWritesThatWaitForALockLeaveTheRestAlone(t *testing.T) {
 			refresh = append(refresh, a.tokens(s, p, "minji").Refresh)
 		}
 		token := s.token("app", secret)
-		// A client's first token takes indices, which is a write: so each has had one,
-		// and is in memory no more.
+		// The first token of a client takes status indices, which is a write, so
+		// each client gets one token before the lock. The update then makes the
+		// server read the client from the database again.
 		secrets := map[string]string{}
 		for i := range further {
 			id := fmt.Sprint("further-", i)
@@ -72,7 +74,7 @@ func TestWritesThatWaitForALockLeaveTheRestAlone(t *testing.T) {
 			}
 			got := s.get("/health/ready")
 			if storage.Engine(engine) == storage.SQLite && strings.Contains(got.body, "it is locked") {
-				continue // the whole of it is
+				continue // SQLite locks the whole database
 			}
 			if got.status != http.StatusOK || got.json(t)["status_lists"] != "current" {
 				t.Fatalf("after %d rounds: %d %s", rounds, got.status, got.body)
@@ -84,19 +86,19 @@ func TestWritesThatWaitForALockLeaveTheRestAlone(t *testing.T) {
 		for _, a := range answers {
 			wantUnavailable(t, "a refresh", a)
 		}
-		// Nobody waits any more, though the lock is held still. (SQLite has no server
-		// that could.)
+		// No statement waits in the database any more, although the lock is still
+		// held. (SQLite has no server in which statements could wait.)
 		if count := map[string]string{
 			"postgres": "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
 			"mysql":    "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Query' AND id <> CONNECTION_ID()",
 		}[engine]; count != "" {
-			eventually(t, "no statement waits for nobody", 20*time.Second, func() bool { return storagetest.Count(t, d.database, count) == 0 })
+			eventually(t, "no statement waits in the database", 20*time.Second, func() bool { return storagetest.Count(t, d.database, count) == 0 })
 		}
 
 		release()
 		for i, token := range refresh {
-			// The answer to the first may have been lost, and not the rotation: then this
-			// is the same again.
+			// The first refresh may have rotated the token, and only its
+			// answer was lost. Then this request is a retry.
 			if got := a.refresh(s, token); got.status != http.StatusOK {
 				t.Fatalf("refresh %d: %d %s", i, got.status, got.body)
 			}

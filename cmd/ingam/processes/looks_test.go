@@ -18,13 +18,14 @@ import (
 var (
 	onADesktop = chromedp.EmulateViewport(1280, 800)
 	onAPhone   = chromedp.EmulateViewport(390, 844)
-	// A small phone is a desktop at 400 % (WCAG 2.2, 1.4.10), and this one at 200 %.
+	// A small phone has the size of a desktop window at a zoom of 400 % (WCAG 2.2,
+	// 1.4.10). A magnified page is one at 200 %.
 	onASmallPhone = chromedp.EmulateViewport(320, 568)
 	magnified     = chromedp.EmulateViewport(640, 400)
 )
 
-// prefers sets preferences of the person, by the names and values of CSS media
-// features.
+// prefers sets preferences of the person, as names and values of CSS media features in
+// turn.
 func prefers(features ...string) chromedp.Action[chromedp.Void] {
 	var set emulation.SetEmulatedMediaParams
 	for i := 0; i+1 < len(features); i += 2 {
@@ -38,14 +39,14 @@ func prefers(features ...string) chromedp.Action[chromedp.Void] {
 
 var byDay, atNight = prefers("prefers-color-scheme", "light"), prefers("prefers-color-scheme", "dark")
 
-// inFront makes a page show the focus, as the window in front does.
+// inFront makes a page show which element has the focus, as if its window were in front.
 func inFront(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 	_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	return chromedp.Void{}, err
 }
 
 // kept reports whether pictures are kept, which go test does with -artifacts. Otherwise
-// none are taken, since that takes time.
+// none are taken, because that takes time.
 func kept() bool {
 	artifacts := flag.Lookup("test.artifacts")
 	return artifacts != nil && artifacts.Value.String() == "true"
@@ -69,8 +70,8 @@ func (b tab) photograph(name string) {
 	}
 }
 
-// pictures takes pictures of the present page: at the width of a desktop and of a
-// phone, light and dark.
+// pictures takes pictures of the current page: as wide as a desktop and a phone, light and
+// dark.
 func (b tab) pictures(name string) {
 	b.t.Helper()
 	if !kept() {
@@ -85,9 +86,9 @@ func (b tab) pictures(name string) {
 	b.do("look as before", onADesktop, byDay)
 }
 
-// violations runs axe-core on the present page: what it reports hinders people who see,
-// hear or point differently. It is injected as by the developer tools, to which the
-// page's CSP does not apply.
+// violations runs axe-core on the current page, and returns the barriers that it finds for
+// people with disabilities. The script is injected like code from the developer tools, to
+// which the page's CSP does not apply.
 func (b tab) violations() []string {
 	b.t.Helper()
 	return b.axe(`
@@ -121,8 +122,8 @@ func (b tab) axe(options string) []string {
 	if !evaluate[bool](b, `'axe' in window`) {
 		evaluate[bool](b, string(source)+";true")
 	}
-	// Preloading would fetch the style sheet once more, for rules that look at what
-	// no page has: sound, and styles by orientation.
+	// Preloading would fetch the style sheet once more. Only rules about sound and
+	// about styles by orientation need it, and no page has these.
 	found, err := chromedp.Run(b.ctx, chromedp.EvaluateAsDevTools[[]string](`axe.run(document, {
 		preload: false, resultTypes: ['violations'], `+options+`
 	})

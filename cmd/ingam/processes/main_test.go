@@ -50,8 +50,8 @@ func newDeployment(t testing.TB) *deployment {
 	return deploymentAt(t, started.New(t, storagetest.Engines()[0]))
 }
 
-// started are the databases that deployments are copied from. They are renewed, because
-// keys that were made long before a test would be older than it expects.
+// started makes copies of a database on which a server has run once. The original is
+// renewed after five minutes, because tests do not expect keys that are older.
 var started = &storagetest.Copies{Fresh: 5 * time.Minute, Prepare: func(t testing.TB, _ storagetest.Engine, url string) {
 	t.Helper()
 	d := deploymentAt(t, url)
@@ -59,7 +59,7 @@ var started = &storagetest.Copies{Fresh: 5 * time.Minute, Prepare: func(t testin
 	storagetest.Exec(t, url, "UPDATE server SET issuer = NULL")
 }}
 
-// sharedMasterKey is the master key under which the keys in those databases are sealed.
+// sharedMasterKey is the master key that seals the keys in those databases.
 var sharedMasterKey = sync.OnceValues(func() ([]byte, error) {
 	path := filepath.Join(dir, "master.key")
 	if out, err := exec.Command(ingam, "master-key", "new", "--out", path).CombinedOutput(); err != nil {
@@ -68,7 +68,7 @@ var sharedMasterKey = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// deploymentAt returns a deployment with a copy of such a database.
+// deploymentAt returns a deployment with a database that is a copy from started.
 func deploymentAt(t testing.TB, database string) *deployment {
 	t.Helper()
 	d := newFolder(t, database)
@@ -101,12 +101,14 @@ func newFolder(t testing.TB, database string) *deployment {
 	return &deployment{
 		t: t, dir: dir, database: database, masterKey: filepath.Join(dir, "master.key"),
 		issuer: "http://" + freeAddress(t), binary: ingam,
-		// Commands that revoke wait as long as the staleness.
+		// Commands that revoke wait as long as the staleness, so it is short.
 		settings: []string{
 			"INGAM_CHANGES_STALENESS=500ms",
-			// Generous, since a slow machine is no fault of the server.
+			// These are long, because a slow machine is not a fault of the
+			// server.
 			"INGAM_HTTP_REQUEST_TIMEOUT=50s", "INGAM_HTTP_WRITE_TIMEOUT=1m",
-			// Few connections, since many servers share one database server.
+			// There are few connections, because many servers share one
+			// database server.
 			"INGAM_POOL_MAX_OPEN=8",
 		},
 	}
@@ -122,9 +124,9 @@ var nextPort = func() *atomic.Int32 {
 
 const firstPort, lastPort = 20_000, 30_000
 
-// freeAddress returns an address on which nothing listens and which no other test gets:
-// a server may begin to listen late, or come back. The ports are below those that
-// systems give to outgoing connections and to listeners without a port.
+// freeAddress returns an address on which nothing listens, and that no other test gets. So
+// a server may begin to listen later, or restart. The ports are below those that systems
+// give to outgoing connections and to listeners without a port.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range lastPort - firstPort {
@@ -138,18 +140,18 @@ func freeAddress(t testing.TB) string {
 	return ""
 }
 
-// oneAtATime says that nothing happens at once at this deployment's servers: one client
-// or browser talks to one of them, and what counts is what it is answered. Such a server
-// is the binary that is released, where the gate names it; it starts in a fifth of the
-// time. Where requests, servers, cuts, streams or the end of a process meet, servers
-// have the race detector, and so they have unless a test says this.
+// oneAtATime is for tests in which nothing happens concurrently: one client or browser
+// talks to one server, and the test checks only the answers. The servers of such a
+// deployment run the released binary if INGAM_TEST_COMMAND names it. It starts in a fifth
+// of the time, but has no race detector. Tests with concurrent requests, several servers,
+// cuts, streams or a process that ends must not call this.
 func (d *deployment) oneAtATime() *deployment {
 	d.plain = true
 	return d
 }
 
-// plainBinary is the one that the gate names, which is what 'make build' made; else that
-// of the tests.
+// plainBinary returns the binary that INGAM_TEST_COMMAND names, which 'make build' has
+// made; without it, that of the tests.
 func plainBinary() string {
 	return cmp.Or(os.Getenv("INGAM_TEST_COMMAND"), ingam)
 }
@@ -188,8 +190,8 @@ func (d *deployment) command(stdin string, extra []string, args ...string) ended
 	return run(d.t, d.environ(extra...), stdin, args...)
 }
 
-// program runs a command as a process of its own, for example where several run
-// concurrently, and nothing in memory may be shared.
+// program runs a command as a process of its own, for example if several run concurrently
+// and must not share memory.
 func (d *deployment) program(stdin string, extra []string, args ...string) ended {
 	d.t.Helper()
 	binary := d.binary
@@ -199,7 +201,7 @@ func (d *deployment) program(stdin string, extra []string, args ...string) ended
 	return program(d.t, binary, d.dir, d.environ(extra...), stdin, args...)
 }
 
-// program runs a process in a folder, whose environment has only the given variables.
+// program runs a process in a folder. Its environment has only the given variables.
 func program(t testing.TB, binary, dir string, environ []string, stdin string, args ...string) ended {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -257,7 +259,7 @@ func (d *deployment) client(id string, extra ...string) (secret string) {
 // server is a running server process.
 type server struct {
 	d   *deployment
-	url string // its address; it is the issuer, unless this is a second server
+	url string // its address, which is the issuer unless this is a second server
 	cmd *exec.Cmd
 	log *logBuffer
 
@@ -425,7 +427,8 @@ func (s *server) do(r *http.Request) answer {
 	return a
 }
 
-// send is for goroutines, which must not end the test.
+// send sends a request and returns any error. Goroutines use it, because they must not end
+// the test.
 func send(r *http.Request) (answer, error) {
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -436,7 +439,7 @@ func send(r *http.Request) (answer, error) {
 	return answer{resp.StatusCode, resp.Header, string(b), strings.HasPrefix(strings.ToLower(r.Header.Get("Authorization")), "basic")}, err
 }
 
-// token gets an access token, and fails the test if it gets none.
+// token gets an access token. The test fails if it gets none.
 func (s *server) token(id, secret string, more ...string) string {
 	s.d.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}}
@@ -460,9 +463,9 @@ func (s *server) active(id, secret, token string) bool {
 	return a.json(s.d.t)["active"].(bool)
 }
 
-// eventually waits for something that another process does in its own time, such as
-// following a change. within is far longer than the promised time, because no test may
-// depend on a clock.
+// eventually waits until something is true that another process does later, such as
+// following a change. within is much longer than the promised time, so that the test does
+// not fail on a slow machine.
 func eventually(t testing.TB, what string, within time.Duration, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -520,7 +523,7 @@ func part(t testing.TB, token string, i int) map[string]any {
 	return m
 }
 
-// written encodes a header or a payload.
+// written returns the text of the header (0) or the payload (1) of a token.
 func written(t testing.TB, token string, i int) string {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])

@@ -49,7 +49,7 @@ func (m metered) exposed() string {
 	return string(text)
 }
 
-// series are the server's own series with their values, by name without "ingam_".
+// series returns the values of the server's own series, by name without "ingam_".
 func (m metered) series() map[string]float64 {
 	m.d.t.Helper()
 	all := map[string]float64{}
@@ -68,7 +68,7 @@ func (m metered) series() map[string]float64 {
 	return all
 }
 
-// happened are the series that count what happens.
+// happened matches the series that count what happens.
 var happened = regexp.MustCompile(`^(http_requests|tokens_issued|refusals|sign_ins|throttled)_total\{|^http_request_duration_seconds_count\{`)
 
 func TestMetricsCountWhatHappens(t *testing.T) {
@@ -203,7 +203,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 			t.Errorf("%s: %s", problem.Metric, problem.Text)
 		}
 	}
-	// What the docs say is there, and what is there is in the docs.
+	// The docs list exactly the metrics that the server has.
 	documented := map[string]bool{}
 	docs, err := os.ReadFile("../../../docs/operations.md")
 	if err != nil {
@@ -242,7 +242,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 				t.Errorf("%s asks for %s", rule.Alert, name)
 			}
 		}
-		// Words that are never said would never alert.
+		// An alert with a label value that never occurs would never fire.
 		for _, word := range regexp.MustCompile(`(\w+)="([^"]*)"`).FindAllStringSubmatch(rule.Expr, -1) {
 			if !strings.Contains(s.exposed(), word[0]) {
 				t.Errorf("%s asks for %s", rule.Alert, word[0])
@@ -251,7 +251,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	}
 }
 
-// Whoever can make series can fill the memory of the server, and of Prometheus.
+// TestStrangersMakeNoSeries checks that requests cannot create time series without limit.
+// An attacker could fill the memory of the server, and of Prometheus, with them.
 func TestStrangersMakeNoSeries(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -283,7 +284,7 @@ func TestStrangersMakeNoSeries(t *testing.T) {
 		}
 		s.do(r)
 	}
-	// What no library sends.
+	// raw sends a request line that no HTTP library sends.
 	raw := func(line string) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		if err != nil {
@@ -302,7 +303,7 @@ func TestStrangersMakeNoSeries(t *testing.T) {
 		send()
 	}
 	raws()
-	// There are only so many.
+	// More requests of the same kinds must add almost no series.
 	words := map[string]bool{}
 	for name := range s.series() {
 		for _, label := range regexp.MustCompile(`\b(route|method|error|reason|outcome|kind|grant_type)="([^"]*)"`).FindAllStringSubmatch(name, -1) {

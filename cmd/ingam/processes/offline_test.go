@@ -16,7 +16,8 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// verifier is a resource server that checks tokens by itself, with the library verify.
+// verifier returns a verifier of the library verify, with which a resource server checks
+// tokens by itself.
 func (d *deployment) verifier(c verify.Config) *verify.Verifier {
 	d.t.Helper()
 	c.Issuer, c.Audience, c.Logger = d.issuer, cmp.Or(c.Audience, "https://api.test"), slog.New(slog.DiscardHandler)
@@ -62,7 +63,8 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 				t.Errorf("%s: %q", what, out)
 			}
 			for _, token := range tokens {
-				// At once: they have said so.
+				// No waiting is needed: these verifiers have acknowledged
+				// the cut.
 				for _, v := range []*verify.Verifier{streaming, open} {
 					if _, err := v.Verify(t.Context(), token); !errors.Is(err, verify.ErrRevoked) {
 						t.Errorf("%s: %v after the verifier acknowledged it", what, err)
@@ -100,7 +102,7 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		after := s.token("service", secret)
 		accept("one of after that", after)
 
-		// A client that was disabled has its tokens back when it is enabled.
+		// When a disabled client is enabled, its tokens are valid again.
 		d.must("client", "disable", "service")
 		eventually(t, "the disabled client's token is refused", 10*time.Second, func() bool {
 			_, err := streaming.Verify(t.Context(), after)
@@ -110,12 +112,13 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		eventually(t, "the enabled client's tokens are taken", 30*time.Second, func() bool {
 			_, err1 := streaming.Verify(t.Context(), after)
 			_, err2 := streaming.Verify(t.Context(), s.token("service", secret))
-			// It may still have the list of before, in which the block of the next
-			// token is set as well.
+			// The verifier that polls may still have the list from before. In
+			// that list all indices of the client are set, also those of its
+			// next tokens.
 			_, err3 := polling.Verify(t.Context(), after)
 			return err1 == nil && err2 == nil && err3 == nil
 		})
-		// A key that is withdrawn is told as well.
+		// Verifiers also learn that a key is withdrawn.
 		d.must("key", "withdraw", kidOf(t, after), "--force", "--reason", "test")
 		eventually(t, "what the withdrawn key signed is refused", 30*time.Second, func() bool {
 			_, err := streaming.Verify(t.Context(), after)
@@ -126,7 +129,8 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		cut("a client, once more", []string{before}, "--client", "service")
 		after = s.token("service", secret)
 
-		// The server is away: what is known holds, for as long as it may.
+		// The server is down. Verifiers use what they know, until it is older than
+		// MaxStaleness.
 		s.kill()
 		eventually(t, "too old for the one that fails closed", time.Minute, func() bool {
 			_, err := streaming.Verify(t.Context(), after)
@@ -140,10 +144,11 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 		}
 		for _, v := range []*verify.Verifier{streaming, open} {
 			if _, err := v.Verify(t.Context(), before); !errors.Is(err, verify.ErrRevoked) {
-				t.Errorf("what was revoked is not any more: %v", err)
+				t.Errorf("a revoked token is not refused: %v", err)
 			}
 		}
-		// A cut meanwhile is known as soon as the server is back.
+		// Verifiers learn of a cut that is made meanwhile as soon as the server is
+		// back.
 		d.must("revoke", "--client", "service")
 		s = d.start(brief)
 		for _, v := range []*verify.Verifier{streaming, polling} {
@@ -159,15 +164,16 @@ func TestVerifiersThatAskNobodyRefuseWhatWasCut(t *testing.T) {
 	})
 }
 
-// A database that is replaced by an older copy gives numbers out again: who
-// listens must not take the next cut for one that they have applied.
+// TestVerifiersThatListenOutliveARestoredDatabase checks a database that is replaced by an
+// older copy. It gives out the same change numbers again, and verifiers that listen must
+// not take the next cut for one that they have applied already.
 func TestVerifiersThatListenOutliveARestoredDatabase(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
 		s := d.start()
 		secret, api := d.client("service"), d.client("api")
 		token := s.token("service", secret)
-		for range 20 { // what will be lost
+		for range 20 { // these changes will be lost
 			s.post("/oauth2/revoke", "service", secret, url.Values{"token": {s.token("service", secret)}})
 		}
 		v := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "one"})
@@ -186,8 +192,8 @@ func TestVerifiersThatListenOutliveARestoredDatabase(t *testing.T) {
 	})
 }
 
-// A server that cannot read what was cut must neither say that it is alive, nor
-// that a list stands.
+// TestAServerThatKnowsNothingVouchesForNothing checks a server that cannot read cuts. It
+// must neither tell listeners that it is alive, nor sign a status list as current.
 func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 	t.Parallel()
 	for _, e := range storagetest.Servers() {
@@ -198,7 +204,8 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 			d := deploymentAt(t, direct)
 			good := d.startAt(freeAddress(t))
 			bad := d.startAt(freeAddress(t), "INGAM_DATABASE="+through)
-			// The issuer is a proxy before the bad one.
+			// The issuer's address is that of a proxy in front of the bad
+			// server.
 			to, err := url.Parse(bad.url)
 			if err != nil {
 				t.Fatal(err)
@@ -230,14 +237,15 @@ func TestAServerThatKnowsNothingVouchesForNothing(t *testing.T) {
 				})
 			}
 			relay.Stop()
-			// Not revoked, but unknown: it cannot be told any more.
+			// The verifiers do not know whether the token is revoked, because
+			// the server cannot tell them.
 			for name, v := range map[string]*verify.Verifier{"listens": listening, "polls": polling} {
 				eventually(t, "nothing is known to the one that "+name, time.Minute, func() bool {
 					_, err := v.Verify(t.Context(), token)
 					return errors.Is(err, verify.ErrUnavailable)
 				})
 			}
-			// And it stays so, however long the server lives on.
+			// This does not change while the server runs without its database.
 			if got := bad.listen(t, "api", api, "late", ""); got.status != http.StatusServiceUnavailable {
 				t.Errorf("a stream is opened: %d", got.status)
 			}

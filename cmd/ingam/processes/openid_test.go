@@ -84,7 +84,8 @@ func TestAnIndependentOpenIDClientSignsSomeoneIn(t *testing.T) {
 				t.Errorf("%v", claims)
 			}
 
-			// As if it had expired.
+			// The library refreshes the token, because it seems to have
+			// expired.
 			old := *token
 			old.Expiry = time.Now().Add(-time.Hour)
 			next, err := config.TokenSource(context.Background(), &old).Token()
@@ -123,7 +124,7 @@ func TestConsentIsAskedOnceAndCanBeDenied(t *testing.T) {
 	if response := p.signIn("minji", a.request()); response.Get("code") == "" {
 		t.Errorf("%v", response)
 	}
-	// Remembered, for these scopes and fewer.
+	// The consent is remembered, for these scopes and for fewer.
 	for _, scope := range []string{"openid read", "read"} {
 		if sc := p.get(a.request("scope", scope)); sc.status != http.StatusSeeOther || sc.response().Get("code") == "" {
 			t.Errorf("%s: asked again: %d %s", scope, sc.status, sc.body)
@@ -169,7 +170,7 @@ func TestPromptsAndHints(t *testing.T) {
 	if r := p.get(a.request("id_token_hint", set.ID, "prompt", "none")).response(); r.Get("code") == "" {
 		t.Errorf("%v", r)
 	}
-	for _, age := range []string{"3600", "9999999999", "99999999999999999999"} { // the age of any session is less
+	for _, age := range []string{"3600", "9999999999", "99999999999999999999"} { // longer than any session has lasted
 		if r := p.get(a.request("max_age", age)).response(); r.Get("code") == "" {
 			t.Errorf("max_age=%s: %v", age, r)
 		}
@@ -186,7 +187,7 @@ func TestPromptsAndHints(t *testing.T) {
 	if r := p.signIn("minji", a.request("max_age", "0")); r.Get("code") == "" {
 		t.Errorf("max_age=0: %v", r)
 	}
-	// Someone else in the same browser.
+	// Another user signs in in the same browser.
 	p.signIn("junho", a.request("prompt", "login"))
 	wantError(a.request("id_token_hint", set.ID, "prompt", "none"), "login_required")
 	if sc := p.get(a.request("id_token_hint", set.ID)); !strings.Contains(sc.body, `name="password"`) {
@@ -206,7 +207,8 @@ func TestAuthorizationRequestsThatAreNotInOrder(t *testing.T) {
 	p := s.person()
 	p.signIn("minji", a.request())
 	before := d.state()
-	// Shown to the person, and never redirected.
+	// These errors are shown to the person. The browser must not be redirected,
+	// because the redirect URI may be an attacker's.
 	for what, request := range map[string]string{
 		"no client": a.request("client_id", ""), "an unknown client": a.request("client_id", "nobody"), "a disabled client": disabled.request(),
 		"no address of several": a.request("redirect_uri", ""), "another case": a.request("redirect_uri", "https://app.test/CB"),
@@ -224,7 +226,7 @@ func TestAuthorizationRequestsThatAreNotInOrder(t *testing.T) {
 			t.Errorf("%s: %d to %q\n%s", what, sc.status, sc.to, sc.body)
 		}
 	}
-	// Told to the client.
+	// These errors are sent to the client.
 	for what, c := range map[string][2]string{
 		"no response type": {a.request("response_type", ""), "invalid_request"}, "token": {a.request("response_type", "token"), "unsupported_response_type"},
 		"hybrid": {a.request("response_type", "code id_token"), "unsupported_response_type"}, "no PKCE": {a.request("code_challenge", ""), "invalid_request"},
@@ -239,7 +241,7 @@ func TestAuthorizationRequestsThatAreNotInOrder(t *testing.T) {
 			t.Errorf("%s: %d %s", what, sc.status, sc.to)
 		}
 	}
-	// In order, though it may not look so.
+	// These requests are valid, although they may not look so.
 	for what, request := range map[string]string{
 		"no state": a.request("state", ""), "another port of a loopback": a.request("redirect_uri", "http://127.0.0.1:45678/cb"),
 		"a query of its own": a.request("redirect_uri", "https://app.test/q?a=1"), "an app's scheme": a.request("redirect_uri", "com.example.app:/cb"),
@@ -354,7 +356,8 @@ func TestAnotherIndependentOpenIDClientGoesAllTheWay(t *testing.T) {
 	if next.RefreshToken == tokens.RefreshToken || next.IDTokenClaims.Subject != user.ID {
 		t.Errorf("%v %+v", err, next)
 	}
-	// It posts the hint itself, without the person's cookies: that ends nothing.
+	// The library posts the hint itself, without the person's cookies. That ends no
+	// session.
 	to, err := rp.EndSession(ctx, client, next.IDToken, "https://app.test/bye", "the state", "", nil)
 	if err != nil || to == nil || to.String() != "https://app.test/bye?state=the+state" {
 		t.Errorf("%v %v", err, to)

@@ -21,9 +21,9 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// ingam is the path of the binary of servers, and of commands unless another is named.
-// It is the test binary of the command, which can also do what some tests here need:
-// see cmd/ingam/main_test.go.
+// ingam is the path of the binary that servers run, and commands too unless a test names
+// another. It is the test binary of the command, which has more functions for the tests
+// here: see cmd/ingam/main_test.go.
 var ingam = os.Getenv("INGAM_TEST_SERVER")
 
 // commands runs commands in one process; dir contains the files of this run.
@@ -34,8 +34,8 @@ var (
 
 // TestMain builds the binary with the race detector if the tests have it.
 func TestMain(m *testing.M) {
-	// Under the race detector a program sleeps for a second as it ends, and the
-	// tests run hundreds of commands.
+	// A program with the race detector sleeps for a second before it ends, and the
+	// tests start hundreds of processes.
 	if _, given := os.LookupEnv("GORACE"); !given {
 		os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
@@ -63,7 +63,7 @@ func (p prepared) Run() int {
 			return 1
 		}
 	}
-	// Tests call commands by name, as people do.
+	// Tests can run ingam by its name, as people do.
 	os.Setenv("PATH", filepath.Dir(ingam)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	status := p.tests.Run()
 	if err := commands().end(); err != nil {
@@ -103,7 +103,7 @@ func startRunner() *runner {
 	}
 	return &runner{cmd: cmd, asks: asks, client: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
-			for range 600 { // it may be about to listen
+			for range 600 { // the process may not listen yet
 				if conn, err = (&net.Dialer{}).DialContext(ctx, "unix", socket); err == nil {
 					break
 				}
@@ -124,9 +124,9 @@ func (r *runner) end() error {
 }
 
 // run runs a command in the runner's process, with only the given environment. A new
-// process first reads the dictionaries of common passwords, which takes ten times as
-// long as most commands, and the tests run thousands. The scripts of cmd/ingam show
-// that each command works as a process of its own.
+// process would first read the dictionaries of common passwords. That takes ten times as
+// long as most commands, and the tests run thousands. The scripts of cmd/ingam show that
+// each command works as a process of its own.
 func run(t testing.TB, environ []string, stdin string, args ...string) ended {
 	t.Helper()
 	r := commands()

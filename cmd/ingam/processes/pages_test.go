@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// TestAPersonChoosesTheLanguage: in the middle of a request, which stays as it is,
-// and for whatever comes after it.
+// TestAPersonChoosesTheLanguage checks that a person can change the language during an
+// authorization request, that the request stays as it is, and that later pages have the
+// language too.
 func TestAPersonChoosesTheLanguage(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/auth"} {
@@ -43,7 +44,8 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 			if asked, was := sc.at.Query(), mustQuery(t, request); asked.Encode() != was.Encode() {
 				t.Errorf("the request is %v, and was %v", asked, was)
 			}
-			// A page that answers a form has the same way.
+			// A page that answers a form also has a link to the other
+			// language.
 			sc = sc.submit("password", "wrong")
 			if sc.status != http.StatusUnprocessableEntity || sc.header.Get("Content-Language") != "ko" {
 				t.Fatalf("%d %s", sc.status, sc.body)
@@ -63,16 +65,18 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 				}
 			}
 
-			// Nowhere else, and in no other language.
+			// The link leads to no other site, and there are no other
+			// languages.
 			for then, want := range map[string]string{
 				"/account": "/account", "/account?x=1&y=%0d%0aSet-Cookie:+a=b": "/account?x=1&y=%0d%0aSet-Cookie:+a=b", "/%0d%0ax": "/%0d%0ax",
 				"": "/", "//evil.test": "/", "///evil.test": "/", "/%2f/evil.test": "/", "/%2fevil.test": "/", `/\evil.test`: "/", `\\evil.test`: "/", "/%5cevil.test": "/",
 				"https://evil.test/": "/", "javascript:alert(1)": "/", "evil.test": "/", "@evil.test": "/", "/\t/evil.test": "/", "/\r\nx": "/", "http:/evil.test": "/",
 				"/a//evil.test": "/a//evil.test", "/account#x": "/account",
 				"https:evil.test": "/", "HTTPS://evil.test": "/", "//user@evil.test:80/": "/", "//[::1]/": "/", "%2f%2fevil.test": "/", "\x00//evil.test": "/", " //evil.test": "/", "?": "/", "/%zz": "/",
-				"/./%2fevil.test": "/./%2fevil.test", "/%09/evil.test": "/%09/evil.test", // which stay within the path
+				"/./%2fevil.test": "/./%2fevil.test", "/%09/evil.test": "/%09/evil.test", // these stay within the path
 				"//" + strings.Repeat("e", 9000): "/", "/" + strings.Repeat("e", 9000): "/" + strings.Repeat("e", 9000),
-				// A neighbour on the same host is not this server.
+				// These addresses are not below the issuer's path. On the
+				// same host there may be another site.
 				"/..": "/", "/..//evil.test": "/", "/../~stranger/": "/", "/%2e%2e/~stranger/": "/", "/account/.%2E/../~stranger/": "/", "/account/..x": "/account/..x",
 			} {
 				sc := p.get(path + "/language?" + url.Values{"to": {"en"}, "then": {then}}.Encode())
@@ -86,7 +90,8 @@ func TestAPersonChoosesTheLanguage(t *testing.T) {
 					t.Errorf("%q: %d %v", to, sc.status, sc.header)
 				}
 			}
-			// Where a link would be too long for what is on the way, there is none.
+			// If the link would be longer than proxies accept, the page has
+			// none.
 			if sc := s.person().get(path + a.request("login_hint", strings.Repeat("x", 6000))); !strings.Contains(sc.body, "hreflang") {
 				t.Error("no other language within a request of 6000 bytes")
 			}
@@ -109,8 +114,9 @@ func languageLink(t *testing.T, sc screen) string {
 	return html.UnescapeString(m[1])
 }
 
-// TestAPersonFindsTheWayBack: to the page of an application that is registered, and
-// to nobody else's.
+// TestAPersonFindsTheWayBack checks that an error page links to the page that the person
+// came from, if that is a page of this server or of a registered application, and to no
+// other site.
 func TestAPersonFindsTheWayBack(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -149,8 +155,9 @@ func TestAPersonFindsTheWayBack(t *testing.T) {
 	}
 }
 
-// TestThePageBeforeIsOneOfThisServers: neither a neighbour's on the same host, nor what
-// somebody on the way made of an address without TLS.
+// TestThePageBeforeIsOneOfThisServers checks that an error page links only to pages below
+// the issuer: not to another site on the same host, and not to an address with another
+// scheme.
 func TestThePageBeforeIsOneOfThisServers(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -167,8 +174,9 @@ func TestThePageBeforeIsOneOfThisServers(t *testing.T) {
 	}
 }
 
-// TestALinkToAnotherLanguageHoldsNothingThatWasPosted, such as an ID token, and leads
-// nobody to another page than they are at.
+// TestALinkToAnotherLanguageHoldsNothingThatWasPosted checks that no link to another
+// language contains posted data, such as an ID token, or leads to another page than the
+// current one.
 func TestALinkToAnotherLanguageHoldsNothingThatWasPosted(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -186,7 +194,8 @@ func TestALinkToAnotherLanguageHoldsNothingThatWasPosted(t *testing.T) {
 		"sign out, by an address": {p.get("/logout?" + hint.Encode()), "Do you want to sign out?", true},
 		"sign out, by a form":     {p.post(s.url+"/logout", hint), "Do you want to sign out?", false},
 		"consent":                 {consent, "wants to use your account", true},
-		// At the request's address whoever is signed in is asked.
+		// A link to the request's address would lead to the consent page of the
+		// user who is signed in.
 		"sign in as somebody else": {consent.submit("decision", "switch"), "to continue to", false},
 	} {
 		if sc := c.shown; sc.status != http.StatusOK || !strings.Contains(sc.body, c.says) || languageHref.MatchString(sc.body) != c.switches {
@@ -195,8 +204,8 @@ func TestALinkToAnotherLanguageHoldsNothingThatWasPosted(t *testing.T) {
 	}
 }
 
-// TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo: and whom to tell, with the id by
-// which the log has it.
+// TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo checks also that the page says whom to
+// tell, and shows the request id that is in the log.
 func TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -219,7 +228,7 @@ func TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo(t *testing.T) {
 	}
 	says(s.person().get("/oauth2/authorize?client_id=nobody"), http.StatusBadRequest, "The application made a mistake")
 
-	// Whoever was signed out meanwhile goes on with what they were at.
+	// A person who was signed out meanwhile can continue with the same request.
 	p := s.person()
 	consent := p.get(a.request()).submit("username", "minji", "password", goodPassword).follow()
 	d.must("session", "end", "--user", "minji")
@@ -234,8 +243,8 @@ func TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 
-	// A fault of ours can be tried again where nothing was sent, and says nothing of
-	// what is wrong with us.
+	// If a page fails because of a fault of the server, it has a link to try again,
+	// unless a form was posted. It does not say what the fault is.
 	asked.FailWith(func(string) error { return errors.New("broken for a test") })
 	sc = p.get("/account")
 	says(sc, http.StatusServiceUnavailable, "We cannot answer now", `<a class="button main full" href="/account">Try again</a>`)
@@ -253,7 +262,8 @@ func TestAnErrorPageSaysWhoseFaultItIsAndWhatToDo(t *testing.T) {
 	}
 }
 
-// TestPagesAreThoseOfTheHouse: its name, its mark and its colour.
+// TestPagesAreThoseOfTheHouse checks that pages have the operator's name, logo, colour and
+// links.
 func TestPagesAreThoseOfTheHouse(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -274,7 +284,7 @@ func TestPagesAreThoseOfTheHouse(t *testing.T) {
 		}
 	}
 	if strings.Contains(sc.body, ">Help<") || strings.Contains(sc.body, "alert(1)") {
-		t.Errorf("the page has what is not there:\n%s", sc.body)
+		t.Errorf("the page has a link that is not set, or the script of the logo:\n%s", sc.body)
 	}
 	asset := func(pattern string) answer {
 		t.Helper()
@@ -300,7 +310,7 @@ func TestPagesAreThoseOfTheHouse(t *testing.T) {
 	if icon := s.get("/favicon.ico"); icon.body != drawing || strings.Contains(icon.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("the icon: %v", icon.header)
 	}
-	// Nobody said whose it is: it is the server's that one is at.
+	// If no name is set, pages show the server's address.
 	other := emptyDeployment(t, "").oneAtATime()
 	if sc := other.start().person().get("/login"); !strings.Contains(sc.body, "<title>Sign in · "+strings.TrimPrefix(other.issuer, "http://")+"</title>") {
 		t.Errorf("%s", sc.body)

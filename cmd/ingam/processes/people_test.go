@@ -15,8 +15,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// person is someone with a browser. The browser keeps cookies, and sends the forms of
-// pages as they are.
+// person is someone with a browser. The browser keeps cookies, and sends forms as the
+// pages have them.
 type person struct {
 	t      testing.TB
 	s      *server
@@ -32,7 +32,7 @@ func (s *server) person() *person {
 	return &person{s.d.t, s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// screen is the page that a person sees, or where they are redirected.
+// screen is what a person's browser gets: a page or a redirect.
 type screen struct {
 	answer
 	p    *person
@@ -105,7 +105,8 @@ func (p *person) get(target string) screen {
 	return p.do(r)
 }
 
-// submit sends the form of a page, with fields filled in that are given in pairs.
+// submit sends the form of a page. Fields to fill in are given as names and values in
+// turn.
 func (sc screen) submit(fields ...string) screen {
 	sc.p.t.Helper()
 	if sc.form == nil {
@@ -220,8 +221,8 @@ func (a app) challenge() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// request is an authorization request with changes in pairs; an empty value removes a
-// parameter.
+// request returns the address of an authorization request. Changed parameters are given as
+// names and values in turn; an empty value removes one.
 func (a app) request(changed ...string) string {
 	q := url.Values{
 		"client_id": {a.id}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid read"},
@@ -301,6 +302,6 @@ func (a app) tokens(s *server, p *person, user string, changed ...string) tokenS
 	return a.redeem(s, p.signIn(user, a.request(changed...)).Get("code")).tokens(s.d.t)
 }
 
-// leadsToEvil finds an address of evil.test on a page, whether or not it is a link. (If
-// it is escaped inside an address of this server, it is harmless.)
+// leadsToEvil finds an address of evil.test on a page, whether or not it is a link. (It
+// does not find one that is escaped inside an address of this server, which is harmless.)
 var leadsToEvil = regexp.MustCompile(`//[^"'<> ]*evil\.test`)

@@ -10,8 +10,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest/between"
 )
 
-// TestThroughPgBouncerInTransactionModeNothingIsLost: each statement comes upon one of
-// two sessions of the database, whichever is free.
+// TestThroughPgBouncerInTransactionModeNothingIsLost checks that the server works behind a
+// pooler that runs each transaction in one of two database sessions.
 func TestThroughPgBouncerInTransactionModeNothingIsLost(t *testing.T) {
 	t.Parallel()
 	database := ""
@@ -31,7 +31,7 @@ func TestThroughPgBouncerInTransactionModeNothingIsLost(t *testing.T) {
 	}
 	migrating.Wait()
 	s := d.start()
-	began := len(s.log.String()) // until it was ready, it said so
+	began := len(s.log.String()) // before it was ready, it may have answered 503
 	secret, asker, a := d.client("app"), d.client("api"), d.webClient("web")
 	d.user("minji")
 	tokens := make([]string, 4)
@@ -67,18 +67,19 @@ func TestThroughPgBouncerInTransactionModeNothingIsLost(t *testing.T) {
 	if log := s.log.String(); strings.Contains(log[began:], `"status":503`) || !strings.Contains(log, "pooler") {
 		t.Errorf("the log does not say that there is a pooler, or has a 503: %s", s.log.tail(4<<10))
 	}
-	// What a transaction sets ends with it: the sessions are not this server's alone.
+	// What a transaction sets must end with the transaction, because other programs
+	// use the same sessions.
 	for _, setting := range []string{"lock_timeout", "idle_in_transaction_session_timeout"} {
 		if n := storagetest.Count(t, d.database+"&default_query_exec_mode=exec", "SELECT COUNT(*) FROM pg_settings WHERE name = '"+setting+"' AND source = 'session'"); n != 0 {
 			t.Errorf("%s stays set", setting)
 		}
 	}
 
-	// Whoever has it otherwise is told what is wrong.
+	// If the database URL has another mode, the error says what is wrong.
 	s.stop()
 	d.database += "&default_query_exec_mode=cache_statement"
 	said := ""
-	for range 10 { // the first one leaves its statements there
+	for range 10 { // the first ones leave prepared statements in the sessions
 		said += d.command("", nil, "api", "list").stderr
 	}
 	wantSaid(t, said, "needs default_query_exec_mode=exec in the database URL")

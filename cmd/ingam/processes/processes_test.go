@@ -40,8 +40,8 @@ func onEachEmptyEngine(t *testing.T, test func(t *testing.T, d *deployment)) {
 	}
 }
 
-// wantOneOfEach checks that each ring has exactly one key that signs and one
-// to follow.
+// wantOneOfEach checks that each ring has exactly one key that signs and one that will
+// sign next.
 func wantOneOfEach(t *testing.T, d *deployment) {
 	t.Helper()
 	var list []keyJSON
@@ -87,8 +87,8 @@ func TestRotationsFromTheCommandLineReachEveryServerAndHappenOnce(t *testing.T) 
 		old := signingKey(t, d)
 		before := first.token("app", secret)
 
-		// Several at once: whoever comes second finds the next key too fresh,
-		// since --force is not given and the key set was published just now.
+		// Several rotations without --force run at once. They refuse, because the
+		// next key was published just now, and verifiers may not know it yet.
 		d.must("key", "rotate", "--now", "--force", "--reason", "test")
 		var group sync.WaitGroup
 		for range 4 {
@@ -107,7 +107,8 @@ func TestRotationsFromTheCommandLineReachEveryServerAndHappenOnce(t *testing.T) 
 			}
 		}
 
-		// Forced twice at once, each may rotate; never may both move one key.
+		// Two rotations with --force run at once. Both may rotate, but they must
+		// never both change the same key.
 		for range 2 {
 			group.Go(func() { d.program("", nil, "key", "rotate", "--now", "--force") })
 		}
@@ -254,7 +255,7 @@ func TestEveryAcknowledgedCutOutlivesKillingTheServer(t *testing.T) {
 				tokens <- s.token("app", secret)
 			}
 			close(tokens)
-			kill := 30 + rand.IntN(cap(tokens)-60) // after that many acknowledgements
+			kill := 30 + rand.IntN(cap(tokens)-60) // the server is killed after that many acknowledgements
 			done := make(chan struct{})
 			var group sync.WaitGroup
 			count := 0
@@ -300,7 +301,8 @@ func TestEveryAcknowledgedCutOutlivesKillingTheServer(t *testing.T) {
 			}
 		}
 		for _, token := range unanswered {
-			// The cut may have been made or not; the audit must know which.
+			// The cut may have been made or not. The audit must agree with
+			// introspection.
 			if cut := audited[part(t, token, 1)["jti"].(string)] > 0; s.active("app", secret, token) == cut {
 				t.Errorf("an unanswered cut: audited %t, active %t", cut, !cut)
 			}
@@ -342,7 +344,7 @@ func TestAServerThatDrainsSaysSoAndStillServes(t *testing.T) {
 func TestATokenOfAKeyThatAServerDoesNotKnowYetIsNotRefused(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
-		s := d.start("INGAM_CHANGES_STALENESS=1m") // which polls every 15 s
+		s := d.start("INGAM_CHANGES_STALENESS=1m") // it polls every 15 s
 		secret := d.client("app")
 		d.must("key", "rotate", "--now", "--force")
 		other := d.startAt(freeAddress(t))
@@ -356,12 +358,13 @@ func TestATokenOfAKeyThatAServerDoesNotKnowYetIsNotRefused(t *testing.T) {
 func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	// What is under way may take longer than this test.
+	// A request that is under way may take longer than this test runs.
 	s := d.start("INGAM_HTTP_READ_TIMEOUT=1h", "INGAM_HTTP_SHUTDOWN_TIMEOUT=1h")
 	s.beginTokenRequest("app", d.client("app"))
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	eventually(t, "the first signal is heard", time.Minute, func() bool { return strings.Contains(s.log.String(), "stopping") })
-	// A signal that comes while the first is still being heard is one with it.
+	// A signal is sent again and again, because one that arrives before the first was
+	// handled is merged with it.
 	eventually(t, "it ends", time.Minute, func() bool {
 		s.cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -376,14 +379,14 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	}
 }
 
-// halfRequest is a request of which the server has got the first half.
+// halfRequest is a request whose first half was sent to the server.
 type halfRequest struct {
 	t    testing.TB
 	conn net.Conn
 	rest string
 }
 
-// beginTokenRequest sends a token request except its end, and returns when the server
+// beginTokenRequest sends a token request without its end, and returns when the server
 // waits for the rest.
 func (s *server) beginTokenRequest(id, secret string) halfRequest {
 	s.d.t.Helper()
@@ -393,8 +396,8 @@ func (s *server) beginTokenRequest(id, secret string) halfRequest {
 		s.d.t.Fatal(err)
 	}
 	s.d.t.Cleanup(func() { conn.Close() })
-	// The server says 100 Continue when it begins to read the body: from then
-	// on the request is under way for certain.
+	// The server says 100 Continue when it begins to read the body. From then on the
+	// request is certainly under way.
 	fmt.Fprintf(conn, "POST /oauth2/token HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
 		conn.RemoteAddr(), base64.StdEncoding.EncodeToString([]byte(id+":"+secret)), len(body))
 	const goOn = "HTTP/1.1 100 Continue\r\n\r\n"

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The requirements of the OpenID Foundation's basic profile, one by one.
+// TestTheBasicProfile checks the requirements of the OpenID Foundation's basic profile,
+// one by one.
 func TestTheBasicProfile(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -147,8 +148,8 @@ func TestTheBasicProfile(t *testing.T) {
 	}
 }
 
-// A clock that is set back must neither fork a family nor take a retry for
-// reuse.
+// TestTimeThatStepsBackwardsLosesNobody checks that, after the clock was set back, a
+// refresh token does not get a second successor, and a retry is not taken for reuse.
 func TestTimeThatStepsBackwardsLosesNobody(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// asksToSignIn, asksConsent and answers are the steps that a request can reach.
+// asksToSignIn, asksConsent and step tell which step a request has reached.
 func (sc screen) asksToSignIn() bool { return strings.Contains(sc.body, `name="password"`) }
 func (sc screen) asksConsent() bool  { return strings.Contains(sc.body, `value="allow"`) }
 
@@ -34,8 +34,9 @@ func (sc screen) as(user string) screen {
 	return sc.submit("username", user, "password", goodPassword).follow()
 }
 
-// What a client asks for is done once, at this request, however long the pages
-// take, and whoever it is that signs in in the end.
+// TestWhatARequestAsksForStaysAskedUntilItIsDone checks that the server does what prompt
+// and max_age ask for once in each request, however long the person takes, and whichever
+// user signs in in the end.
 func TestWhatARequestAsksForStaysAskedUntilItIsDone(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -45,14 +46,16 @@ func TestWhatARequestAsksForStaysAskedUntilItIsDone(t *testing.T) {
 	asks, ours := d.webClient("app"), d.webClient("ours", "--first-party")
 	d.user("minji")
 	d.user("junho")
-	// Everything was allowed long ago: consent is shown to who asks for it.
+	// Both users have given consent before. So they are asked only if a request
+	// demands it, or wants a new scope.
 	for _, user := range []string{"minji", "junho"} {
 		s.person().signIn(user, asks.request())
 	}
 	const new, slow, late = "openid read write", 5 * time.Minute, 11 * time.Minute
 	type step struct {
-		// do is what the person does: their name is to sign in as, and the rest
-		// is a button, or the time that they take.
+		// do is a button on the consent page, or the name of the user who signs
+		// in, or "wrong" for a mistyped password. pass is how long the person
+		// takes before that.
 		do   string
 		pass time.Duration
 		want string
@@ -88,12 +91,12 @@ func TestWhatARequestAsksForStaysAskedUntilItIsDone(t *testing.T) {
 		"prompt=select_account consent, and yet another":  {asks, []string{"prompt", "select_account consent"}, "login", []step{{"junho", 0, "consent"}, {"switch", 0, "login"}, {"minji", 0, "consent"}, {"allow", 0, "code"}}},
 		"a new scope, of another account that has it not": {asks, []string{"scope", "openid email"}, "consent", []step{{"switch", 0, "login"}, {"junho", 0, "consent"}, {"deny", 0, "access_denied"}}},
 		"prompt=none and a sign-in that is too old":       {asks, []string{"prompt", "none", "max_age", "0"}, "login_required", nil},
-		"a sign-in of before, which max_age takes":        {asks, []string{"max_age", "3600"}, "code", nil},
+		"an earlier sign-in, which max_age allows":        {asks, []string{"max_age", "3600"}, "code", nil},
 		"everything at once":                              {asks, []string{"prompt", "login select_account consent", "max_age", "0"}, "login", []step{{"junho", slow, "consent"}, {"allow", slow, "code"}}},
-		"an address that the client has one of only":      {asks, []string{"redirect_uri", "", "prompt", "login consent"}, "login", []step{{"minji", 0, "consent"}, {"allow", slow, "code"}}},
+		"no redirect_uri, of a client with only one":      {asks, []string{"redirect_uri", "", "prompt", "login consent"}, "login", []step{{"minji", 0, "consent"}, {"allow", slow, "code"}}},
 		"parameters that repeat, or that nobody knows":    {asks, []string{"resource", "https://api.test", "display", "a b+c&d=é", "prompt", "login consent"}, "login", []step{{"minji", 0, "consent"}, {"allow", slow, "code"}}},
 	} {
-		// One after the other: they share the clock.
+		// They run one after the other, because they share the clock.
 		t.Run(what, func(t *testing.T) {
 			p := s.person()
 			p.t = t
@@ -136,8 +139,9 @@ func TestWhatARequestAsksForStaysAskedUntilItIsDone(t *testing.T) {
 	}
 }
 
-// What is done for one request, in one browser, by one sign-in, is done for no
-// other.
+// TestWhatIsDoneForOneRequestIsDoneForNoOther checks that the note that a person has
+// signed in is accepted only for the same request, in the same browser and after the same
+// sign-in.
 func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -153,8 +157,8 @@ func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 		s.person().signIn("junho", c.request())
 	}
 	const parameter = "ingam_done"
-	// done signs someone in for a request. It returns the browser, and the address
-	// where the request continued.
+	// done signs someone in for a request. It returns the browser, and the address at
+	// which the request continued.
 	done := func(t *testing.T, user, request string) (*person, *url.URL) {
 		t.Helper()
 		p := s.person()
@@ -166,7 +170,7 @@ func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 		}
 		return p, to
 	}
-	// with moves the note of what was done for one request to another request.
+	// with adds to a request the note of what was done for another request.
 	with := func(request string, from *url.URL) string {
 		return request + "&" + url.Values{parameter: {from.Query().Get(parameter)}}.Encode()
 	}
@@ -266,9 +270,9 @@ func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 			form.Set("prompt", "login consent")
 			return sc.submit("decision", "allow", "request", form.Encode()).follow(), "login"
 		},
-		"prompt=none does not go by it": func(t *testing.T) (screen, string) {
-			// The page's hidden field was edited: nobody is asked to sign in for such
-			// a request.
+		"prompt=none does not accept it": func(t *testing.T) (screen, string) {
+			// The hidden field of the page was edited. The server itself does
+			// not show the sign-in page for such a request.
 			p := s.person()
 			then := a.request("prompt", "none", "max_age", "1")
 			sc := p.get("/login").submit("username", "minji", "password", goodPassword, "then", then)
@@ -287,8 +291,8 @@ func TestWhatIsDoneForOneRequestIsDoneForNoOther(t *testing.T) {
 	}
 }
 
-// One instance signs in, another goes on; and the master key is replaced on the
-// way.
+// TestWhatIsDoneAtOneInstanceIsDoneAtTheOthers checks that a person can sign in at one
+// instance and continue at another, also while the master key is replaced.
 func TestWhatIsDoneAtOneInstanceIsDoneAtTheOthers(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -332,8 +336,9 @@ func TestWhatIsDoneAtOneInstanceIsDoneAtTheOthers(t *testing.T) {
 	})
 }
 
-// A hint says whom the client means. Whoever cannot be told, or is somebody else,
-// is asked once; and nobody is passed off as whom the client means.
+// TestAnIDTokenHintIsAHint checks that a hint only says which user the client expects. If
+// it cannot be read, or names another user than the one who is signed in, the person is
+// asked to sign in once. If it names a user, the client never gets a code of another user.
 func TestAnIDTokenHintIsAHint(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
@@ -363,13 +368,13 @@ func TestAnIDTokenHintIsAHint(t *testing.T) {
 		hint   string
 		silent string // with prompt=none
 		first  string
-		as     string // who then signs in
+		as     string // the user who then signs in
 		then   string
 	}{
 		"none":                                     {"", "code", "code", "", ""},
-		"of who is there":                          {set.ID, "code", "code", "", ""},
+		"of the user who is signed in":             {set.ID, "code", "code", "", ""},
 		"of a key that is gone":                    {gone.ID, "code", "code", "", ""},
-		"of another client's":                      {other.tokens(s, s.person(), "minji").ID, "code", "code", "", ""},
+		"of another client":                        {other.tokens(s, s.person(), "minji").ID, "code", "code", "", ""},
 		"of somebody else":                         {junhos.ID, "login_required", "login", "junho", "code"},
 		"of somebody else, stayed":                 {junhos.ID, "login_required", "login", "minji", "login_required"},
 		"of a withdrawn key":                       {withdrawn.ID, "login_required", "login", "minji", "code"},

@@ -22,15 +22,15 @@ import (
 	"time"
 )
 
-// proxied is a proxy of docs/proxies.md, and what must be added to its printed
-// configuration to run it here. AT stands for its address, INGAM for Ingam's, and DIR
-// for a folder.
+// proxied is a proxy of docs/proxies.md. To its printed configuration a test adds what it
+// needs to run the proxy here. AT stands for the proxy's address, INGAM for the server's,
+// and DIR for a folder.
 type proxied struct {
 	language string
-	// below is the line that begins the part which is replaced for an issuer with a
-	// path; until is the line that ends it.
+	// For an issuer with a path, the lines from below to until are replaced by the
+	// second block of the document.
 	below, until string
-	// here replaces parts of what is printed, in pairs.
+	// here has texts of the printed configuration, each followed by its replacement.
 	here []string
 	// before and after are put around the printed block.
 	before, after string
@@ -175,7 +175,8 @@ func certificate(t *testing.T, name string) *x509.CertPool {
 	return roots
 }
 
-// foreign adds to each request the headers of browsers, and forged ones.
+// foreign adds to each request the headers that a browser sends, and a forged address of
+// the client.
 type foreign struct {
 	http.RoundTripper
 	origin string
@@ -187,7 +188,7 @@ func (f foreign) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set("Forwarded", "for=203.0.113.9")
 	if r.Method == http.MethodPost {
 		r.Header.Set("Origin", f.origin)
-		r.Header.Del("Sec-Fetch-Site") // as before 2023
+		r.Header.Del("Sec-Fetch-Site") // as in browsers before 2023
 	}
 	return f.RoundTripper.RoundTrip(r)
 }
@@ -210,7 +211,8 @@ func TestProxiesAsTheyArePrinted(t *testing.T) {
 				front := *s
 				front.url = below.origin
 				p := front.person()
-				// Another address than the proxy's, so that they are told apart.
+				// The browser has another address than the proxy, so that
+				// the log shows which one the server uses.
 				dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 				p.client.Transport = foreign{&http.Transport{
 					TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true,
@@ -220,7 +222,7 @@ func TestProxiesAsTheyArePrinted(t *testing.T) {
 				}, below.origin}
 
 				for _, length := range []int{1, 3500, 9000} {
-					state := strings.Repeat("X", length) // which HTTP/2 does not shorten
+					state := strings.Repeat("X", length) // HTTP/2 does not compress an X
 					sc := p.get(below.path + a.request("state", state))
 					if sc.form != nil && sc.form.Has("username") {
 						sc = sc.submit("username", "minji", "password", goodPassword).follow()
@@ -261,14 +263,14 @@ func TestProxiesAsTheyArePrinted(t *testing.T) {
 	}
 }
 
-// wellKnown is where the metadata of an issuer with that path are.
+// wellKnown returns the paths of the metadata of an issuer with that path.
 func wellKnown(path string) []string {
 	return slices.Compact([]string{
 		path + "/.well-known/openid-configuration", "/.well-known/openid-configuration" + path, "/.well-known/oauth-authorization-server" + path,
 	})
 }
 
-// firstEvent waits for what the stream begins with.
+// firstEvent waits for the first event of the stream.
 func firstEvent(t *testing.T, p *person, issuer, secret string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

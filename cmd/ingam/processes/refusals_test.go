@@ -72,7 +72,7 @@ func TestAWrongMasterKeyRefusesToStartAndChangesNothing(t *testing.T) {
 			t.Errorf("something changed:\n%s\n%s", before, after)
 		}
 		if s = d.start(); !s.active("app", secret, token) {
-			t.Error("with the right key, not as before")
+			t.Error("with the right key, the token is not active")
 		}
 	})
 }
@@ -105,7 +105,8 @@ func TestFilesThatOthersCanReadAreWarnedOf(t *testing.T) {
 	if err := os.WriteFile(address, []byte(d.database+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// It comes as far as its address, which is taken, and ends by itself.
+	// The server warns, and then ends by itself: it cannot listen, because its address
+	// is taken.
 	held, err := net.Listen("tcp", strings.TrimPrefix(d.issuer, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +160,7 @@ func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 			}
 		}
 		if sqlite {
-			// Without the file, that is what a command would say.
+			// Without this file, commands would say that the file is missing.
 			if err := os.WriteFile(strings.TrimPrefix(d.database, "sqlite:"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +168,8 @@ func TestSchemasThatDoNotFitRefuseToStart(t *testing.T) {
 		sendBack("no schema yet")
 		d.must("migrate", "up")
 
-		// Whoever is one migration behind. With none left, that is no schema.
+		// The schema is now one migration behind. If there was only one migration,
+		// there is no schema.
 		var applied []struct{ Version int64 }
 		d.mustJSON(&applied, "migrate", "status")
 		newest := applied[len(applied)-1].Version
@@ -258,7 +260,7 @@ func TestAnUnknownCommandIsNamedWhateverFlagsComeWithIt(t *testing.T) {
 				t.Errorf("%s %s: status %d, %s", name, rest, status, said)
 			}
 		}
-		// Without a command it is the flag that is wrong.
+		// Without a subcommand, the error names the flag.
 		if status, said := asked(append(words, "--role", "x")...); status != misuse || !strings.Contains(said, "unknown flag: --role") {
 			t.Errorf("%s --role x: status %d, %s", name, status, said)
 		}

@@ -7,8 +7,10 @@ import (
 	"testing"
 )
 
-// A cut raises an epoch to the number of its change. After a restore numbers
-// are given out again, and what carries a higher one must not outlive a cut.
+// TestARestoredDatabaseTakesBackWhatItNoLongerKnowsOf checks tokens after a restore. A cut
+// sets an epoch to the number of its change, and a token is valid if its number is not
+// lower. After a restore, the same numbers are given out again. So a token with a number
+// that the database does not know must be refused: it would survive the next cut.
 func TestARestoredDatabaseTakesBackWhatItNoLongerKnowsOf(t *testing.T) {
 	t.Parallel()
 	d := emptyDeployment(t, "")
@@ -56,7 +58,7 @@ func TestARestoredDatabaseTakesBackWhatItNoLongerKnowsOf(t *testing.T) {
 	if !s.active("app", secret, s.token("app", secret)) {
 		t.Error("a new token is not active")
 	}
-	// What was lost stays dead when the numbers come round again.
+	// The lost tokens are still refused when the database reaches their numbers again.
 	d.must("revoke", "--all")
 	for range 8 {
 		d.must("client", "disable", "app")

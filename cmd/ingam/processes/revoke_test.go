@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// TestATokenIsRevokedByWhatAnAPILogs: the jti with the status of a client's own token,
-// or the gid. What does not fit together is refused, and nobody else's bit is set.
+// TestATokenIsRevokedByWhatAnAPILogs checks that a client's own token can be revoked by
+// its jti and status, and a user's token by its gid. Values that do not belong together
+// are refused, and no other token is revoked.
 func TestATokenIsRevokedByWhatAnAPILogs(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -71,13 +72,14 @@ func TestATokenIsRevokedByWhatAnAPILogs(t *testing.T) {
 			t.Errorf("%+v", cuts)
 		}
 
-		// Of a token of which only the jti is known, introspection learns.
+		// If only the jti of a token is known, only introspection refuses the
+		// token.
 		other, _, _, _ := logged(neighbour)
 		wantSaid(t, d.here("", "revoke", "--jti", other).stderr, "will not refuse this token")
 		if s.active("app", secret, neighbour) {
 			t.Error("the token is active")
 		}
-		// And a person's, by its grant.
+		// A user's token is revoked by its grant.
 		if e := d.here("", "revoke", "--grant", part(t, theirs, 1)["gid"].(string)); e.status != done {
 			t.Errorf("%+v", e)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// scopesAndAudience are what an access token is for.
+// scopesAndAudience returns the audiences and scopes of an access token.
 func scopesAndAudience(t testing.TB, token string) string {
 	t.Helper()
 	var of struct {
@@ -41,7 +41,7 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 	a := d.webClient("app", "--audience", "https://orders.test", "--scope", "openid profile read order offline_access")
 	d.user("minji")
 	p := s.person()
-	// As a library asks that has a list of its own.
+	// Some libraries always ask for the same list of scopes.
 	for asked, want := range map[string][2]string{
 		"openid groups phone read":            {"openid read", "api: openid read"},
 		"openid order":                        {"openid order", "orders: openid order"},
@@ -60,7 +60,7 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 			t.Errorf("%s: %v", asked, r)
 		}
 	}
-	// The log says how many were left out, and not which.
+	// The log has the number of scopes that were left out, and not their names.
 	eventually(t, "the log has the request", time.Minute, func() bool { return strings.Contains(s.log.String(), `"scopes_left_out":3`) })
 	if log := s.log.String(); strings.Contains(log, "groups") || strings.Contains(log, "admin") {
 		t.Error("the log repeats scopes that are not known")
@@ -82,7 +82,8 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 			t.Errorf("a refresh with %q: %q, %q", form, got.Scope, token)
 		}
 	}
-	// Where a program reads the error it is named.
+	// The error of the token endpoint names the scope, because a program reads it. The
+	// log does not.
 	got := a.refresh(s, set.Refresh, "scope", "read pasted-by-mistake")
 	wantRefused(t, "a scope that was not granted", got, 400, "invalid_scope")
 	if !strings.Contains(got.body, "'pasted-by-mistake'") {
@@ -92,7 +93,8 @@ func TestScopesChooseTheAPIAndTheAnswerSaysWhatWasGranted(t *testing.T) {
 		t.Error("the log repeats what was asked for")
 	}
 
-	// What an API comes to offer counts for what is allowed from then on.
+	// A scope that an API offers later was not allowed for that API. A token for both
+	// APIs would have the scope at both, so it is left out there.
 	d.must("api", "update", "https://orders.test", "--add-scope", "read")
 	eventually(t, "the server knows", time.Minute, func() bool {
 		return scopesAndAudience(t, a.refresh(s, set.Refresh).tokens(t).Access) == "api,orders: openid order"
@@ -115,7 +117,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// From before there were scopes of these names.
+	// This API was created before the server had scopes of the names phone and badge.
 	d.must("migrate", "up")
 	storagetest.Exec(t, d.database, `INSERT INTO apis (id, audience, name, scopes, access_ttl_ms, created_ms) VALUES ('early', 'https://early.test', 'Early', '["phone","badge","x"]', 0, 0)`)
 	s := d.start()
@@ -186,7 +188,8 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 			}
 		}
 	}
-	// For the clients of that API its scopes are its own, and tell nothing.
+	// For the clients of that API, phone and badge are the API's own scopes, and
+	// release no claims.
 	set := early.tokens(s, p, "minji", "scope", "openid phone badge department", "resource", "https://early.test")
 	if got := idToken(set.ID); set.Scope != "openid phone badge department" || got["phone_number"] != nil || got["badge"] != nil || got["department"] == nil {
 		t.Errorf("%s: %s", set.Scope, got)
@@ -204,7 +207,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 	}
 	d.must("api", "update", "https://early.test", "--name", "Earlier")
 
-	// What is too long for an ID token is at userinfo.
+	// A claim that is too long for an ID token is only at userinfo.
 	set = a.tokens(s, s.person(), "big", "scope", "openid profile email")
 	if got := idToken(set.ID); got["essay"] != nil || string(got["name"]) != `"Big"` || got["email"] == nil || len(set.ID) > 4096 {
 		t.Errorf("%d: %s", len(set.ID), got)
@@ -213,7 +216,7 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 		t.Errorf("%.300s", got)
 	}
 
-	// Consent and the account page say it, in both languages.
+	// The consent page and the account page name the claims, in both languages.
 	for lang, want := range map[string][]string{
 		"en": {"See your name, picture and profile, and also employee", "See your phone number", "See your postal address", "See your roles", "See where you work", "See badge"},
 		"ko": {"employee", "전화번호 보기", "주소 보기", "역할 보기", "근무 부서 보기", "다음 정보 보기: badge"},
@@ -244,7 +247,8 @@ func TestEachScopeTellsItsClaimsInTheIDTokenAndAtUserinfo(t *testing.T) {
 		}
 	}
 
-	// What is taken from a client is told at userinfo no longer.
+	// When a scope is removed from a client, userinfo no longer returns the scope's
+	// claims.
 	set = a.tokens(s, p, "minji", "scope", "openid phone")
 	d.must("client", "update", "app", "--remove-scope", "phone")
 	eventually(t, "the server knows", time.Minute, func() bool { return userinfo(set)["phone_number"] == nil })
@@ -276,7 +280,7 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if err := ask(usual, token); !errors.Is(err, verify.ErrInvalid) {
-			t.Errorf("%s, by who was not told: %v", what, err)
+			t.Errorf("%s, by a verifier that does not accept this typ: %v", what, err)
 		}
 		if !s.active("plain", plain, token) {
 			t.Errorf("%s: not active", what)
@@ -290,7 +294,7 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 			t.Errorf("%s: taken for a hint: %v", what, r)
 		}
 	}
-	// An ID token has the same typ, and is none of these.
+	// An ID token has the same typ, but is not accepted as an access token.
 	for what, err := range map[string]error{"configured": ask(configured, set.ID), "usual": ask(usual, set.ID)} {
 		if !errors.Is(err, verify.ErrInvalid) {
 			t.Errorf("an ID token at the API, %s: %v", what, err)
@@ -306,7 +310,7 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 		t.Errorf("userinfo: %d %s", got.status, got.body)
 	}
 
-	// A sign-in can be for both kinds of API, and a token for one at a time.
+	// A sign-in can be for both kinds of API, but a token only for one kind.
 	code := p.signIn("minji", a.request("scope", "openid read use")).Get("code")
 	got := a.redeem(s, code)
 	wantRefused(t, "one token for both", got, 400, "invalid_target")
@@ -320,7 +324,8 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 	}
 	wantRefused(t, "a client's own for both", s.post("/oauth2/token", "plain", plain, url.Values{"grant_type": {"client_credentials"}, "scope": {"read use"}}), 400, "invalid_target")
 
-	// What was issued stays, and can be taken back, whatever the API gets by now.
+	// A token stays valid, and can be revoked, even if its API gets tokens of the
+	// other typ now.
 	d.must("api", "update", "https://plain.test", "--token-typ", "at+jwt")
 	eventually(t, "the server gives the API the usual ones", time.Minute, func() bool { return part(t, s.token("plain", plain, "scope", "use"), 0)["typ"] == "at+jwt" })
 	if !s.active("plain", plain, own) {
@@ -355,7 +360,7 @@ func TestOfflineAccessThatIsTakenAwayEndsWithTheSession(t *testing.T) {
 	gone := web.tokens(s, out, "minji", "scope", "openid read offline_access")
 	here := web.tokens(s, in, "minji", "scope", "openid read offline_access")
 	out.get("/logout").submit("decision", "out")
-	gone = web.refresh(s, gone.Refresh).tokens(t) // as it was allowed
+	gone = web.refresh(s, gone.Refresh).tokens(t) // offline_access is still allowed
 
 	d.must("client", "update", "web", "--remove-scope", "offline_access")
 	wantRefused(t, "signed out, without offline_access", web.refresh(s, gone.Refresh), 400, "invalid_grant")
@@ -365,7 +370,7 @@ func TestOfflineAccessThatIsTakenAwayEndsWithTheSession(t *testing.T) {
 	if here = web.refresh(s, here.Refresh).tokens(t); here.Scope != "openid read" {
 		t.Errorf("signed in: %s", here.Scope)
 	}
-	// What comes back is back.
+	// When the client gets the scope again, the refresh token is active again.
 	d.must("client", "update", "web", "--add-scope", "offline_access")
 	if !s.active("web", web.secret, gone.Refresh) {
 		t.Error("the refresh token is not back")
@@ -377,7 +382,7 @@ func TestAClientOfItsOwnGetsNoTokenForNothing(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t).oneAtATime()
 	s := d.start()
-	service := d.client("service") // read, among others
+	service := d.client("service") // with the scope read, among others
 	d.must("api", "create", "--audience", "https://lost.test", "--name", "Lost", "--scope", "list other")
 	lost := d.client("lost", "--audience", "https://lost.test", "--scope", "list")
 	none := d.client("none", "--scope", "")
@@ -386,7 +391,7 @@ func TestAClientOfItsOwnGetsNoTokenForNothing(t *testing.T) {
 	d.must("api", "update", "https://lost.test", "--remove-scope", "list")
 	wantRefused(t, "nothing is left", s.post("/oauth2/token", "lost", lost, form), 400, "invalid_scope")
 	s.token("service", service)
-	// Who was registered for no scope needs none.
+	// A client that was registered without a scope needs none.
 	if got := s.post("/oauth2/token", "none", none, form); got.status != http.StatusOK {
 		t.Errorf("without a scope: %d %s", got.status, got.body)
 	}

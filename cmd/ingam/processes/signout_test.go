@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// Whoever wants to sign out can, whatever the application says; where it leads
-// afterwards is for whom the request vouches.
+// TestSigningOutIsNeverADeadEnd checks that a person can sign out whatever hint or address
+// the application sends. Only a request that names two different clients is refused. The
+// person is sent back only to an address that is registered for the client that the
+// request names.
 func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 	t.Parallel()
 	const bye = "https://app.test/bye"
@@ -31,7 +33,8 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 		hints[name] = a.tokens(s, p, "minji", "scope", "openid")
 		return p
 	}
-	// Who holds a hint of their own session, and who of somebody else's.
+	// goneToo and goodToo have a hint of their own session. The other hints belong to
+	// other sessions.
 	signIn("withdrawn", a)
 	withdrawn := kidOf(t, hints["withdrawn"].ID)
 	d.must("key", "rotate", "--now", "--force")
@@ -52,7 +55,7 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 	signIn("of a disabled client", disabled)
 	d.must("client", "delete", "deleted")
 	d.must("client", "disable", "disabled")
-	// Sessions live for a week; the keys of before leave the key set in a day.
+	// Sessions live for a week here. A retired key leaves the key set within a day.
 	passed.Store(int64(25 * time.Hour))
 	if body := s.get("/.well-known/jwks.json").body; strings.Contains(body, gone) {
 		t.Fatalf("the key is not gone: %s", body)
@@ -77,9 +80,10 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 	}
 	type request struct {
 		query url.Values
-		// to is where the person ends; says what the pages tell them.
+		// to is where the person is sent in the end; says is what the pages say.
 		to, says string
-		// p is who signs out without being asked.
+		// p is a person who is signed out without being asked; nil means that the
+		// person is asked.
 		p *person
 	}
 	requests := map[string]request{
@@ -124,7 +128,8 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 			p.t = t
 			p.get("/login").submit("username", "minji", "password", goodPassword)
 		}
-		// From a form of the application's, and then as a link.
+		// The request is sent twice: by a form of the application, and then by a
+		// link.
 		hop := p.foreignPost("/logout", c.query)
 		sc := p.get("/logout?" + c.query.Encode())
 		if c.to == "refused" {
@@ -155,7 +160,7 @@ func TestSigningOutIsNeverADeadEnd(t *testing.T) {
 			t.Errorf("%d to %s: %s", sc.status, sc.to, sc.body)
 		}
 		wantNotice(t, sc, c.says)
-		// Signed out already: it says the same.
+		// The person is signed out already. The page says the same.
 		wantNotice(t, p.get("/logout?"+c.query.Encode()), c.says)
 	}
 	t.Run("each", func(t *testing.T) {
@@ -188,7 +193,7 @@ func wantNotice(t *testing.T, sc screen, says string) {
 }
 
 // foreignPost posts a form as from another site, so that the browser leaves out the
-// session cookie. Header fields are given in pairs.
+// session cookie. Header fields are given as names and values in turn.
 func (p *person) foreignPost(path string, form url.Values, fields ...string) screen {
 	p.t.Helper()
 	bare := *p

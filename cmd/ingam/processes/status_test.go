@@ -39,7 +39,7 @@ func statusOf(t testing.TB, token string) (path string, index int64) {
 	return u.Path, int64(at)
 }
 
-// revoked reads the token's bit in the server's present list.
+// revoked reports whether the token's bit is set in the server's current list.
 func (s *server) revoked(t testing.TB, token string) bool {
 	t.Helper()
 	path, index := statusOf(t, token)
@@ -87,8 +87,8 @@ func TestEveryCutIsInTheListsOfEveryServer(t *testing.T) {
 		d.user("junho")
 		for what, c := range map[string]struct {
 			end func(p *person, grant tokenSet, own string)
-			// What ends: the grant's token, another of the same client's own, that
-			// of another user, that of another client.
+			// These say which tokens end: those of the grant, of the client
+			// service, of another user, of another client.
 			grant, own, user, client bool
 		}{
 			"a grant": {end: func(_ *person, g tokenSet, _ string) {
@@ -138,15 +138,15 @@ func TestEveryCutIsInTheListsOfEveryServer(t *testing.T) {
 					}
 				}
 			}
-			// What is issued afterwards stands.
+			// Tokens that are issued afterwards are not revoked.
 			for _, token := range []string{a.tokens(s, s.person(), "minji").Access, second.token("service", service)} {
 				if s.revoked(t, token) || second.revoked(t, token) {
 					t.Errorf("%s: a token that was issued afterwards is revoked", what)
 				}
 			}
 		}
-		// A client that was disabled and enabled again has its tokens back,
-		// everywhere alike.
+		// When a disabled client is enabled again, its tokens are valid again, at
+		// every server.
 		token := s.token("service", service)
 		d.must("client", "disable", "service")
 		eventually(t, "the disabled client's token is in the list", 10*time.Second, func() bool { return second.revoked(t, token) })
@@ -165,7 +165,7 @@ func TestACutOutlivesTheServerThatIssued(t *testing.T) {
 		secret := d.client("service")
 		d.user("minji")
 		grant, own, one := a.tokens(s, s.person(), "minji"), s.token("service", secret), s.token("service", secret)
-		// Each is acknowledged, and then the server is gone.
+		// Each revocation is acknowledged. Then the servers are killed.
 		for _, token := range []string{grant.Access, one} {
 			client, pass := "app", ""
 			form := url.Values{"client_id": {"app"}, "token": {token}}
@@ -189,7 +189,8 @@ func TestACutOutlivesTheServerThatIssued(t *testing.T) {
 				t.Errorf("%s: %t after a restart", what, got)
 			}
 		}
-		// The blocks of the process that died are its client's still.
+		// The blocks of indices that the killed server took still belong to the
+		// client.
 		d.must("revoke", "--client", "service")
 		again.kill()
 		if again = d.start(); !again.revoked(t, own) {
@@ -201,8 +202,9 @@ func TestACutOutlivesTheServerThatIssued(t *testing.T) {
 	})
 }
 
-// The list of a grant closes: its next refresh takes another index, and a cut
-// sets both, since tokens may name either.
+// TestACutAfterAHandOverSetsBothIndices checks a grant whose status list closes. Its next
+// refresh takes an index in another list. A cut then sets both indices, because a valid
+// token can have either.
 func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -219,12 +221,13 @@ func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 		b := newTabs("spa")
 		b.signIn(t, s, "minji")
 		b.refresh(s).pair(t)
-		// The rest of the list goes to others.
+		// No index of the list is left, so it closes.
 		storagetest.Exec(t, d.database, "UPDATE status_lists SET next = size, opened_ms = opened_ms - 7200000")
 		eventually(t, "the full list closes", time.Minute, func() bool {
 			return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_lists WHERE closes_ms IS NOT NULL") == 1
 		})
-		// The server knows of it when it knows of what came after.
+		// The server follows changes in order. So when it knows a later change, it
+		// knows of the closing.
 		own := s.token("service", service)
 		s.post("/oauth2/revoke", "service", service, url.Values{"token": {own}})
 		eventually(t, "the server knows of the closing", 10*time.Second, func() bool { return s.revoked(t, own) })
@@ -233,14 +236,15 @@ func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 			t.Errorf("a refresh moved the grant from %s %d to %s %d before the list has closed", first, firstIndex, path, index)
 		}
 		off.Add(int64(10 * time.Minute))
-		// The refresh and its repetition are at the same place.
+		// The refresh and its retry have the same index.
 		moved := a.refresh(s, next.Refresh).tokens(t)
 		again := a.refresh(s, next.Refresh).tokens(t)
 		second, secondIndex := statusOf(t, moved.Access)
 		if path, index := statusOf(t, again.Access); second == first || path != second || index != secondIndex || again.Refresh != moved.Refresh {
 			t.Errorf("from %s to %s %d and %s %d", first, second, secondIndex, path, index)
 		}
-		// A refresh token of a browser's, which would rest, moves as well.
+		// The refresh token of a browser moves as well. It is rotated for that,
+		// although it could stay as it is otherwise.
 		was := b.refreshToken()
 		if path, _ := statusOf(t, b.refresh(s).pair(t).Access); path != second || b.refreshToken() == was {
 			t.Errorf("a browser's is in %s, and rotated: %t", path, b.refreshToken() != was)
@@ -253,7 +257,7 @@ func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 		for path, index := range map[string]int64{first: firstIndex, second: secondIndex} {
 			eventually(t, path+" has the cut", 10*time.Second, func() bool { return s.bit(t, path, index) })
 		}
-		// When its last token has expired the list is gone.
+		// The list is gone when the last of its tokens has expired.
 		off.Add(int64(time.Hour))
 		if got := s.get(first); got.status != http.StatusNotFound {
 			t.Errorf("%d %s", got.status, got.body)
@@ -275,7 +279,7 @@ func TestTwoServersThatCutTheSameGrantMakeOneCut(t *testing.T) {
 		answers := make(chan answer, 16)
 		for i := range 16 {
 			server := []*server{s, second}[i%2]
-			// Some cut, by either token, while others refresh.
+			// Some requests revoke, by either token, while others refresh.
 			switch token := []string{set.Access, next.Refresh}[i/2%2]; {
 			case i < 8:
 				go func() {
@@ -312,11 +316,12 @@ type reader struct {
 	lines  *bufio.Scanner
 	cancel func()
 	status int
-	id     string // the last
+	id     string // of the last event
 	set    map[string]bool
 }
 
-// listen connects to the stream.
+// listen connects to the stream. last is the id of the last event that the listener knows;
+// it may be empty.
 func (s *server) listen(t *testing.T, id, secret, verifier, last string) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -365,7 +370,7 @@ func (r *reader) next() (event string, data map[string]any) {
 	return "", nil
 }
 
-// until reads events until an index was set, or a reload was requested.
+// until reads events until one sets the index, or requests a reload.
 func (r *reader) until(path string, index int64) (reload bool) {
 	r.t.Helper()
 	for !r.set[fmt.Sprint(path, index)] {
@@ -413,7 +418,7 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 				t.Error("a single cut has the lists read again")
 			}
 		}
-		// Away for two cuts, and back at the other server.
+		// The listener misses two cuts, and then connects to the other server.
 		last := l.id
 		l.cancel()
 		cut(tokens[2])
@@ -428,7 +433,8 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 				t.Error("what was set meanwhile is not told")
 			}
 		}
-		// Away for longer than anyone remembers: a server that was just started.
+		// The listener missed more than a server remembers: this server was
+		// started just now.
 		last = again.id
 		again.cancel()
 		cut(tokens[4])
@@ -438,7 +444,7 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 		if event, _ := late.next(); event != "reload" || !third.revoked(t, tokens[4]) {
 			t.Errorf("after a gap comes %s", event)
 		}
-		// An id that was never given out is not waited for.
+		// The server does not wait for an id that it never gave out.
 		for _, last := range []string{"99999999999999", strconv.Itoa(1 << 62)} {
 			lost := third.listen(t, "api", api, "two", last)
 			if event, _ := lost.next(); event != "hello" || len(lost.id) > 10 {
@@ -448,11 +454,11 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 				t.Errorf("%s: %s", last, event)
 			}
 		}
-		// Rubbish is a beginning.
+		// A malformed id counts as none.
 		if event, _ := third.listen(t, "api", api, "three", "rubbish").next(); event != "hello" {
 			t.Errorf("%s", event)
 		}
-		// A cut of everything is told in one word.
+		// A cut of everything is one reload, and not an event with each index.
 		cut(tokens[5])
 		d.must("revoke", "--all")
 		for !late.until("", -1) {
@@ -461,8 +467,9 @@ func TestTheStreamTellsEachCutOnceAndGoesOnWhereItWasLeft(t *testing.T) {
 	})
 }
 
-// TestAListenerOfAnotherHistoryReadsTheListsAgain: what it was told last may have been
-// lost by a failover, and its number given to something that it was not told.
+// TestAListenerOfAnotherHistoryReadsTheListsAgain checks a failover that lost the last
+// change that a listener knows. The number can then belong to another change, which the
+// listener does not know. So it must read the lists again.
 func TestAListenerOfAnotherHistoryReadsTheListsAgain(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -533,7 +540,7 @@ func TestWhoMayListenAndAcknowledge(t *testing.T) {
 	if n := storagetest.Count(t, d.database, "SELECT acked FROM status_listeners"); n != 7 {
 		t.Errorf("acknowledged %d", n)
 	}
-	// One that is disabled hears nothing more.
+	// The stream of a client ends when the client is disabled.
 	d.must("client", "disable", "api")
 	eventually(t, "the stream of a disabled client ends", 30*time.Second, func() bool { return !l.lines.Scan() })
 	for path, want := range map[string]int{
@@ -561,8 +568,8 @@ func TestAListIsRevalidatedAndServedAcrossOrigins(t *testing.T) {
 	if claims["ttl"] != 4.0 || claims["exp"].(float64)-claims["iat"].(float64) != 60 || part(t, first.body, 0)["typ"] != "statuslist+jwt" {
 		t.Errorf("%v", claims)
 	}
-	// What the list is as of moves on when the server hears of the client, the API
-	// and the list itself.
+	// The ETag contains the number of the last change. So it still changes when the
+	// server learns that the client, the API and the list were created.
 	eventually(t, "a list that has not changed is not sent", 10*time.Second, func() bool {
 		first = s.get(path)
 		same := s.ask(http.MethodGet, path, "If-None-Match", first.header.Get("ETag"))
@@ -641,7 +648,8 @@ func TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate(t *testing.T) {
 		}
 		one, two := connect(s, "one"), connect(second, "two")
 		apply := func(s *server, v verifier) {
-			// What is read is acknowledged, here at whichever server.
+			// Each event is acknowledged, at another server than the one that
+			// sent it.
 			for v.lines.Scan() {
 				if id, is := strings.CutPrefix(v.lines.Text(), "id: "); is {
 					s.post("/oauth2/status/events/ack", "api", api, url.Values{"listener": {v.id}, "id": {id}})
@@ -698,19 +706,19 @@ func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
 		}
 	}()
 	told("one has", revoke(), failed, `applied by 1 verifier after \S+:\n`+of+`1 of 2 connections, last heard \d+s ago\n`, `1 verifier applied it. It was not applied by:\n`+of+`1 of 2 connections, last heard \d+s ago\n$`)
-	// A connection that breaks is not a verifier that leaves.
+	// A verifier whose connection breaks has not left, so revoke still waits for it.
 	two.cancel()
 	told("one is cut off", revoke(), failed, `1 of 2 connections`, `1 of 2 connections`)
 	others := s.post("/oauth2/status/events/ack", "service", secret, url.Values{"listener": {twoID}, "id": {"0"}, "leaving": {"true"}})
 	if others.status != http.StatusNotFound || leave("unknown", "true") != http.StatusNotFound || leave(twoID, "yes") != http.StatusBadRequest {
-		t.Error("one leaves that is another's, or not there, or in words of its own")
+		t.Error("a wrong request to leave is not refused")
 	}
 	told("it is still there", revoke(), failed, `1 of 2 connections`, `1 of 2 connections`)
 	if status := leave(twoID, "true"); status != http.StatusNoContent {
 		t.Errorf("it leaves: %d", status)
 	}
 	told("one has left", revoke(), done, `applied by 1 verifier after \S+:\n`+of+`1 connection, last heard \d+s ago\n`, `^$`)
-	// And over again, as the library does it in a rolling deploy.
+	// The same with the library verify, in a rolling deployment.
 	leave(oneID, "true")
 	replica := func() *verify.Verifier {
 		v := d.verifier(verify.Config{Status: verify.StatusStream, ClientID: "api", ClientSecret: api, Name: "orders"})
@@ -725,8 +733,9 @@ func TestEachReplicaOfAVerifierIsWaitedForUntilItLeaves(t *testing.T) {
 	told("all are new", d.command(s.token("service", secret), nil, "revoke", "--token-stdin", "--wait=20s"), done, `applied by 2 verifiers after \S+:\n`+of+`2 connections, last heard \d+s ago\n`, `^$`)
 }
 
-// A server ends the connections of listeners that have another by now: what they
-// acknowledge counts no more.
+// TestAConnectionThatWasReplacedEnds checks that a server ends a listener's connection if
+// the same instance has connected again. Acknowledgements of the old connection no longer
+// count.
 func TestAConnectionThatWasReplacedEnds(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
@@ -758,10 +767,10 @@ func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 		d.must("migrate", "up")
 		a := d.webClient("app")
 		d.user("minji")
-		// With the race detector one argon2id takes seconds.
+		// With the race detector, one argon2id hash takes seconds.
 		s, asked := d.startHere("INGAM_HTTP_REQUEST_TIMEOUT=1m", "INGAM_HTTP_WRITE_TIMEOUT=2m")
 		set := a.tokens(s, s.person(), "minji")
-		// Copies of the grant, each at a place of its own.
+		// These are copies of the grant, each with an index of its own.
 		storagetest.DoubleGrants(t, d.database, 17)
 		if n := storagetest.Count(t, d.database, "SELECT COUNT(*) FROM grants"); n != 1<<17 {
 			t.Fatalf("%d grants", n)
@@ -770,7 +779,7 @@ func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 		p.get("/login").submit("username", "minji", "password", goodPassword)
 		rows := storagetest.Rows(t, d.database)
 		asked.Take()
-		// A new password cuts the user.
+		// A new password revokes the user's grants.
 		sc := p.post(s.url+"/account/password", url.Values{"current": {goodPassword}, "new": {"another good one"}})
 		if sc.status != http.StatusOK {
 			t.Fatalf("%d %s", sc.status, sc.body)
@@ -785,18 +794,19 @@ func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 		if len(cut) > 10 {
 			t.Errorf("%d statements: %q", len(cut), cut)
 		}
-		// One row each of the change, the events and the session.
+		// Only the change, the events and the session add a row each.
 		if n := storagetest.Rows(t, d.database) - rows; n > 6 {
 			t.Errorf("%d rows more", n)
 		}
 		path, first := statusOf(t, set.Access)
-		// Where reading so much takes longer than a list may be kept, none is served.
+		// Reading so many grants can take longer than the server may serve an old
+		// list. Until it is done, the server serves none.
 		eventually(t, "the lists are served", time.Minute, func() bool { return s.get(path).status == http.StatusOK })
 		for _, index := range []int64{first, first + 50_000, first + 1<<17 - 1} {
 			eventually(t, "the cut is in the list", time.Minute, func() bool { return s.bit(t, path, index) })
 		}
 		if s.bit(t, path, first+1<<17) {
-			t.Error("what is nobody's is set")
+			t.Error("a bit that belongs to no token is set")
 		}
 	})
 }
@@ -813,7 +823,7 @@ func TestAServerThatKnowsNothingNewSignsNothing(t *testing.T) {
 			path, _ := statusOf(t, s.token("service", secret))
 			iat := part(t, s.get(path).body, 1)["iat"].(float64)
 			relay.Stop()
-			// For a while the last one is served, and then none.
+			// The server serves its last list for a while, and then none.
 			eventually(t, "the list is refused", time.Minute, func() bool {
 				got := s.get(path)
 				if got.status == http.StatusOK && part(t, got.body, 1)["iat"].(float64) > iat+10 {
@@ -886,8 +896,8 @@ func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 	})
 	quick := s.listen(t, "api", api, "quick", "")
 	quick.next()
-	// Each event of these names thousands of indices: far more altogether than
-	// what the kernel keeps for somebody who does not read.
+	// Each cut below is an event with thousands of indices. Together they are much
+	// larger than what the kernel buffers for a connection that nobody reads.
 	for range 20 {
 		for range 300 {
 			s.token("service", secret)
@@ -898,14 +908,15 @@ func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 		if err := store.CutClient(t.Context(), "service", audit.Event{At: time.Now(), Actor: "test", Action: audit.ClientCut, Subject: "service"}); err != nil {
 			t.Fatal(err)
 		}
-		// One event each: not all in one poll of the server's.
+		// Each cut must be an event of its own. So this waits until the server has
+		// sent it, and does not read several cuts at once.
 		before := quick.id
 		for quick.id == before {
 			quick.next()
 		}
 	}
 	eventually(t, "the slow one is dropped", time.Minute, func() bool {
-		// Nobody has seen it for a while; the quick one was.
+		// The slow listener was last seen 5 s before the quick one.
 		return storagetest.Count(t, d.database, "SELECT COUNT(*) FROM status_listeners AS a, status_listeners AS b WHERE a.name LIKE 'slow/%' AND b.name LIKE 'quick/%' AND b.seen_ms > a.seen_ms + 5000") == 1
 	})
 	token := s.token("service", secret)
@@ -915,8 +926,8 @@ func TestAListenerThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// A token's status must be there for as long as it lives, whatever lives are set
-// to meanwhile.
+// TestNoTokenOutlivesTheListThatHasItsStatus checks that a status list is kept as long as
+// its tokens live, even if the lifetime of tokens is changed.
 func TestNoTokenOutlivesTheListThatHasItsStatus(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
@@ -948,7 +959,8 @@ func TestNoTokenOutlivesTheListThatHasItsStatus(t *testing.T) {
 	})
 }
 
-// Whoever made a cut of everything, and whatever their clock says.
+// TestWhatIsIssuedAfterACutOfEverythingStands checks that tokens issued after a cut of
+// everything are valid, even if the clocks of the command and the server differ.
 func TestWhatIsIssuedAfterACutOfEverythingStands(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{25 * time.Second, -25 * time.Second} {
@@ -962,7 +974,7 @@ func TestWhatIsIssuedAfterACutOfEverythingStands(t *testing.T) {
 			secret := d.client("service")
 			d.user("minji")
 			before := []string{a.tokens(s, s.person(), "minji").Access, s.token("service", secret)}
-			// One list is about to close already.
+			// One list is already due to close.
 			storagetest.Exec(t, d.database, "UPDATE status_lists SET closes_ms = opened_ms + 3600000 WHERE purpose = 'grants'")
 			d.must("revoke", "--all")
 			for _, token := range before {

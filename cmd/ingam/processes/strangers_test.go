@@ -147,7 +147,7 @@ func node(t *testing.T, dependency, script string, args ...string) (ask func(lin
 	}
 }
 
-// nodeVerifier runs jose's createRemoteJWKSet.
+// nodeVerifier returns a verifier that uses jose's createRemoteJWKSet.
 func nodeVerifier(t *testing.T, s *server) verifier {
 	t.Helper()
 	ask := node(t, "jose", "verify.mjs", s.url+"/.well-known/jwks.json", s.d.issuer, "https://api.test")
@@ -205,8 +205,8 @@ func TestIndependentVerifiersAcceptTokensAcrossRotationAndRefuseThemAfterWithdra
 		eventually(t, "the withdrawn key is out of the key set", time.Minute, func() bool {
 			return !strings.Contains(s.get("/.well-known/jwks.json").body, old)
 		})
-		// Verifiers drop a key when their caches do: these keep them for a second
-		// at most.
+		// A verifier accepts a withdrawn key until it fetches the key set again.
+		// These keep a key set for a second at most.
 		for _, v := range all {
 			eventually(t, v.name+" refuses a token of the withdrawn key", time.Minute, func() bool {
 				_, err := v.check(before)
@@ -232,7 +232,8 @@ func TestAnIndependentReaderSeesWhatWasRevoked(t *testing.T) {
 	s := d.start()
 	ask := node(t, "@sd-jwt/jwt-status-list", "status.mjs", s.url, d.issuer)
 	secret := d.client("app")
-	// Until two share a byte, so that the order of bits is seen too.
+	// Tokens are issued until two share a byte of the list, so that a wrong order of
+	// bits would be noticed.
 	var tokens []string
 	shared := -1
 	for at := map[string]int{}; shared < 0; {

@@ -70,7 +70,7 @@ func TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes(t *testing.T) 
 		t.Errorf("without the status list: %+v", e)
 	}
 
-	// The one cut that a script cannot make, for want of a token.
+	// The scripts of cmd/ingam cannot test this cut, because they have no token.
 	e := d.command(good, nil, "revoke", "--token-stdin", "--reason", "posted")
 	if e.status != done || strings.Contains(e.stdout+e.stderr, good) {
 		t.Errorf("%+v", e)

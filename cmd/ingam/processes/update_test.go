@@ -19,7 +19,7 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 		d.must("api", "create", "--audience", "https://other.test", "--name", "Other", "--scope", "list")
 		web := d.webClient("web", "--auth", "client_secret_basic")
 		d.must("client", "update", "web", "--add-audience", "https://other.test", "--add-scope", "list")
-		resource := d.client("resource") // the API itself, as introspection knows it
+		resource := d.client("resource") // the API, as a client that introspects
 		minji := d.user("minji", "--role", "admin")
 		d.must("api", "update", "https://api.test", "--roles")
 
@@ -50,7 +50,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 			return set
 		}
 
-		// A person by another name is the same one, where they are signed in as well.
+		// A user with a new name keeps the same sub, also where they are signed
+		// in.
 		d.must("user", "update", "minji", "--username", "minji.kim", "--email", "kim@test.example", "--add-role", "ops")
 		for _, s := range both {
 			got := refresh(s)
@@ -69,8 +70,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 			t.Errorf("signing in by the new name: %d", sc.status)
 		}
 
-		// A scope that the client, and one that an API, has no longer: gone from what
-		// is refreshed and from what is introspected, on each server.
+		// A scope is removed from the client, and another one from an API. Then
+		// refreshed tokens and introspection lack both, on each server.
 		d.must("client", "update", "web", "--remove-scope", "read")
 		d.must("api", "update", "https://other.test", "--scope", "show")
 		for _, s := range both {
@@ -81,7 +82,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 				t.Errorf("a scope that was taken away: %d %s", a.status, a.body)
 			}
 		}
-		// An API that the client has no longer is not told of its tokens.
+		// An API that is removed from the client no longer learns about the
+		// client's tokens.
 		d.must("client", "update", "web", "--remove-audience", "https://api.test", "--remove-scope", "write")
 		for _, s := range both {
 			if is := introspected(s, "resource", resource, whole.Access); is["active"] != false {
@@ -91,7 +93,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 				t.Errorf("its audience is %v", aud)
 			}
 		}
-		// Nothing left is an end, but not of the grant.
+		// If no scope is left, the tokens stop working, but the grant is not
+		// revoked.
 		d.must("client", "update", "web", "--scope", "show")
 		for _, s := range both {
 			if a := web.refresh(s, set.Refresh); a.status != http.StatusBadRequest || a.json(t)["error"] != "invalid_grant" {
@@ -101,7 +104,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 				t.Errorf("a token of which nothing is left: %v", is)
 			}
 		}
-		// What comes back is back, in the grant and in the token from before.
+		// When scopes are given back, the grant and the token from before have
+		// them again.
 		d.must("api", "update", "https://other.test", "--add-scope", "list")
 		d.must("client", "update", "web", "--audience", "https://api.test", "--audience", "https://other.test", "--scope", "openid offline_access write read list")
 		for _, s := range both {
@@ -109,14 +113,15 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 			wantScope("introspection of what is back", introspected(s, "resource", resource, whole.Access)["scope"].(string), "openid read write list offline_access")
 		}
 
-		// What another API comes to offer does not count there.
+		// A scope that another API offers later is left out of the token from
+		// before: it was not granted for that API.
 		d.must("api", "update", "https://other.test", "--add-scope", "read")
 		for _, s := range both {
 			wantScope("what came later", introspected(s, "web", web.secret, whole.Access)["scope"].(string), "openid write list offline_access")
 		}
 
-		// An address is taken by each server as soon as the command has returned, and
-		// so is its loss.
+		// Each server accepts a new redirect URI, and refuses a removed one, as
+		// soon as the command has returned.
 		moved := web.request("redirect_uri", "https://moved.test/cb", "prompt", "none")
 		d.must("client", "update", "web", "--add-redirect-uri", "https://moved.test/cb")
 		for _, s := range both {
@@ -130,7 +135,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 				t.Errorf("the lost address: %d %s", sc.status, sc.to)
 			}
 		}
-		// Of several operators at once nobody undoes what another did.
+		// When several operators update a client at once, no update undoes
+		// another.
 		var operators sync.WaitGroup
 		for i := range 4 {
 			operators.Go(func() {
@@ -146,7 +152,8 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 		if got, want := strings.Join(is.RedirectURIs, " "), "https://0.test/cb https://1.test/cb https://2.test/cb https://3.test/cb "+callback; got != want {
 			t.Errorf("the addresses are %s", got)
 		}
-		// A grant type that is taken away is of no use at once, and the grant lives.
+		// A grant type that is removed stops working at once, but the grant is not
+		// revoked.
 		d.must("client", "update", "web", "--remove-grant", "refresh_token")
 		for _, s := range both {
 			if is := introspected(s, "web", web.secret, set.Refresh); len(is) != 1 || is["active"] != false {
@@ -163,7 +170,7 @@ func TestAnUpdateReachesEveryServerAndEndsNothing(t *testing.T) {
 	})
 }
 
-// bearer is a request to the userinfo endpoint.
+// bearer returns a request to the userinfo endpoint.
 func bearer(t *testing.T, s *server, token string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, s.url+"/userinfo", nil)
@@ -222,7 +229,7 @@ func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
 		says   string
 		args   []string
 	}{
-		// What is not there, and nothing at all.
+		// Objects that do not exist, and updates that change nothing.
 		{failed, "no such API", []string{"api", "update", "https://nowhere.test", "--name", "X"}},
 		{failed, "no such API", []string{"api", "show", "https://nowhere.test"}},
 		{failed, "no such API", []string{"api", "delete", "https://nowhere.test"}},
@@ -233,14 +240,14 @@ func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
 		{misuse, "nothing to change", minji()},
 		{misuse, "takes 1 argument", []string{"user", "update", "--username", "x"}},
 		{misuse, "takes 1 argument", app("own", "--name", "X")},
-		// What cannot be changed.
+		// Fields that cannot be changed.
 		{misuse, "id cannot be changed", app("--id", "other")},
 		{misuse, "whether a client has a secret cannot be changed", app("--auth", "none")},
 		{misuse, "client secret add", app("--secret-file", "x")},
 		{misuse, "audience cannot be changed", api("--audience", "https://c.test")},
 		{misuse, "id cannot be changed", minji("--id", "x")},
 		{misuse, "user set-password", minji("--password-stdin")},
-		// What a creation refuses.
+		// Values that creating refuses too.
 		{failed, "a name has", api("--name", "")},
 		{failed, "at least one scope", api("--scope", "")},
 		{failed, "at least one scope", api("--remove-scope", "a.read a.write")},
@@ -292,7 +299,8 @@ func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
 		{failed, "sub", minji("--add-claims", `{"sub": "x"}`)},
 		{misuse, "not a JSON object", minji("--claims", "nonsense")},
 		{misuse, "not a JSON object", minji("--add-claims", "[]")},
-		// Both ways at once, and what is not in a list.
+		// Replacing a list and changing it at once, and removing values that are
+		// not in the list.
 		{failed, "replaces all", app("--redirect-uri", "https://app.test/x", "--add-redirect-uri", "https://app.test/y")},
 		{failed, "replaces all", api("--scope", "a.read", "--remove-scope", "a.write")},
 		{failed, "replaces all", minji("--claims", "{}", "--remove-claim", "locale")},
@@ -306,7 +314,7 @@ func TestAnUpdateThatIsRefusedSaysWhyAndChangesNothing(t *testing.T) {
 		{failed, "there is no", api("--remove-scope", "b.read")},
 		{failed, "there is no", minji("--remove-role", "admin")},
 		{failed, "there is no", minji("--remove-claim", "name")},
-		// What stands in the way of a deletion is named.
+		// If something prevents a deletion, the error names it.
 		{failed, "still named by clients: app, own; first, for each: ingam client update ID --remove-audience " + a, []string{"api", "delete", a}},
 	} {
 		if e := d.bare(environ, c.args...); e.status != c.status || e.stdout != "" || !strings.Contains(e.stderr, c.says) {

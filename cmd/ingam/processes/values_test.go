@@ -7,15 +7,15 @@ import (
 	"os/user"
 )
 
-// The exit statuses.
+// Exit statuses of commands.
 const (
 	done   = 0
 	failed = 1
 	misuse = 2
 )
 
-// What commands print with --json. The names are written once more, as those who read
-// them do: a test fails where one of them changes.
+// Types of what commands print with --json. The names are repeated here, as in programs of
+// users, so that a test fails if one of them changes.
 type (
 	accessJSON struct {
 		UserID         string           `json:"user_id"`
@@ -126,7 +126,7 @@ type (
 	}
 )
 
-// What the demonstration makes.
+// Names that the demonstration uses.
 const (
 	demoFolder   = "ingam-demo"
 	demoPath     = "/demo"
@@ -135,7 +135,7 @@ const (
 	demoUser     = "demo"
 )
 
-// operator is who the audit says ran a command here.
+// operator returns the actor that the audit has for commands of this process.
 func operator() string {
 	u, err := user.Current()
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 
 func TestMakeStampsTheBinary(t *testing.T) {
 	t.Parallel()
-	// What make would run, without what compiles everything anew.
+	// make -n only prints what it would run. Only the -X flags of that are used,
+	// because with the other flags everything would be compiled again.
 	printed := exec.Command("make", "--no-print-directory", "-n", "build", "VERSION=v9.8.7", "COMMIT=c0ffee", "DATE=2026-01-02T03:04:05Z")
 	printed.Dir = root
 	recipe, err := printed.CombinedOutput()

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// limitFiles bounds how long the files of a process may become, as a full disk does
-// for everyone.
+// limitFiles limits how long files of a process can become, so that its writes fail as on
+// a full disk.
 func limitFiles(t *testing.T, pid int, most uint64) {
 	t.Helper()
 	limit := syscall.Rlimit{Cur: most, Max: math.MaxUint64}

@@ -13,19 +13,18 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// awaitUnwritable waits until the server is not ready, because its database is what it
-// is said to be.
+// awaitUnwritable waits until the server is not ready and gives what as the reason.
 func (s *server) awaitUnwritable(what string) {
 	s.d.t.Helper()
-	// Within 10 s, on a machine that is not busy.
+	// This takes 10 s at most on a machine that is not busy.
 	eventually(s.d.t, "the server says that the database is not written to: "+what, 30*time.Second, func() bool {
 		a := s.get("/health/ready")
 		return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != "" && strings.Contains(a.body, what)
 	})
 }
 
-// wantLogged checks that it was logged once each time, that nothing could be written
-// and that it could be again.
+// wantLogged checks how many times the server logged that it could not write, and that it
+// could write again.
 func (s *server) wantLogged(times int, what string) {
 	s.d.t.Helper()
 	began, ended := strings.Count(s.log.String(), "cannot write to the database: "+what), strings.Count(s.log.String(), "the database can be written to again")
@@ -43,7 +42,7 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 		secret := d.client("app")
 		token := s.token("app", secret)
 		for range 2 {
-			// Another process writes, and does not come to an end.
+			// Another process holds the write lock.
 			release := storagetest.Lock(t, d.database, map[storage.Engine][]string{storage.SQLite: {"BEGIN IMMEDIATE"}})
 			s.awaitUnwritable("it is locked")
 			if !s.active("app", secret, token) {
@@ -58,18 +57,18 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 		t.Parallel()
 		d := emptyDeployment(t, storagetest.Engines()[1].NewURL(t))
 		s := d.start()
-		// Past what is set for everyone.
+		// This address overrides the setting of the database.
 		u := databaseOf(t, d.database)
 		query := u.Query()
 		query.Set("default_transaction_read_only", "off")
 		u.RawQuery = query.Encode()
 		name, direct := u.Path[1:], u.String()
-		// Sessions keep what they began with.
+		// Sessions keep the setting that they began with, so they are ended.
 		const anew = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 		storagetest.Exec(t, direct, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
 		storagetest.Exec(t, direct, anew)
 		s.awaitUnwritable("it is read-only")
-		// One that starts does so, and says it.
+		// A server that starts now is not ready either, and says why.
 		other := d.launch(freeAddress(t))
 		other.awaitUnwritableFrom(t)
 		storagetest.Exec(t, direct, "ALTER DATABASE "+name+" RESET default_transaction_read_only")
@@ -82,7 +81,7 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 	t.Run("MySQL", func(t *testing.T) {
 		t.Parallel()
 		d := emptyDeployment(t, storagetest.Engines()[2].NewURL(t))
-		d.start().stop() // which makes what a server makes once
+		d.start().stop() // this creates the schema and the keys
 		u := databaseOf(t, d.database)
 		user, password := "ingam_"+strings.ToLower(rand.Text()[:12]), rand.Text()
 		exec := func(format string) {
@@ -106,8 +105,8 @@ func TestAServerWhoseDatabaseTakesNoWritesIsNotReady(t *testing.T) {
 	})
 }
 
-// awaitUnwritableFrom is for a server that starts so: it says so, and is never ready
-// before.
+// awaitUnwritableFrom waits until a server says that it cannot write, from its start on.
+// It must not be ready before.
 func (s *server) awaitUnwritableFrom(t *testing.T) {
 	t.Helper()
 	eventually(t, "the server says that the database is read-only", time.Minute, func() bool {
@@ -120,7 +119,8 @@ func (s *server) awaitUnwritableFrom(t *testing.T) {
 		if a.status != http.StatusServiceUnavailable {
 			t.Fatalf("it starts and says %d %s", a.status, a.body)
 		}
-		// A machine that is busy may have it fall behind for a moment.
+		// On a busy machine the server may fall behind for a moment, and say that
+		// instead.
 		return strings.Contains(a.body, "it is read-only")
 	})
 }
