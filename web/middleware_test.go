@@ -19,7 +19,8 @@ func TestClientsHaveTheAddressThatTrustedProxiesSay(t *testing.T) {
 	// 10.0.0.0/8 and 2001:db8:ff::/48 are trusted.
 	for name, c := range map[string]struct {
 		header, peer string
-		// lines are those of the header that counts, or as "Name: value" of another.
+		// lines are the values of the header that counts, or "Name: value" for
+		// another header.
 		lines []string
 		want  string
 	}{
@@ -103,7 +104,7 @@ func TestClientsHaveTheAddressThatTrustedProxiesSay(t *testing.T) {
 	}
 }
 
-// addressOf returns the address that handlers see, and the one that is logged.
+// addressOf returns the address that handlers see, and the address that is logged.
 func addressOf(r *http.Request, f forwarding) (seen, logged string) {
 	rec := &record{}
 	r = r.Clone(context.WithValue(r.Context(), recordKey{}, rec))

@@ -23,7 +23,7 @@ func posted(contentType, body string) *http.Request {
 	return r
 }
 
-// wantCode checks that an error is a refusal with this code, or none if it is empty.
+// wantCode checks that err is a refusal with this code; nil if code is empty.
 func wantCode(t *testing.T, what string, err error, code protocol.Code) {
 	t.Helper()
 	var refused *protocol.Error
@@ -71,7 +71,7 @@ func TestAFormIsReadOnceAndAsAWhole(t *testing.T) {
 	wantCode(t, "an early end", parseForm(httptest.NewRequest(http.MethodPost, "/", broken{})), protocol.InvalidRequest)
 }
 
-// broken is a body that ends early.
+// broken is a body whose connection ends early.
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("the connection is gone") }
@@ -96,7 +96,7 @@ func TestJSONIsOneObjectOfKnownTexts(t *testing.T) {
 	const utf8 = "application/json"
 	for what, c := range map[string]struct {
 		contentType, body string
-		// want is nil where it is refused.
+		// want is nil if the body is refused.
 		want map[string]string
 	}{
 		"texts":                    {utf8, `{"id":"a","pw":"b"}`, map[string]string{"id": "a", "pw": "b"}},
@@ -183,7 +183,7 @@ func TestAnErrorHasOneStatusAndSaysWhenToComeAgain(t *testing.T) {
 	for what, c := range map[string]struct {
 		err    error
 		status int
-		// again is Retry-After.
+		// again is the Retry-After header.
 		again string
 	}{
 		"what a client did wrong":      {protocol.Refuse(protocol.InvalidGrant, ""), 400, ""},

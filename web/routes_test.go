@@ -11,8 +11,8 @@ import (
 	"github.com/ingam/ingam/authz"
 )
 
-// TestTheDocumentationListsTheRoutes holds the table in docs/endpoints.md to that of
-// routes, both ways: what it lacks, and what is no route.
+// TestTheDocumentationListsTheRoutes checks that the table in docs/endpoints.md has every
+// route, and nothing else.
 func TestTheDocumentationListsTheRoutes(t *testing.T) {
 	t.Parallel()
 	const file = "../docs/endpoints.md"
@@ -38,7 +38,7 @@ func TestTheDocumentationListsTheRoutes(t *testing.T) {
 	}
 }
 
-// documented is the row of a route in the documentation.
+// documented returns the row of a route in the documentation.
 func (r route) documented() string {
 	path, sender := strings.TrimSuffix(r.path, "{$}"), string(r.sender)
 	if _, signedIn := r.handler.(owned); signedIn {
@@ -75,8 +75,8 @@ func TestTheMetadataHasAllAddressesFromTheTable(t *testing.T) {
 	}
 }
 
-// TestWhatActsOnACookieIsGuarded: whatever changes something in the name of whoever is
-// signed in says whose page may send it.
+// TestWhatActsOnACookieIsGuarded: a route that changes something for the user who is signed
+// in must say which pages may send the request (CSRF).
 func TestWhatActsOnACookieIsGuarded(t *testing.T) {
 	t.Parallel()
 	for _, r := range table() {

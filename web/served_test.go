@@ -16,12 +16,12 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 )
 
-// table is all routes, with handlers that are good for nothing.
+// table returns all routes. Their handlers are empty and do not work.
 func table() []route {
 	return append(handlers{}.routes(new(authz.Endpoints)), documents(document{})...)
 }
 
-// at is a path that a route is for.
+// at returns a path that matches a route.
 func (r route) at(base string) string {
 	path := strings.NewReplacer("{$}", "", "{list}", "1").Replace(r.paths(base)[0])
 	if strings.HasSuffix(path, "/assets/") {
@@ -34,7 +34,7 @@ func (r route) String() string {
 	return strings.TrimSpace(fmt.Sprint(r.method, " ", r.path, " ", r.body))
 }
 
-// issuers are one at the root of its host, and one below it.
+// issuers maps two issuers to their paths: one at the root of its host, and one below it.
 var issuers = map[string]string{"https://auth.acme.test": "", "https://acme.test/auth": "/auth"}
 
 const (
@@ -74,7 +74,8 @@ func TestAnAddressHasTheMethodsOfTheTableAndNoOthers(t *testing.T) {
 				allowed[path] = append(allowed[path], methods...)
 			}
 		}
-		// A list may have any name, and scripts may ask for it.
+		// The status events have a path that could also be that of a status list,
+		// and scripts may request lists.
 		allowed[base+pathStatusEvents] = append(allowed[base+pathStatusEvents], http.MethodOptions)
 		for path, methods := range allowed {
 			slices.Sort(methods)
@@ -99,7 +100,7 @@ func TestAnAddressHasTheMethodsOfTheTableAndNoOthers(t *testing.T) {
 		if base == "" {
 			continue
 		}
-		// Nothing but what the table puts there is at the root of the host.
+		// Only the routes that belong at the root of the host are there.
 		for _, r := range table() {
 			if !slices.Contains(r.paths(base), r.path) {
 				if a := s.ask(r.method, strings.NewReplacer("{$}", "", "{list}", "1").Replace(r.path), ""); a.status != http.StatusNotFound {
@@ -145,7 +146,8 @@ func TestAddressesAnnouncedAreThoseOfTheTable(t *testing.T) {
 	}
 }
 
-// TestABodyIsWhatTheTableSays: no more of it than is allowed, and of no other type.
+// TestABodyIsWhatTheTableSays: a body that is larger than the table allows, or of another
+// type, is refused.
 func TestABodyIsWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "https://auth.acme.test")
@@ -163,7 +165,8 @@ func TestABodyIsWhatTheTableSays(t *testing.T) {
 		if a.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s: a body that is too long: %d %s", r, a.status, a.body)
 		}
-		// A user info request may have any body: only a form is read.
+		// A user info request may have a body of any type. It is read only if it is
+		// a form.
 		if r.path == pathUserInfo {
 			continue
 		}
@@ -176,8 +179,8 @@ func TestABodyIsWhatTheTableSays(t *testing.T) {
 	}
 }
 
-// TestWhatAnotherSiteSendsDoesNothing: what the table says of who may send a request
-// is true of each route.
+// TestWhatAnotherSiteSendsDoesNothing checks for each route that it refuses the senders
+// that the table excludes.
 func TestWhatAnotherSiteSendsDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "https://auth.acme.test")
@@ -250,8 +253,8 @@ func TestPagesOfAnAccountAreForWhoeverIsSignedIn(t *testing.T) {
 	}
 }
 
-// TestScriptsReadWhatTheTableSays: of any origin that is configured, or of a
-// first-party app, then with cookies; and nothing else.
+// TestScriptsReadWhatTheTableSays: scripts of a configured origin can read some routes.
+// Those of a first-party app can read others, with cookies. No script can read the rest.
 func TestScriptsReadWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	all := newServer(t, "https://auth.acme.test")
@@ -270,7 +273,7 @@ func TestScriptsReadWhatTheTableSays(t *testing.T) {
 	}
 	for _, r := range table() {
 		if r.endless {
-			continue // it is no answer that ends
+			continue // its response does not end
 		}
 		for _, origin := range []string{shop, noone, evil, "null"} {
 			for s, configured := range map[*server]string{all: "*", one: noone, none: ""} {
@@ -293,7 +296,7 @@ func TestScriptsReadWhatTheTableSays(t *testing.T) {
 					t.Errorf("%s from %s: a cache gives the answer to other origins: %v", r, origin, a.header)
 				}
 				if opened[r.path] != r.scripts {
-					continue // another route of the address is what a preflight asks for
+					continue // a preflight asks for another route with this path
 				}
 				p := s.ask(http.MethodOptions, r.at(""), "", "Origin", origin, "Access-Control-Request-Method", r.method, "Access-Control-Request-Headers", asks[r.scripts])
 				if p.header.Get(allow) != want || (p.header.Get("Access-Control-Allow-Methods") != "") != (want != "") {
@@ -302,7 +305,7 @@ func TestScriptsReadWhatTheTableSays(t *testing.T) {
 			}
 		}
 	}
-	// And what went well.
+	// A successful response has the header too.
 	secret := one.client(clients.Client{ID: "job", Grants: []string{clients.ClientCredentials}})
 	a := one.ask(http.MethodPost, PathToken, "grant_type=client_credentials", "Authorization", basic("job", secret), "Origin", noone)
 	if a.status != http.StatusOK || a.header.Get(allow) != noone || !slices.Contains(a.header.Values("Vary"), "Origin") {
@@ -350,8 +353,8 @@ func TestARefusedSignInSaysWhenToComeAgain(t *testing.T) {
 	}
 }
 
-// TestARedirectLeadsNowhereElse: where somebody is sent on to is a path of this
-// server's, whatever the request says.
+// TestARedirectLeadsNowhereElse: a redirect leads to a path of this server, whatever the
+// request says. Otherwise the server would be an open redirector.
 func TestARedirectLeadsNowhereElse(t *testing.T) {
 	t.Parallel()
 	for issuer, base := range issuers {
@@ -373,8 +376,8 @@ func TestARedirectLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// TestABrowserHoldsCookiesToWhatTheyAre: by their names (RFC 6265bis section
-// 4.1.3), where there is TLS.
+// TestABrowserHoldsCookiesToWhatTheyAre: with TLS, the names of cookies have a prefix that
+// makes the browser enforce their attributes (RFC 6265bis section 4.1.3).
 func TestABrowserHoldsCookiesToWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	for issuer, c := range map[string]struct{ prefix, base string }{
@@ -444,7 +447,7 @@ func TestAHandlerThatPanicsIsAnsweredAndLogged(t *testing.T) {
 	}
 }
 
-// TestOptionsDoesNothing: whatever is sent along.
+// TestOptionsDoesNothing: an OPTIONS request has no effect, whatever it contains.
 func TestOptionsDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "https://auth.acme.test")

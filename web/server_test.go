@@ -43,7 +43,7 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// server is the handler on a real database, composed as `serve` does it.
+// server is the handler on a real database, composed as the command serve does it.
 type server struct {
 	t       testing.TB
 	handler http.Handler
@@ -55,7 +55,7 @@ type server struct {
 	catalog  *catalog.Catalog
 }
 
-// logged collects what several write.
+// logged is a log that several goroutines can write to.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -73,7 +73,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// begun is a database with signing keys, which take long to make, under masterKey.
+// begun makes databases with signing keys, sealed with masterKey; making keys takes long.
 var (
 	begun     = &storagetest.Copies{Prepare: begin}
 	masterKey []byte
@@ -121,18 +121,18 @@ func ringOf(t testing.TB, store *storage.Store) *keys.Keyring {
 	}, time.Now)
 }
 
-// following lets the key rings follow the changes.
+// following reloads the key rings when there are changes.
 type following struct{ ring *keys.Keyring }
 
 func (f following) Follow(ctx context.Context, _ []changes.Change) error { return f.ring.Reload(ctx) }
 
-// wellness is that of a server that serves.
+// wellness says that the server is healthy.
 type wellness struct{ *storage.Store }
 
 func (wellness) Draining() bool     { return false }
 func (wellness) Unwritable() string { return "" }
 
-// newServer composes a server for an issuer. A test may change its settings.
+// newServer composes a server for an issuer. A test can change its settings.
 func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	t.Helper()
 	s := &server{t: t, issuer: issuer, log: &logged{}}
@@ -224,7 +224,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 
 const goodPassword = "correct horse battery staple"
 
-// user makes a user who signs in with goodPassword.
+// user creates a user with the password goodPassword.
 func (s *server) user(name string) {
 	s.t.Helper()
 	if _, err := s.users.Create(s.t.Context(), accounts.User{Username: name}, goodPassword, "system"); err != nil {
@@ -246,7 +246,7 @@ func (s *server) client(c clients.Client) (secret string) {
 	return secret
 }
 
-// answer is how a request was answered.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -255,8 +255,8 @@ type answer struct {
 
 func (a answer) cookies() []*http.Cookie { return (&http.Response{Header: a.header}).Cookies() }
 
-// ask sends a request, with header fields in pairs. A form comes in its own type
-// unless a field says otherwise.
+// ask sends a request. fields are names and values of headers in turn. A POST is a form,
+// unless a field gives another Content-Type.
 func (s *server) ask(method, path, body string, fields ...string) answer {
 	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), method, s.issuer, strings.NewReader(body))

@@ -11,22 +11,24 @@ import (
 	"strings"
 )
 
-// asset is a file that pages need, whose name holds the hash of what is in it: a
-// browser asks for each once.
+// asset is a file that pages need. Its name contains the hash of its content, so that a
+// browser requests each version only once.
 type asset struct {
-	// Path is where it is, below that of the issuer.
+	// Path is its path, below that of the issuer.
 	Path        string
 	contentType string
 	body        []byte
-	// zipped is the body in gzip; nil where that saves nothing. There is no secret in
-	// it that its length could tell, as that of a page could.
+	// zipped is the body in gzip; nil if that saves nothing. Compression is safe here,
+	// because an asset contains no secret. In a page, an attacker could find one out
+	// from the compressed length (BREACH).
 	zipped []byte
-	// policy is the Content-Security-Policy of whoever opens it by itself: a drawing
-	// may hold a script, which as a picture on a page does not run.
+	// policy is the Content-Security-Policy of the asset when it is opened by itself.
+	// An SVG may contain scripts; a browser does not run them when a page shows it as
+	// an image.
 	policy string
 }
 
-// AssetPath is where assets are, below the path of the issuer.
+// AssetPath is the path of all assets, below that of the issuer.
 const AssetPath = "/assets/"
 
 func newAsset(name string, body []byte, contentType string) asset {
@@ -49,8 +51,8 @@ func zip(body []byte) []byte {
 	return b.Bytes()
 }
 
-// unzips reports whether a browser takes gzip (RFC 9110 section 12.5.3); one that
-// says so in an unusual way gets the body as it is.
+// unzips reports whether a browser accepts gzip (RFC 9110 section 12.5.3). If it says so in
+// an unusual way, it gets the body uncompressed.
 func unzips(r *http.Request) bool {
 	for accepted := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
 		if strings.TrimSpace(accepted) == "gzip" {
@@ -60,14 +62,14 @@ func unzips(r *http.Request) bool {
 	return false
 }
 
-// plain is the name of an asset without the hash.
+// plain returns the name of an asset without the hash.
 func plain(path string) string {
 	parts := strings.Split(strings.TrimPrefix(path, AssetPath), ".")
 	return parts[0] + "." + parts[len(parts)-1]
 }
 
-// Asset answers a request for an asset at a path below that of the issuer, and
-// reports whether there is such a one.
+// Asset answers a request for an asset at a path below that of the issuer. It reports
+// whether there is such an asset.
 func (p *Pages) Asset(w http.ResponseWriter, r *http.Request, path string) bool {
 	for _, a := range p.all {
 		if plain(a.Path) != plain(path) {
@@ -85,8 +87,9 @@ func (p *Pages) Asset(w http.ResponseWriter, r *http.Request, path string) bool 
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		h.Set("Content-Security-Policy", a.policy)
 		if h.Set("Cache-Control", "public, max-age=31536000, immutable"); a.Path != path {
-			// While servers are replaced one by one, a page of one asks another for
-			// what it has not got, or not any more: better the other's than none.
+			// During an upgrade, a page of one version may request the assets
+			// of its version from a server of another version. Those of the
+			// other version are better than none.
 			h.Set("Cache-Control", "public, max-age=60")
 		}
 		w.Write(body)
@@ -95,7 +98,8 @@ func (p *Pages) Asset(w http.ResponseWriter, r *http.Request, path string) bool 
 	return false
 }
 
-// WriteIcon answers a request for the icon by a name that is the same for all.
+// WriteIcon answers a request for the icon at an address without a hash, which is the same
+// for all versions.
 func (p *Pages) WriteIcon(w http.ResponseWriter, r *http.Request) {
 	p.Asset(w, r, AssetPath+plain(p.Icon))
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// colour is one that a screen shows: red, green and blue, each from 0 to 1.
+// colour is a colour on a screen: red, green and blue, each from 0 to 1.
 type colour [3]float64
 
 // parseColour reads #rrggbb.
@@ -21,7 +21,7 @@ func parseColour(s string) (colour, error) {
 	return colour{float64(n>>16) / 255, float64(n>>8&255) / 255, float64(n&255) / 255}, nil
 }
 
-// luminance is how bright a colour is, from 0 to 1 (WCAG 2.2, relative luminance).
+// luminance returns how bright a colour is, from 0 to 1 (WCAG 2.2, relative luminance).
 func (c colour) luminance() float64 {
 	var linear [3]float64
 	for i, v := range c {
@@ -32,15 +32,14 @@ func (c colour) luminance() float64 {
 	return 0.2126*linear[0] + 0.7152*linear[1] + 0.0722*linear[2]
 }
 
-// contrast is how well one colour is told from another, from 1 to 21 (WCAG 2.2,
-// contrast ratio).
+// contrast returns the contrast ratio of two colours, from 1 to 21 (WCAG 2.2).
 func contrast(a, b colour) float64 {
 	la, lb := a.luminance(), b.luminance()
 	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
 }
 
-// What WCAG 2.2 AA demands: of text on what is behind it (1.4.3), and of what tells
-// a control or its state from what is around it (1.4.11).
+// The contrasts that WCAG 2.2 AA demands: of text with its background (1.4.3), and of a
+// control or its state with its surroundings (1.4.11).
 const (
 	textContrast    = 4.5
 	controlContrast = 3
@@ -48,7 +47,7 @@ const (
 
 var white, black = colour{1, 1, 1}, colour{}
 
-// palette is the colours of the style sheet in one theme, by their names.
+// palette has the colours of the style sheet in one theme, by name.
 type palette map[string]colour
 
 // themeNames are the themes in the order in which palettesOf returns them.
@@ -59,8 +58,8 @@ var (
 	variable = regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`)
 )
 
-// palettesOf reads the colours of a style sheet: the light ones stand in its first
-// rule for :root, what is another in the dark theme in its second.
+// palettesOf reads the colours of a style sheet. The first rule for :root has the light
+// colours; the second has the colours that differ in the dark theme.
 func palettesOf(style string) (themes [2]palette, err error) {
 	rules := rootRule.FindAllStringSubmatch(style, -1)
 	if len(rules) < 2 {

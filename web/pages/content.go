@@ -7,8 +7,8 @@ import (
 	"github.com/ingam/ingam/web/pages/texts"
 )
 
-// Content is what one page shows: one type for each template. What its fields say
-// is text, whoever wrote it, and never markup.
+// Content is what one page shows. There is one type for each template. The fields contain
+// text and never markup, whoever wrote it: the templates escape it.
 type Content interface {
 	form() form
 }
@@ -17,26 +17,26 @@ type Content interface {
 type form struct {
 	template string
 	title    texts.Name
-	// wrong is whether the page says that something is not right, which its title
-	// says then, too: that is what is read out first.
+	// wrong is whether the page reports an error. Its title then says so too, because a
+	// screen reader reads the title first.
 	wrong bool
-	// leads is whether a form of the page may lead to an application: browsers hold
-	// every later hop of what answers it to form-action, wherever the application
-	// sends the person on to, and there is no way to write some addresses there.
+	// leads is whether a form of the page may lead to an application. Browsers apply
+	// form-action to every redirect after the form, too, and some addresses of
+	// applications cannot be written there.
 	leads bool
-	// private is whether the page's address holds what nobody else is to see: then
-	// no request says where it comes from. Such a page has no forms.
+	// private is whether the page's address contains a secret. Then the browser sends
+	// no Referer header. Such a page has no forms.
 	private bool
 }
 
 // Login asks for a user name and a password.
 type Login struct {
-	// Client is the application that the person signs in to; may be empty.
+	// Client is the name of the application that the person signs in to; may be empty.
 	Client string
-	// Then is where they go afterwards.
+	// Then is where they are sent afterwards.
 	Then     string
 	Username string
-	// Problem is what was not right; Wait is for how long no attempt is heard.
+	// Problem says what was wrong; Wait is how long further attempts are refused.
 	Problem texts.Name
 	Wait    time.Duration
 }
@@ -45,15 +45,15 @@ func (l Login) form() form {
 	return form{template: "login", title: "sign in", wrong: l.Problem != "", leads: true}
 }
 
-// Consent asks whether an application may have what it asks for.
+// Consent asks whether an application may have the permissions that it asks for.
 type Consent struct {
 	Client string
 	// Since is when the application was registered.
 	Since time.Time
-	// Host is where the person returns to.
+	// Host is the host to which the person returns.
 	Host     string
 	Username string
-	// Request and Session come back with the answer.
+	// Request and Session are sent back with the answer.
 	Request, Session string
 	Permissions      []Permission
 }
@@ -61,19 +61,20 @@ type Consent struct {
 // Permission is something that an application may do.
 type Permission struct {
 	Text string
-	// Whose says what it is of, and API names the API that it is of; both may be
-	// empty.
+	// Whose adds to Text, for example with the name of the API or the person's address.
+	// API is the name of the API that the permission belongs to. Both may be empty.
 	Whose, API string
 }
 
 func (Consent) form() form { return form{template: "consent", title: "consent", leads: true} }
 
-// Logout asks whether to sign out; without a Username it says that it is done.
+// Logout asks whether to sign out. Without a Username it says that the person is signed
+// out.
 type Logout struct {
 	Username string
-	// Request comes back with the answer.
+	// Request is sent back with the answer.
 	Request string
-	// NoReturn is why there is no way back to the application.
+	// NoReturn says why there is no way back to the application; may be empty.
 	NoReturn texts.Name
 }
 
@@ -84,7 +85,8 @@ func (l Logout) form() form {
 	return form{template: "logout", title: "sign out", leads: true}
 }
 
-// Post passes fields on, by itself if the browser runs scripts.
+// Post sends fields to another address: by itself if the browser runs scripts, else with a
+// button.
 type Post struct {
 	Action string
 	Fields url.Values
@@ -92,26 +94,26 @@ type Post struct {
 
 func (Post) form() form { return form{template: "post", title: "passing on", leads: true} }
 
-// Account is what a person sees of their own.
+// Account shows people their own sessions, applications and data.
 type Account struct {
-	// Matter is what the page is about, if that is one thing alone.
+	// Matter is the part of the account that the page is about.
 	Matter   Matter
 	Person   Person
 	Sessions []Session
-	// SessionCount and AppCount are how many there are, which may be more than are
-	// shown.
+	// SessionCount and AppCount count all sessions and applications, also those that
+	// are not shown.
 	SessionCount int
 	Apps         []App
 	AppCount     int
 	Outcome      Outcome
-	// Shortest and Longest are how many characters a password has.
+	// Shortest and Longest are the limits of the length of a password, in characters.
 	Shortest, Longest int
 }
 
 // Matter is a part of the account.
 type Matter string
 
-// The matters there are; the empty one is all of them.
+// The parts of an account; the empty one stands for all of them.
 const (
 	EveryMatter    Matter = ""
 	SessionMatter  Matter = "sessions"
@@ -124,7 +126,7 @@ type Person struct {
 	Name, Username, Email string
 	// Picture is an address of this origin; may be empty.
 	Picture string
-	// Initial stands where there is none.
+	// Initial is shown if there is no picture.
 	Initial string
 }
 
@@ -147,15 +149,15 @@ type App struct {
 	Permissions     []Permission
 }
 
-// Outcome is what became of a form of the account, and stands beside it.
+// Outcome is the result of a form of the account page. It is shown beside the form.
 type Outcome struct {
 	Of   Matter
 	Text texts.Name
-	// Field is the one that was not right; empty if all went well.
+	// Field is the field that was wrong; empty if the form succeeded.
 	Field string
-	// Count is of how many things Text speaks.
+	// Count is the number that is put into Text.
 	Count int
-	// Wait is for how long no attempt is heard.
+	// Wait is how long further attempts are refused.
 	Wait time.Duration
 }
 
@@ -172,22 +174,22 @@ func (a Account) form() form {
 	return form{template: "account", title: title, wrong: a.Outcome.Field != ""}
 }
 
-// Home says what this is, to whoever opens the address of the server.
+// Home says what this server is, at the address of the server itself.
 type Home struct{}
 
 func (Home) form() form { return form{template: "home", title: "home"} }
 
-// Demo is the app of a demonstration, before somebody signed in to it and after.
+// Demo is the app of a demonstration, before and after somebody has signed in to it.
 type Demo struct {
-	// Problem is why nobody was signed in; may be empty.
+	// Problem says why the sign-in failed; may be empty.
 	Problem string
-	// Logout is where whoever is signed in signs out; else it is empty.
+	// Logout is the address for signing out; empty if nobody is signed in.
 	Logout string
 	// ID, Access and Refresh are the tokens that the app got.
 	ID, Access, Refresh Token
 }
 
-// Token is what a token says, for a person to read.
+// Token is a decoded token, for a person to read.
 type Token struct{ Header, Claims string }
 
 func (d Demo) form() form {
@@ -201,24 +203,24 @@ func (d Demo) form() form {
 // Error says what went wrong, whose fault it is, and what to do.
 type Error struct {
 	Fault Fault
-	// Description is for whom the person tells.
+	// Description is for the developers to whom the person reports the error.
 	Description string
-	// Back is where they can go on, and BackTo is what that is called.
+	// Back is the address where they can continue, and BackTo is its label.
 	Back, BackTo string
-	// Again is where they can try once more; may be empty.
+	// Again is the address for another try; may be empty.
 	Again string
 }
 
 // Fault is whose fault something is.
 type Fault string
 
-// The faults there are.
+// The possible faults.
 const (
 	// FaultOfApp: what the application asked for cannot be answered.
 	FaultOfApp Fault = "app"
 	// FaultOfServer: this server cannot answer now.
 	FaultOfServer Fault = "server"
-	// FaultOfTime: the person was signed out meanwhile.
+	// FaultOfTime: the person was signed out in the meantime.
 	FaultOfTime Fault = "time"
 	// FaultOfLink: there is nothing at the address.
 	FaultOfLink Fault = "link"

@@ -14,23 +14,21 @@ import (
 	"unicode"
 )
 
-// House is whose pages these are: what a company puts on them so that people know
-// where they are.
+// House is what a company puts on the pages, so that people know whose pages they are.
 type House struct {
-	// Name stands beside the mark and in every title.
+	// Name stands beside the logo, and in every title.
 	Name string
-	// LogoFile is a PNG or an SVG that stands in the place of the seal; may be
-	// empty.
+	// LogoFile is a PNG or an SVG that replaces the seal; may be empty.
 	LogoFile string
-	// Accent and AccentDark are the colours, #rrggbb, of the button that a page is
-	// about, in the light and in the dark theme; without the latter the former is
-	// that of both. Both may be empty.
+	// Accent and AccentDark are the colours, #rrggbb, of the main button of a page in
+	// the light and in the dark theme. Without AccentDark, Accent is used in both. Both
+	// may be empty.
 	Accent, AccentDark string
-	// Help, Terms and Privacy are where the links at the foot lead to; may be empty.
+	// Help, Terms and Privacy are the addresses of the links at the foot; may be empty.
 	Help, Terms, Privacy string
 }
 
-// check refuses a name that a title cannot hold.
+// check refuses a name that is too long for a title or has invisible characters.
 func (h House) check() error {
 	if len(h.Name) > maxName || strings.TrimSpace(h.Name) != h.Name || strings.ContainsFunc(h.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return fmt.Errorf("pages.name: %q is not a name of %d bytes at most, of visible characters", h.Name, maxName)
@@ -40,8 +38,8 @@ func (h House) check() error {
 
 const maxName = 120
 
-// Logo bounds: with the rest of a page it stays below 40 kB, and a small file must
-// not hold a picture that fills a browser's memory.
+// The limits of a logo. A page stays below 40 kB with it, and a small file cannot contain a
+// picture that fills the memory of a browser.
 const (
 	maxLogo     = 20 << 10
 	maxLogoSide = 2048
@@ -51,12 +49,12 @@ const (
 type logo struct {
 	body                   []byte
 	contentType, extension string
-	// width and height are what it takes up on a page, in CSS pixels: told to the
-	// browser, so that nothing moves when the picture arrives.
+	// width and height are its size on a page, in CSS pixels. The browser is told them,
+	// so that nothing moves when the picture arrives.
 	width, height int
 }
 
-// How high a logo is on a page, and how wide it may get.
+// The greatest height and width of a logo on a page.
 const (
 	logoHeight = 36
 	logoWidth  = 220
@@ -64,7 +62,7 @@ const (
 
 // readLogo reads the logo in a file.
 func readLogo(file string) (*logo, error) {
-	// Nothing may ever come out of a pipe, and opening it waits for that.
+	// Opening a pipe would wait until somebody writes to it, perhaps forever.
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
@@ -111,8 +109,9 @@ func pngSize(body []byte) (w, h float64, err error) {
 	return float64(size.Width), float64(size.Height), nil
 }
 
-// svgSize reads the picture to its end: a browser shows nothing of one that is not
-// well-formed. The decoder would let pass what stands beside the one element.
+// svgSize returns the size of an SVG. It reads the file to its end, because a browser does
+// not show an SVG that is not well-formed. The decoder accepts text and more elements
+// beside the root element, so svgSize refuses them.
 func svgSize(body []byte) (w, h float64, err error) {
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	root, depth := false, 0
@@ -151,7 +150,7 @@ func svgSize(body []byte) (w, h float64, err error) {
 	}
 }
 
-// sizeOf returns the size of an SVG, or at least its shape.
+// sizeOf returns the width and height of an SVG. From a viewBox, only their ratio is known.
 func sizeOf(svg xml.StartElement) (w, h float64, err error) {
 	attr := func(name string) string {
 		for _, a := range svg.Attr {
@@ -172,7 +171,8 @@ func sizeOf(svg xml.StartElement) (w, h float64, err error) {
 	return w, h, nil
 }
 
-// number reads a number that a picture can be measured with; else it is zero.
+// number parses a width or height. It returns zero for everything that is not a finite
+// number.
 func number(s string) float64 {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
@@ -181,8 +181,8 @@ func number(s string) float64 {
 	return n
 }
 
-// accented writes the rules that come after the style sheet's own, by which an
-// accent takes the place of ink; or says why it cannot be seen.
+// accented returns the rules that give the main button the accent; they are appended to the
+// style sheet. It is an error if the accent cannot be seen on the pages.
 func (h House) accented(themes [2]palette) (string, error) {
 	accents, settings := [2]string{h.Accent, h.AccentDark}, [2]string{"pages.accent", "pages.accent_dark"}
 	switch {
@@ -211,7 +211,8 @@ func (h House) accented(themes [2]palette) (string, error) {
 			return "", fmt.Errorf("%s: %s cannot be told from what is behind it in the %s theme: the contrast is %.1f and has to be %d or more (WCAG 2.2, 1.4.11); %s",
 				settings[i], accents[i], themeNames[i], got, controlContrast, way)
 		}
-		// One of the two has 4.58 or more on any colour (WCAG 2.2, 1.4.3).
+		// On every colour, white or black has a contrast of 4.58 or more (WCAG 2.2,
+		// 1.4.3).
 		on := "#ffffff"
 		if contrast(accent, white) < contrast(accent, black) {
 			on = "#000000"

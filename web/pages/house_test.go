@@ -18,8 +18,8 @@ import (
 	"github.com/ingam/ingam/web/pages/texts"
 )
 
-// pairs are the colours of the style sheet that meet, and how well they have to be
-// told apart (WCAG 2.2 AA, 1.4.3 and 1.4.11).
+// pairs are the colours of the style sheet that touch each other, with the contrast that
+// they need (WCAG 2.2 AA, 1.4.3 and 1.4.11).
 var pairs = []struct {
 	front, back string
 	least       float64
@@ -33,10 +33,11 @@ var pairs = []struct {
 	{"seal", "paper", controlContrast}, {"on-seal", "seal", controlContrast},
 }
 
-// different are colours that say different things, and so are not the same.
+// different are colours with different meanings, so no two of them may be the same.
 var different = []string{"action", "focus", "bad", "good", "seal"}
 
-// The example of an app has the pages' colours, and a mark that is not theirs.
+// TestTheFirstPartyExampleHasTheColoursOfThePages: the example of an app has the colours of
+// the pages, but a mark of its own.
 func TestTheFirstPartyExampleHasTheColoursOfThePages(t *testing.T) {
 	t.Parallel()
 	example, err := palettesOf(string(must(os.ReadFile("../../docs/first-party-example.html"))))
@@ -87,7 +88,7 @@ func TestEveryPairOfColoursCanBeTold(t *testing.T) {
 			}
 		}
 	}
-	// Else there would be colours that this test does not see.
+	// Without this check, there could be colours that this test does not see.
 	rest := rootRule.ReplaceAllString(style, "")
 	if other := regexp.MustCompile(`(?i)#[0-9a-f]{3,8}\b|\brgba?\(|\bhsla?\(|\bcolor-mix\(|:\s*(white|black|red|blue|green|gr[ae]y)\b|opacity`).FindString(rest); other != "" {
 		t.Errorf("the style sheet has %q beside the colours with a name", other)
@@ -116,11 +117,11 @@ func TestAnAccentHasToBeSeenInBothThemes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ light, dark, wrong string }{
 		{"", "", ""},
-		{"#2a7a4b", "", ""},                                  // seen in both
-		{"#003366", "#7ab3ff", ""},                           // one for each
-		{"#003366", "", "in the dark theme"},                 // navy, at night
-		{"#003366", "", "pages.accent_dark"},                 // and what helps
-		{"#ffe066", "", "in the light theme"},                // yellow, by day
+		{"#2a7a4b", "", ""},                                  // visible in both
+		{"#003366", "#7ab3ff", ""},                           // one for each theme
+		{"#003366", "", "in the dark theme"},                 // navy, in the dark
+		{"#003366", "", "pages.accent_dark"},                 // the error names the setting that helps
+		{"#ffe066", "", "in the light theme"},                // yellow, in the light
 		{"#2a7a4b", "#003366", "pages.accent_dark: #003366"}, // the second is wrong
 		{"", "#7ab3ff", "pages.accent is not"},
 		{"green", "", `pages.accent: "green" is not a colour`},
@@ -144,7 +145,7 @@ func TestAnAccentHasToBeSeenInBothThemes(t *testing.T) {
 			t.Errorf("%s is not in the style sheet", c.light)
 		}
 	}
-	// What stands on it can be read, whatever it is.
+	// Text on the button is readable, whatever the accent is.
 	for n := range 1 << 12 {
 		accent := colour{float64(n>>8) / 15, float64(n>>4&15) / 15, float64(n&15) / 15}
 		if best := max(contrast(accent, white), contrast(accent, black)); best < textContrast {
@@ -210,7 +211,7 @@ func TestALogoIsAPictureThatFits(t *testing.T) {
 	if _, err := New("", House{Name: "Acme", LogoFile: filepath.Join(t.TempDir(), "none")}); err == nil || !strings.HasPrefix(err.Error(), "pages.logo_file: ") {
 		t.Errorf("no file: %v", err)
 	}
-	// Reading a pipe could last for ever.
+	// Reading from a pipe could block forever.
 	for _, other := range []string{t.TempDir(), os.DevNull} {
 		if _, err := New("", House{Name: "Acme", LogoFile: other}); err == nil || err.Error() != "pages.logo_file: "+other+" is not a file" {
 			t.Errorf("%s: %v", other, err)
@@ -218,7 +219,7 @@ func TestALogoIsAPictureThatFits(t *testing.T) {
 	}
 }
 
-// TestALogoIsAPictureAlone: whoever may put a logo there does not thereby run
+// TestALogoIsAPictureAlone: somebody who can change the logo file must not be able to run
 // scripts on this origin.
 func TestALogoIsAPictureAlone(t *testing.T) {
 	t.Parallel()
@@ -260,7 +261,7 @@ func TestAssetsAreKeptByTheirHash(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		p.Style: "immutable", p.Script: "immutable", p.Icon: "immutable",
-		// Another instance's page, while they are replaced one by one.
+		// Pages of another version request these during an upgrade.
 		accented.Style: "max-age=60", AssetPath + "style.css": "max-age=60", AssetPath + "page.0.js": "max-age=60",
 		AssetPath: "", AssetPath + "..": "", AssetPath + "style": "", AssetPath + "style.css.js": "", AssetPath + "logo.svg": "", AssetPath + "../seal.svg": "",
 	} {
@@ -286,7 +287,8 @@ func TestAHouseHasANameThatATitleCanHold(t *testing.T) {
 	}
 }
 
-// TestAssetsAreZippedForWhoTakesThem and are the same then.
+// TestAssetsAreZippedForWhoTakesThem: browsers that accept gzip get the same content in
+// gzip.
 func TestAssetsAreZippedForWhoTakesThem(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "logo.png")

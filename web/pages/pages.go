@@ -13,7 +13,7 @@ import (
 //go:embed *.html style.css page.js
 var files embed.FS
 
-// seal is the picture by which browsers show whose page it is: 인, drawn in SVG.
+// seal is the icon by which people recognize a page in the browser: 인, drawn in SVG.
 //
 //go:embed seal.svg
 var seal []byte
@@ -27,27 +27,27 @@ func must[T any](v T, err error) T {
 
 var templates = template.Must(template.ParseFS(files, "*.html"))
 
-// Pages shows pages as those of a house.
+// Pages writes pages in the style of a house.
 type Pages struct {
 	house House
 	// base is the path of the issuer.
 	base string
-	// Style, Script and Icon are where what a page needs is, below base; so is Logo,
-	// which is nil where the seal is shown.
+	// Style, Script and Icon are the paths of the assets of each page, below base. Logo
+	// is nil if the seal is shown.
 	Style, Script, Icon string
 	Logo                *shownLogo
 	all                 []asset
 }
 
-// shownLogo is a logo as a page shows it.
+// shownLogo is a logo with its address and its size on a page.
 type shownLogo struct {
 	Path          string
 	Width, Height int
 }
 
-// New returns the pages of a server at that path. What cannot be shown, such as a
-// logo that is no picture or an accent that nobody can see, is an error that names
-// the setting.
+// New returns the pages of a server whose issuer has the path base. If a setting cannot be
+// shown, such as a logo that is not a picture or an accent that nobody can see, the error
+// names the setting.
 func New(base string, house House) (*Pages, error) {
 	if err := house.check(); err != nil {
 		return nil, err
@@ -78,12 +78,12 @@ func New(base string, house House) (*Pages, error) {
 	return p, nil
 }
 
-// Shown is who is shown a page, and where.
+// Shown says for whom and for which request a page is shown.
 type Shown struct {
 	texts.Text
 	RequestID string
-	// Here is the path below the issuer's at which the same page is shown when it is
-	// asked for; empty if there is none.
+	// Here is the path, below the issuer's, at which a GET shows the same page; empty
+	// if there is none.
 	Here string
 }
 
@@ -97,7 +97,7 @@ type view struct {
 	Data   Content
 }
 
-// Write shows a page.
+// Write writes a page as the response.
 func (p *Pages) Write(w http.ResponseWriter, to Shown, status int, c Content) {
 	var body bytes.Buffer
 	f := c.form()
@@ -112,38 +112,39 @@ func (p *Pages) Write(w http.ResponseWriter, to Shown, status int, c Content) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", to.Lang)
-	// Without a referrer browsers call the origin of a form null, and it would be
-	// refused as another site's.
+	// With no-referrer, browsers send "Origin: null" with a form. It would be refused
+	// as a form of another site.
 	h.Set("Referrer-Policy", "same-origin")
 	if f.private {
 		h.Set("Referrer-Policy", "no-referrer")
 	}
-	// It shows who is signed in.
+	// The page shows who is signed in, so nobody may cache it.
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", policyOf(f))
 	w.WriteHeader(status)
 	w.Write(body.Bytes())
 }
 
-// policyOf is the Content-Security-Policy of the pages of a template.
+// policyOf returns the Content-Security-Policy for the pages of a template.
 func policyOf(f form) string {
 	policy := "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 	if !f.leads {
-		// Elsewhere no list of addresses can be right. What it would guard against,
-		// a form that somebody smuggled into the page, is kept out by the templates.
+		// The other pages have no form-action, because no list of addresses would
+		// be complete. form-action would protect against a form that an attacker
+		// has injected; the templates prevent that by escaping.
 		policy += "; form-action 'self'"
 	}
 	return policy
 }
 
-// About reports whether the page of an account is about a matter.
+// About reports whether the account page shows a part of the account.
 func (v view) About(m Matter) bool {
 	a, ok := v.Data.(Account)
 	return ok && (a.Matter == EveryMatter || a.Matter == m)
 }
 
-// Heading and Advice are what the page of an error says.
+// Heading returns the heading of an error page.
 func (v view) Heading() texts.Name { return v.Data.form().title }
 
-// Advice says what to do.
+// Advice returns the text of an error page that tells people what to do.
 func (v view) Advice() texts.Name { return v.Data.form().title + " text" }

@@ -17,7 +17,7 @@ import (
 // all has a page of each template.
 var all = []Content{Login{}, Consent{}, Logout{}, Post{}, Account{}, Error{}, Home{}, Demo{}}
 
-// shown is pages that somebody has put a name and links on.
+// shown returns Pages, and a Shown whose request id and path contain text.
 func shown(t *testing.T, base, text string) (*Pages, Shown) {
 	t.Helper()
 	p, err := New(base, House{Name: "Acme"})
@@ -27,7 +27,7 @@ func shown(t *testing.T, base, text string) (*Pages, Shown) {
 	return p, Shown{texts.For("", "", ""), text, "/" + text}
 }
 
-// evil is what people and applications could write into any field.
+// evil are texts that people and applications could write into any field.
 var evil = []string{
 	`"><script>alert(1)</script><img src=x onerror=alert(1)>`,
 	`'><svg onload=alert(1)><form action=https://evil.test>`,
@@ -37,8 +37,8 @@ var evil = []string{
 	`<!--`, `-->`, `{{.}}`, "\x00<b>", "\xff<b>", `&lt;b&gt;<b>`, "a\r\nSet-Cookie: a=b", "`${alert(1)}`",
 }
 
-// filled returns a page with a text in each of its fields, found by reflection, so
-// that a field that is new is filled, too. on is what its booleans are.
+// filled returns a page with text in each of its fields. It finds them by reflection, so
+// that new fields are filled too. It sets booleans to on.
 func filled(t *testing.T, c Content, text string, on bool) Content {
 	t.Helper()
 	v := reflect.New(reflect.TypeOf(c)).Elem()
@@ -68,7 +68,7 @@ func filled(t *testing.T, c Content, text string, on bool) Content {
 			fill(name, value)
 			v.SetMapIndex(key, value)
 		case reflect.String:
-			switch v.Type() { // which only this server chooses
+			switch v.Type() { // only this server chooses these
 			case reflect.TypeFor[texts.Name]():
 				v.SetString("wrong")
 			case reflect.TypeFor[Fault]():
@@ -90,9 +90,9 @@ func filled(t *testing.T, c Content, text string, on bool) Content {
 	return v.Interface().(Content)
 }
 
-// shape is what a page is made of, without its texts: elements with the names of
-// their attributes, and whatever a browser would run. Where its links and forms go
-// comes apart.
+// shape returns the structure of a page without its texts: the elements, the names of their
+// attributes, and everything that a browser would run. It returns the targets of links and
+// forms separately.
 func shape(t *testing.T, body string) (parts, links []string) {
 	t.Helper()
 	doc, err := html.Parse(strings.NewReader(body))
@@ -113,7 +113,7 @@ func shape(t *testing.T, body string) (parts, links []string) {
 				case "href", "src", "action", "formaction", "srcset", "data", "xlink:href":
 					links = append(links, a.Val)
 				case "style", "id", "class", "name", "type", "method", "for", "target":
-					if n.Data != "input" || a.Key != "name" { // which a form that is passed on brings along
+					if n.Data != "input" || a.Key != "name" { // the names of the fields of a Post come from the request
 						part += "=" + a.Val
 					}
 				}
@@ -124,8 +124,8 @@ func shape(t *testing.T, body string) (parts, links []string) {
 	return parts, links
 }
 
-// TestTimesAreNotSaidToBeShorterThanTheyAre: whoever waits as long as they are told is
-// heard, and what is allowed does not last longer than it says.
+// TestTimesAreNotSaidToBeShorterThanTheyAre: people who wait as long as they are told may
+// try again, and a permission does not last longer than the page says.
 func TestTimesAreNotSaidToBeShorterThanTheyAre(t *testing.T) {
 	t.Parallel()
 	text := texts.For("en", "", "")
@@ -200,8 +200,8 @@ func TestWhatIsShownIsNeverMarkup(t *testing.T) {
 	}
 }
 
-// TestOnlyFormsThatStayAreHeldToTheirPlace: to form-action browsers hold every
-// later hop, too, so it goes where an application may send the person on.
+// TestOnlyFormsThatStayAreHeldToTheirPlace: browsers apply form-action to every later
+// redirect too, so pages that may lead to an application have none.
 func TestOnlyFormsThatStayAreHeldToTheirPlace(t *testing.T) {
 	t.Parallel()
 	for _, c := range all {

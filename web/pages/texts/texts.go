@@ -1,4 +1,4 @@
-// Package texts is what the pages say to people, in each of their languages.
+// Package texts contains the words of the pages in each of their languages.
 package texts
 
 import (
@@ -12,16 +12,16 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Name names a text, in whatever language it is shown.
+// Name is the name of a text. It is the same in every language.
 type Name string
 
-// languages are those that pages are in; the first is the default.
+// languages are the languages of the pages; the first one is the default.
 var languages = [2]Text{{"en", english}, {"ko", korean}}
 
 var matcher = language.NewMatcher([]language.Tag{language.Make(languages[0].Lang), language.Make(languages[1].Lang)})
 
-// For picks the language: what the person chose here, else what the client asks
-// for in ui_locales, else what the browser accepts.
+// For picks the language. It prefers what the person chose here, then what the client asks
+// for in ui_locales, then what the browser accepts.
 func For(chosen, uiLocales, acceptLanguage string) Text {
 	var wanted []language.Tag
 	for locale := range strings.FieldsSeq(chosen + " " + uiLocales) {
@@ -37,14 +37,14 @@ func For(chosen, uiLocales, acceptLanguage string) Text {
 	return languages[i]
 }
 
-// Text is the texts in one language.
+// Text has all texts in one language.
 type Text struct {
-	// Lang is its tag (BCP 47).
+	// Lang is the tag of the language (BCP 47).
 	Lang  string
 	texts map[string]string
 }
 
-// Other is the texts of the other language.
+// Other returns the texts in the other language.
 func (t Text) Other() Text {
 	if t.Lang == languages[0].Lang {
 		return languages[1]
@@ -52,8 +52,8 @@ func (t Text) Other() Text {
 	return languages[0]
 }
 
-// Of returns, of a text in several languages, the one in this, else that in the
-// default; empty if there is neither.
+// Of returns the text in this language, else the one in the default language; empty if
+// there is neither.
 func (t Text) Of(byLanguage map[string]string) string {
 	if text := byLanguage[t.Lang]; text != "" {
 		return text
@@ -70,18 +70,17 @@ func (t Text) T(name Name) string {
 	return text
 }
 
-// With returns a text with a name where it has one.
+// With returns a text with what in the place of its %s.
 func (t Text) With(name Name, what string) string {
 	said := t.Around(name)
 	return said.Before + what + said.After
 }
 
-// around is what stands before and after a name in a text. A page sets the name
-// apart, so that one that is written from right to left does not turn the rest
-// around.
+// around has the parts of a text before and after a name. The page marks up the name by
+// itself, so that a name in a right-to-left script does not reorder the rest.
 type around struct{ Before, After string }
 
-// Around returns the text around the name that it has.
+// Around returns the parts of a text before and after its %s.
 func (t Text) Around(name Name) around {
 	before, after, ok := strings.Cut(t.T(name), "%s")
 	if !ok {
@@ -90,10 +89,10 @@ func (t Text) Around(name Name) around {
 	return around{before, after}
 }
 
-// Counted returns a text with a number where it has one.
+// Counted returns a text with n in the place of its %d.
 func (t Text) Counted(name Name, n int) string { return fmt.Sprintf(t.T(name), n) }
 
-// Wait says for how long to wait: rather too long than too short.
+// Wait returns a text that says how long to wait. It rounds up.
 func (t Text) Wait(d time.Duration) string {
 	switch seconds := int(math.Ceil(d.Seconds())); {
 	case seconds < 60:
@@ -105,7 +104,8 @@ func (t Text) Wait(d time.Duration) string {
 	}
 }
 
-// Span says how long something is, in the largest unit that says it exactly.
+// Span returns a text that says how long something is, in the largest unit in which it is a
+// whole number.
 func (t Text) Span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -117,13 +117,13 @@ func (t Text) Span(d time.Duration) string {
 	return t.Counted("minutes", int(math.Ceil(d.Minutes())))
 }
 
-// Sentence returns a text as it begins a line.
+// Sentence returns a text with an upper-case first letter.
 func (t Text) Sentence(text string) string {
 	r, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(r)) + text[n:]
 }
 
-// Month says in which month a time is.
+// Month returns the month and the year of a time.
 func (t Text) Month(at time.Time) string {
 	if t.Lang == "ko" {
 		return at.UTC().Format("2006년 1월")
@@ -134,7 +134,7 @@ func (t Text) Month(at time.Time) string {
 // moment is a time, for a program and for a person.
 type moment struct{ ISO, Text string }
 
-// Moment returns a time as a page shows it to whoever runs no scripts.
+// Moment returns a time as a page shows it where no script runs.
 func (t Text) Moment(at time.Time) moment {
 	at = at.UTC()
 	layout := "2 January 2006 15:04 UTC"

@@ -53,7 +53,7 @@ func TestTheLanguageIsWhatThePersonChoseElseTheClientElseTheBrowser(t *testing.T
 	}
 }
 
-// read returns all that is in the files that a pattern names.
+// read returns the content of all files that match a pattern.
 func read(t *testing.T, pattern string) string {
 	t.Helper()
 	names, err := filepath.Glob(pattern)

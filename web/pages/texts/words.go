@@ -1,7 +1,7 @@
 package texts
 
-// The texts of all pages. "%s" is where a name stands, and "%d" a number; a test
-// sees to it that both languages have the same.
+// The texts of all pages. "%s" stands for a name, and "%d" for a number; a test checks that
+// both languages have the same.
 var english = map[string]string{
 	"own name":         "English",
 	"error title":      "Not right: %s",
