@@ -5,7 +5,7 @@ import "crypto/rsa"
 // SetGenerator replaces how RSA keys are made.
 func SetGenerator(f func(bits int) (*rsa.PrivateKey, error)) { generateRSA = f }
 
-// What tests of the package tell refusals by.
+// These errors tell tests why something was refused.
 var (
 	ErrNotFound     = errNotFound
 	ErrEnded        = errEnded
@@ -13,5 +13,5 @@ var (
 	ErrNoSigningKey = errNoSigningKey
 )
 
-// Snapshot tells one state of the rings in memory from another.
+// Snapshot returns a number that changes when the rings in memory change.
 func (k *Keyring) Snapshot() uint64 { return k.held.Load().number }

@@ -41,8 +41,8 @@ func TestReadingTheRingsAgainChangesNothingUnlessSomethingChanged(t *testing.T) 
 	server, operator := keys.New(store, old, policy, c.now), keys.New(store, old, policy, c.now)
 	must(t, server.Maintain(t.Context()))
 	must(t, operator.Maintain(t.Context()))
-	// read has the server read the rings a few times, and says whether that
-	// changed anything.
+	// read lets the server read the rings a few times, and checks whether the first
+	// time changed anything.
 	read := func(what string, changes bool) {
 		t.Helper()
 		before := server.Snapshot()

@@ -27,7 +27,7 @@ func TestAKeyIsPublishedThenSignsThenRetiresThenIsGone(t *testing.T) {
 	must(t, k.Maintain(t.Context()))
 	wantStates(t, k, keys.Active, keys.Published)
 	c.pass(time.Millisecond)
-	// No write has happened: the clock alone rotated.
+	// Nothing was written: the clock alone has rotated the key.
 	wantStates(t, k, keys.Retired, keys.Active)
 	v, err := k.Verify(keys.Tokens, sign(t, k, keys.Tokens), "at+jwt")
 	must(t, err)
@@ -45,7 +45,7 @@ func TestAKeyIsPublishedThenSignsThenRetiresThenIsGone(t *testing.T) {
 		t.Errorf("the key set holds %v", got)
 	}
 	c.pass(policy.LongestToken + policy.Skew + policy.Staleness)
-	// Gone from the key set by the clock alone, too.
+	// The clock alone also removes it from the key set.
 	after, afterTag := k.JWKS()
 	if slices.Contains(kids(t, after), first.KID) || afterTag == etag {
 		t.Error("a key whose last token has expired is still in the key set")
@@ -56,7 +56,7 @@ func TestAKeyIsPublishedThenSignsThenRetiresThenIsGone(t *testing.T) {
 	c.pass(time.Second)
 	must(t, k.Maintain(t.Context()))
 	wantStates(t, k, keys.Gone, keys.Active, keys.Published)
-	// Its public half stays for hints, until nothing that one tells of can last.
+	// Its public half stays until no ID token that it signed can be needed as a hint.
 	c.pass(policy.LongestHint - policy.LongestToken)
 	must(t, k.Maintain(t.Context()))
 	if slices.ContainsFunc(k.List(), func(s keys.Status) bool { return s.KID == first.KID }) {
@@ -75,7 +75,7 @@ func TestAKeyThatIsGoneReadsHintsAndNothingElse(t *testing.T) {
 	hint, access, refresh := signAs(t, k, keys.Tokens, "JWT"), sign(t, k, keys.Tokens), signAs(t, k, keys.Refresh, "JWT")
 	want := func(when string, good bool) {
 		t.Helper()
-		// Another process knows the same.
+		// Another process gets the same result.
 		other := keys.New(store, nil, policy, c.now)
 		must(t, other.Reload(t.Context()))
 		for _, k := range []*keys.Keyring{k, other} {
@@ -91,7 +91,7 @@ func TestAKeyThatIsGoneReadsHintsAndNothingElse(t *testing.T) {
 		}
 	}
 	want("while its key signs", true)
-	// Nobody maintained the rings meanwhile: the private half is destroyed later.
+	// Nobody has maintained the rings since, so the private half still exists.
 	c.pass(policy.RotateEvery + 2*policy.LongestToken)
 	want("when its key is gone", true)
 	must(t, k.Maintain(t.Context()))
@@ -123,7 +123,8 @@ func TestAKeyThatIsGoneReadsHintsAndNothingElse(t *testing.T) {
 	want("when its time is over", false)
 }
 
-// The private half of a key that is gone may have been stolen in its time.
+// TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone: the private half of a key
+// that is gone may have been stolen earlier.
 func TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone(t *testing.T) {
 	t.Parallel()
 	k, c := newRing(t)
@@ -144,7 +145,7 @@ func TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone(t *testing.T) {
 			t.Errorf("the hint of key %d: %v", i, err)
 		}
 	}
-	// Nor does the withdrawal of the one that signs bring back those before it.
+	// The withdrawal of the active key does not bring back earlier keys either.
 	c.pass(policy.PublishAhead(keys.Tokens))
 	must(t, k.Withdraw(t.Context(), find(t, k, keys.Tokens, keys.Active).KID, keys.Intervention{Actor: "test"}))
 	wantStates(t, k, keys.Gone, keys.Withdrawn, keys.Gone, keys.Withdrawn, keys.Active, keys.Published)
@@ -152,7 +153,8 @@ func TestAKeyThatIsGoneCanBeWithdrawnAndTheOneBeforeItStaysGone(t *testing.T) {
 	if bytes.Contains(after, []byte(kids[2])) || bytes.Equal(after, jwks) {
 		t.Errorf("the key set after the withdrawal: %s", after)
 	}
-	// The rows of withdrawn keys go; what they stood between stays as it was.
+	// The rows of withdrawn keys are deleted. The states of the keys beside them do not
+	// change.
 	c.pass(2 * policy.LongestToken)
 	must(t, k.Maintain(t.Context()))
 	wantStates(t, k, keys.Gone, keys.Gone, keys.Active, keys.Published)
@@ -196,8 +198,8 @@ func TestAServerThatWasDownPastARotationGoesOn(t *testing.T) {
 	}
 }
 
-// TestWhateverIsDoneToTheRings walks two processes through random decisions,
-// with a verifier that caches the key set for as long as it may, and longer.
+// TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys lets two processes make
+// random decisions. A verifier caches the key set for as long as it may, and longer.
 func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -223,7 +225,8 @@ func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.
 		body, _ := processes[0].JWKS()
 		cached, cachedAt := kids(t, body), c.now()
 		for n := range 120 {
-			// Minutes, in which caches are old, or days, in which keys are.
+			// The step is a few minutes, so that caches grow old, or some days,
+			// so that keys do.
 			step := []time.Duration{5 * time.Minute, 30 * time.Minute, 4 * 24 * time.Hour}[rnd.IntN(3)]
 			c.pass(time.Duration(rnd.Int64N(int64(step))))
 			p := processes[rnd.IntN(2)]
@@ -301,7 +304,7 @@ func TestTwoProcessesMakeOneDecision(t *testing.T) {
 			p := keys.New(store, m, policy, c.now)
 			_, err := p.Rotate(context.Background(), keys.Tokens, keys.Intervention{Now: true, Actor: "test"})
 			if errors.Is(err, keys.ErrTooFresh) {
-				err = nil // somebody else rotated, and this one's next is fresh
+				err = nil // the other process has rotated, and the next key of this one is fresh
 			}
 			errs <- err
 		})
@@ -315,8 +318,8 @@ func TestTwoProcessesMakeOneDecision(t *testing.T) {
 	wantStates(t, k, keys.Retired, keys.Active, keys.Published)
 }
 
-// Clocks may be apart by the skew: what one process's clock has begun, another's
-// has not.
+// TestAClockThatIsAheadLeavesNoRingWithoutAKeyThatSigns: clocks may differ by the skew.
+// Then a key already signs in one process, and not yet in another.
 func TestAClockThatIsAheadLeavesNoRingWithoutAKeyThatSigns(t *testing.T) {
 	t.Parallel()
 	store, behind := newStore(t), newClock()

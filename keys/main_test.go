@@ -17,9 +17,8 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// stock is real RSA keys, made once: these tests walk through years of
-// rotations. A test that compared keys across two of them would be fooled; none
-// does, since kids differ.
+// stock is a few real RSA keys that are made once, because these tests go through years of
+// rotations. Several keys of a ring may have the same RSA key, so tests compare the kids.
 var stock = sync.OnceValue(func() []*rsa.PrivateKey {
 	list := make([]*rsa.PrivateKey, 4)
 	for i := range list {
@@ -46,7 +45,7 @@ var policy = keys.Policy{
 	Staleness: 2 * time.Second, Skew: 30 * time.Second, LongestToken: 24 * time.Hour, LongestHint: 90 * 24 * time.Hour,
 }
 
-// clock is the one fake that is allowed.
+// clock is the only fake in these tests.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -92,7 +91,7 @@ func newMaster(t *testing.T, from string) (*masterkey.Key, string) {
 	return m, path
 }
 
-// newRing returns maintained rings of their own.
+// newRing returns new rings that are maintained.
 func newRing(t *testing.T) (*keys.Keyring, *clock) {
 	t.Helper()
 	c := newClock()
@@ -121,7 +120,7 @@ func signAs(t *testing.T, k *keys.Keyring, ring keys.Ring, typ string) string {
 	return token
 }
 
-// states returns the states of a ring's keys in the order in which they sign.
+// states returns the states of a ring's keys, in the order in which the keys sign.
 func states(k *keys.Keyring, ring keys.Ring) []keys.State {
 	var list []keys.State
 	for _, s := range k.List() {

@@ -29,7 +29,7 @@ func TestTheMasterKeyCanBeReplacedWhileItIsInUse(t *testing.T) {
 	if err := keys.New(store, old, policy, c.now).Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
 		t.Errorf("the old master key still opens: %v", err)
 	}
-	// A server that runs on with the old one has what it needs.
+	// A server that still has the old master key continues to work.
 	must(t, server.Reload(t.Context()))
 	if _, err := server.Verify(keys.Tokens, token, "at+jwt"); err != nil {
 		t.Error(err)

@@ -136,7 +136,7 @@ func TestAKeyThatCannotBeOpenedDoesNotKeepAWithdrawalFromTakingEffect(t *testing
 	token := sign(t, server, keys.Tokens)
 	kid := find(t, server, keys.Tokens, keys.Active).KID
 
-	// An operator has the next master key already; this server does not.
+	// An operator already has the next master key; this server does not.
 	next, _ := newMaster(t, path)
 	operator := keys.New(store, next, policy, c.now)
 	must(t, operator.Reload(t.Context()))

@@ -47,7 +47,7 @@ func TestOnlyTokensThatWereSignedHereAreTaken(t *testing.T) {
 		return fmt.Sprintf(`{"alg":"RS256","kid":"%s"%s}`, v.KID, more)
 	}
 	stranger := stock()[0]
-	// Which of the stock this ring's key is does not matter: a forger has none.
+	// The forger's key is not one of stock, so it is not the key of this ring.
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
 	body, _ := k.JWKS()
@@ -72,8 +72,8 @@ func TestOnlyTokensThatWereSignedHereAreTaken(t *testing.T) {
 		return input + "." + encode(mac.Sum(nil))
 	}
 
-	// What the forger's own signing does with the right key, to show that it is
-	// the key, and nothing else, that the next ones lack.
+	// With the right key, forge makes a token that is accepted. So the tokens below are
+	// refused only because of their keys.
 	if _, err := k.Verify(keys.Tokens, forge(t, header(`,"typ":"at+jwt"`), `{"a":1}`, stranger), "at+jwt"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestOnlyTokensThatWereSignedHereAreTaken(t *testing.T) {
 	}
 	last := good[len(good)-1]
 	for _, c := range []byte(alphabet) {
-		// All but the sixteenth spelling of the same bytes, and 48 others.
+		// Of the 63 others, 15 decode to the same bytes.
 		if c != last {
 			bad["last character "+string(c)] = good[:len(good)-1] + string(c)
 		}
@@ -158,7 +158,7 @@ func TestWhatWasFoundGoodIsNotTakenForMoreThanThatAndNotForLonger(t *testing.T) 
 	token := sign(t, k, keys.Tokens)
 	want := func(what string, good bool, ring keys.Ring, token, typ string) {
 		t.Helper()
-		for range 2 { // the second time from memory, if it may be
+		for range 2 { // the second answer may come from memory
 			if _, err := k.Verify(ring, token, typ); (err == nil) != good || err != nil && !errors.Is(err, keys.ErrInvalidToken) {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -170,14 +170,14 @@ func TestWhatWasFoundGoodIsNotTakenForMoreThanThatAndNotForLonger(t *testing.T) 
 	last := strings.IndexByte(alphabet, token[len(token)-1])
 	want("in another spelling", false, keys.Tokens, token[:len(token)-1]+string(alphabet[last^1]), "at+jwt")
 
-	// Its key goes: by time alone, with no reload.
+	// The key is gone: by time alone, without a reload.
 	other := sign(t, k, keys.Refresh)
 	want("a token of the other ring", true, keys.Refresh, other, "at+jwt")
 	must(t, k.Maintain(t.Context()))
 	c.pass(policy.RotateEvery + policy.LongestToken + time.Hour)
 	want("a token whose key is gone", false, keys.Tokens, token, "at+jwt")
 
-	// Its key goes: by a decision.
+	// The key is withdrawn.
 	must(t, k.Maintain(t.Context()))
 	token = sign(t, k, keys.Tokens)
 	want("a token of the next key", true, keys.Tokens, token, "at+jwt")

@@ -39,7 +39,7 @@ func files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// cut revokes a token, as a change that can be found again.
+// cut revokes a token. Tests use it as a change that they can find again.
 func cut(ctx context.Context, s *storage.Store, jti string) error {
 	return s.CutToken(ctx, jti, time.Now().Add(time.Hour), status.Ref{}, audit.Event{At: time.Now(), Action: audit.TokenCut, Subject: jti})
 }
@@ -149,7 +149,7 @@ func TestABackupThatFailsLeavesNothing(t *testing.T) {
 	if diff := cmp.Diff(before, files(t, dir)); diff != "" {
 		t.Error(diff)
 	}
-	// Not even what is in the way of a backup is a reason to stop using the database.
+	// A failed backup must not keep the database from being used.
 	if err := cut(t.Context(), s, "b"); err != nil {
 		t.Error(err)
 	}
@@ -238,7 +238,7 @@ func TestARestoreTakesNoOthersPlace(t *testing.T) {
 		}
 	}
 
-	// A server that runs in the folder may hold a database that was moved away.
+	// A server in the folder may still have a database open that was moved away.
 	target := t.TempDir()
 	path := filepath.Join(target, "ingam.db")
 	serving := open(t, "sqlite:"+filepath.Join(target, "moved.db"), storage.Options{Serving: true})
@@ -328,8 +328,9 @@ func TestWhatIsNoBackupIsNotRestored(t *testing.T) {
 	}
 }
 
-// An upgrade is rolled back to the backup from before it, and a backup of before may be
-// restored by what came after.
+// TestABackupOfAnOlderSchemaIsBroughtUpToDate: a newer version can restore a backup from
+// before an upgrade. The backup itself does not change, so the older version can still use
+// it.
 func TestABackupOfAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
 	ctx, dir := t.Context(), t.TempDir()
@@ -355,7 +356,8 @@ func TestABackupOfAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
-// The log beside a database is brought into it when nothing is written.
+// TestWhatWasWrittenIsInTheFileOnceItIsQuiet: the write-ahead log is written into the
+// database file when nobody writes.
 func TestWhatWasWrittenIsInTheFileOnceItIsQuiet(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -23,7 +23,7 @@ type column struct {
 	Bytewise bool
 }
 
-// catalogues read table, column, type, nullable, primary, bytewise.
+// catalogues are queries that return table, column, type, nullable, primary, bytewise.
 var catalogues = map[storage.Engine]string{
 	storage.SQLite: `
 		SELECT t.name, c.name, lower(c.type), c."notnull" = 0, c.pk > 0, 1
@@ -62,8 +62,7 @@ var columnTypes = map[storage.Engine]map[reflect.Type][]string{
 	},
 }
 
-// prose are columns by which nothing is searched or ordered, so that any collation will
-// do.
+// prose are columns that are never searched or sorted, so any collation will do.
 var prose = []string{"name", "grants", "redirect_uris", "scopes", "reason", "details",
 	"roles", "claims", "email", "password", "amr", "acr", "address", "user_agent", "redirect_uri", "audiences", "nonce", "revoked_why", "options", "permissions"}
 

@@ -1,6 +1,7 @@
 //go:build clusters
 
-// Tests on clusters of real servers, which take seconds to start: 'make clusters'.
+// These tests run on clusters of real servers, which take seconds to start: 'make
+// clusters'.
 package storage_test
 
 import (
@@ -120,7 +121,7 @@ func (h *host) serve(driver, dsn, program string, args ...string) {
 	ended := make(chan struct{})
 	go func() { _ = c.Wait(); close(ended) }()
 	h.Cleanup(func() {
-		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // with what it has started
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // and its child processes
 		<-ended
 	})
 	db, err := sql.Open(driver, dsn)
@@ -338,11 +339,12 @@ func TestClusterOfTwoGaleraNodes(t *testing.T) {
 // primary, another between the standby and the primary.
 type postgresPair struct {
 	*host
-	// url names both, the primary first.
+	// url names both servers, the primary first.
 	url string
-	// direct are those of each by itself, and ports where they are.
+	// direct are the URLs of each server alone, and ports are their ports.
 	direct, ports [2]string
-	// cut off what is between the server and the primary, and the standby and it.
+	// primary is between the Stores and the primary; replication is between the two
+	// servers.
 	primary, replication *between.Relay
 }
 
@@ -408,8 +410,8 @@ func (p *postgresPair) promote() {
 	}
 }
 
-// TestClusterFailoverToASynchronousStandbyLosesNothing: nor does the former primary serve
-// anything when it is back without having been fenced.
+// TestClusterFailoverToASynchronousStandbyLosesNothing also checks that the former primary
+// serves nothing when it comes back without having been fenced.
 func TestClusterFailoverToASynchronousStandbyLosesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPostgresPair(t, true)
@@ -454,7 +456,7 @@ func TestClusterFailoverToASynchronousStandbyLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The first in the URL, writable, and with another history.
+	// It is the first in the URL and is writable, but it has another history.
 	if err := p.primary.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -487,8 +489,8 @@ func TestClusterFailoverToASynchronousStandbyLosesNothing(t *testing.T) {
 	f.wantLines(t, 0)
 }
 
-// TestClusterFailoverToAnAsynchronousStandbyIsNoticed: what was lost is lost, and what was
-// changed after it holds.
+// TestClusterFailoverToAnAsynchronousStandbyIsNoticed: changes that the standby did not
+// have are lost, and changes after the failover are kept.
 func TestClusterFailoverToAnAsynchronousStandbyIsNoticed(t *testing.T) {
 	t.Parallel()
 	p := newPostgresPair(t, false)

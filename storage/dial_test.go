@@ -45,7 +45,8 @@ func TestSilenceOnAConnectionIsBounded(t *testing.T) {
 	}
 }
 
-// A driver ends a reading that goes on, when its context ends, by a deadline.
+// TestADeadlineEndsAReadingThatGoesOn: when a context ends, the driver sets a deadline to
+// end a read that is in progress.
 func TestADeadlineEndsAReadingThatGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

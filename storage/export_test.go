@@ -21,8 +21,8 @@ func Built(o Options, schema fs.FS) Options {
 	return o
 }
 
-// Proven returns o for a Store in which a poll proves for the time d which history is
-// the one to serve.
+// Proven returns o for a Store in which one poll proves, for the time d, which history must
+// be served.
 func Proven(o Options, d time.Duration) Options {
 	o.provenFor = d
 	return o

@@ -103,8 +103,9 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 		s, past, r := behindRelay(t, e)
 		ctx := t.Context()
 		acknowledged, faults := []string{}, 0
-		// Cut after ever more bytes of the answers, so at ever later places in
-		// the transaction; and between, at others in the questions.
+		// The connection is cut after more and more bytes, so at later and later
+		// places in the transaction; every second time in the questions instead of
+		// the answers.
 		for i := range 80 {
 			cut := []func(int) (heal func()){r.CutAnswers, r.CutQuestions}[i%2]
 			heal := cut(i * i / 4)
@@ -144,7 +145,7 @@ func TestAConnectionCutInTheMiddleIsNeverASuccessThatIsNone(t *testing.T) {
 				t.Fatalf("number %d where %d was to come", c.Number, i+1)
 			}
 		}
-		// And the Store is well again.
+		// The Store works again.
 		for range 3 {
 			if err := s.CutEverything(ctx, event()); err != nil {
 				t.Error(err)
@@ -194,8 +195,9 @@ func TestWhatGaveWayToOthersIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain: otherwise the connection
-// that it had stays, acknowledges nothing any more, and is waited for.
+// TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain: otherwise its former
+// connection would remain. It no longer acknowledges anything, but revocations would wait
+// for it.
 func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s, r := recorded(t, storagetest.Engines()[0])
@@ -221,8 +223,8 @@ func TestAListenerThatResumesTakesOnePlaceAlsoWhenItIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestAnAttemptIsTakenBackWhileOtherWritesWait: or a crowd with right passwords locks
-// itself out while an index is built.
+// TestAnAttemptIsTakenBackWhileOtherWritesWait: otherwise many people with right passwords
+// would lock themselves out while an index is built.
 func TestAnAttemptIsTakenBackWhileOtherWritesWait(t *testing.T) {
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, e storagetest.Engine) {
@@ -245,7 +247,7 @@ func TestAnAttemptIsTakenBackWhileOtherWritesWait(t *testing.T) {
 		for at := s.Pools()["statements"]; at.InUse < at.MaxOpenConnections; at = s.Pools()["statements"] {
 			time.Sleep(5 * time.Millisecond)
 		}
-		// As long as a sign-in waits for it.
+		// A sign-in waits this long for it.
 		brief, over := context.WithTimeout(t.Context(), 3*time.Second)
 		defer over()
 		if err := s.UncountGuesses(brief, []throttle.Tally{tally}); err != nil {
@@ -260,7 +262,8 @@ func TestAnAttemptIsTakenBackWhileOtherWritesWait(t *testing.T) {
 	})
 }
 
-// TestAConflictIsTriedAgainWithinTheTimeOfTheRequest: also one of a statement by itself.
+// TestAConflictIsTriedAgainWithinTheTimeOfTheRequest: this includes the conflict of a
+// single statement.
 func TestAConflictIsTriedAgainWithinTheTimeOfTheRequest(t *testing.T) {
 	t.Parallel()
 	s, r := recorded(t, storagetest.Engines()[0])
@@ -290,7 +293,8 @@ func TestAConflictIsTriedAgainWithinTheTimeOfTheRequest(t *testing.T) {
 	}
 }
 
-// When the connection is lost at the commit, no one knows whether it happened.
+// TestACommitWithoutAnAnswerIsAFaultAndNotRepeated: if the connection is lost at the
+// commit, nobody knows whether the commit happened.
 func TestACommitWithoutAnAnswerIsAFaultAndNotRepeated(t *testing.T) {
 	t.Parallel()
 	s, r := recorded(t, storagetest.Engines()[0])
@@ -360,8 +364,8 @@ func TestAFaultWhileSessionsEndEndsNone(t *testing.T) {
 			t.Fatalf("statement %d failed, and %d ended: %s, not %s", at, n, after, before)
 		}
 	}
-	// Begin, the two numbers, which there are, and two each for the sessions, the
-	// changes and the events.
+	// BEGIN, two statements for the numbers, one that finds the sessions, and two each
+	// for the sessions, the changes and the events.
 	if failed != 10 {
 		t.Errorf("%d statements failed", failed)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// node is a connection to a server that has some variables, and may refuse to set them.
+// node is a connection to a server with some variables. It may refuse to set them.
 type node struct {
 	driver.Conn
 	variables [][2]string

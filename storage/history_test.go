@@ -25,7 +25,7 @@ type pair struct {
 	url [2]string
 	// past are Stores that reach each of them directly.
 	past [2]*storage.Store
-	// connectors of each database, in the order in which a Store makes them.
+	// connectors are those of each database, in the order in which a Store makes them.
 	connectors [2][]driver.Connector
 	// leads is the database to which new connections lead; down are those that cannot
 	// be reached.
@@ -33,7 +33,7 @@ type pair struct {
 	down  [2]atomic.Bool
 }
 
-// newPair returns two databases with the same first change, which made client "a".
+// newPair returns two databases with the same first change, which created client "a".
 func newPair(t *testing.T, e storagetest.Engine) *pair {
 	t.Helper()
 	p := &pair{}
@@ -193,8 +193,8 @@ func (f *following) wantLines(t *testing.T, n int) {
 	}
 }
 
-// TestAFailoverThatLostChangesAsManyAsCameAfterIsNoticed: the standby had not got two
-// changes, and makes two others when it leads. By its number nothing is amiss.
+// TestAFailoverThatLostChangesAsManyAsCameAfterIsNoticed: the standby lacks two changes,
+// and makes two others after the failover. Its change number alone does not show that.
 func TestAFailoverThatLostChangesAsManyAsCameAfterIsNoticed(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
@@ -225,8 +225,8 @@ func TestAFailoverThatLostChangesAsManyAsCameAfterIsNoticed(t *testing.T) {
 	})
 }
 
-// TestAStalePrimaryThatComesBackIsRefused: while the one that leads answers, a
-// connection to the one that led before serves nothing.
+// TestAStalePrimaryThatComesBackIsRefused: while the new primary answers, a connection to
+// the former primary serves nothing.
 func TestAStalePrimaryThatComesBackIsRefused(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
@@ -238,7 +238,7 @@ func TestAStalePrimaryThatComesBackIsRefused(t *testing.T) {
 				p.change(t, 0, 1)
 				s := p.open(t, time.Hour)
 				f := follow(t, s, time.Hour)
-				// The one connection there is, so that the next is a new one.
+				// The pool has no other connection, so the next one is new.
 				held, err := storage.ReadPool(s).Conn(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -260,8 +260,8 @@ func TestAStalePrimaryThatComesBackIsRefused(t *testing.T) {
 	})
 }
 
-// TestADatabaseThatWentBackBeneathItsConnectionsIsTaken: nothing has lost a connection
-// when a backup was put back in place.
+// TestADatabaseThatWentBackBeneathItsConnectionsIsTaken: a backup was put back in place,
+// and no connection was lost.
 func TestADatabaseThatWentBackBeneathItsConnectionsIsTaken(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
@@ -281,8 +281,8 @@ func TestADatabaseThatWentBackBeneathItsConnectionsIsTaken(t *testing.T) {
 	})
 }
 
-// TestConnectionsThatHaveFallenBehindServeNothing: when two databases part they have all
-// that was before, and connections to either were made.
+// TestConnectionsThatHaveFallenBehindServeNothing: when two databases diverge, they have
+// the same past, and there may be connections to both.
 func TestConnectionsThatHaveFallenBehindServeNothing(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
@@ -326,8 +326,8 @@ func TestConnectionsThatHaveFallenBehindServeNothing(t *testing.T) {
 	})
 }
 
-// TestWhatRequestsAreToldIsFollowed: the connection by which changes are followed leads
-// to the primary that was, and those of requests to the one that is.
+// TestWhatRequestsAreToldIsFollowed: the connection that follows changes leads to the
+// former primary, and the connections of requests lead to the new one.
 func TestWhatRequestsAreToldIsFollowed(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
@@ -339,7 +339,8 @@ func TestWhatRequestsAreToldIsFollowed(t *testing.T) {
 		}
 		f.poll(t)
 		p.leads.Store(1)
-		// All that are idle, so that the last to come back is a new one.
+		// Take all idle connections and one more. The one that is returned last is
+		// new.
 		var conns []*sql.Conn
 		for range storage.ReadPool(s).Stats().Idle + 1 {
 			conn, err := storage.ReadPool(s).Conn(t.Context())
@@ -362,12 +363,12 @@ func TestWhatRequestsAreToldIsFollowed(t *testing.T) {
 	})
 }
 
-// TestWhatTheHistoryLacks: rows of a version without marks, and those that were purged,
-// tell nothing.
+// TestWhatTheHistoryLacks: rows that were purged, or were written by a version without
+// marks, prove nothing.
 func TestWhatTheHistoryLacks(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		// For which no answer proves anything about the next one.
+		// On this Store, an answer proves nothing about the next one.
 		s := open(t, storagetest.Migrated(t, e), storage.Proven(storage.Options{}, time.Nanosecond))
 		marks := map[changes.Number]string{}
 		for n := range changes.Number(4) {

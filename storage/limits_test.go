@@ -7,8 +7,8 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// TestRowsAreKeptForAsLongAsSomethingIsAskedOfThem: a grant that was deleted while a token
-// of it lives could not be told to be revoked.
+// TestRowsAreKeptForAsLongAsSomethingIsAskedOfThem: if a grant was deleted while one of its
+// tokens lives, nobody could tell that the token is revoked.
 func TestRowsAreKeptForAsLongAsSomethingIsAskedOfThem(t *testing.T) {
 	t.Parallel()
 	if keepExpired["grants"] <= limits.MaxAccessTTL || mayLive <= limits.MaxAccessTTL {
@@ -17,7 +17,7 @@ func TestRowsAreKeptForAsLongAsSomethingIsAskedOfThem(t *testing.T) {
 	if keepExpired["guesses"] < limits.MaxSignInWindow {
 		t.Errorf("guesses are kept for %s, and counted for %s", keepExpired["guesses"], limits.MaxSignInWindow)
 	}
-	// A session's row says that the grants stand which were made in it.
+	// The row of a session tells whether the grants that were made in it stand.
 	if kept := keepExpired["login_sessions"]; kept < sessions.DeviceLife || kept < limits.MaxGrantTTL+mayLive {
 		t.Errorf("sessions are kept for %s", kept)
 	}

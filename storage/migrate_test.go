@@ -37,7 +37,7 @@ func TestAnEmptyDatabaseHasNoSchema(t *testing.T) {
 		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}, {Version: 9, Name: "context_class"}}, status); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
-		// Looking has made no table.
+		// MigrationStatus has not created a table.
 		if err := s.CheckSchema(t.Context()); !errors.Is(err, storage.ErrNoSchema) {
 			t.Fatal(err)
 		}
@@ -94,8 +94,8 @@ func TestAMigrationKilledInTheMiddleIsMadeGood(t *testing.T) {
 	})
 }
 
-// Where a schema change commits by itself, a process can be killed between any
-// two statements.
+// TestMySQLMigratesFromWhereverItStopped: MySQL commits each schema change by itself, so a
+// process can be killed between any two statements.
 func TestMySQLMigratesFromWhereverItStopped(t *testing.T) {
 	t.Parallel()
 	e := storagetest.Engines()[2]
@@ -148,8 +148,8 @@ func until(t *testing.T, e storagetest.Engine, version int64) fs.FS {
 	return older
 }
 
-// Wherever MySQL was stopped in between, and whatever an older version writes in
-// the meantime, in the end each address has its form.
+// TestAddressesOfBeforeGetTheirForms: in the end each address has its form, wherever MySQL
+// was stopped, and whatever an older version wrote in the meantime.
 func TestAddressesOfBeforeGetTheirForms(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
@@ -158,7 +158,7 @@ func TestAddressesOfBeforeGetTheirForms(t *testing.T) {
 			"": "", "Minji@Example.COM": "minji@example.com", "o'neil+x@[192.0.2.1]": "o'neil+x@[192.0.2.1]", long: long, "l" + long: "",
 			"ÜBER@example.com": "über@example.com", "\uff2bim@example.com": "kim@example.com", "김@example.com": "김@example.com", "🔑@example.com": "", "minji@example.com": "minji@example.com",
 		}
-		// How far the file had come.
+		// done are the statements of the migration that have already run.
 		done := map[storage.Engine][]string{
 			storage.MySQL: {
 				"ALTER TABLE users ADD COLUMN email_form VARBINARY(255) NULL", "ALTER TABLE users ADD KEY users_email_form (email_form)",
@@ -206,7 +206,7 @@ func TestAddressesOfBeforeGetTheirForms(t *testing.T) {
 					}
 					want := addresses[address]
 					if !renewed && !ascii(address) {
-						want = "" // no engine makes these small as the server does
+						want = "" // no engine lower-cases these as the server does
 					}
 					if n++; form != want {
 						t.Errorf("after %d statements, the form of %q is %q, not %q", stopped, address, form, want)
@@ -221,12 +221,13 @@ func TestAddressesOfBeforeGetTheirForms(t *testing.T) {
 	})
 }
 
-// Wherever MySQL was stopped in between, and whatever an older version writes in the
-// meantime, each sign-in has the context class that it had when all had one.
+// TestSignInsOfBeforeHaveTheClassThatAllHad: each earlier sign-in has the context class
+// that all sign-ins had, wherever MySQL was stopped, and whatever an older version wrote in
+// the meantime.
 func TestSignInsOfBeforeHaveTheClassThatAllHad(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	// signIn is what an older version writes.
+	// signIn writes the rows that an older version writes.
 	signIn := func(t *testing.T, s *storage.Store, id string) {
 		t.Helper()
 		hash := "'?'"
@@ -250,7 +251,7 @@ func TestSignInsOfBeforeHaveTheClassThatAllHad(t *testing.T) {
 		}
 	}
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
-		// How far the file had come.
+		// done are the statements of the migration that have already run.
 		done := map[storage.Engine][]string{storage.MySQL: {
 			`ALTER TABLE login_sessions ADD COLUMN acr VARBINARY(255) NOT NULL DEFAULT '1'`, `ALTER TABLE codes ADD COLUMN acr VARBINARY(255) NOT NULL DEFAULT '1'`,
 		}}[e.Kind]
@@ -318,7 +319,7 @@ func checkMigrated(t *testing.T, url string, start time.Time) {
 		t.Fatal(err)
 	}
 	for _, m := range status {
-		// The engines keep seconds.
+		// The engines store whole seconds.
 		if m.AppliedAt.Before(start.Add(-time.Second)) || m.AppliedAt.After(time.Now().Add(time.Second)) {
 			t.Errorf("migration %d was applied %v", m.Version, m.AppliedAt)
 		}

@@ -23,8 +23,8 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
 		url := storagetest.Migrated(t, e)
 		r := &storagetest.Recorder{}
-		// With one connection, a statement left open while the list is read would be
-		// the last.
+		// With one connection, a statement that stays open while the list is read
+		// would block the next one.
 		s := open(t, url, storage.Options{MaxOpen: 1, Wrap: r.Wrap})
 		ctx, now := t.Context(), time.Now()
 		must := func(err error) {
@@ -47,7 +47,7 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 			}, sha256.Sum256([]byte(id)), sha256.Sum256([]byte(id)), audit.Event{At: now}))
 			logins = append(logins, id)
 		}
-		slices.SortStableFunc(logins, func(a, b string) int { // those of one moment by their ids
+		slices.SortStableFunc(logins, func(a, b string) int { // sessions that began at the same moment are ordered by id
 			var i, j int
 			fmt.Sscanf(a, "s%d", &i)
 			fmt.Sscanf(b, "s%d", &j)
@@ -62,7 +62,8 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 		}))
 		storagetest.DoubleGrants(t, url, 6)
 		const many = 64
-		// Some of them at the same moment, and those of another user and client.
+		// Some are from the same moment, and one belongs to another user and
+		// client.
 		storagetest.Exec(t, url, "UPDATE grants SET created_ms = created_ms + LENGTH(id) * 1000")
 		storagetest.Exec(t, url, "UPDATE grants SET user_id = 'v', client_id = 'd' WHERE id = 'g'")
 
@@ -151,7 +152,8 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 			t.Errorf("sessions that were ended: %d, %v", len(all), err)
 		}
 
-		// Whoever stops reads no further, and may ask something else meanwhile.
+		// If the caller stops, nothing more is read. In the meantime it can make
+		// other calls.
 		r.Take()
 		for g, err := range s.Grants(ctx, grants.Query{}, now) {
 			must(err)
@@ -189,7 +191,7 @@ func TestTheAuditIsReadInParts(t *testing.T) {
 		for range 11 {
 			storagetest.Exec(t, url, "INSERT INTO audit_events (at_ms, actor, action, subject, reason, details) SELECT at_ms, actor, action, subject, reason, details FROM audit_events")
 		}
-		const many = 2048 // some statements' worth
+		const many = 2048 // more than one statement returns
 		whole, err := storagetest.Events(ctx, s, audit.Query{})
 		if err != nil || len(whole) != many || !slices.IsSortedFunc(whole, func(a, b audit.Event) int { return int(a.ID - b.ID) }) {
 			t.Fatalf("%d events of %d, %v", len(whole), many, err)
@@ -199,7 +201,7 @@ func TestTheAuditIsReadInParts(t *testing.T) {
 			if err != nil || older != (limit < many) {
 				t.Errorf("%d: older ones: %t, %v", limit, older, err)
 			}
-			if limit == 1000 { // one that comes meanwhile takes nobody's place
+			if limit == 1000 { // an event that is added in the meantime does not replace another
 				storagetest.Exec(t, url, "INSERT INTO audit_events (at_ms, actor, action, subject, reason, details) VALUES (0, '', 'a', 's', '', '{}')")
 			}
 			got, err := storagetest.All(events)

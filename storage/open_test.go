@@ -89,7 +89,8 @@ func TestMySQLSessionsAreStrict(t *testing.T) {
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	// What is too long is refused, and not cut off to be some other token's id.
+	// An id that is too long is refused. If it were truncated, it could be the id of
+	// another token.
 	mustBeFault(t, s.CutToken(t.Context(), strings.Repeat("x", 256), time.Now(), status.Ref{}, audit.Event{}))
 }
 
@@ -143,7 +144,7 @@ func TestSQLitePathsAreTakenAsTheyAre(t *testing.T) {
 		left = append(left, e.Name())
 	}
 	slices.Sort(names)
-	// No -wal or -shm either: closing brings everything into the file.
+	// There is no -wal or -shm either: closing writes everything into the file.
 	if !slices.Equal(left, names) {
 		t.Errorf("the folder has %q", left)
 	}

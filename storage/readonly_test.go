@@ -27,8 +27,8 @@ func (d demoted) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, err
 }
 
-// TestConnectionsToAServerThatBecameReadOnlyAreNotKept: after a failover the pool is
-// full of connections to what was the primary.
+// TestConnectionsToAServerThatBecameReadOnlyAreNotKept: after a failover the pool is full
+// of connections to the former primary.
 func TestConnectionsToAServerThatBecameReadOnlyAreNotKept(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {

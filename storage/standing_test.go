@@ -71,7 +71,7 @@ func TestAChangeTakesItsNumberFirst(t *testing.T) {
 	})
 }
 
-// recorded returns a Store with a client "a", and what it asks of its driver.
+// recorded returns a Store with a client "a", and a Recorder of its statements.
 func recorded(t *testing.T, e storagetest.Engine) (*storage.Store, *storagetest.Recorder) {
 	t.Helper()
 	r := &storagetest.Recorder{}

@@ -63,7 +63,7 @@ func onEachEngine(t *testing.T, test func(t *testing.T, e storagetest.Engine)) {
 	}
 }
 
-// open opens a Store with options, which closes with the test.
+// open opens a Store with options. It is closed at the end of the test.
 func open(t testing.TB, url string, o storage.Options) *storage.Store {
 	t.Helper()
 	s, err := storage.Open(t.Context(), url, o)

@@ -60,7 +60,7 @@ func TestAnUpdateKeepsTheOptionsThatANewerBinaryStored(t *testing.T) {
 			_, err := storage.Pool(s).ExecContext(ctx, "UPDATE "+table+` SET options = '{"of_tomorrow": {"n": 9007199254740993}, "`+key+`": true}'`)
 			must(err)
 		}
-		// Off, and on again.
+		// The options are switched off, and on again.
 		for _, want := range []map[string]string{
 			{"apis": `{"of_tomorrow":{"n":9007199254740993}}`, "clients": `{"of_tomorrow":{"n":9007199254740993}}`},
 			{

@@ -12,7 +12,7 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// asNobody runs f without the rights of root, for whom nothing is read-only. On Linux
+// asNobody runs f without the rights of root, because root can write everywhere. On Linux
 // each thread has its own user.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
@@ -64,7 +64,8 @@ func TestAReadOnlyFileOrFolderIsNamed(t *testing.T) {
 			var err error
 			asNobody(t, func() {
 				var s *storage.Store
-				// Without a cancel, so that database/sql runs statements on this thread.
+				// This context cannot be cancelled, so database/sql runs
+				// statements on this thread.
 				if s, err = storage.Open(context.Background(), "sqlite:"+path, storage.Options{}); err == nil {
 					err = s.TryWriting(context.Background())
 					s.Close()

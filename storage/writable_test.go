@@ -31,7 +31,7 @@ func TestTryingToWriteWritesOneRowOfItsOwn(t *testing.T) {
 		if n := storagetest.Rows(t, url) - before; n != 2 {
 			t.Errorf("two processes wrote %d rows", n)
 		}
-		// They are nobody's when the processes are gone.
+		// After the processes have ended, Purge deletes the rows.
 		if _, err := s.Purge(t.Context(), time.Now().Add(48*time.Hour), 100, time.Time{}); err != nil {
 			t.Fatal(err)
 		}

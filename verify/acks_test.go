@@ -33,7 +33,7 @@ func (f *issuer) notAcked() {
 	}
 }
 
-// expect checks what a verifier makes of a token.
+// expect checks the result of verifying a token.
 func expect(t *testing.T, v *verify.Verifier, token string, want error) {
 	t.Helper()
 	if _, err := v.Verify(t.Context(), token); !errors.Is(err, want) {
@@ -96,14 +96,14 @@ func TestReloadFetchesEveryListBeforeItIsAcknowledged(t *testing.T) {
 		s.reload(20)
 		s.set(21, uri, 5)
 		f.notAcked()
-		// What comes after it is applied meanwhile.
+		// Later changes are applied in the meantime.
 		expect(t, v, f.listed(uri, 5), verify.ErrRevoked)
 		for range 10 {
 			time.Sleep(2 * time.Second)
 			s.heartbeat()
 		}
 		f.notAcked()
-		// The list is older than may be, however often something is heard.
+		// The list is too old now, although the stream is alive.
 		expect(t, v, f.listed(uri, 4), verify.ErrUnavailable)
 		f.with(func() { clear(f.answers) })
 		f.acked("L1 21")
@@ -135,7 +135,7 @@ func TestAVerifierThatClosesSaysThatItLeaves(t *testing.T) {
 		if s.instance == "" || s.instance == other.instance {
 			t.Errorf("replicas call themselves %q and %q", s.instance, other.instance)
 		}
-		// A connection that breaks is not a verifier that leaves: it comes back.
+		// A verifier whose connection breaks has not left: it comes back.
 		close(s.cut)
 		again := <-f.streams
 		if again.instance != s.instance {
@@ -143,7 +143,7 @@ func TestAVerifierThatClosesSaysThatItLeaves(t *testing.T) {
 		}
 		again.hello(10, "L2")
 		f.acked("L2 10")
-		// It claims no more than what it has applied.
+		// It acknowledges no more than it has applied.
 		f.with(func() {
 			f.answers["/realm/status/1"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
 		})
@@ -155,7 +155,7 @@ func TestAVerifierThatClosesSaysThatItLeaves(t *testing.T) {
 		f.acked("L2 10 leaving true")
 		v.Close()
 		f.notAcked()
-		// Nor does it hold its process up where nobody listens.
+		// Close does not wait long if the server cannot be reached.
 		f.stop()
 		begun := time.Now()
 		replica.Close()

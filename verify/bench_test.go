@@ -14,8 +14,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// bare is the least that anyone must do: one RSA verification, and the claims
-// read.
+// bare does the least that every verifier must do: it checks one RSA signature and reads
+// the claims.
 func bare(key *rsa.PublicKey, token string) error {
 	dot := strings.LastIndexByte(token, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
@@ -77,8 +77,8 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyToBare takes turns, so that whatever else the machine does
-// slows both, and reports how many times as long Verify takes.
+// BenchmarkVerifyToBare runs both in turn, so that other load on the machine slows both. It
+// reports how many times as long Verify takes.
 func BenchmarkVerifyToBare(b *testing.B) {
 	f := newIssuer(b)
 	uri, _ := f.addList(1)
@@ -108,8 +108,8 @@ func BenchmarkState(b *testing.B) {
 	}
 }
 
-// BenchmarkAlgorithms is what docs/choosing.md says of HS256 and RS256: the same
-// claims signed, and the token parsed and checked, both by go-jose.
+// BenchmarkAlgorithms measures what docs/choosing.md says of HS256 and RS256. With both,
+// go-jose signs the same claims, and parses and checks the token.
 func BenchmarkAlgorithms(b *testing.B) {
 	secret := make([]byte, 32)
 	rand.Read(secret)

@@ -29,7 +29,7 @@ func Example() {
 	log.Fatal(http.ListenAndServe("127.0.0.1:8081", mux))
 }
 
-// Outside net/http, for instance in a gRPC interceptor.
+// This is for code outside net/http, for instance a gRPC interceptor.
 func ExampleVerifier_Verify() {
 	check := func(ctx context.Context, v *verify.Verifier, bearer string) (status string) {
 		token, err := v.Verify(ctx, bearer)

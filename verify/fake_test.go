@@ -22,7 +22,7 @@ import (
 
 const audience = "https://api.example.com"
 
-// rsaKeys are made once: that takes long.
+// rsaKeys are made once, because that takes long.
 var rsaKeys = sync.OnceValue(func() (keys [3]*rsa.PrivateKey) {
 	for i := range keys {
 		k, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -34,8 +34,8 @@ var rsaKeys = sync.OnceValue(func() (keys [3]*rsa.PrivateKey) {
 	return keys
 })
 
-// issuer is an authorization server as far as a resource server sees it. Its
-// network is a pipe, so that it also works where time is not real.
+// issuer is an authorization server with the parts that a resource server uses. Its network
+// is a pipe, so that it also works with the fake time of synctest.
 type issuer struct {
 	t         testing.TB
 	url       string
@@ -43,14 +43,14 @@ type issuer struct {
 	transport *http.Transport
 
 	mu sync.Mutex
-	// down: nothing answers.
+	// down is whether the issuer is unreachable.
 	down bool
 	// published are the kids in the key set: k0, k1, k2.
 	published []string
 	maxAge    int
 	lists     map[string]*fakeList
 	hits      map[string]int
-	// answers replace what a path answers.
+	// answers replace the usual responses of some paths.
 	answers map[string]http.HandlerFunc
 
 	streams chan *fakeStream
@@ -130,7 +130,7 @@ func (f *issuer) with(do func()) {
 	do()
 }
 
-// stop makes the issuer unreachable, and start reachable again.
+// stop makes the issuer unreachable. start makes it reachable again.
 func (f *issuer) stop() {
 	f.with(func() { f.down = true })
 	f.transport.CloseIdleConnections()
@@ -214,7 +214,7 @@ func (f *issuer) jwks(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *issuer) authenticated(w http.ResponseWriter, r *http.Request) bool {
-	// As RFC 6749 section 2.3.1 has it, urlencoded.
+	// RFC 6749 section 2.3.1 requires both to be urlencoded.
 	if id, secret, _ := r.BasicAuth(); id != "api%3A1" || secret != "s%26cret" {
 		w.WriteHeader(http.StatusUnauthorized)
 		return false
@@ -222,7 +222,7 @@ func (f *issuer) authenticated(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// verifier starts one, with a configuration that is changed.
+// verifier starts a verifier, after change has changed its configuration.
 func (f *issuer) verifier(change func(*verify.Config)) *verify.Verifier {
 	f.t.Helper()
 	c := verify.Config{
@@ -242,7 +242,7 @@ func (f *issuer) verifier(change func(*verify.Config)) *verify.Verifier {
 
 func polling(c *verify.Config) { c.Status = verify.StatusPoll }
 
-// patient polls, and does not mind when the machine that runs the test is slow.
+// patient polls and accepts old statuses, so that a slow machine does not fail the test.
 func patient(c *verify.Config) { c.Status, c.MaxStaleness = verify.StatusPoll, time.Hour }
 
 func streaming(c *verify.Config) { c.Status = verify.StatusStream }

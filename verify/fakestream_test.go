@@ -11,7 +11,7 @@ import (
 type fakeStream struct {
 	last string
 	name string
-	// instance is what tells the process from its replicas.
+	// instance distinguishes the process from its replicas.
 	instance string
 	out      chan string
 	cut      chan struct{}
@@ -47,7 +47,8 @@ func (s *fakeStream) hello(id int, listener string) {
 	s.out <- fmt.Sprintf("event: hello\nid: %d\ndata: {\"listener\":%q}\n\n", id, listener)
 }
 
-// set says that indices were set; id 0: there is more to come of this one.
+// set says that indices were set. With id 0 the event has no id, because more of the same
+// change follows.
 func (s *fakeStream) set(id int, uri string, indices ...int) {
 	number := ""
 	if id != 0 {

@@ -17,7 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// fakeList is a status list; change makes it another than it should be.
+// fakeList is a status list; change can make its claims wrong.
 type fakeList struct {
 	bits     int
 	bytes    []byte
@@ -26,7 +26,7 @@ type fakeList struct {
 	kid      string
 	typ      string
 	change   func(claims map[string]any)
-	// broken: the signature is somebody else's.
+	// broken is whether a wrong key signs it.
 	broken bool
 }
 
@@ -121,7 +121,7 @@ func signWith(t testing.TB, key jose.SigningKey, header map[string]any, payload 
 	return token
 }
 
-// claims are those of a good token, with changes; nil takes one away.
+// claims returns the claims of a good token, with changes; nil removes a claim.
 func (f *issuer) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
 		"iss": f.url, "sub": "minji", "aud": audience, "exp": time.Now().Add(15 * time.Minute).Unix(),
@@ -137,7 +137,7 @@ func (f *issuer) token(changes map[string]any) string {
 	return sign(f.t, "k0", "at+jwt", f.claims(changes))
 }
 
-// listed makes a good token with that status.
+// listed makes a good token whose status is at an index of a list.
 func (f *issuer) listed(uri string, index int) string {
 	return f.token(status(uri, index))
 }

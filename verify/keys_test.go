@@ -64,7 +64,7 @@ func TestKeysRotateAndAreWithdrawn(t *testing.T) {
 		old := func() string { return f.token(nil) }
 		next := func() string { return sign(t, "k1", "at+jwt", f.claims(nil)) }
 
-		// A key that came a moment ago is found out by asking.
+		// A key that was published a moment ago is found by fetching the key set.
 		time.Sleep(10 * time.Second)
 		f.with(func() { f.published = []string{"k0", "k1"} })
 		for _, token := range []string{old(), next()} {
@@ -72,7 +72,7 @@ func TestKeysRotateAndAreWithdrawn(t *testing.T) {
 				t.Errorf("both keys are published: %v", err)
 			}
 		}
-		// One that is withdrawn is gone with the next refresh.
+		// A withdrawn key is gone after the next refresh.
 		f.with(func() { f.published = []string{"k1"} })
 		time.Sleep(300 * time.Second)
 		if _, err := v.Verify(t.Context(), old()); !errors.Is(err, verify.ErrInvalid) {
@@ -81,7 +81,7 @@ func TestKeysRotateAndAreWithdrawn(t *testing.T) {
 		if _, err := v.Verify(t.Context(), next()); err != nil {
 			t.Errorf("by the other: %v", err)
 		}
-		// All of them withdrawn is no reason to call tokens invalid, or valid.
+		// If all keys are withdrawn, it is unknown whether a token is valid.
 		f.with(func() { f.published = nil })
 		time.Sleep(300 * time.Second)
 		if _, err := v.Verify(t.Context(), next()); !errors.Is(err, verify.ErrUnavailable) || v.State().Ready {
@@ -142,7 +142,8 @@ func TestAFloodOfUnknownKeysCausesOneFetchAnInterval(t *testing.T) {
 		time.Sleep(time.Minute)
 		_, payload, _ := strings.Cut(f.token(nil), ".")
 		for minute := range 2 {
-			// The second time the server is not there, and it is just as bounded.
+			// In the second minute the server is unreachable. The number of
+			// fetches is limited all the same.
 			if minute == 1 {
 				f.stop()
 			}
@@ -161,7 +162,8 @@ func TestAFloodOfUnknownKeysCausesOneFetchAnInterval(t *testing.T) {
 				wg.Wait()
 				time.Sleep(time.Second)
 			}
-			// What is tried again by itself comes on top when the server is away.
+			// If the server is unreachable, the verifier's own retries are
+			// added.
 			if got, most := v.State().KeyFetches-before, []uint64{3, 6}[minute]; got > most {
 				t.Errorf("500 unknown kids in ten seconds caused %d fetches, more than %d", got, most)
 			}
@@ -196,7 +198,7 @@ func TestKeysOfAnotherKindOrSizeAreNotTaken(t *testing.T) {
 		}
 		v.Close()
 	}
-	// One of a kind that nobody knows yet does not take the others with it.
+	// A key of an unknown type does not make the other keys unusable.
 	f.with(func() {
 		f.answers["/realm/jwks"] = func(w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte(`{"keys":[{"kty":"XYZ","kid":"new"},{"kty":"RSA","kid":"k0","e":"AQAB","n":"` + n + `"}]}`))

@@ -13,7 +13,7 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// The examples of draft-ietf-oauth-status-list.
+// TestPublishedListsAreReadAsPublished uses the examples of draft-ietf-oauth-status-list.
 func TestPublishedListsAreReadAsPublished(t *testing.T) {
 	t.Parallel()
 	body, err := os.ReadFile("testdata/vectors.json")

@@ -25,7 +25,7 @@ func TestAnOlderListIsAReplay(t *testing.T) {
 		if _, err := v.Verify(t.Context(), f.listed(uri, 3)); !errors.Is(err, verify.ErrRevoked) {
 			t.Fatalf("revoked: %v", err)
 		}
-		// Somebody on the way serves the list of a minute ago, which is signed
+		// An attacker on the network replays the list of a minute ago. It is signed
 		// and has not expired.
 		f.with(func() { l.issuedAt, l.bytes = old, make([]byte, 125) })
 		time.Sleep(15 * time.Second)
@@ -38,15 +38,15 @@ func TestAnOlderListIsAReplay(t *testing.T) {
 	})
 }
 
-// TestAListIsOlderByItsChangeAndItsTime has servers whose clocks differ, one on
-// the way that replays, and one whose database was restored.
+// TestAListIsOlderByItsChangeAndItsTime has servers whose clocks differ, an attacker who
+// replays lists, and a database that was restored.
 func TestAListIsOlderByItsChangeAndItsTime(t *testing.T) {
 	t.Parallel()
 	// Each list is served until it has been fetched a few times.
 	type served struct {
 		change, ago int
 		revoked     bool
-		// taken: the list is; otherwise what the one before said stays.
+		// taken is whether the list is accepted; otherwise the former list stays.
 		taken bool
 	}
 	for name, c := range map[string]struct {
@@ -154,8 +154,8 @@ func TestAListThatNoTokenPointsToIsNotFetchedForLong(t *testing.T) {
 		if s := v.State(); !s.Ready || s.Lists != 0 {
 			t.Errorf("state %+v", s)
 		}
-		// It is there again for the first token that needs it, and what was
-		// revoked is known without the server.
+		// The first token that needs the list has it fetched again. From then on,
+		// revocations in it are known even without the server.
 		if _, err := v.Verify(t.Context(), f.listed(uri, 4)); err != nil {
 			t.Error(err)
 		}

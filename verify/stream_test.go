@@ -10,7 +10,7 @@ import (
 	"github.com/ingam/ingam/verify"
 )
 
-// streamed starts a verifier whose stream has said hello, with id 10.
+// streamed starts a verifier. Its stream has sent hello with id 10.
 func (f *issuer) streamed(change func(*verify.Config)) (*verify.Verifier, *fakeStream) {
 	f.t.Helper()
 	v := f.verifier(func(c *verify.Config) {
@@ -36,7 +36,7 @@ func TestWhatTheStreamSaysOfListsThatAreNotHeldIsRemembered(t *testing.T) {
 		uri, l := f.addList(1)
 		s.set(11, uri, 3)
 		f.acked("L1 11")
-		// A cache on the way has the list as it was before.
+		// A cache on the network still has the former list.
 		l.issuedAt = time.Now().Add(-time.Second)
 		expect(t, v, f.listed(uri, 3), verify.ErrRevoked)
 		expect(t, v, f.listed(uri, 4), nil)
@@ -59,8 +59,9 @@ func TestACutConnectionIsResumedWithoutAGap(t *testing.T) {
 		if s.last != "11" {
 			t.Fatalf("resumed from %q", s.last)
 		}
-		// hello may have an id of what is still to come. If the next cut came
-		// right after it, going on from there would lose that.
+		// hello may contain the id of a later event. If the connection broke right
+		// after hello, and the verifier resumed from that id, it would miss the
+		// event.
 		s.hello(13, "L2")
 		f.acked("L2 11")
 		close(s.cut)
@@ -71,7 +72,7 @@ func TestACutConnectionIsResumedWithoutAGap(t *testing.T) {
 		s.hello(13, "L3")
 		s.set(12, uri, 4)
 		s.set(13, uri, 5)
-		for got := ""; got != "L3 13"; { // what came at once is acknowledged at once
+		for got := ""; got != "L3 13"; { // events that arrive together may be acknowledged together
 			got = <-f.acks
 		}
 		for _, index := range []int{3, 4, 5} {
@@ -83,8 +84,8 @@ func TestACutConnectionIsResumedWithoutAGap(t *testing.T) {
 	})
 }
 
-// The server is back, and has told that it is, but not yet what it did
-// meanwhile.
+// TestAResumedStreamVouchesForNothingBeforeItHasCaughtUp: the server has said hello after a
+// reconnect, but it has not yet sent the changes of the meantime.
 func TestAResumedStreamVouchesForNothingBeforeItHasCaughtUp(t *testing.T) {
 	t.Parallel()
 	for name, catchUp := range map[string]func(s *fakeStream, uri string){
@@ -170,7 +171,7 @@ func TestASilentStreamIsGivenUpAndListsArePolledMeanwhile(t *testing.T) {
 		uri, l := f.addList(1)
 		v, s := f.streamed(nil)
 		token := f.listed(uri, 3)
-		// As long as something is heard, nothing is polled, but in the beginning.
+		// While the stream is alive, nothing is polled, except at the beginning.
 		for range 10 {
 			s.heartbeat()
 			time.Sleep(2 * time.Second)
@@ -185,8 +186,8 @@ func TestASilentStreamIsGivenUpAndListsArePolledMeanwhile(t *testing.T) {
 		if n := f.count("/realm/status/1") - before; n > 1 {
 			t.Errorf("%d lists were fetched beside a stream that lives", n)
 		}
-		// It dies without a sign. What it would have said is seen in time, and
-		// tokens are accepted throughout.
+		// The stream falls silent without an error. Revocations are still noticed
+		// in time, and tokens are accepted throughout.
 		synctest.Wait()
 		silent := time.Now()
 		for range 8 {
@@ -236,8 +237,8 @@ func TestARefusedStreamIsTriedSlowlyAndListsArePolled(t *testing.T) {
 	}
 }
 
-// The list comes from an instance that does not know yet what the one that
-// streams has known since before it said hello.
+// TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon: the list comes from an instance that
+// lags behind. It lacks a revocation that the streaming instance knew before its hello.
 func TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +247,7 @@ func TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon(t *testing.T) {
 		v, s := f.streamed(nil)
 		expect(t, v, f.listed(uri, 3), nil)
 		time.Sleep(2 * time.Second)
-		f.revoke(l, 3) // now the other knows it, and the stream does not say it
+		f.revoke(l, 3) // now the lagging instance knows it, and the stream does not send it
 		for range 2 {
 			s.heartbeat()
 			time.Sleep(2 * time.Second)
@@ -255,8 +256,9 @@ func TestAListFromAnInstanceThatIsBehindIsMadeUpForSoon(t *testing.T) {
 	})
 }
 
-// A list that says up to which change it goes is taken at its word: it is not
-// acknowledged before it goes far enough, and not fetched again once it does.
+// TestAListThatSaysHowFarItGoesIsWaitedFor: a list may say up to which change it goes. The
+// verifier does not acknowledge a change before the list goes that far, and then does not
+// fetch the list again.
 func TestAListThatSaysHowFarItGoesIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

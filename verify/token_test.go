@@ -68,7 +68,7 @@ func TestTokensOfTypJWTAreTakenOnlyWhereTheyAreAskedFor(t *testing.T) {
 			}
 		}
 	}
-	// An ID token is refused for what it says, whomever it is for.
+	// An ID token is refused because of its content, whatever its audience is.
 	for what, changes := range map[string]map[string]any{
 		"as they are":         {"aud": "shop", "client_id": nil, "jti": nil},
 		"for the API":         {"client_id": nil, "jti": nil},
@@ -98,9 +98,9 @@ func TestWhatIsNoTokenForThisAPIIsRefused(t *testing.T) {
 		}
 		return signWith(t, rsaKey, h, payload)
 	}
-	// A key that the token brings along.
+	// The token contains its own key.
 	jwk := jose.JSONWebKey{Key: rsaKeys()[1].Public(), KeyID: "k0"}
-	// The public key taken for the secret of an HMAC (RFC 8725 section 2.1).
+	// The public key is used as the secret of an HMAC (RFC 8725 section 2.1).
 	der, _ := x509.MarshalPKIXPublicKey(rsaKeys()[0].Public())
 	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"k0","typ":"at+jwt"}`)) + "." + parts[1]
 	mac := hmac.New(sha256.New, der)
@@ -108,7 +108,7 @@ func TestWhatIsNoTokenForThisAPIIsRefused(t *testing.T) {
 	raw := func(text string) string { return sign(t, "k0", "at+jwt", text) }
 	b, _ := json.Marshal(f.claims(nil))
 	members := strings.TrimSuffix(string(b), "}")
-	// The last character of a 256-byte signature holds two unused bits.
+	// The last character of a 256-byte signature has four unused bits.
 	last := strings.IndexByte(alphabet, good[len(good)-1])
 
 	for name, c := range map[string]struct {

@@ -15,7 +15,7 @@ import (
 func TestAWarmVerifierMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]func(*verify.Config){"none": nil, "poll": polling, "stream": streaming} {
-		// Time stands still while it checks, so that nothing is due meanwhile.
+		// Time stands still during the check, so that no fetch becomes due.
 		synctest.Test(t, func(t *testing.T) {
 			f := newIssuer(t)
 			uri, _ := f.addList(1)
@@ -35,7 +35,7 @@ func TestAWarmVerifierMakesNoRequest(t *testing.T) {
 				(<-f.streams).hello(10, "L1")
 				f.acked("L1 10")
 			}
-			// The list was fetched as well, before any token pointed to it.
+			// The list was fetched too, before any token referred to it.
 			synctest.Wait()
 			f.with(func() { warm = true })
 			for range 100 {

@@ -111,7 +111,7 @@ var accountTests = []test{
 		d.equal([]int{len(list), total}, []int{0, 0})
 	}},
 	{"all sessions but one end at once, each as if it were ended alone", func(d *databaseTest) {
-		const many = 203 // more than one statement names
+		const many = 203 // more than one statement can name
 		list := d.list(status.ForGrants).Number
 		d.client("c")
 		d.user("u")
@@ -281,7 +281,7 @@ var accountTests = []test{
 					if err == nil {
 						ended.Add(1)
 					} else if errors.Is(err, sessions.ErrNotFound) {
-						err = nil // somebody else did
+						err = nil // the other process has ended it
 					}
 				}
 				if err != nil {

@@ -185,7 +185,7 @@ var auditTests = []test{
 		n, err := d.s.ChangeNumber(d.ctx)
 		d.must(err)
 		var want []audit.Event
-		for i := range 250 { // which takes several statements
+		for i := range 250 { // this takes several statements
 			want = append(want, audit.Event{At: stored(noon), Actor: audit.Server, Action: audit.SignInRefused, Reason: "unknown", Details: map[string]string{"count": fmt.Sprint(i)}})
 		}
 		d.must(d.s.Record(d.ctx, want))

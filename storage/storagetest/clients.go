@@ -27,8 +27,9 @@ var clientTests = []test{
 			Auth:         clients.SecretPost, FirstParty: true, InsecureRedirects: true, Disabled: true,
 			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true, NoIDTokenClaims: true, PKCE: clients.PKCENonce,
 			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},
-			Epoch: 99, // not the client's to choose
-			// The younger comes first; the older comes back first.
+			Epoch: 99, // the caller cannot choose it
+			// Secrets are returned oldest first, although the younger one is
+			// first here.
 			Secrets:   []clients.Secret{secret("s1", noon.Add(time.Hour)), secret("s2", noon)},
 			CreatedAt: noon.In(time.FixedZone("elsewhere", 3600)),
 		}
@@ -191,8 +192,8 @@ var secretTests = []test{
 	{"a second secret is added, a third is not", func(d *databaseTest) {
 		d.client("a", "s1")
 		ev := event(audit.ClientSecretAdded, "a")
-		// It is the younger one because it was added later, whatever its maker's clock
-		// says.
+		// It counts as the younger one because it was added later, although its own
+		// time is earlier.
 		s2 := secret("s2", noon.Add(-time.Hour))
 		d.changes(changes.Client, "a", ev, func() error { return d.s.AddClientSecret(d.ctx, "a", s2, ev) })
 		d.refuses(clients.ErrTooManySecrets, func() error {

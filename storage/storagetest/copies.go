@@ -130,7 +130,7 @@ func newTemplate(t testing.TB) (url string) {
 	return url
 }
 
-// Tests is what runs the tests of a package: *testing.M.
+// Tests runs the tests of a package, as *testing.M does.
 type Tests interface{ Run() int }
 
 // Main returns a Tests that runs the tests of a package and then drops the databases

@@ -63,7 +63,8 @@ var cutTests = []test{
 		d.equal(epoch, changes.Number(0))
 		ev := event(audit.EverythingCut, "")
 		for range 2 {
-			// The number leaps beyond any that a restored database may have lost.
+			// The number becomes larger than any number that a restored
+			// database may have lost.
 			before := d.number()
 			d.must(d.s.CutEverything(d.ctx, ev))
 			d.equal(d.number() > before+1<<31, true)
@@ -178,8 +179,8 @@ var standingTests = []test{
 	}},
 }
 
-// standing asks through the other Store: what one process has committed, the other
-// sees.
+// standing asks through the other Store: what one process has committed, the other must
+// see.
 func (d *databaseTest) standing(q revocation.Question) revocation.Standing {
 	d.Helper()
 	st, err := d.other.Standing(d.ctx, q)

@@ -114,7 +114,8 @@ var grantTests = []test{
 				d.Errorf("%d: %v", i, err)
 			}
 		}
-		// Nor does one of somebody else's session, or to a client that is not there.
+		// Nor does a grant in another user's session, or to a client that does not
+		// exist.
 		d.client("c")
 		d.user("u")
 		d.user("other")

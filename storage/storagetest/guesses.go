@@ -42,7 +42,7 @@ var guessTests = []test{
 		next := count(noon.Add(time.Minute), 1, noon.Add(time.Minute))
 		d.must(d.other.UncountGuesses(d.ctx, []throttle.Tally{a, of("b", a)}))
 		count(noon.Add(61*time.Second), 2, noon.Add(time.Minute))
-		// And never below zero.
+		// The count never goes below zero.
 		for _, err := range d.atOnce(5, func(_ int, s *storage.Store) error {
 			return s.UncountGuesses(d.ctx, []throttle.Tally{next})
 		}) {

@@ -47,7 +47,7 @@ var keyTests = []test{
 		c.Move[0].KID = "missing"
 		d.refuses(keys.ErrRaced, func() error { return d.s.ChangeKeys(d.ctx, c) })
 
-		// A move to the same time is a condition too; alone it is no change.
+		// A move to the same time only checks that time. Alone it is not a change.
 		c.Move = []keys.Move{{KID: "k", From: to, To: to}, {KID: "l", From: from, To: to}}
 		d.keyChange(c)
 		c.Move = []keys.Move{{KID: "k", From: from, To: from}, {KID: "l", From: to, To: from}}

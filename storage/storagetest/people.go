@@ -211,7 +211,7 @@ var peopleTests = []test{
 			if list, total, err := d.other.Sessions(d.ctx, u, s, 10, c.now); err != nil || len(list) != 0 || total != 0 {
 				d.Errorf("%d: %v %d %v", i, list, total, err)
 			}
-			// And its code is not stored.
+			// No code is stored for it either.
 			d.client(fmt.Sprint("c", i))
 			if c.now.Equal(noon) {
 				err := d.s.SaveCode(d.ctx, hash("x"), grants.Code{ClientID: fmt.Sprint("c", i), SessionID: s, ExpiresAt: noon.Add(time.Minute)}, noon)

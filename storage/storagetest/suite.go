@@ -173,7 +173,7 @@ func (d *databaseTest) changes(kind changes.Kind, subject string, ev audit.Event
 	list, err := d.other.ChangesAfter(d.ctx, number, 10)
 	d.must(err)
 	d.equal(len(list), 1)
-	list[0].At = time.Time{} // whenever it was
+	list[0].At = time.Time{} // the time may be any
 	d.equal(list, []changes.Change{{Number: number + 1, Kind: kind, Subject: subject}})
 	d.equal(d.number(), number+1)
 	ev.At = stored(ev.At)
