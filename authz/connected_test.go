@@ -26,7 +26,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// connections is users and applications, and how these are connected.
+// connections has users and applications, and their consents and grants.
 type connections struct {
 	*testing.T
 	ctx      context.Context
@@ -118,8 +118,7 @@ func (c *connections) grant(user, client string, hours int, permissions ...strin
 	return id
 }
 
-// connected returns the connections of a user, when everything that was changed is
-// known.
+// connected returns the connections of a user, after the server's copies are up to date.
 func (c *connections) connected(user string) []authz.Connection {
 	c.Helper()
 	c.must(c.catalog.Follow(c.ctx, nil))
@@ -150,7 +149,7 @@ func TestAConnectionSaysSinceWhenAndWhenItWasLastUsed(t *testing.T) {
 	c.grant("minji", "own", 20, "openid", "a write")
 	revoked := c.grant("minji", "print", 60, "openid")
 	c.must(c.store.RevokeGrant(c.ctx, revoked, audit.Event{At: at(60)}))
-	// What somebody else allowed, or uses, is theirs alone.
+	// Consents and grants of another user do not count for this one.
 	c.consent("junho", "theirs", 1, "openid")
 	c.consent("junho", "print", 1, "a write")
 	c.grant("junho", "own", 1, "email")
@@ -167,17 +166,17 @@ func TestAConnectionSaysSinceWhenAndWhenItWasLastUsed(t *testing.T) {
 	)
 	c.want("nobody")
 
-	// Since then, by what still gives access.
+	// Since is now that of the grant that still gives access.
 	c.must(c.store.RevokeGrant(c.ctx, first, audit.Event{At: at(60)}))
 	if got := c.connected("minji")[2]; !got.Since.Equal(at(20)) || slices.Contains(got.Permissions, "b read") {
 		t.Errorf("%+v", got)
 	}
-	// Someone who is asked only now has had what was not asked for before.
+	// A consent that comes after the grants does not change Since.
 	c.consent("minji", "own", 70, "openid")
 	if got := c.connected("minji")[2]; !got.Since.Equal(at(20)) {
 		t.Errorf("%+v", got)
 	}
-	// Taken back, it is gone, and begins anew.
+	// After TakeBack the connection is gone, and a new one has a new Since.
 	c.must(c.consents.TakeBack(c.ctx, "minji", "own"))
 	c.must(c.consents.TakeBack(c.ctx, "minji", "print"))
 	if got := c.connected("minji"); len(got) != 1 || got[0].ClientID != "asked" {
@@ -199,7 +198,7 @@ func TestAConnectionShowsWhatIsLeftOfWhatWasAllowed(t *testing.T) {
 	c.client(clients.Client{ID: "own", FirstParty: true})
 	c.consent("minji", "print", 1, "openid", "email", "a read", "a write", "b read")
 	c.grant("minji", "own", 1, "openid", "a read", "b write")
-	// More than was asked for: the client was made first-party for a while.
+	// The grant has more than the consent: the client was first-party for a while.
 	c.grant("minji", "print", 2, "offline_access", "a read", "b write")
 	scopes := func(of string, list ...string) func() {
 		return func() {
@@ -263,14 +262,14 @@ func TestDisabledApplicationsAreShownAndDeletedOnesAreNot(t *testing.T) {
 		{ClientID: "own", Name: "own", Disabled: true, Since: at(2), LastUsed: at(2), Permissions: []string{"a read"}},
 	}
 	c.want("minji", want...)
-	// A consent that came at the same moment as the end of the client can be taken
-	// back.
+	// A consent may be stored at the moment at which the client is deleted. It can be
+	// taken back.
 	c.consent("minji", "gone", 3, "a read")
 	left := authz.Connection{ClientID: "gone", Name: "gone", Since: at(3)}
 	c.want("minji", want[0], left, want[1])
 	c.must(c.consents.TakeBack(c.ctx, "minji", "gone"))
 	c.want("minji", want...)
-	// Somebody else's application with the same id was used by nobody.
+	// A new application with the id of a deleted one was not used by anybody.
 	c.must(c.store.CreateClient(c.ctx, clients.Client{ID: "gone own", Name: "Another", CreatedAt: at(3)}, audit.Event{At: noon}))
 	c.want("minji", want...)
 	for i, id := range []string{"asked", "own"} {
@@ -285,7 +284,7 @@ func TestConnectionsCostTwoStatementsHoweverManyThereAre(t *testing.T) {
 	c := newConnections(t)
 	for i := range 12 {
 		id := fmt.Sprint("c", i)
-		c.client(clients.Client{ID: id, Scopes: []string{"openid"}}) // and what was allowed beside that is lost
+		c.client(clients.Client{ID: id, Scopes: []string{"openid"}}) // the other permissions are lost
 		if i%2 == 0 {
 			c.consent("minji", id, 1, "openid", "a read", "deleted read")
 		}

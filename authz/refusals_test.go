@@ -16,7 +16,7 @@ import (
 
 const apiSecret = "a secret of forty characters, or nearly so"
 
-// endpoints are two clients, and what refuses them without reading a token.
+// endpoints returns two clients, and an Authenticator that knows them.
 func endpoints(t *testing.T) (c *connections, authenticator *clients.Authenticator, api, app clients.Presented) {
 	t.Helper()
 	c = newConnections(t)
@@ -45,7 +45,7 @@ func TestWhoMayAskAboutTokensIsSettledBeforeTheyAreRead(t *testing.T) {
 	t.Parallel()
 	c, authenticator, api, app := endpoints(t)
 	cuts := revocation.NewCuts(c.store, time.Now)
-	issuer := tokens.NewIssuer("https://id.test", "", nil, time.Now) // without keys: it must not come to that
+	issuer := tokens.NewIssuer("https://id.test", "", nil, time.Now) // without keys, because no token may be read
 	introspection := authz.NewIntrospector(authenticator, issuer, c.registry, nil, nil, cuts)
 	revoker := authz.NewRevoker(authenticator, issuer, cuts)
 

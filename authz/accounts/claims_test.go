@@ -55,7 +55,8 @@ func TestEachScopeReleasesItsClaimsAndProfileTheRest(t *testing.T) {
 		user.EmailVerified = c.verified
 		var got []string
 		for _, group := range user.Released(own, strings.Fields(c.scopes)) {
-			// Written out, for the values are to be as they came.
+			// Not with json.Marshal: the values must be exactly as they were
+			// stored.
 			var members []string
 			for _, name := range slices.Sorted(maps.Keys(group)) {
 				members = append(members, `"`+name+`":`+string(group[name]))
@@ -69,7 +70,7 @@ func TestEachScopeReleasesItsClaimsAndProfileTheRest(t *testing.T) {
 	if got := strings.Join(user.Further(own), " "); got != "desk employee" {
 		t.Errorf("no scope names %s", got)
 	}
-	// Without any of it.
+	// This user has no claims, no address and no roles.
 	bare := User{ID: "u", Username: "junho"}
 	if diff := cmp.Diff([]Claims{{"preferred_username": json.RawMessage(`"junho"`)}, {"roles": json.RawMessage(`[]`)}}, bare.Released(own, own.Names())); diff != "" {
 		t.Error(diff)

@@ -18,10 +18,10 @@ func TestAnAddressHasOneForm(t *testing.T) {
 		"minji@example.com": "minji@example.com", "Minji.KIM+x@Example.COM": "minji.kim+x@example.com", " minji@example.com\t": "minji@example.com",
 		"ｍｉｎｊｉ＠ｅｘａｍｐｌｅ．ｃｏｍ": "minji@example.com", "minji@example．com": "minji@example.com",
 		"김민지@example.com": "김민지@example.com", "\u1100\u1175\u11b7@example.com": "김@example.com", "ÜBER@Bücher.example": "über@bücher.example",
-		// What the migrations rely on.
+		// The migrations rely on this.
 		ascii.String(): strings.ToLower(ascii.String()), long: long,
 		"minji@bücher.example": "minji@bücher.example", "minji@xn--bcher-kva.example": "minji@xn--bcher-kva.example",
-		// None.
+		// These have no form.
 		"": "", " ": "", "a b@example.com": "", "🔑@example.com": "", "שלום@example.com": "", "a\x00@example.com": "", "\xff@example.com": "",
 		"l" + long: "", "a\u200b@example.com": "",
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 )
 
-// userWith is a user called minji with claims.
+// userWith returns a user called minji with claims.
 func userWith(t *testing.T, claims map[string]any) accounts.User {
 	t.Helper()
 	u := accounts.User{Username: "minji", Claims: accounts.Claims{}}
@@ -39,14 +39,15 @@ func TestAUserIsCalledByTheBestNameThereIs(t *testing.T) {
 		{claims{"given_name": "Ada"}, "Ada"},
 		{claims{"family_name": "김"}, "김"},
 		{claims{"nickname": "Min"}, "Min"},
-		// What is no text, or nothing to see, is no name.
+		// A value that is no text, or has nothing visible, is not a name.
 		{claims{"name": 7, "given_name": nil, "nickname": []string{"x"}}, "minji"},
 		{claims{"name": "", "nickname": "Min"}, "Min"},
 		{claims{"name": " \t\n", "nickname": "Min"}, "Min"},
 		{claims{"name": "\u200b\u200d\ufe0f\u00ad\ufeff", "nickname": "Min"}, "Min"},
 		{claims{"name": "\u3164\u115f\uffa0\u2800", "nickname": "Min"}, "Min"},
 		{claims{"name": "\u0301\u0301", "nickname": "Min"}, "Min"},
-		// One line, in its own direction.
+		// A name is one line, and cannot change the direction of the text around
+		// it.
 		{claims{"name": "Kim\r\n\u2028 \u0085Min\u00a0ji\x00\x1b[31m"}, "Kim Min ji[31m"},
 		{claims{"name": "evil\u202egpj.\u202d\u2066a\u2069\u200f\u200e\u061c"}, "evilgpj.a"},
 		{claims{"name": "إيمان"}, "إيمان"},
@@ -59,7 +60,7 @@ func TestAUserIsCalledByTheBestNameThereIs(t *testing.T) {
 			t.Errorf("%q: %q, not %q", c.claims, got, c.want)
 		}
 	}
-	// What was stored is not JSON, or half a character.
+	// The stored value is not JSON, or contains half a character.
 	for _, raw := range []string{``, `"`, `{`, `"\ud800"`, "\"\xff\""} {
 		if got := (accounts.User{Username: "minji", Claims: accounts.Claims{"name": json.RawMessage(raw)}}).Name(); got != "minji" {
 			t.Errorf("%q: %q", raw, got)

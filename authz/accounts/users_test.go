@@ -18,8 +18,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// people returns the users of a database of its own, with one whose password is
-// nobody's.
+// people returns the Users of a new database in which u is stored, and the Store.
 func people(t *testing.T, u accounts.User) (*accounts.Users, *storage.Store) {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
@@ -73,8 +72,9 @@ func TestAChangedAddressIsNotVerifiedUnlessItIsSaidAgain(t *testing.T) {
 	}
 }
 
-// An update is told from none by what changed of these fields: one that is left
-// out could not be changed alone.
+// TestEachFieldOfAUserCanBeChangedAloneOrNotAtAll: an update compares some fields to find
+// out whether anything has changed. A field that is missing there could not be changed
+// alone.
 func TestEachFieldOfAUserCanBeChangedAloneOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	fixed := []string{"ID", "Password", "Disabled", "Epoch"}
@@ -148,7 +148,7 @@ func TestTwoEditorsAtOnceBothHold(t *testing.T) {
 	}
 }
 
-// claims are some of a user's.
+// claims parses the claims of a user.
 func claims(t *testing.T, s string) accounts.Claims {
 	t.Helper()
 	c, err := accounts.ParseClaims([]byte(s))

@@ -33,7 +33,7 @@ func TestAnEmptyPathIsWrittenInTwoWays(t *testing.T) {
 	for asked, want := range map[string]string{
 		"https://a.example/": "https://a.example", "https://a.example": "https://a.example", "https://b.example": "https://b.example/",
 		"https://c.example?x=1": "https://c.example/?x=1", "https://c.example": "", "https://a.example//": "", "https://A.example": "", "http://a.example": "",
-		// Both were registered before that was refused: each is itself.
+		// Both were registered before the server refused that. Each means itself.
 		"https://d.example": "https://d.example", "https://d.example/": "https://d.example/",
 	} {
 		if got, ok := Registered(list, asked); got != want || ok != (want != "") {

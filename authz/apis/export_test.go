@@ -1,4 +1,4 @@
 package apis
 
-// ValidText is validText, for tests of what can be a text.
+// ValidText gives other packages' tests access to validText.
 var ValidText = validText

@@ -42,7 +42,8 @@ func TestScopesOfAServersOwnChangeNothingThatIsThere(t *testing.T) {
 			t.Errorf("%+v: %v, not %q", s, err, why)
 		}
 	}
-	// What an API offered before it keeps, but for what always was the server's.
+	// An API keeps the scopes that it offered earlier, except those that have always
+	// been the server's.
 	a := API{Scopes: []string{"read", "phone", "openid", "groups"}}
 	if got := strings.Join(own.Kept(a), " "); got != "phone groups" {
 		t.Errorf("it keeps %s", got)

@@ -42,7 +42,7 @@ func TestATextEndsASentenceAndIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// registered returns a catalog with one API, and where it is stored.
+// registered returns a catalog with one API, and its Store.
 func registered(t *testing.T, a apis.API) (*catalog.Catalog, *storage.Store) {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
@@ -74,7 +74,7 @@ func TestAnAPIHasTextsForScopesThatItOffersAlone(t *testing.T) {
 	for _, c := range []struct {
 		why  string
 		edit func(a *apis.API)
-		want map[string]string // what is recorded; nil is no change
+		want map[string]string // what is recorded; nil if nothing changes
 	}{
 		{"nothing new", func(a *apis.API) { a.SetScopeText("read", "en", "read it"); a.SetScopeText("write", "ko", "") }, nil},
 		{"one of several", func(a *apis.API) { a.SetScopeText("read", "ko", "읽기") }, map[string]string{
@@ -123,7 +123,7 @@ func TestTextsThatABinaryOfBeforeLeftAreNotThoseOfAScopeThatComesBack(t *testing
 		Audience: "a", Name: "A", Scopes: []string{"read", "write"}, ScopeTexts: apis.ScopeTexts{"write": {"en": "write it"}},
 	})
 	ctx := t.Context()
-	// It takes the scope away, and does not know that there are texts.
+	// An older version removes the scope, and does not know that there are texts.
 	err := store.UpdateAPI(ctx, "a", func(a *apis.API) (*audit.Event, error) {
 		a.Scopes = []string{"read"}
 		return &audit.Event{At: time.Now()}, nil

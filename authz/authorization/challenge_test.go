@@ -9,8 +9,8 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 )
 
-// TestAChallengeKeepsNoProofOfWhoSentIt: what is asked for is carried on, and what
-// signs somebody in is not.
+// TestAChallengeKeepsNoProofOfWhoSentIt: a challenge keeps the parameters of the request,
+// but no passwords and other secrets.
 func TestAChallengeKeepsNoProofOfWhoSentIt(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -52,7 +52,7 @@ func newHouse(t *testing.T) *house {
 	return &house{t, store, registry, authorization.New(tokens.NewIssuer(issuer, "", nil, clock), registry, rules, consents.New(store, clock), store, nil, clock)}
 }
 
-// client registers a client, which may read.
+// client registers a client that may use the scope read.
 func (h *house) client(c clients.Client) *clients.Client {
 	h.Helper()
 	c.Scopes, c.Audiences, c.Name = []string{"read"}, []string{"a"}, c.ID

@@ -10,8 +10,9 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 )
 
-// An update is told from none by what the audit records: a field that it left out
-// could not be changed alone.
+// TestTheAuditRecordsAllThatAnUpdateCanChange: an update that gives the audit nothing to
+// record counts as no change. So a field that the audit leaves out could not be changed
+// alone.
 func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 	t.Parallel()
 	fixed := []string{"ID", "Audience", "CreatedAt"}

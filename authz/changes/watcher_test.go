@@ -19,7 +19,7 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// follower notes what it was told, and fails when asked to.
+// follower notes what it is told, and fails when asked to.
 type follower struct {
 	told   [][]changes.Change
 	refuse bool
@@ -33,7 +33,7 @@ func (f *follower) Follow(_ context.Context, changed []changes.Change) error {
 	return nil
 }
 
-// subjects returns what was told since the last call; "*" is everything.
+// subjects returns what was told since the last call; "*" stands for everything.
 func (f *follower) subjects() []string {
 	var s []string
 	for _, batch := range f.told {
@@ -188,10 +188,10 @@ func TestASequenceThatWentBackwardsMeansEverything(t *testing.T) {
 	wantTold(t, f, "*")
 }
 
-// swapped stands for a database that was replaced beneath the server.
+// swapped is a database that was replaced while the server runs.
 type swapped struct{ *storage.Store }
 
-// slow follows when it is let.
+// slow follows when the test lets it.
 type slow struct{ let chan struct{} }
 
 func (f slow) Follow(ctx context.Context, _ []changes.Change) error {
@@ -203,7 +203,7 @@ func (f slow) Follow(ctx context.Context, _ []changes.Change) error {
 	}
 }
 
-// lines are what was logged.
+// lines are the lines of a log.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -240,7 +240,7 @@ func TestCopiesThatFallBehindAreLoggedOnceAndOnceWhenTheyHaveCaughtUp(t *testing
 	}
 	for range 2 {
 		change(t, store, rand.Text())
-		// Nothing has failed: the follower reads, and that takes long.
+		// Nothing has failed, but the follower needs long to read.
 		if line := log.next(t); !strings.Contains(line, "the lists are behind") || !strings.Contains(line, "takes long") {
 			t.Error(line)
 		}
@@ -264,7 +264,7 @@ func TestCopiesThatFallBehindAreLoggedOnceAndOnceWhenTheyHaveCaughtUp(t *testing
 	}
 }
 
-// mute is a database that gives no answer.
+// mute is a database that never answers.
 type mute struct{ *storage.Store }
 
 func (mute) History(ctx context.Context, _ changes.Position) (changes.History, error) {
@@ -281,7 +281,8 @@ func TestAPollDoesNotWaitLongForAnAnswer(t *testing.T) {
 			if err := w.Poll(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
 			}
-			// While one is waited for, the copies stay fresh long enough for another.
+			// After one answer was waited for, the copies stay fresh long
+			// enough to wait for another.
 			if took := time.Since(began); took > max(staleness*3/4, time.Second) {
 				t.Errorf("with a staleness of %s it took %s", staleness, took)
 			}

@@ -46,7 +46,7 @@ func TestAddressesThatAreRefusedAtRegistration(t *testing.T) {
 			}
 		})
 	}
-	// Whoever may do most still may not do this.
+	// These are refused even for a client that may use insecure redirects.
 	for _, uri := range []string{
 		"javascript:alert(1)", "JavaScript:alert(1)", "javascript://app.example/%0aalert(1)", "vbscript:x", "data:text/html,hello", "file:///etc/passwd",
 		"about:blank", "blob:https://app.example/1", "filesystem:https://app.example/temporary/1", "view-source:https://app.example", "intent://app#Intent;end",

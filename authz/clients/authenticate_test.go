@@ -20,7 +20,7 @@ const (
 	window = time.Minute
 )
 
-// registry returns one with a client for each way of authentication.
+// registry returns a Registry with a client for each way of authentication.
 func registry(t *testing.T, now func() time.Time) *clients.Registry {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
@@ -83,7 +83,8 @@ func TestWhoAClientIsFollowsFromWhatItPresents(t *testing.T) {
 		"a secret in the header and a form": {withSecret, "", malformed},
 		"another client's id in the form":   {withID, "", malformed},
 	} {
-		// Each of an authenticator of its own: none is throttled by another.
+		// Each attempt has its own Authenticator, so that no attempt throttles
+		// another.
 		got, err := clients.NewAuthenticator(r, limit, window, time.Now).Authenticate(t.Context(), c.presented)
 		var refused *protocol.Error
 		switch {
@@ -95,8 +96,8 @@ func TestWhoAClientIsFollowsFromWhatItPresents(t *testing.T) {
 	}
 }
 
-// TestWhoFailsTooOftenIsThrottledAndLocksNobodyOut: failures count by client and by
-// where they come from, for a window; and a right secret is always right.
+// TestWhoFailsTooOftenIsThrottledAndLocksNobodyOut: failures are counted for a client and
+// an address, for a window. A right secret is never refused.
 func TestWhoFailsTooOftenIsThrottledAndLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -16,7 +16,7 @@ func TestHomeIsTheHostByWhichPeopleKnowAClient(t *testing.T) {
 		{[]string{"http://intranet/cb"}, []string{"https://spa.example.com"}, "spa.example.com"},
 		{[]string{"http://intranet:80/cb"}, nil, "intranet"},
 		{[]string{"https://[2001:db8::1]/cb"}, nil, "[2001:db8::1]"},
-		// On the device of whoever uses it.
+		// These addresses are on the user's own device.
 		{[]string{"com.example.app:/cb"}, nil, ""},
 		{[]string{"myapp://cb.example.com/x"}, nil, ""},
 		{[]string{"http://127.0.0.1/cb", "http://[::1]/cb", "https://localhost:3000/cb", "http://app.localhost/cb"}, []string{"http://localhost:3000"}, ""},

@@ -32,7 +32,7 @@ func TestWhatARequestLacksByTheRuleOfItsClient(t *testing.T) {
 		{"nonce, with nothing and no ID token", with(confidential, PKCENonce), "", false, neither},
 		{"optional, with nothing", with(confidential, PKCEOptional), "", false, ""},
 		{"optional, with nothing, and an ID token", with(confidential, PKCEOptional), "", true, ""},
-		// Whatever the row says.
+		// PKCE is required here, whatever the row says.
 		{"public", with(public, PKCEOptional), "n", true, mustUse},
 		{"public, with a nonce", with(public, PKCENonce), "n", true, mustUse},
 		{"without TLS", with(clear, PKCEOptional), "n", true, mustUse},

@@ -13,8 +13,8 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// newConsents returns those of a database of its own, with a user u, and the time that
-// they go by.
+// newConsents returns the Consents of a new database with a user u, its Store, and the time
+// that they use.
 func newConsents(t *testing.T) (*consents.Consents, *storage.Store, *time.Time) {
 	t.Helper()
 	store, now := storagetest.New(t, storagetest.Engines()[0]), noon
@@ -40,7 +40,7 @@ func TestWhatWasAllowedCoversNoMore(t *testing.T) {
 		}
 	}
 	covers(false, "u", "app", "openid")
-	// Nobody was asked, although there is nothing to ask for.
+	// Nobody was asked for consent, even if there is nothing to ask for.
 	covers(false, "u", "app")
 	give("openid", "read")
 	covers(true, "u", "app", "openid", "read")
@@ -77,7 +77,7 @@ func TestAConsentIsFromWhenItWasFirstGiven(t *testing.T) {
 		!list[0].GrantedAt.Equal(noon.Add(time.Hour)) || !list[1].GrantedAt.Equal(noon) {
 		t.Errorf("%+v, %v", list, err)
 	}
-	for range 2 { // of which the second takes nothing back
+	for range 2 { // the second call takes nothing back
 		if err := all.TakeBack(t.Context(), "u", "b"); err != nil {
 			t.Fatal(err)
 		}

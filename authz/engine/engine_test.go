@@ -58,7 +58,7 @@ func TestTheEngineRefusesInTheOrderOfTheChecks(t *testing.T) {
 	public := h.Client("public", func(c *clients.Client) {
 		c.Grants, c.Auth = []string{clients.AuthorizationCode}, clients.None
 	})
-	// Registered in a way that is not possible any more.
+	// This client was registered in a way that is no longer possible.
 	odd := *public
 	odd.Grants = []string{clients.ClientCredentials}
 	disabled := h.Client("disabled")

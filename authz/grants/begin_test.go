@@ -14,7 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/permission"
 )
 
-// wanted is what a first-party app asks for here.
+// wanted is what the first-party app of these tests asks for.
 var wanted = permission.Granted{
 	Scopes: []string{"openid", "offline_access", "read"}, Audiences: []string{"https://api.test"},
 	Permissions: []permission.Permission{{Scope: "openid"}, {Scope: "offline_access"}, {Audience: "https://api.test", Scope: "read"}},
@@ -33,7 +33,7 @@ func TestAGrantIsTheSameHoweverItBegan(t *testing.T) {
 	in := h.SignIn("minji")
 	signedIn, err := h.Types.SignedIn(h.Context(), app, in, wanted)
 	h.Must(err)
-	// A code that begins so is one of a sign-in by the client itself.
+	// A code with the same permissions gives what a sign-in by the client itself gives.
 	redeemed, err := h.Redeem(app, h.Code(in, "app", func(c *grants.Code) {
 		c.Scopes, c.Audiences, c.Permissions = wanted.Scopes, wanted.Audiences, wanted.Permissions
 	}))
@@ -51,7 +51,8 @@ func TestAGrantIsTheSameHoweverItBegan(t *testing.T) {
 		g.ID, g.Age, g.CreatedAt, g.ExpiresAt, g.Status, g.Refresh = "", 0, time.Time{}, time.Time{}, g.Former, grants.Refresh{}
 		both[i] = g
 	}
-	// Through a browser it outlives the session; what the app signed in ends with it.
+	// The grant from a browser outlives the session. The grant of a sign-in in the app
+	// ends with it.
 	if both[0].Offline || !both[1].Offline {
 		t.Errorf("offline: %t %t", both[0].Offline, both[1].Offline)
 	}
@@ -92,7 +93,7 @@ func TestNothingBeginsWhereSomethingWasCut(t *testing.T) {
 			t.Errorf("%s: %s", id, got)
 		}
 	}
-	// What is left of what was asked may be nothing: that is no grant either.
+	// If nothing is left of what was asked for, there is no grant either.
 	app := h.Client("nothing", signsIn)
 	h.User("minji")
 	in := h.SignIn("minji")
@@ -100,7 +101,7 @@ func TestNothingBeginsWhereSomethingWasCut(t *testing.T) {
 	if _, err := h.Types.SignedIn(h.Context(), app, in, none); !errors.Is(err, grants.ErrNotFound) {
 		t.Error(err)
 	}
-	// A sign-in right after a cut of the client lives.
+	// A sign-in right after a cut of the client is valid.
 	h.Must(h.Store.CutClient(h.Context(), "nothing", ev))
 	if _, err := h.Types.SignedIn(h.Context(), app, in, wanted); err != nil {
 		t.Error(err)

@@ -15,8 +15,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// refusal is an error as these tests write it: its code and, after a colon, the reason
-// that is counted.
+// refusal returns an error as these tests write it: its code and, after a colon, the reason
+// in the metrics.
 func refusal(err error) string {
 	var refused *protocol.Error
 	switch {
@@ -30,7 +30,7 @@ func refusal(err error) string {
 	return string(refused.Code) + ": " + string(protocol.ReasonOf(err))
 }
 
-// events returns those of a kind in the audit log.
+// events returns the audit events with an action.
 func events(h *grantstest.House, what audit.Action) []audit.Event {
 	h.Helper()
 	all, err := storagetest.Events(h.Context(), h.Store, audit.Query{})
@@ -91,7 +91,7 @@ func TestACodeExpiresAndIsUsedOnce(t *testing.T) {
 	if issued.AccessToken == "" || issued.IDToken == "" || issued.RefreshToken == "" || issued.Scope() != "openid read" || issued.ExpiresIn() != 15*time.Minute {
 		t.Errorf("%+v", issued)
 	}
-	// A stranger who replays it ends nothing.
+	// Another client that replays the code ends nothing.
 	before := h.State()
 	for what, ask := range map[string]func() (grants.Issued, error){
 		"another client":   func() (grants.Issued, error) { return h.Redeem(other, code) },

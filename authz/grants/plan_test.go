@@ -12,8 +12,8 @@ func TestPlans(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	issued, expires := now.Add(-time.Hour), now.Add(6*time.Hour)
-	// of are the facts of a token of generation 5 that was issued an hour ago, and was
-	// replaced so many times.
+	// of returns the facts of a token of generation 5. It was issued an hour ago, and
+	// has been replaced behind times since.
 	of := func(behind int64, change ...func(*facts)) facts {
 		f := facts{
 			token: tokens.Refresh{Generation: 5, IssuedAt: issued, KeyID: "k"}, grace: 30 * time.Second, signs: true, now: now,
@@ -58,7 +58,8 @@ func TestPlans(t *testing.T) {
 		"tabs, the one before":                   {of(1, tabs), plan{step: repeat}},
 		"tabs, an older one":                     {of(2, tabs), refused(protocol.ReasonReused)},
 
-		// Whoever found its token current is no thief, however long it took.
+		// A request that found its token current, and was then overtaken by another
+		// request, is not theft, however long it took.
 		"overtaken":                            {of(1, lost), plan{step: repeat}},
 		"overtaken, long ago":                  {of(1, lost, late), plan{step: repeat}},
 		"overtaken, the other's key withdrawn": {of(1, lost, withdrawn), plan{step: rotate}},

@@ -13,7 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/status"
 )
 
-// begun redeems a code of minji's.
+// begun signs minji in and redeems a code.
 func begun(h *grantstest.House, app *clients.Client, change ...func(*grants.Code)) grants.Issued {
 	h.Helper()
 	issued, err := h.Redeem(app, h.Code(h.SignIn("minji"), app.ID, change...))
@@ -75,7 +75,7 @@ func TestATokenThatIsAheadOfItsGrantRevokesNothing(t *testing.T) {
 	h.Must(err)
 	next, err := h.Refresh(app, issued.RefreshToken)
 	h.Must(err)
-	// The database is what it was a moment ago.
+	// The database goes back to its state of a moment ago.
 	h.Must(h.Store.RotateGrant(h.Context(), g.ID, 2, g.Refresh, g.Status, status.Ref{}, h.Now()))
 	before := h.State()
 	if _, err := h.Refresh(app, next.RefreshToken); refusal(err) != "invalid_grant: ahead" || h.State() != before {
@@ -145,7 +145,7 @@ func TestTheTokenOfABrowserRestsForTheGrace(t *testing.T) {
 		h.Must(err)
 		return next.RefreshToken
 	}
-	// It sees no refresh token, and is not registered for them.
+	// The client sees no refresh token, and is not registered for refreshing.
 	if _, err := h.Refresh(app, issued.RefreshToken); refusal(err) != "unauthorized_client" {
 		t.Errorf("%s", refusal(err))
 	}
@@ -153,7 +153,7 @@ func TestTheTokenOfABrowserRestsForTheGrace(t *testing.T) {
 	if second == issued.RefreshToken || refresh(second) != second || refresh(issued.RefreshToken) != second {
 		t.Error("three tabs get one successor")
 	}
-	// Not until it expires under a browser that is used.
+	// A token that a browser uses is replaced before it expires.
 	h.Later(4 * 24 * time.Hour)
 	if refresh(second) == second {
 		t.Error("it rests though more than half of its life is over")
@@ -173,7 +173,7 @@ func TestIntrospectionOfARefreshTokenChangesNothing(t *testing.T) {
 		h.Must(err)
 	}
 	before := h.State()
-	for i, want := range []bool{false, false, true} { // of four, the third is the one before
+	for i, want := range []bool{false, false, true} { // of four tokens, the third is the previous one
 		read, err := h.Types.Issuer.ReadRefresh(h.Context(), tokens[i])
 		h.Must(err)
 		for client, want := range map[*clients.Client]bool{app: want, other: false} {

@@ -22,15 +22,16 @@ import (
 
 const issuer = "https://id.test"
 
-// rulesWith returns the rules where these APIs are, each written as its name and
-// its scopes; its audience is the name.
+// rulesWith returns the rules for some APIs. Each is written as its name and its scopes;
+// its audience is the name.
 func rulesWith(t *testing.T, offers ...string) *grants.Rules {
 	t.Helper()
 	store := storagetest.New(t, storagetest.Engines()[0])
 	catalog := catalog.New(store, ownScopes(t), time.Now, nil)
 	for _, offer := range offers {
 		name, scopes, _ := strings.Cut(offer, ": ")
-		// Past the catalog, which refuses the server's own: they were there before.
+		// Not through the catalog, which refuses the server's own scopes: these
+		// APIs were registered before.
 		err := store.CreateAPI(t.Context(), apis.API{ID: name, Audience: name, Name: name, Scopes: strings.Fields(scopes)}, audit.Event{})
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +40,7 @@ func rulesWith(t *testing.T, offers ...string) *grants.Rules {
 	return &grants.Rules{APIs: catalog, Issuer: issuer, AccessTTL: time.Minute}
 }
 
-// ownScopes are the server's own, and one of its configuration.
+// ownScopes returns the server's own scopes, and one of its configuration.
 func ownScopes(t *testing.T) *apis.Own {
 	t.Helper()
 	own, err := apis.NewOwn(apis.OwnScope{Name: "badge", Claims: []string{"badge_number"}})
@@ -49,7 +50,7 @@ func ownScopes(t *testing.T) *apis.Own {
 	return own
 }
 
-// decided is a decision as these tests write it: "audiences: permissions", or the
+// decided returns a decision as these tests write it: "audiences: permissions", or the
 // error's code.
 func decided(t *testing.T, d grants.Decision, err error) string {
 	t.Helper()
@@ -90,11 +91,11 @@ func TestScopesChooseTheAPIsThatOfferThem(t *testing.T) {
 		{three, "a", "", "a: a a", ""},
 		{three, "c", "", "c: c c", ""},
 		{three, "openid c a", "", "a c: openid, c c, a a", ""},
-		{three, "read", "", "a: a read", ""},                            // of several the first
-		{three, "write", "", "b: b write", ""},                          // which is not the client's first here
-		{three, "read b", "", "b: b read, b b", ""},                     // no further API for what a chosen one offers
-		{three, "write a", "", "a b: b write, a a", ""},                 // unless none of them does
-		{three, "write b c", "", "b c: b write, c write, b b, c c", ""}, // and at each that does
+		{three, "read", "", "a: a read", ""},                            // the first of several APIs
+		{three, "write", "", "b: b write", ""},                          // not the client's first API here
+		{three, "read b", "", "b: b read, b b", ""},                     // no further API for a scope that a chosen API offers
+		{three, "write a", "", "a b: b write, a a", ""},                 // unless no chosen API offers it
+		{three, "write b c", "", "b c: b write, c write, b b, c c", ""}, // and then every API that offers it
 		{three, "read", "b", "b: b read", ""},
 		{three, "read", "a b", "a b: a read, b read", ""},
 		{three, "", "c", "c: openid, c write, c c", ""},
@@ -103,7 +104,7 @@ func TestScopesChooseTheAPIsThatOfferThem(t *testing.T) {
 		{three, "read", "other", "invalid_target", ""},
 		{three, "read", "d", "invalid_target", ""},
 		{three, "read", issuer, "invalid_target", ""},
-		// What is not understood, and what is not the client's.
+		// Unknown scopes, and scopes that the client may not use.
 		{three, "read groups", "", "a: a read", "invalid_scope"},
 		{three, "groups read phone roles", "", "a: a read", "invalid_scope"},
 		{three, "openid profile", "", "a: openid", "invalid_scope"},
@@ -117,13 +118,14 @@ func TestScopesChooseTheAPIsThatOfferThem(t *testing.T) {
 		{registered("openid old"), "", "", issuer + ": openid, " + issuer + " old", ""},
 		{registered(""), "", "", issuer + ": ", ""},
 		{registered("", "a"), "", "", "a: ", ""},
-		// The server's own scopes; an API that offered them before keeps the newer.
+		// The server's own scopes. An API that offered the newer ones earlier keeps
+		// them.
 		{registered("openid phone address roles badge"), "phone badge roles openid address", "", issuer + ": phone, badge, roles, openid, address", ""},
 		{registered("openid phone badge read", "a"), "phone badge read", "", "a: phone, badge, a read", ""},
 		{registered("openid phone roles badge email", "early"), "phone badge roles openid email", "", "early: early phone, early badge, roles, openid, email", ""},
 		{registered("openid phone a", "a", "early"), "openid phone", "", "early: openid, early phone", ""},
 		{registered("openid phone a", "a", "early"), "openid phone", "a", "a: openid", "invalid_scope"},
-		// An API that no longer offers what the client has.
+		// An API that no longer offers a scope of the client.
 		{registered("gone", "a"), "gone", "", "invalid_scope", ""},
 		{registered("gone read", "a"), "", "", "a: a read", ""},
 	} {
@@ -173,7 +175,7 @@ func TestWhatIsRefusedIsNamedToTheClientAndNotInTheLog(t *testing.T) {
 
 func TestWhatIsLeftOfAGrant(t *testing.T) {
 	t.Parallel()
-	// b has come to offer read, which was allowed at a.
+	// b has begun to offer read, which was allowed at a.
 	rules := rulesWith(t, "a: read a", "b: read write", "c: c", "early: phone")
 	recorded := func(audiences string, permissions ...string) permission.Granted {
 		g := permission.Granted{Audiences: strings.Fields(audiences), Permissions: []permission.Permission{}}
@@ -212,8 +214,9 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 		"an API since":              {all, recorded(issuer, "openid"), "", "", issuer + ": openid"},
 		"a scope of no API":         {registered("openid own"), recorded(issuer, "openid", issuer+" own"), "", "", issuer + ": openid, " + issuer + " own"},
 
-		// A scope that an API came to offer does not count there: not where it is
-		// asked alone, and not beside the one that it was allowed at.
+		// A scope that an API began to offer later is not allowed there: not when
+		// that API is asked for alone, and not together with the API where the
+		// scope was allowed.
 		"what came later":            {all, both, "read", "b", "invalid_scope"},
 		"all but what came later":    {all, both, "", "b", "b: openid, b write"},
 		"where it was allowed":       {all, both, "", "a", "a: openid, a read"},
@@ -223,7 +226,7 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 		"allowed at both":            {all, recorded("a b", "a read", "b read"), "", "", "a b: a read, b read"},
 		"both named":                 {all, recorded("a b", "a read", "b read"), "read", "a b", "a b: a read, b read"},
 
-		// What is the server's own does not become an API's, and the reverse.
+		// A scope of the server does not become a scope of an API, nor the reverse.
 		"its own phone":                  {registered("openid phone", "a"), recorded("a", "openid", "phone"), "", "", "a: openid, phone"},
 		"its own phone, the API's since": {registered("openid phone", "early"), recorded("early", "openid", "phone"), "", "", "early: openid"},
 		"the API's phone":                {registered("openid phone", "early"), recorded("early", "openid", "early phone"), "", "", "early: openid, early phone"},
@@ -231,7 +234,7 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 		"an old one's phone":             {registered("openid phone", "early"), old("early", "openid phone"), "", "", "early: openid, early phone"},
 		"an old one's phone, gone since": {registered("openid phone", "a"), old("a", "openid phone"), "", "", "a: openid"},
 
-		// Of versions that did not record it.
+		// Grants of versions that did not record permissions.
 		"an old one":                  {all, old("a b", "openid read write"), "", "", "a b: openid, a read, b read, b write"},
 		"an old one, for one of two":  {all, old("a b", "openid read write"), "", "a", "a: openid, a read"},
 		"an old one, a scope less":    {registered("openid write", "a", "b"), old("a b", "openid read write"), "", "", "a b: openid, b write"},
@@ -256,14 +259,14 @@ func TestWhatIsLeftOfAGrant(t *testing.T) {
 
 func TestWhatIsLeftOfAToken(t *testing.T) {
 	t.Parallel()
-	// b has come to offer read, which was allowed at a; gone was offered once.
+	// b has begun to offer read, which was allowed at a; gone was offered once.
 	rules := rulesWith(t, "a: read a", "b: read write")
 	all := registered("openid read a write gone", "a", "b")
 	for what, c := range map[string]struct {
 		client            *clients.Client
 		audiences, scopes string
-		// recorded are the permissions of its grant, separated by commas; a token of
-		// a client's own has none.
+		// recorded are the permissions of the token's grant, separated by commas. A
+		// token that a client has for itself has no grant.
 		recorded string
 		want     string
 	}{
@@ -322,7 +325,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The server's copies are made, and never told of a change.
+	// The server has its copies, and is never told of a change.
 	catalog := catalog.New(store, ownScopes(t), time.Now, always)
 	if err := catalog.Follow(ctx, nil); err != nil {
 		t.Fatal(err)
@@ -396,7 +399,7 @@ func TestOneTokenIsOfOneType(t *testing.T) {
 		if got := decided(t, d, err); got != c.want || d.TokenType != c.typ {
 			t.Errorf("%q at %q: %s, type %q", c.scope, c.resource, got, d.TokenType)
 		}
-		// A sign-in may be for both; its tokens are for one at a time.
+		// A sign-in may be for both APIs; its tokens are for one at a time.
 		allowed.Lenient = true
 		if d, err := rules.Decide(allowed, nil, "read write"); decided(t, d, err) != "a b: a read, b write" {
 			t.Errorf("%+v %v", d, err)

@@ -14,16 +14,16 @@ import (
 	"github.com/ingam/ingam/authz/throttle"
 )
 
-// TestALongPasswordIsWeighedByItsBeginning: length alone makes none that is not
-// guessed first.
+// TestALongPasswordIsWeighedByItsBeginning: a long password may still be one of the first
+// that attackers guess.
 func TestALongPasswordIsWeighedByItsBeginning(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("minji", 13) // as long as what is weighed, and more
+	long := strings.Repeat("minji", 13) // longer than the part that is weighed
 	u := accounts.User{Username: "minji", Email: long + "@test.example"}
 	for password, want := range map[string]bool{
 		strings.Repeat("a", weighed): true, strings.Repeat("a", weighed+1): true, strings.Repeat("a", MaxLength): true,
 		long + "1!": true,
-		// Cut through the middle of a character, which is none.
+		// The part that is weighed ends in the middle of a character.
 		strings.Repeat("a", weighed-1) + "김민지":                                   true,
 		"correct horse battery staple, and then as many words more as one likes": false,
 		strings.Repeat("4711 secrets of a house ", 10):                           false,
@@ -71,12 +71,13 @@ func TestHashingHasABoundedShareOfTheCPUs(t *testing.T) {
 		if n := running.Load(); n != 2 {
 			t.Errorf("%d hash at once", n)
 		}
-		// Whoever waits is told with half of the time to spare, of which the clock of
-		// this test passes exactly as much.
+		// A caller that waits is refused when half of its time is left. The clock
+		// of this test makes that exactly half.
 		if err := <-hashed; !errors.Is(err, throttle.ErrUnheard) || !errors.Is(err, throttle.ErrCrowded) || time.Since(began) != 4*time.Second {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
-		// What takes more threads than there are has them all, in its turn.
+		// A hash that needs more threads than there are gets all of them, in its
+		// turn.
 		hash(t.Context(), 8)
 		hash(t.Context(), 1)
 		let <- struct{}{}

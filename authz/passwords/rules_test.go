@@ -55,7 +55,7 @@ func TestAPasswordIsMatchedHoweverItIsTyped(t *testing.T) {
 		if ok, err := p.Match(t.Context(), hash, typed); err != nil || ok != want {
 			t.Errorf("%q: %t, %v", typed, ok, err)
 		}
-		// Nobody has one, whatever it is.
+		// No password matches an empty hash.
 		if ok, err := p.Match(t.Context(), "", typed); err != nil || ok {
 			t.Errorf("%q is nobody's: %t, %v", typed, ok, err)
 		}
@@ -63,7 +63,7 @@ func TestAPasswordIsMatchedHoweverItIsTyped(t *testing.T) {
 	if ok, err := p.Match(t.Context(), "", strings.Repeat("x", MinLength)); err != nil || ok {
 		t.Errorf("what nobody's hash was made of: %t, %v", ok, err)
 	}
-	// A hash that cannot be read is a fault, and no verdict.
+	// A hash that cannot be read is a fault, and not a wrong password.
 	if ok, err := p.Match(t.Context(), "$2a$04$zzzz", "x"); err == nil || ok || strings.Contains(err.Error(), "zzzz") {
 		t.Errorf("%t, %v", ok, err)
 	}

@@ -19,7 +19,8 @@ func TestAPermissionIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// A grant of a version that recorded no permissions is told from one that has none.
+// TestNoPermissionsAreNotThoseThatWereNeverRecorded: a grant of a version that recorded no
+// permissions differs from a grant without permissions.
 func TestNoPermissionsAreNotThoseThatWereNeverRecorded(t *testing.T) {
 	if ParseAll(nil) != nil {
 		t.Error("nil became a list")

@@ -11,7 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/protocol"
 )
 
-// down is a fault of a database, as storage reports one.
+// down is a fault of a database, as package storage reports it.
 type down struct{}
 
 func (down) Error() string     { return "the database said: secret" }

@@ -72,7 +72,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// events returns what is in the audit log beside how the world was made.
+// events returns the audit log without the events of creating the world.
 func (w *world) events() (events []audit.Event) {
 	w.Helper()
 	all, _, err := w.store.AuditEvents(w.ctx, audit.Query{Since: later, Limit: 1000})

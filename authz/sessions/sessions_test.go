@@ -16,8 +16,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// browsers are in which the users u and v are signed in: sessions last an hour unseen,
-// and three at most.
+// browsers is a database in which the users u and v are signed in. Sessions last one hour
+// without use, and three hours at most.
 type browsers struct {
 	*testing.T
 	store    *storage.Store
@@ -37,8 +37,8 @@ func newBrowsers(t *testing.T) *browsers {
 	return b
 }
 
-// begin begins a session of a user, for an app unless that is empty, whose cookie has
-// its id.
+// begin begins a session of a user. It is a session of an app unless app is empty. Its
+// cookie is its id.
 func (b *browsers) begin(user, app string) sessions.Session {
 	b.Helper()
 	u, err := b.store.User(b.Context(), user)
@@ -88,7 +88,8 @@ func TestASessionStandsForAsLongAsItIsSeenAndNotForEver(t *testing.T) {
 	b.stands("what is seen, in the end,", false, seen)
 }
 
-// That a session was seen is noted now and then only: a page costs no write.
+// TestSeeingASessionIsSeldomWritten: the last use of a session is written only now and
+// then, so that most pages need no write.
 func TestSeeingASessionIsSeldomWritten(t *testing.T) {
 	t.Parallel()
 	b := newBrowsers(t)
@@ -162,7 +163,7 @@ func TestAnAppEndsWhatItBegan(t *testing.T) {
 	b.stands("the sign-in page's", true, page)
 	b.stands("the app's", false, app)
 	b.stands("another app's", true, other)
-	// Of what was there before, some may have ended by itself.
+	// Some of the former sessions may already have ended by themselves.
 	if err := b.sessions.EndFormer(t.Context(), []sessions.Session{app, other}); err != nil {
 		t.Error(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// in signs minji in, who is there.
+// in signs in the user minji.
 func (h house) in(from signin.Visitor) signin.SignedIn {
 	h.Helper()
 	in, err := h.signIn.Do(h.Context(), "minji", secret, from)
@@ -26,7 +26,7 @@ func (h house) in(from signin.Visitor) signin.SignedIn {
 	return in
 }
 
-// begun is how many login sessions there are.
+// begun returns how many login sessions there are.
 func (h house) begun() int {
 	h.Helper()
 	return storagetest.Count(h, h.url, "SELECT COUNT(*) FROM login_sessions")
@@ -94,8 +94,8 @@ func TestWhatIsNotProvedBeginsNothing(t *testing.T) {
 	}
 }
 
-// A user who is cut while the password is looked at is signed in by nothing: it may
-// not be theirs any more.
+// TestACutWhileThePasswordIsLookedAtLeavesNothing: a user may be cut while the password is
+// checked. Then this password signs nobody in, because a thief may have it.
 func TestACutWhileThePasswordIsLookedAtLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 10)
@@ -106,8 +106,8 @@ func TestACutWhileThePasswordIsLookedAtLeavesNothing(t *testing.T) {
 		_, err := h.signIn.Do(t.Context(), "minji", secret, signin.Visitor{Address: "192.0.2.1"})
 		signedIn <- err
 	}()
-	// The user was read before the attempt is counted, for the address, for both, and
-	// for the account.
+	// The attempt is counted for the address, for the account, and for both together.
+	// When that is done, the user has been read.
 	for storagetest.Count(t, h.url, "SELECT COALESCE(SUM(n), 0) FROM guesses") < 3 {
 		time.Sleep(time.Millisecond)
 	}
@@ -137,7 +137,7 @@ func TestSigningInAgainInABrowserRenewsItsSession(t *testing.T) {
 	if _, _, err := h.sessions.Find(t.Context(), first.Secret); !errors.Is(err, sessions.ErrNotFound) {
 		t.Errorf("the former cookie is good: %v", err)
 	}
-	// It is nobody else's: not the session, and not what minji is known by.
+	// Another user gets neither the session nor the device by which minji is known.
 	other, err := h.signIn.Do(t.Context(), "junho", secret, signin.Visitor{Address: "192.0.2.1", Session: first.Session.ID, Device: first.Device})
 	if err != nil || other.Session.ID == first.Session.ID || other.Device == first.Device || !strings.HasPrefix(other.Device, first.Device) {
 		t.Errorf("another user is in %+v: %v", other, err)
@@ -150,7 +150,7 @@ func TestSigningInAgainInABrowserRenewsItsSession(t *testing.T) {
 	if known, err := h.signIn.Knows(t.Context(), "junho", other.Device); err != nil || !known {
 		t.Errorf("%t, %v", known, err)
 	}
-	// An ended one is not renewed.
+	// A session that has ended is not renewed.
 	if err := h.sessions.End(t.Context(), "minji", first.Session.ID, "", "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,8 @@ func TestAnAppIsToldWhatItBeganInTheDeviceBefore(t *testing.T) {
 	}
 }
 
-// Whoever guesses locks nobody out of a browser that is known.
+// TestAKnownBrowserIsHeardWhereOthersAreThrottled: somebody who guesses passwords must not
+// lock the user out of a known browser.
 func TestAKnownBrowserIsHeardWhereOthersAreThrottled(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 2)
@@ -227,7 +228,7 @@ func TestAKnownBrowserIsHeardWhereOthersAreThrottled(t *testing.T) {
 	}
 	throttled("where it was guessed", true, signin.Visitor{Address: "192.0.2.2"})
 	throttled("elsewhere", false, signin.Visitor{Address: "192.0.2.3"})
-	// From ever more addresses, until the account hears no stranger.
+	// More and more addresses guess, until the account refuses every unknown browser.
 	for i := range 18 {
 		if _, err := h.try("minji", "wrong", "198.51.100."+string(rune('a'+i))); !errors.Is(err, signin.ErrWrong) {
 			t.Fatal(err)

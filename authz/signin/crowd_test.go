@@ -13,8 +13,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestWhoIsTurnedAwayForTheCrowdIsNotCounted: one failure is heard here, and would
-// lock the user out.
+// TestWhoIsTurnedAwayForTheCrowdIsNotCounted: the limit here is one failure. If the
+// attempts were counted, they would lock the user out.
 func TestWhoIsTurnedAwayForTheCrowdIsNotCounted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1)
@@ -57,8 +57,8 @@ func TestWhoIsTurnedAwayForTheCrowdIsNotCounted(t *testing.T) {
 	}
 }
 
-// TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown, and one address nobody
-// out elsewhere.
+// TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown also checks that a crowd at
+// one address locks nobody out at another.
 func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1000)
@@ -70,7 +70,8 @@ func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 	giveBack := h.occupy()
 	ctx, over := context.WithCancel(t.Context())
 	var crowd sync.WaitGroup
-	// come sends n at once for minji, of whom so many are turned away at the door.
+	// come sends n attempts for minji at once, and waits until turnedAway of them are
+	// refused.
 	come := func(n, turnedAway int, from string) {
 		t.Helper()
 		turned := make(chan error, n)
@@ -105,8 +106,8 @@ func TestACrowdAtAnAccountKeepsItsUserOutOfNoBrowserThatIsKnown(t *testing.T) {
 	crowd.Wait()
 }
 
-// TestTwoAddressesThatAreThrottledLockNobodyOut: what is throttled costs them no
-// password, and takes a place in the line all the same.
+// TestTwoAddressesThatAreThrottledLockNobodyOut: attempts from a throttled address check no
+// password, but they do take a place in the line.
 func TestTwoAddressesThatAreThrottledLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1)
@@ -148,7 +149,7 @@ func TestTwoAddressesThatAreThrottledLockNobodyOut(t *testing.T) {
 	case err := <-signedIn:
 		t.Errorf("somebody else is turned away: %v", err)
 	case <-time.After(200 * time.Millisecond):
-		// Nobody's password is looked at now.
+		// No password is being checked now.
 	}
 	giveBack()
 	if t.Failed() {

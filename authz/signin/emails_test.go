@@ -41,7 +41,7 @@ func TestWhoSignsInByWhatIsTyped(t *testing.T) {
 		"ｍｉｎｊｉ＠ｅｘａｍｐｌｅ．ｃｏｍ": "minji",
 		"junho@example.com":         "junho@example.com",
 		"OTHER@example.com":         "junho@example.com",
-		"OWN@example.com":           "own@example.com", // c has it, too; a name wins
+		"OWN@example.com":           "own@example.com", // c has it too; the user name has priority
 		"Über@Example.com":          "über",
 		"a":                         "a",
 		"b":                         "b",
@@ -81,8 +81,8 @@ func TestWhoSignsInByWhatIsTyped(t *testing.T) {
 	}
 }
 
-// Of rows that have a form, some may have another address by now. One is signed in
-// only where it is certain that it is the only one.
+// TestFormsOfBeforeNeverMakeOneOfTwo: an older version may have changed an address, but not
+// its form. A user is signed in only if it is certain that no other user has the address.
 func TestFormsOfBeforeNeverMakeOneOfTwo(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1000)
@@ -92,7 +92,7 @@ func TestFormsOfBeforeNeverMakeOneOfTwo(t *testing.T) {
 			one := ""
 			for i := range n + moved {
 				one = fmt.Sprint(address, " ", i)
-				// Those that moved come first.
+				// The ones that moved come first.
 				if h.shared(one, address); i < moved {
 					h.moved(one, "elsewhere@example.com")
 				}
@@ -104,8 +104,8 @@ func TestFormsOfBeforeNeverMakeOneOfTwo(t *testing.T) {
 					t.Errorf("one has it, beside %d of before: %q, %v", moved, got, err)
 				}
 			default:
-				// Beside two of before, nobody can be certain of one, until the forms are
-				// renewed.
+				// Two of these rows may have changed, so it is not certain
+				// who has the address until the forms are renewed.
 				if !errors.Is(err, signin.ErrWrong) {
 					t.Errorf("%d have it, beside %d of before: %q, %v", n, moved, got, err)
 				}
@@ -136,7 +136,7 @@ func TestGuessesCountForTheAccountHoweverItIsTyped(t *testing.T) {
 				t.Errorf("%s: %q, which is attempt %d: %v", what, typed, i, err)
 			}
 		}
-		// Of those who share it, nothing was counted.
+		// Nothing was counted for the users who share the address.
 		if what == "a shared address" {
 			for _, other := range []string{"a", "b"} {
 				if _, err := h.try(other, secret, address); err != nil {
@@ -171,8 +171,8 @@ func TestAPasswordIsNotTheAddress(t *testing.T) {
 	}
 }
 
-// Whoever was renamed a moment ago does not change the password of the user whose
-// address their former name is now.
+// TestAPasswordIsChangedForWhoeverIsSignedIn: a user was renamed, and the former name is
+// now the address of another user. The password of that other user must not change.
 func TestAPasswordIsChangedForWhoeverIsSignedIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 3)

@@ -24,12 +24,12 @@ type house struct {
 	users    *accounts.Users
 	sessions *sessions.Sessions
 	signIn   *signin.SignIn
-	// passwords are those of users and signIn.
+	// passwords is the Hasher that users and signIn use.
 	passwords *passwords.Hasher
 	hash      string
 }
 
-// secret is everyone's password, so that it never decides who signs in.
+// secret is the password of every user, so that it never decides who is signed in.
 const secret = "the 4711 secrets of a house"
 
 func newHouse(t *testing.T, failures int) house {
@@ -39,8 +39,8 @@ func newHouse(t *testing.T, failures int) house {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// With the least that argon2 takes: a test of who signs in is not one of how long
-	// that takes whoever guesses.
+	// This is the lowest cost that argon2 accepts: these tests check who is signed in,
+	// and not how long an attacker has to guess.
 	hasher, err := passwords.New(0, passwords.Cost{Memory: 8, Passes: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func newHouse(t *testing.T, failures int) house {
 	return house{t, url, store, users, logins, signin.New(users, logins, hasher, guesses, store, time.Now), hasher, keeper.Password}
 }
 
-// user registers one, whose id is the user name.
+// user registers a user whose id is the user name.
 func (h house) user(username, email string) {
 	h.Helper()
 	err := h.store.CreateUser(h.Context(), accounts.User{ID: username, Username: username, Email: email, Password: h.hash}, audit.Event{At: time.Now()})
@@ -64,26 +64,26 @@ func (h house) user(username, email string) {
 	}
 }
 
-// shared registers one with an address that somebody has, as a version before could.
+// shared registers a user with the address of another user, as an older version could.
 func (h house) shared(username, email string) {
 	h.Helper()
 	h.user(username, "")
 	storagetest.Exec(h, h.url, fmt.Sprintf("UPDATE users SET email = '%s', email_form = '%s' WHERE id = '%s'", email, strings.ToLower(email), username))
 }
 
-// moved gives a user another address, as a version does that knows of no forms.
+// moved changes the address of a user, as a version does that has no forms.
 func (h house) moved(username, email string) {
 	h.Helper()
 	storagetest.Exec(h, h.url, fmt.Sprintf("UPDATE users SET email = '%s' WHERE id = '%s'", email, username))
 }
 
-// try signs in and returns who that is.
+// try signs in and returns the name of the user who is signed in.
 func (h house) try(typed, password, from string) (username string, err error) {
 	in, err := h.signIn.Do(h.Context(), typed, password, signin.Visitor{Address: from})
 	return in.User.Username, err
 }
 
-// occupy takes all threads that may hash, until they are given back.
+// occupy takes all threads that may hash, until giveBack is called.
 func (h house) occupy() (giveBack func()) {
 	h.Helper()
 	taken, give, given := make(chan struct{}), make(chan struct{}), make(chan error)

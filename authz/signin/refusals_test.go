@@ -16,8 +16,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// refused writes and returns the events about refusals: the subject, the reason, how
-// many, and the addresses.
+// refused writes the events about refusals, and returns their subject, reason, count and
+// addresses.
 func (h house) refused() (lines []string) {
 	h.Helper()
 	if err := h.signIn.WriteRefusals(h.Context()); err != nil {
@@ -88,7 +88,7 @@ func TestAnAttackFillsNoAuditLog(t *testing.T) {
 		}
 	}
 	attack()
-	// What cannot be written is counted on.
+	// If the refusals cannot be written, they are kept and further ones are added.
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	var fault *storage.Fault

@@ -12,7 +12,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestManyPeopleAtOneAddressSignInAtOnce: of these, more than the address may fail.
+// TestManyPeopleAtOneAddressSignInAtOnce: they are more than the failures that an address
+// may have.
 func TestManyPeopleAtOneAddressSignInAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1) // ten from one address
@@ -38,7 +39,8 @@ func TestAttemptsThatAreRefusedCountAgainstNobodyElse(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 2)
 	h.user("minji", "")
-	// However a name is spelt, and whether it is there or not.
+	// The spelling of a name makes no difference, nor does it matter whether the user
+	// exists.
 	for _, name := range []string{"minji", "nobody"} {
 		for i, spelling := range []string{name, strings.ToUpper(name), " " + name, name + " "} {
 			_, err := h.try(spelling, "x", "192.0.2.7")
@@ -48,7 +50,7 @@ func TestAttemptsThatAreRefusedCountAgainstNobodyElse(t *testing.T) {
 			}
 		}
 	}
-	// One address alone cannot use up what an account has.
+	// One address alone cannot use up the failures that an account may have.
 	for range 40 {
 		if _, err := h.try("minji", "x", "192.0.2.8"); err == nil {
 			t.Error("a wrong password signs in")

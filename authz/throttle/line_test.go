@@ -11,7 +11,7 @@ func TestNobodyFillsTheLineAlone(t *testing.T) {
 	t.Parallel()
 	l := newLine(1)
 	var leave []func()
-	// many joins as often as it can, n times at most, and returns how often that was.
+	// many joins up to n times, and returns how often it could.
 	many := func(n int, of ...string) (joined int) {
 		shares := map[string]int{}
 		for _, of := range of {
@@ -76,7 +76,7 @@ func TestWhoIsThrottledAndGoesOnIsKnownUntilAPause(t *testing.T) {
 	has(false, "1")
 	p.note("1", now)
 	has(false, "1")
-	// Of no more than so many at a time.
+	// It keeps at most mostPressing of them.
 	for i := range 2 * mostPressing {
 		p.note(fmt.Sprint("other ", i), now)
 	}

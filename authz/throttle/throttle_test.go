@@ -10,10 +10,10 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// tallies is a Store in memory, of one window.
+// tallies is a Store in memory with one window.
 type tallies struct {
 	of map[string]int64
-	// counted is called after each count, and its error returned.
+	// counted is called after each count; its error is returned.
 	counted func(subject string) error
 }
 
@@ -39,8 +39,8 @@ func TestWhatIsCountedCanBeTakenBack(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken for a test")
 	for name, c := range map[string]struct {
-		before  int64 // how many are counted for b, of two
-		under   int   // how many of these are under way in this process
+		before  int64 // how many are counted for b; the limit is two
+		under   int   // how many of them are running in this process
 		failing string
 		gone    string
 		wait    time.Duration
@@ -106,7 +106,7 @@ func TestAGateLetsOneThroughAtATimeAndIsGoneAfterwards(t *testing.T) {
 				return
 			}
 			defer leave()
-			// The race detector sees whoever else is here.
+			// The race detector reports every other goroutine that is here.
 			through++
 			most = max(most, through)
 			through--
@@ -120,7 +120,7 @@ func TestAGateLetsOneThroughAtATimeAndIsGoneAfterwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Elsewhere nobody waits; here one waits for as long as the request may.
+	// At another gate nobody waits. Here, a caller waits until its context ends.
 	other, err := g.enter(t.Context(), "b", 1)
 	if err != nil {
 		t.Fatal(err)

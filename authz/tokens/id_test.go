@@ -46,7 +46,7 @@ func newRing(t *testing.T) *keys.Keyring {
 	return ring
 }
 
-// payload is what a token says, with its numbers as they are written.
+// payload returns the claims of a token, with the numbers as they are written.
 func payload(t *testing.T, token string) map[string]json.RawMessage {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
@@ -84,12 +84,13 @@ func TestAnIDTokenHoldsTheClaimsThatFindRoom(t *testing.T) {
 	if string(claims["n"]) != "9007199254740993" || string(claims["m"]) != "1.0" || claims["email"] == nil || len(claims) != len(bare)+3 {
 		t.Errorf("%.300s", claims)
 	}
-	// What says something of the token is never the user's.
+	// A claim about the token itself is never taken from the user's claims.
 	_, claims = mint(map[string]json.RawMessage{"sub": text(1), "iss": text(1), "nonce": text(1), "exp": json.RawMessage("1"), "name": text(1)})
 	if string(claims["sub"]) != `"u"` || string(claims["iss"]) != `"`+issuer+`"` || string(claims["nonce"]) != `"n"` || len(claims) != len(bare)+1 {
 		t.Errorf("%.300s", claims)
 	}
-	// A group is there or it is not; later ones may still find room.
+	// A group of claims is included completely or not at all. Later groups may still
+	// fit.
 	_, claims = mint(map[string]json.RawMessage{"a": text(1000)}, map[string]json.RawMessage{"b": text(2200), "c": text(10)}, map[string]json.RawMessage{"d": text(500)})
 	if claims["a"] == nil || claims["b"] != nil || claims["c"] != nil || claims["d"] == nil {
 		t.Errorf("%.300s", claims)
@@ -98,7 +99,7 @@ func TestAnIDTokenHoldsTheClaimsThatFindRoom(t *testing.T) {
 	if len(claims) != len(bare) {
 		t.Errorf("%.300s", claims)
 	}
-	// To the byte.
+	// The space is used almost to the last byte.
 	fits := func(n int) bool {
 		_, claims := mint(map[string]json.RawMessage{"a": text(n)})
 		return claims["a"] != nil

@@ -1,6 +1,6 @@
-// Package grantstest makes the grant types in a process, with a database of their own
-// and nothing that stands in for anything, for tests of the packages that issue
-// tokens. It owns no test.
+// Package grantstest sets up the grant types for tests of the packages that issue tokens.
+// They run in the test's process, on a database of their own, and without fakes. The
+// package contains no tests.
 package grantstest
 
 import (
@@ -37,9 +37,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// House is the grant types with all that they stand on. There are the APIs
-// https://api.test, which offers read and write, and https://roles.test, which offers
-// read and asks for roles.
+// House has the grant types and all that they need. It has two APIs: https://api.test
+// offers read and write; https://roles.test offers read and asks for roles.
 type House struct {
 	*testing.T
 	Store *storage.Store
@@ -49,11 +48,11 @@ type House struct {
 	ahead    atomic.Int64
 }
 
-// Issuer is whose the tokens are.
+// Issuer is the issuer of the tokens.
 const Issuer = "https://id.test"
 
-// New returns one on SQLite, in a file that goes away with the test. Nothing is kept in
-// memory: it is as one that has lost touch with the change sequence.
+// New returns a House on SQLite, in a file that is removed at the end of the test. It uses
+// no copies in memory, like a server that cannot follow the change sequence.
 func New(t *testing.T) *House {
 	t.Helper()
 	h := &House{T: t, Store: storagetest.Open(t, withKeys.New(t, storagetest.Engines()[0]))}
@@ -92,8 +91,8 @@ func New(t *testing.T) *House {
 	return h
 }
 
-// withKeys is a database in which the signing keys are made already, which takes
-// longer than all else.
+// withKeys makes databases that already have signing keys. Making the keys takes longer
+// than everything else.
 var withKeys = &storagetest.Copies{Prepare: func(t testing.TB, e storagetest.Engine, url string) {
 	t.Helper()
 	s, err := storage.Open(t.Context(), url, storage.Options{})
@@ -137,16 +136,16 @@ func (h *House) Must(err error) {
 	}
 }
 
-// Now is the time in the house.
+// Now returns the time in the house.
 func (h *House) Now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
 
-// Later makes it later in the house. The clock of the database does not follow.
+// Later advances the time in the house. The clock of the database does not follow.
 func (h *House) Later(d time.Duration) { h.ahead.Add(int64(d)) }
 
-// Callback is where clients are answered.
+// Callback is the redirect URI of clients.
 const Callback = "https://app.test/callback"
 
-// Client creates a client that may have everything, but for what change says of it.
+// Client creates a client that may use all scopes and APIs here; change can alter it.
 func (h *House) Client(id string, change ...func(*clients.Client)) *clients.Client {
 	h.Helper()
 	c := clients.Client{
@@ -161,7 +160,7 @@ func (h *House) Client(id string, change ...func(*clients.Client)) *clients.Clie
 	return h.Again(id)
 }
 
-// Again reads a client.
+// Again reads a client from the registry.
 func (h *House) Again(id string) *clients.Client {
 	h.Helper()
 	c, err := h.registry.Client(h.Context(), id)
@@ -169,7 +168,7 @@ func (h *House) Again(id string) *clients.Client {
 	return c
 }
 
-// User creates a user, whose id is the name.
+// User creates a user whose id is the name.
 func (h *House) User(name string, roles ...string) {
 	h.Helper()
 	email := name + "@people.test"
@@ -196,8 +195,8 @@ func (h *House) SignIn(user string) grants.SignIn {
 // Verifier is the code_verifier of all codes.
 const Verifier = "a-verifier-that-is-long-enough-for-everybody-1"
 
-// Code issues a code in a login session, for openid and read at https://api.test, but
-// for what change says of it.
+// Code issues a code in a login session, for openid and read at https://api.test; change
+// can alter it.
 func (h *House) Code(in grants.SignIn, client string, change ...func(*grants.Code)) string {
 	h.Helper()
 	challenge := sha256.Sum256([]byte(Verifier))
@@ -215,7 +214,7 @@ func (h *House) Code(in grants.SignIn, client string, change ...func(*grants.Cod
 	return code
 }
 
-// Ask asks for tokens. Parameters are names and values; an empty value is none.
+// Ask asks for tokens. parameters are names and values in turn; an empty value means none.
 func (h *House) Ask(client *clients.Client, grantType string, parameters ...string) (grants.Issued, error) {
 	r := grants.Request{Client: client, GrantType: grantType, Parameters: url.Values{}}
 	for i := 0; i < len(parameters); i += 2 {
@@ -230,18 +229,19 @@ func (h *House) Ask(client *clients.Client, grantType string, parameters ...stri
 	return grant.Grant(h.Context(), r)
 }
 
-// Redeem redeems a code with all that belongs to it, but for what the parameters say.
+// Redeem redeems a code with its redirect URI and verifier; parameters can replace these.
 func (h *House) Redeem(client *clients.Client, code string, parameters ...string) (grants.Issued, error) {
 	all := append([]string{"code", code, "redirect_uri", Callback, "code_verifier", Verifier}, parameters...)
 	return h.Ask(client, clients.AuthorizationCode, all...)
 }
 
-// Refresh refreshes.
+// Refresh redeems a refresh token.
 func (h *House) Refresh(client *clients.Client, token string, parameters ...string) (grants.Issued, error) {
 	return h.Ask(client, clients.RefreshToken, append([]string{"refresh_token", token}, parameters...)...)
 }
 
-// State is all grants, for finding out whether anything has changed.
+// State returns all grants as a text, so that tests can find out whether anything has
+// changed.
 func (h *House) State() string {
 	h.Helper()
 	all := ""

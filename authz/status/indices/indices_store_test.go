@@ -31,9 +31,9 @@ func newTaker(t *testing.T, size int64) (*indices.Taker, *storage.Store) {
 	return indices.New(store, known, 15*time.Minute, size, time.Now), store
 }
 
-// 4620 is 2 * 2 * 3 * 5 * 7 * 11: of the odd factors, more than half repeat
-// indices in a block of it, which is the first that a list of it is for after
-// some 8,000 tokens.
+// TestNoTwoTokensShareAnIndexWhereListsAreNoPowerOfTwo: 4620 is 2 * 2 * 3 * 5 * 7 * 11. In
+// a block of this size, more than half of the odd factors would repeat indices. Some 8,000
+// tokens are needed before a list has its first such block.
 func TestNoTwoTokensShareAnIndexWhereListsAreNoPowerOfTwo(t *testing.T) {
 	t.Parallel()
 	taker, _ := newTaker(t, 4620)

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// blockSizes are the sizes of all blocks that a Taker can take, from lists of
-// every size that may be configured: from 4096 on, and from LargestBlock on they
-// make no difference.
+// blockSizes returns the sizes of all blocks that a Taker can take, for every list size
+// that can be configured. List sizes begin at 4096, and from LargestBlock on they make no
+// difference.
 func blockSizes() []int64 {
 	sizes := map[int64]bool{}
 	for list := int64(4096); list <= LargestBlock+1; list++ {
@@ -36,7 +36,7 @@ func TestTheOrderOfABlockOfAnySizeIsAPermutation(t *testing.T) {
 	seen := make([]int64, LargestBlock)
 	var order int64
 	for _, size := range sizes {
-		// The sizes with many divisors are tried more often than the many others.
+		// Sizes with many divisors are tried more often than the others.
 		times := 1
 		if size <= 4096 || size%2310 == 0 {
 			times = 100

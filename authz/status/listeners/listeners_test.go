@@ -32,12 +32,12 @@ func TestAwaitWaitsForEveryConnection(t *testing.T) {
 	must(store.CutEverything(ctx, audit.Event{At: time.Now()}))
 	cut, err := store.LastCut(ctx)
 	must(err)
-	// Nobody listens: there is nobody to wait for.
+	// Nobody listens, so there is nobody to wait for.
 	done, missing, err := listeners.Await(ctx, store)
 	if err != nil || len(done)+len(missing) != 0 {
 		t.Fatalf("%v, %v, %v", done, missing, err)
 	}
-	// Two replicas of one name are two connections.
+	// Two replicas with the same name are two connections.
 	for _, id := range []string{"1", "2"} {
 		must(store.SaveListener(ctx, listeners.Listener{ID: id, ClientID: "c", Name: "n"}, false))
 	}
@@ -49,7 +49,7 @@ func TestAwaitWaitsForEveryConnection(t *testing.T) {
 	if err != nil || len(done) != 1 || done[0].ID != "1" || len(missing) != 1 || missing[0].ID != "2" {
 		t.Fatalf("%v, %v, %v", done, missing, err)
 	}
-	// It comes to know of it while it is waited for.
+	// The second one acknowledges the cut while Await waits for it.
 	acknowledged := make(chan error, 1)
 	go func() { acknowledged <- store.Acknowledge(ctx, "2", "c", cut) }()
 	done, missing, err = listeners.Await(ctx, store)
@@ -62,7 +62,7 @@ func TestAwaitWaitsForEveryConnection(t *testing.T) {
 func TestOneClientCannotTakeAllSeats(t *testing.T) {
 	t.Parallel()
 	c := listeners.NewConnections()
-	// taken returns how many seats a client gets.
+	// taken takes all seats that a client can get.
 	taken := func(client string) (seats []*listeners.Seat) {
 		for seat := c.Enter(client); seat != nil; seat = c.Enter(client) {
 			seats = append(seats, seat)
@@ -110,7 +110,7 @@ func TestAConnectionEndsWhenItsListenerIsGone(t *testing.T) {
 		t.Error("a connection without a listener yet was ended")
 	default:
 	}
-	// Whoever was ended leaves as well.
+	// A connection that was ended leaves as well.
 	two.Leave()
 	if ids := c.IDs(); slices.Contains(ids, "2") || len(ids) != 2 {
 		t.Errorf("%v", ids)
@@ -133,7 +133,7 @@ func TestTheStreamTellsWhatCameAfterANumber(t *testing.T) {
 	default:
 		t.Error("the bell did not ring")
 	}
-	// What was told once is told to nobody again.
+	// A number that was told is not told again.
 	s.Publish(listeners.Event{Number: 9, Reload: true}, nil)
 	for after, want := range map[changes.Number]int{7: 1, 8: 1, 9: 0, 10: 0} {
 		if events, _, ok, _ := s.After(after, generation); !ok || len(events) != want || want == 1 && (events[0].Number != 9 || events[0].Reload) {
@@ -143,7 +143,7 @@ func TestTheStreamTellsWhatCameAfterANumber(t *testing.T) {
 	if _, _, ok, _ := s.After(6, generation); ok {
 		t.Error("what was set before it began to listen is told")
 	}
-	// Anything may have happened: numbers of before say nothing any more.
+	// After a restart earlier numbers mean nothing, because anything may have happened.
 	s.Restart(12)
 	if _, _, ok, _ := s.After(12, generation); ok {
 		t.Error("another history is told as if it were the same")

@@ -19,10 +19,10 @@ func TestNobodyResumesSoonAfterAnythingMayHaveHappened(t *testing.T) {
 	}
 	s.Restart(7)
 	s.Publish(Event{Number: 8}, nil)
-	// A process that has just started; 9 may be known to another one.
+	// The process has just started. Another process may already know 9.
 	resumes(true, 7, 8, 9)
 	resumes(false, 6)
-	// A failover lost some, and as many were made since.
+	// A failover lost some changes, and the same number was made since.
 	s.Restart(6)
 	for n := range changes.Number(3) {
 		s.Publish(Event{Number: 7 + n}, nil)

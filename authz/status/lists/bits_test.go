@@ -30,9 +30,9 @@ func decode(t testing.TB, lst string) []byte {
 	return raw
 }
 
-// TestListsAreAsTheDraftHasThem makes the lists of one bit of the published
-// vectors, which must unpack to the same bytes. (How well zlib packs differs
-// between implementations.)
+// TestListsAreAsTheDraftHasThem packs the published vectors that have one bit per status.
+// They must unpack to the same bytes. (How well zlib packs differs between
+// implementations.)
 func TestListsAreAsTheDraftHasThem(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("../../../verify/testdata/vectors.json")
@@ -90,8 +90,8 @@ func TestOnlyRunsThatAListHoldsAreSet(t *testing.T) {
 	}
 }
 
-// BenchmarkSize reports how large a list is on the wire, in base64url, for so
-// many indices of which so many are set, wherever.
+// BenchmarkSize reports how large a list is in base64url, for some sizes and some numbers
+// of indices that are set at random places.
 func BenchmarkSize(b *testing.B) {
 	for _, size := range []int64{1e4, 1e6, 1e7} {
 		for _, set := range []int64{0, 100, 10_000} {

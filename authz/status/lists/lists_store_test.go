@@ -15,7 +15,7 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
-// newLists returns the lists in a database of their own.
+// newLists returns the lists of a new database.
 func newLists(t *testing.T) (*storage.Store, *lists.Lists) {
 	t.Helper()
 	none := func() time.Duration { return 0 }
@@ -28,8 +28,8 @@ func newLists(t *testing.T) (*storage.Store, *lists.Lists) {
 	return store, l
 }
 
-// listsBehind returns lists that are yet to be read, with the clocks of who reads
-// them. What they sign is not signed.
+// listsBehind returns lists that have not been read yet, with clocks that the test sets.
+// Their tokens have no signature.
 func listsBehind(t *testing.T, now func() time.Time, behind, age func() time.Duration, built chan struct{}) (*storage.Store, *lists.Lists) {
 	t.Helper()
 	store, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ingam.db"), storage.Options{})
@@ -59,7 +59,7 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	number := records[0].Number
-	// What looks empty to a process that has read nothing may be full of cuts.
+	// A process that has read nothing does not know which tokens were cut.
 	brief, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if token, err := l.Token(brief, number); err == nil {
@@ -71,13 +71,14 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 	close(built)
 	for _, c := range []struct {
 		behind, age time.Duration
-		// kept is for how long HTTP caches may keep it; empty if it is not served.
+		// kept is how many seconds HTTP caches may keep the list; empty if it is
+		// not served.
 		kept string
 	}{
 		{0, 0, "5"},
 		{0, time.Second, "5"},
-		{time.Second, 3 * time.Second, "2"},    // a cut of very much is being read
-		{3 * time.Second, 6 * time.Second, ""}, // for longer than anybody may keep it
+		{time.Second, 3 * time.Second, "2"},    // a very large cut is being read
+		{3 * time.Second, 6 * time.Second, ""}, // longer than a cache may keep it
 		{0, 0, "5"},
 	} {
 		now, behind, age = now.Add(10*time.Second), c.behind, c.age
@@ -102,7 +103,8 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 		if want := "public, max-age=" + c.kept; token.CacheControl[0] != want {
 			t.Errorf("%s behind and %s old: %s, not %s", c.behind, c.age, token.CacheControl[0], want)
 		}
-		// One that was signed when it was vouched for is kept for too long a moment later.
+		// A list that was signed when all was up to date must not be kept that long
+		// now.
 		behind, age = time.Second, 3*time.Second
 		if soon, err := l.Token(t.Context(), number); err != nil || soon.CacheControl[0] != "public, max-age=2" {
 			t.Errorf("behind by now: %v", err)
@@ -110,11 +112,11 @@ func TestAListSaysOfWhenItIs(t *testing.T) {
 	}
 }
 
-// TestAnotherListOfTheSameChangeHasAnotherTag: a failover lost changes, and as many
-// others were made since.
+// TestAnotherListOfTheSameChangeHasAnotherTag: a failover lost changes, and the same number
+// of other changes were made since.
 func TestAnotherListOfTheSameChangeHasAnotherTag(t *testing.T) {
 	t.Parallel()
-	// listWith returns one that has an index set, in a database of its own.
+	// listWith returns a list that has an index set, in a new database.
 	listWith := func(index int64) *lists.Token {
 		t.Helper()
 		store, l := newLists(t)
