@@ -18,7 +18,7 @@ import (
 	"github.com/ingam/ingam/config"
 )
 
-// load loads a configuration of a file's content, variables and flags.
+// load loads a configuration from the content of a file, variables and flags.
 func load(t *testing.T, file string, environ []string, args ...string) (*config.Config, error) {
 	t.Helper()
 	f := pflag.NewFlagSet("test", pflag.ContinueOnError)
@@ -32,7 +32,8 @@ func load(t *testing.T, file string, environ []string, args ...string) (*config.
 	}
 	c, err := config.Load(f, environ)
 	if err != nil {
-		// The folder's name changes; the line does not.
+		// The name of the folder differs in each test; the line in the file does
+		// not.
 		err = fmt.Errorf("%s", strings.ReplaceAll(err.Error(), path, "ingam.yaml"))
 	}
 	return c, err
@@ -357,7 +358,7 @@ func TestARelativePathInTheFileIsRelativeToTheFile(t *testing.T) {
 		}
 		return path
 	}
-	// config.go is there in the working directory of these tests.
+	// The working directory of these tests has a file config.go.
 	here, err := filepath.Abs("config.go")
 	if err != nil {
 		t.Fatal(err)
@@ -367,8 +368,8 @@ func TestARelativePathInTheFileIsRelativeToTheFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		file    string
 		environ []string
-		// want are values of what config check prints, in dir; refused are all
-		// parts of the error.
+		// want are lines of the output of config check, in dir; refused are parts
+		// of the error.
 		want    []string
 		refused []string
 	}{

@@ -27,8 +27,8 @@ func TestTheDocumentationHasEverySettingAsItIs(t *testing.T) {
 	}
 }
 
-// TestTheDocumentationHasTheBoundsThatAreInEffect: what a setting's text says that it goes
-// up to is what it is held to.
+// TestTheDocumentationHasTheBoundsThatAreInEffect: the limits in the description of a
+// setting are those that are enforced.
 func TestTheDocumentationHasTheBoundsThatAreInEffect(t *testing.T) {
 	t.Parallel()
 	told := regexp.MustCompile(`(?:; (\d\S*) to|up to) (\S+)$`)
@@ -59,8 +59,8 @@ func TestTheDocumentationHasTheBoundsThatAreInEffect(t *testing.T) {
 	}
 }
 
-// TestEverySettingThatIsANumberHasBounds: one without could be set to what nobody has
-// thought of.
+// TestEverySettingThatIsANumberHasBounds: without limits, a setting could have a value that
+// nobody has thought of.
 func TestEverySettingThatIsANumberHasBounds(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings(&Config{}) {

@@ -45,7 +45,7 @@ type File struct {
 	Name string
 }
 
-// Name is the name of the file without its version and extension.
+// List returns the migrations in a folder, in the order of their versions.
 func List(folder fs.FS) ([]File, error) {
 	// Glob returns names in order, and the versions are zero-padded.
 	names, err := fs.Glob(folder, "*.sql")

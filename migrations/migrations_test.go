@@ -71,8 +71,8 @@ func TestEachFileExplainsItself(t *testing.T) {
 	}
 }
 
-// Where a statement that changes the schema commits by itself, a file must bear
-// being run again from the top.
+// TestMySQLStatementsCanBeRepeated: MySQL commits after each statement that changes the
+// schema. So it must be possible to run a file again from the top.
 func TestMySQLStatementsCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	folder, err := migrations.FS("mysql")

@@ -74,8 +74,8 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	// The environment has one value per name; no origin contains a comma.
 	f.Func("cors-origin", "a web `origin` whose scripts may call /hello (repeatable, or separated by commas)", func(value string) error {
 		for _, o := range strings.Split(value, ",") {
-			// Only complete origins: the library would accept wildcards, and compares
-			// the rest literally.
+			// Only complete origins are accepted: the library would accept
+			// wildcards, and compares everything else literally.
 			if u, err := url.Parse(o); err != nil || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.Contains(o, "*") {
 				return fmt.Errorf("%q is not an origin, such as https://app.example.com", o)
 			}
@@ -123,8 +123,8 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	s.verify.Logger = log
-	// The verifier runs until the last request is answered, and then tells the server
-	// that it leaves.
+	// The verifier runs until the last request is answered. Then it tells the server
+	// that this process leaves.
 	v, err := verify.New(context.WithoutCancel(ctx), s.verify)
 	if err != nil {
 		fmt.Fprintln(stderr, "ingam-demo-api:", err)
@@ -171,10 +171,10 @@ func serve(ctx context.Context, address string, h http.Handler, v *verify.Verifi
 func routes(v *verify.Verifier, origins []string) http.Handler {
 	mux := http.NewServeMux()
 	asked := v.Require()(http.HandlerFunc(hello))
-	if len(origins) > 0 { // the library would take none for all
-		// Without credentials: the token is in a header, which no browser adds by
-		// itself. Around Require, so that a script can read a refusal, and a
-		// preflight, which never has a token, is answered.
+	if len(origins) > 0 { // the library treats an empty list as all origins
+		// CORS without credentials: the token is in a header, which no browser adds
+		// by itself. The CORS handler is around Require. So a script can read a
+		// refusal, and a preflight, which never has a token, is answered.
 		open := cors.New(cors.Options{
 			AllowedOrigins: origins, AllowedMethods: []string{http.MethodGet}, AllowedHeaders: []string{"Authorization"},
 			ExposedHeaders: []string{"WWW-Authenticate", "Retry-After"}, MaxAge: 600,
@@ -196,7 +196,7 @@ func routes(v *verify.Verifier, origins []string) http.Handler {
 			Why   string `json:"why,omitempty"`
 		}{s.Ready, s.Why})
 	})
-	// A public API would not show this to strangers.
+	// A public API must not show this to strangers.
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, v.State()) })
 	return mux
 }

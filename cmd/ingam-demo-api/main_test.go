@@ -24,7 +24,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// If a variable says so, the test binary acts as the command.
+// TestMain makes the test binary act as the command if a variable is set.
 func TestMain(m *testing.M) {
 	if os.Getenv("INGAM_DEMO_API_TEST_IS_COMMAND") != "" {
 		main()
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// issuer is an authorization server as far as this API uses it. It has one status list,
-// in which all tokens are revoked as soon as its stream says so.
+// issuer is an authorization server, with only the parts that this API uses. It has one
+// status list. All its tokens are revoked as soon as the stream says so.
 type issuer struct {
 	*httptest.Server
 	signer jose.Signer

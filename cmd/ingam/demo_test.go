@@ -10,8 +10,8 @@ import (
 	"github.com/ingam/ingam/web/pages"
 )
 
-// TestTheDemonstrationShowsNoWordsOfStrangers: whoever can write a link could say
-// anything on its page.
+// TestTheDemonstrationShowsNoWordsOfStrangers: otherwise the author of a link could make
+// the page show any text.
 func TestTheDemonstrationShowsNoWordsOfStrangers(t *testing.T) {
 	t.Parallel()
 	shown, err := pages.New("", pages.House{Name: "Demo"})
@@ -23,7 +23,7 @@ func TestTheDemonstrationShowsNoWordsOfStrangers(t *testing.T) {
 	for query, cookie := range map[string]string{
 		answer: "", answer + "&iss=https://ingam.test": "", answer + "&iss=https://ingam.test&state=": "s.v",
 		answer + "&state=s&iss=https://other.test": "s.v", answer + "&state=x&iss=https://ingam.test": "s.v",
-		answer + "&state=s&iss=https://ingam.test": "s.v", // what the server says is shown
+		answer + "&state=s&iss=https://ingam.test": "s.v", // the server's own error is shown
 	} {
 		r, w := httptest.NewRequest(http.MethodGet, demoPath+query, nil), httptest.NewRecorder()
 		if cookie != "" {
@@ -36,7 +36,8 @@ func TestTheDemonstrationShowsNoWordsOfStrangers(t *testing.T) {
 	}
 }
 
-// The tests call the binary by its bare name, so its path is tried by itself.
+// TestThePathOfTheBinaryIsPrintedAsOneWordOfAShell: other tests call the binary by its bare
+// name, so its path is tested here.
 func TestThePathOfTheBinaryIsPrintedAsOneWordOfAShell(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"ingam", "./bin/ingam", "/opt/the operator's $HOME/ingam", `/a\b/"c"/*;&|` + "`d`/ingam", "/é/ingam"} {

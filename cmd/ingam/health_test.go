@@ -12,8 +12,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestProbesAtOnceAskTheDatabaseOnce: they would take the connections by which this
-// process learns what was revoked.
+// TestProbesAtOnceAskTheDatabaseOnce: otherwise many health probes would take the
+// connections with which this process learns of revocations.
 func TestProbesAtOnceAskTheDatabaseOnce(t *testing.T) {
 	t.Parallel()
 	r := &storagetest.Recorder{}
@@ -37,10 +37,10 @@ func TestProbesAtOnceAskTheDatabaseOnce(t *testing.T) {
 	hungUp := make(chan error, 1)
 	go func() { hungUp <- h.Ping(first) }()
 	<-began
-	// The one who asked first hangs up, which is no answer for the others.
+	// The first one to ask hangs up. The others still get an answer.
 	hangUp()
 	if err := <-hungUp; !errors.Is(err, context.Canceled) {
-		t.Errorf("who hung up: %v", err)
+		t.Errorf("the probe that hung up: %v", err)
 	}
 	const probes = 50
 	var all sync.WaitGroup
@@ -58,7 +58,7 @@ func TestProbesAtOnceAskTheDatabaseOnce(t *testing.T) {
 	}
 	close(answers)
 	all.Wait()
-	// Some may have come only just now.
+	// Some probes may have begun only after the answer.
 	if n := asked.Load(); n > probes/2 {
 		t.Errorf("the database was asked %d times", n)
 	}

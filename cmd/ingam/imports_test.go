@@ -66,10 +66,10 @@ var allowed = map[string][]string{
 	"authz/status/lists":          {"authz/changes", "authz/status", "authz/status/listeners"},
 }
 
-// bounds is what all packages of the server may import: numbers, each named once.
+// bounds is a package of numbers with names. All packages of the server may import it.
 const bounds = "config/limits"
 
-// confined names, for a library, the only packages that may import it.
+// confined maps a library to the only packages that may import it.
 var confined = map[string][]string{
 	"github.com/ory/fosite":       {"authz/engine"},
 	"gorm.io/":                    {"storage"},
@@ -110,8 +110,8 @@ func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {
 	}
 }
 
-// TestNoChainOfImportsIsLong: each link is one more package to know of before the first can
-// be understood.
+// TestNoChainOfImportsIsLong: to understand the first package of a chain, a reader has to
+// know all the others.
 func TestNoChainOfImportsIsLong(t *testing.T) {
 	t.Parallel()
 	const most = 5
@@ -141,9 +141,10 @@ func TestNoChainOfImportsIsLong(t *testing.T) {
 	}
 }
 
-// TestWhatTheServerDecidesKnowsNoHTTP: requests are read into values in web. A package
-// that took one could act on what nobody looks at there, such as a parameter that was
-// given twice. (fosite imports net/http; that is its own affair.)
+// TestWhatTheServerDecidesKnowsNoHTTP: package web reads each request into values. A
+// package that read a request itself could use something that web has not checked, such as
+// a parameter that was given twice. (fosite imports net/http; this project cannot change
+// that.)
 func TestWhatTheServerDecidesKnowsNoHTTP(t *testing.T) {
 	t.Parallel()
 	imports := map[string][]string{}
@@ -165,7 +166,8 @@ func TestWhatTheServerDecidesKnowsNoHTTP(t *testing.T) {
 		}
 	}
 	for path := range imports {
-		// What only tests use, such as grantstest, opens databases and speaks HTTP.
+		// Packages that only tests use, such as grantstest, open databases and
+		// speak HTTP.
 		if path == module+"authz" || strings.HasPrefix(path, module+"authz/") && !strings.HasSuffix(path, "test") {
 			look(path)
 		}
@@ -175,8 +177,8 @@ func TestWhatTheServerDecidesKnowsNoHTTP(t *testing.T) {
 	}
 }
 
-// modules returns the folders of the repository's Go modules, except those in folders
-// whose name begins with a dot, as .ci/each does.
+// modules returns the folders of the repository's Go modules. It skips folders whose name
+// begins with a dot, as .ci/each does.
 func modules(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -198,7 +200,7 @@ func modules(t *testing.T) []string {
 	return found
 }
 
-// listed is the description of a package by the Go command.
+// listed is a package as "go list" describes it.
 type listed struct {
 	ImportPath string
 	Imports    []string
@@ -227,7 +229,7 @@ func packages(t *testing.T) []listed {
 	return all
 }
 
-// required are the requirements in a go.mod file.
+// required is the content of a go.mod file.
 type required struct {
 	Module  struct{ Path string }
 	Go      string
@@ -251,8 +253,8 @@ func readModule(t *testing.T, dir string) required {
 	return m
 }
 
-// TestWhoeverProtectsAnAPITakesNoServerAlong: the module verify is go-jose and the
-// standard library, also for its own tests, and the server does not need it.
+// TestWhoeverProtectsAnAPITakesNoServerAlong: the module verify needs only go-jose and the
+// standard library, in its tests too. And the server does not need verify.
 func TestWhoeverProtectsAnAPITakesNoServerAlong(t *testing.T) {
 	t.Parallel()
 	verify := readModule(t, filepath.Join(root, "verify"))
@@ -266,8 +268,8 @@ func TestWhoeverProtectsAnAPITakesNoServerAlong(t *testing.T) {
 	}
 }
 
-// TestModulesAgreeOnWhatTheyShare: what checks a token's signature is of one version
-// everywhere, and so is the language.
+// TestModulesAgreeOnWhatTheyShare: all modules use the same version of go-jose, which
+// checks signatures, and the same version of Go.
 func TestModulesAgreeOnWhatTheyShare(t *testing.T) {
 	t.Parallel()
 	jose := map[string]bool{}
@@ -286,8 +288,9 @@ func TestModulesAgreeOnWhatTheyShare(t *testing.T) {
 	}
 }
 
-// TestTheImageFetchesWhatItBuilds: each module that has more than tests is built by
-// "make build", for which the image fetches the modules before it copies the rest.
+// TestTheImageFetchesWhatItBuilds: "make build" builds each module that has more than
+// tests. The Dockerfile must download the dependencies of all these modules before it
+// copies the source code.
 func TestTheImageFetchesWhatItBuilds(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
@@ -315,9 +318,10 @@ func TestTheImageFetchesWhatItBuilds(t *testing.T) {
 	}
 }
 
-// TestWhatOnlyTestsNeedIsNotRequiredOfWhoeverImportsTheServer: browsers, other people's
-// clients and servers are required by the module of the tests that use them. And nobody
-// can "go install" a module at a version that replaces another.
+// TestWhatOnlyTestsNeedIsNotRequiredOfWhoeverImportsTheServer: browsers, and the clients
+// and servers of other projects, are required only by the module of the tests that use
+// them. And the server's module replaces no other, because "go install" at a version
+// refuses such a module.
 func TestWhatOnlyTestsNeedIsNotRequiredOfWhoeverImportsTheServer(t *testing.T) {
 	t.Parallel()
 	helpers := []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "go.uber.org/goleak"}

@@ -11,9 +11,9 @@ import (
 	"github.com/ingam/ingam/config/limits"
 )
 
-// TestWhatASettingCanBeIsOutlivedByWhatDependsOnIt: with every setting at its bound, keys
-// are kept for the longest life of what they sign, and status lists for as long as tokens
-// name them. And no setting goes past its bound.
+// TestWhatASettingCanBeIsOutlivedByWhatDependsOnIt: with every setting at its limit, keys
+// are kept for as long as the tokens that they sign live, and status lists for as long as
+// tokens refer to them. And no setting can exceed its limit.
 func TestWhatASettingCanBeIsOutlivedByWhatDependsOnIt(t *testing.T) {
 	t.Parallel()
 	load := func(environ ...string) (*config.Config, error) {

@@ -9,7 +9,8 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestAListEndsWithWhoeverReadsIt: what cannot be written is not read either.
+// TestAListEndsWithWhoeverReadsIt: if the output can no longer be written, nothing more is
+// read from the database.
 func TestAListEndsWithWhoeverReadsIt(t *testing.T) {
 	t.Parallel()
 	database := storagetest.Migrated(t, storagetest.Engines()[0])
@@ -32,7 +33,7 @@ func TestAListEndsWithWhoeverReadsIt(t *testing.T) {
 
 var errGone = errors.New("nobody reads this")
 
-// goneReader is an output that nobody reads any more; it counts the writes.
+// goneReader is an output whose reader is gone. It counts the writes.
 type goneReader struct{ writes int }
 
 func (g *goneReader) Write([]byte) (int, error) {

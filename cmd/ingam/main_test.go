@@ -23,18 +23,18 @@ import (
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
-// TestMain lets the test binary act as the command: for the scripts here, and for
-// package processes, which starts it like the released binary.
+// TestMain lets the test binary act as the command. The scripts here use it, and package
+// processes starts it like the released binary.
 func TestMain(m *testing.M) {
-	// Under the race detector a program sleeps for a second as it ends, and the
-	// tests run hundreds of commands.
+	// Under the race detector a program sleeps for a second when it ends, and the tests
+	// run hundreds of commands.
 	if _, given := os.LookupEnv("GORACE"); !given {
 		os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
 	testscript.Main(m, map[string]func(){"ingam": command})
 }
 
-// command is main, unless a test in processes needs something that no setting can do.
+// command is main, unless a test in processes needs something that no setting offers.
 func command() {
 	switch {
 	case os.Getenv("INGAM_TEST_ASKS") != "":
@@ -46,8 +46,8 @@ func command() {
 	}
 }
 
-// serveAsking is serve with a Recorder of the test: before and after each statement of
-// a request it asks the test at a socket, and it uses the test's clock.
+// serveAsking is serve with a Recorder of the test: it asks the test, at a socket, before
+// and after each statement of a request. With clock, it also uses the test's clock.
 func serveAsking(socket string, clock bool) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -89,8 +89,8 @@ func serveOn(ctx context.Context, t *terminal, cfg *config.Config, with storage.
 	return s.run(ctx)
 }
 
-// runForOthers runs commands that tests send to a socket, until standard input ends,
-// because starting a process takes much longer than a command.
+// runForOthers runs the commands that tests send to a socket, until standard input ends.
+// Starting a process for each command would take much longer.
 func runForOthers(socket string) {
 	listener, err := net.Listen("unix", socket)
 	if err != nil {

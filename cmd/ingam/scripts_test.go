@@ -12,19 +12,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs the commands as an operator does: each script in a folder of
-// its own, with settings for a database and a master key that are not there yet.
-// Beside the usual commands of testscript there are
+// TestScripts runs the commands as an operator does. Each script has a folder of its own,
+// and settings for a database and a master key that do not exist yet. Beside the usual
+// commands of testscript there are
 //
 //	status N COMMAND…   the exit status is N
 //	json PATH WANT…     the last standard output is JSON that has WANT at PATH
-//	save PATH NAME      what it has there becomes a variable
+//	save PATH NAME      the value at PATH becomes a variable
 //	event N ACTION SUBJECT REASON
 //	                    the audit has N rows, and the last one says this, with the
 //	                    operator as its actor
 //	mode MODE FILE      the file has that mode
 //
-// where a path is as a.0.b: a number indexes a list, and len is its length.
+// A path is written as a.0.b: a number is an index of a list, and len is its length.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -82,8 +82,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// printed reads the output of the last command as JSON, and checks that its names have
-// the same style.
+// printed parses the output of the last command as JSON, and checks that all names in it
+// have the same style.
 func printed(ts *testscript.TestScript) any {
 	out := ts.ReadFile("stdout")
 	var v any
@@ -105,7 +105,7 @@ func exitStatus(err error) string {
 	return strings.TrimPrefix(err.Error(), "exit status ")
 }
 
-// field finds a value in JSON by a path such as a.0.b; len is a list's length.
+// field finds a value in JSON by a path such as a.0.b; len is the length of a list.
 func field(v any, path string) string {
 	for name := range strings.SplitSeq(path, ".") {
 		switch in := v.(type) {

@@ -22,8 +22,8 @@ import (
 	"github.com/ingam/ingam/web"
 )
 
-// TestNoListButTheOneThatATokenNamesSaysThatItStands: whoever can serve something in the
-// place of a status list wants a token that was revoked to look as if it were not.
+// TestNoListButTheOneThatATokenNamesSaysThatItStands: an attacker who can replace a status
+// list wants a revoked token to look valid.
 func TestNoListButTheOneThatATokenNamesSaysThatItStands(t *testing.T) {
 	t.Parallel()
 	signer := func(kid string) (jose.Signer, jose.JSONWebKey) {
@@ -61,7 +61,7 @@ func TestNoListButTheOneThatATokenNamesSaysThatItStands(t *testing.T) {
 	now := time.Now()
 
 	for name, c := range map[string]struct {
-		// claims are the list's that differ from a good one's.
+		// claims are the claims of the list that differ from those of a good one.
 		claims  map[string]any
 		signer  jose.Signer
 		index   int64
@@ -127,7 +127,7 @@ func TestNoListButTheOneThatATokenNamesSaysThatItStands(t *testing.T) {
 	}
 }
 
-// zeros are as many as are read.
+// zeros is an endless stream of zero bytes.
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) {
