@@ -23,7 +23,6 @@ import (
 	"testing"
 	"time"
 
-
 	mysqldriver "github.com/go-sql-driver/mysql"
 
 	"github.com/ingam/ingam/authz/changes"

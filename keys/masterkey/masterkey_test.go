@@ -68,8 +68,8 @@ func TestMasterKeyFiles(t *testing.T) {
 	}
 }
 
-// newMaster returns a master key in a file of its own, which also opens what that in the
-// file from sealed.
+// newMaster returns a master key in a new file. It also opens what the master key in the
+// file from has sealed.
 func newMaster(t *testing.T, from string) (*masterkey.Key, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "master.key")

@@ -26,8 +26,7 @@ func TestANoteOpensForItsPurposeBesideWhatItIsAboutAndForAWhile(t *testing.T) {
 	if again, _ := notes.Seal(note, about); again == sealed {
 		t.Error("the same note is sealed alike twice")
 	}
-	// Another instance, and one with the next master key, which opens what the
-	// former sealed.
+	// A second instance with the same master key, and one with its successor.
 	second, err := masterkey.Open(path)
 	must(t, err)
 	next, _ := newMaster(t, path)

@@ -56,7 +56,8 @@ func TestWhatIsAskedIsToldAsItIs(t *testing.T) {
 		`ingam_database_max_open_connections{pool="read"} 8`, `ingam_database_open_connections{pool="read"} 3`, `ingam_database_in_use_connections{pool="read"} 1`,
 		`ingam_database_idle_connections{pool="read"} 2`, `ingam_database_waits_total{pool="read"} 7`, `ingam_database_wait_seconds_total{pool="read"} 1.5`,
 		`ingam_database_open_connections{pool="write"} 0`,
-		// From the start, so that the first one is an increase.
+		// The series exist from the start with the value 0. Otherwise Prometheus would
+		// not see the first event as an increase.
 		`ingam_tokens_issued_total{grant_type="refresh_token"} 0`, `ingam_sign_ins_total{outcome="wrong"} 0`, `ingam_throttled_total{kind="password"} 0`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {

@@ -22,6 +22,7 @@ import (
 func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		a := d.webClient("app")
 		d.user("minji")
@@ -73,7 +74,7 @@ func TestUnknownAndKnownUsersLookTheSame(t *testing.T) {
 // has neither: wherever a password is asked for, it is the same for all reasons.
 func TestTheLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=6")
 	d.signInApp("mobile")
 	minji, gone := d.user("minji"), d.user("gone")
@@ -443,6 +444,7 @@ func TestACrowdOfSignInsIsToldToComeAgain(t *testing.T) {
 func TestAFaultOfTheDatabaseIsNoFailedSignIn(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		d.must("migrate", "up")
 		d.signInApp("mobile")
 		d.user("minji")
@@ -543,7 +545,7 @@ func TestConnectionsThatAreKilledLockNobodyOut(t *testing.T) {
 
 func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
 	d.user("minji")
@@ -643,7 +645,7 @@ func TestALoginSessionIsNewAtEachSignInAndEndsWhenItIsTold(t *testing.T) {
 
 func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("app", "--post-logout-redirect-uri", "https://app.test/bye")
 	d.user("minji")
@@ -754,7 +756,7 @@ func TestPagesOfOtherSitesActForNobody(t *testing.T) {
 
 func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.must("api", "create", "--audience", "https://bank.test", "--name", "Bank", "--scope", "read")
 	a := d.webClient("app", "--audience", "https://bank.test")
@@ -797,7 +799,7 @@ func TestConsentIsForTheClientThatWasShownAndTheAPIsThatWereNamed(t *testing.T) 
 
 func TestSigningInAgainForOneClientEndsNothingAtAnother(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a, other := d.webClient("app"), d.webClient("other")
 	d.user("minji")

@@ -28,8 +28,11 @@ func (d *deployment) serveHere(r *storagetest.Recorder, extra ...string) *server
 	if d.now != nil {
 		extra = append(extra, "INGAM_TEST_CLOCK=yes")
 	}
-	d.plain = false // the released binary cannot report its statements
-	s := d.launch(strings.TrimPrefix(d.issuer, "http://"), append(extra, "INGAM_TEST_ASKS="+storagetest.Answer(d.t, r, func() time.Time { return d.now() }))...)
+	here := *d
+	if d.plain && d.binary == ingam {
+		here.binary = plain // the released binary cannot report its statements
+	}
+	s := here.launch(strings.TrimPrefix(d.issuer, "http://"), append(extra, "INGAM_TEST_ASKS="+storagetest.Answer(d.t, r, func() time.Time { return d.now() }))...)
 	d.t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		if status := s.stop(); status != done {
@@ -43,6 +46,7 @@ func (d *deployment) serveHere(r *storagetest.Recorder, extra ...string) *server
 func TestWhatARequestAsksOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		d.must("migrate", "up")
 		secret, web := d.client("app"), d.webClient("web")
 		s, asked := d.startHere("INGAM_CHANGES_STALENESS=1m") // nothing changes meanwhile
@@ -145,6 +149,7 @@ func wantUnavailable(t *testing.T, what string, a answer) {
 func TestAFaultBeneathTheDriverIsA503AndNotAVerdict(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s, asked := d.startHere()
 		secret := d.client("app")
 		token, other := s.token("app", secret), s.token("app", secret)

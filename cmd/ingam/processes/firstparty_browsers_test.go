@@ -204,7 +204,7 @@ func TestSigningInAgainEndsWhatTheBrowserHad(t *testing.T) {
 
 func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.signInApp("spa", "--origin", appOrigin)
 	d.signInApp("other", "--origin", appOrigin)
@@ -279,7 +279,7 @@ func TestWhatElseIsInTheCookieJarIsInNobodysWay(t *testing.T) {
 // too.
 func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.startBelow("/auth")
 	d.signInApp("spa", "--origin", appOrigin)
 	d.user("minji")
@@ -314,7 +314,7 @@ func TestADeviceIsNoProofWhereItCanBePlanted(t *testing.T) {
 // server's pages to sign in. It must not end a session that began there.
 func TestAnAppEndsTheSessionsThatItBegan(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	a := d.webClient("both", "--grant", "first_party")
 	web := d.webClient("web")

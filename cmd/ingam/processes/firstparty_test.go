@@ -154,6 +154,7 @@ func TestAFirstPartyAppSignsInRefreshesAndSignsOut(t *testing.T) {
 func TestFirstPartySignInRefusesEverythingElse(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1000", "INGAM_THROTTLE_CLIENT_FAILURES=1000")
 		d.signInApp("mobile")
 		d.signInApp("other")
@@ -293,7 +294,7 @@ func swapped(t testing.TB, token string) string {
 
 func TestABrowserAppNeverSeesItsRefreshToken(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	const origin = "http://127.0.0.1:5173"
 	d.signInApp("spa", "--origin", origin)
@@ -401,6 +402,7 @@ func (a answer) asked(t testing.TB) string {
 func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start("INGAM_THROTTLE_SIGN_IN_FAILURES=1000")
 		d.signInApp("mobile", "--scope", "openid read write")
 		d.signInApp("spa", "--origin", "http://127.0.0.1:5173")
@@ -479,7 +481,7 @@ func TestAnAppGetsACodeByAChallenge(t *testing.T) {
 // that.
 func TestAFirstPartyAppGetsFromABrowserWhatItIsRegisteredFor(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.signInApp("both", "--grant", "authorization_code", "--redirect-uri", callback)
 	d.user("minji")

@@ -34,6 +34,7 @@ func wantRevoked(t testing.TB, d *deployment, client string, want bool, why stri
 func TestACodeIsRedeemedOnceByItsClientWithAllThatBelongsToIt(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		a, other := d.webClient("app"), d.webClient("other", "--auth", "client_secret_basic")
 		d.user("minji")
@@ -167,6 +168,7 @@ func TestOfSixteenRefreshesAtOnceAllGetTheSameSuccessor(t *testing.T) {
 func TestRefreshTokensRotateWithGraceAndRealReuseEndsTheGrant(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		a, thief := d.webClient("app"), d.webClient("thief", "--auth", "client_secret_basic")
 		d.user("minji")
@@ -215,7 +217,7 @@ func TestRefreshTokensRotateWithGraceAndRealReuseEndsTheGrant(t *testing.T) {
 
 func TestARefreshAsksForLessAndNeverForMore(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	d.must("api", "create", "--audience", "https://roles.test", "--name", "R", "--scope", "read", "--roles")
 	a := d.webClient("app", "--audience", "https://roles.test")
@@ -338,6 +340,7 @@ func (d *deployment) newest(t testing.TB, client string) grantJSON {
 func TestATokenOfALostTimelineIsRefusedAndRevokesNothing(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		a := d.webClient("app")
 		d.user("minji")
@@ -359,6 +362,7 @@ func TestATokenOfALostTimelineIsRefusedAndRevokesNothing(t *testing.T) {
 func TestARefreshWhoseAnswerTheDatabaseLostIsRepeated(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s, asked := d.startHere()
 		a := d.webClient("app")
 		d.user("minji")
@@ -390,6 +394,7 @@ func TestARefreshWhoseAnswerTheDatabaseLostIsRepeated(t *testing.T) {
 func TestARefreshWritesOneStatement(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s, asked := d.startHere()
 		a := d.webClient("app")
 		d.user("minji")
@@ -505,6 +510,7 @@ func respell(token string) string {
 func TestATokenThatIsAheadOfItsRowIsReadAgain(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		d.must("migrate", "up")
 		later := atomic.Int64{}
 		d.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }

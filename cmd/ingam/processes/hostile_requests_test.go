@@ -41,7 +41,7 @@ func basic(id, secret string) string {
 
 func TestBadRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	// Without this setting, the many failures of this test would be throttled.
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	secret := d.client("app")
@@ -265,7 +265,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 // much CPU time.
 func TestRequestsOfStrangersAreCheap(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	d.client("app")
 	var scopes []string

@@ -27,7 +27,7 @@ func TestMetadataAnnouncesWhatExistsAndNothingElse(t *testing.T) {
 	for _, path := range []string{"", "/auth", "/a/b"} {
 		t.Run("issuer with the path "+path, func(t *testing.T) {
 			t.Parallel()
-			d := newDeployment(t)
+			d := newDeployment(t).oneAtATime()
 			s := d.startBelow(path)
 			openid := s.get(path + "/.well-known/openid-configuration")
 			if oauth := s.get("/.well-known/oauth-authorization-server" + path); openid.status != http.StatusOK || oauth.body != openid.body {
@@ -92,7 +92,7 @@ func (d *deployment) startBelow(path string) *server {
 
 func TestAnIssuerWithAPathIsFoundBehindAProxy(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	d.settings = append(d.settings, "INGAM_HTTP_TRUSTED_PROXIES=127.0.0.1", "INGAM_HTTP_FORWARDED_HEADER=forwarded", "INGAM_HTTP_CORS_ORIGINS=https://app.test")
 	s := d.startBelow("/a/b")
 	metadata := s.get("/a/b/.well-known/openid-configuration")
@@ -150,7 +150,7 @@ func TestAnIssuerWithAPathIsFoundBehindAProxy(t *testing.T) {
 
 func TestKeySetsAreCachedAsLongAsTheyMayBe(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start("INGAM_KEYS_JWKS_MAX_AGE=77s")
 	const path = "/.well-known/jwks.json"
 	a := s.get(path)

@@ -34,7 +34,7 @@ type deployment struct {
 	masterKey string
 	issuer    string
 	binary    string
-	// plain servers go without the race detector: see oneAtATime.
+	// plain servers do not have the race detector: see oneAtATime.
 	plain bool
 	// now is the clock of servers in this process; nil means the real one.
 	now func() time.Time
@@ -153,7 +153,7 @@ func (d *deployment) oneAtATime() *deployment {
 // plainBinary returns the binary that INGAM_TEST_COMMAND names, which 'make build' has
 // made; without it, that of the tests.
 func plainBinary() string {
-	return cmp.Or(os.Getenv("INGAM_TEST_COMMAND"), ingam)
+	return cmp.Or(os.Getenv("INGAM_TEST_COMMAND"), plain)
 }
 
 func (d *deployment) environ(extra ...string) []string {

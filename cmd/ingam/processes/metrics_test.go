@@ -73,7 +73,7 @@ var happened = regexp.MustCompile(`^(http_requests|tokens_issued|refusals|sign_i
 
 func TestMetricsCountWhatHappens(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	d.must("migrate", "up")
 	a, secret := d.webClient("app"), d.client("service")
 	d.signInApp("mobile")
@@ -255,7 +255,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 // An attacker could fill the memory of the server, and of Prometheus, with them.
 func TestStrangersMakeNoSeries(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	d.must("migrate", "up")
 	d.client("service")
 	s := d.startMetered("INGAM_THROTTLE_CLIENT_FAILURES=1000000")

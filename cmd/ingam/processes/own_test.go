@@ -2,8 +2,10 @@ package processes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,13 +28,15 @@ import (
 // here: see cmd/ingam/main_test.go.
 var ingam = os.Getenv("INGAM_TEST_SERVER")
 
-// commands runs commands in one process; dir contains the files of this run.
+// dir contains the files of this run. plain is ingam without the race detector; it runs
+// commands, in one process. A command does one thing after the other, and the detector
+// makes the hash of a password take a second.
 var (
-	dir      string
-	commands = sync.OnceValue(startRunner)
+	dir, plain string
+	commands   = sync.OnceValue(startRunner)
 )
 
-// TestMain builds the binary with the race detector if the tests have it.
+// TestMain builds the binary, with the race detector if the tests have it.
 func TestMain(m *testing.M) {
 	// A program with the race detector sleeps for a second before it ends, and the
 	// tests start hundreds of processes.
@@ -52,17 +56,18 @@ func (p prepared) Run() int {
 	defer os.RemoveAll(dir)
 	if ingam == "" {
 		ingam = filepath.Join(dir, "ingam")
-		build := []string{"test", "-c", "-vet=off", "-o", ingam}
 		if raced() {
-			build = append(build, "-race")
+			plain = filepath.Join(dir, "plain", "ingam") // by its name it knows that it is the command
+			err = errors.Join(build(plain), build(ingam, "-race"))
+		} else {
+			err = build(ingam)
 		}
-		cmd := exec.Command("go", append(build, "./cmd/ingam")...)
-		cmd.Dir = root
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building the server: %v\n%s", err, out)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "building the server: %v\n", err)
 			return 1
 		}
 	}
+	plain = cmp.Or(plain, ingam)
 	// Tests can run ingam by its name, as people do.
 	os.Setenv("PATH", filepath.Dir(ingam)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	status := p.tests.Run()
@@ -71,6 +76,17 @@ func (p prepared) Run() int {
 		return max(1, status)
 	}
 	return status
+}
+
+// build builds the test binary of the command.
+func build(path string, flags ...string) error {
+	cmd := exec.Command("go", slices.Concat([]string{"test", "-c", "-vet=off", "-o", path}, flags, []string{"./cmd/ingam"})...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
 }
 
 // raced reports whether this binary has the race detector.
@@ -91,7 +107,7 @@ type runner struct {
 // startRunner starts a runner.
 func startRunner() *runner {
 	socket := filepath.Join(dir, "runs")
-	cmd := exec.Command(ingam)
+	cmd := exec.Command(plain)
 	cmd.Env = append(os.Environ(), "INGAM_TEST_RUNS="+socket)
 	cmd.Stderr = os.Stderr
 	asks, err := cmd.StdinPipe()

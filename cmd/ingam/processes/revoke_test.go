@@ -13,6 +13,7 @@ import (
 func TestATokenIsRevokedByWhatAnAPILogs(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		secret, web := d.client("app"), d.webClient("web")
 		d.user("minji")

@@ -208,6 +208,7 @@ func TestACutOutlivesTheServerThatIssued(t *testing.T) {
 func TestACutAfterAHandOverSetsBothIndices(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		var off atomic.Int64
 		d.now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 		d.must("migrate", "up")
@@ -555,7 +556,7 @@ func TestWhoMayListenAndAcknowledge(t *testing.T) {
 
 func TestAListIsRevalidatedAndServedAcrossOrigins(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t).oneAtATime()
 	s := d.start()
 	secret := d.client("service")
 	token := s.token("service", secret)
@@ -593,6 +594,7 @@ func TestAListIsRevalidatedAndServedAcrossOrigins(t *testing.T) {
 func TestWhatACutWouldEndIsToldBeforeItIsMade(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		s := d.start()
 		a, b := d.webClient("app"), d.webClient("other")
 		secret := d.client("service")
@@ -764,6 +766,7 @@ func TestAConnectionThatWasReplacedEnds(t *testing.T) {
 func TestACutOfAUserIsAFewStatementsHoweverManyGrants(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, d *deployment) {
+		d.oneAtATime()
 		d.must("migrate", "up")
 		a := d.webClient("app")
 		d.user("minji")

@@ -20,7 +20,7 @@ func limitFiles(t *testing.T, pid int, most uint64) {
 
 func TestAServerThatHasNoRoomToWriteIsNotReady(t *testing.T) {
 	t.Parallel()
-	d := emptyDeployment(t, "")
+	d := emptyDeployment(t, "").oneAtATime()
 	s := d.start()
 	secret, a := d.client("app"), d.webClient("web")
 	d.user("minji")
