@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/permission"
@@ -162,5 +163,5 @@ func (f *FirstParty) SignOut(ctx context.Context, client *clients.Client, refres
 	if err := revokeGrant(ctx, f.cuts, g.ID, g.ClientID, client.ID); err != nil {
 		return err
 	}
-	return f.sessions.EndApp(ctx, client.ID, g.SessionID, "signed out")
+	return f.sessions.EndApp(ctx, client.ID, g.SessionID, "signed out", audit.Client(client.ID))
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
@@ -77,7 +78,7 @@ func (s appSignIn) unfinished(r *http.Request, session sessions.Session, err err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
 	defer cancel()
-	if ending := s.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished"); ending != nil {
+	if ending := s.sessions.EndApp(ctx, session.ClientID, session.ID, "the sign-in was not finished", audit.Server); ending != nil {
 		err = errors.Join(err, ending)
 	}
 	if errors.Is(err, sessions.ErrNotFound) || errors.Is(err, grants.ErrNotFound) {

@@ -59,7 +59,7 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	// If another user was signed in here before, that session ends: a browser has one.
 	if old != nil && old.UserID != in.User.ID {
-		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.User(old.UserID))
+		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.User(in.User.ID))
 		if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 			return err
 		}

@@ -50,6 +50,7 @@ type server struct {
 	issuer  string
 	log     *logged
 
+	store    *storage.Store
 	users    *accounts.Users
 	registry *clients.Registry
 	catalog  *catalog.Catalog
@@ -138,6 +139,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	s := &server{t: t, issuer: issuer, log: &logged{}}
 	ctx, log := t.Context(), slog.New(slog.NewJSONHandler(s.log, nil))
 	store := storagetest.Open(t, begun.New(t, storagetest.Engines()[0]))
+	s.store = store
 	master, ring := openMaster(t), ringOf(t, store)
 	own, err := apis.NewOwn()
 	if err != nil {

@@ -108,7 +108,7 @@ func (h *authorizationCode) judge(ctx context.Context, r Request) (hash [32]byte
 	if !code.UsedAt.IsZero() {
 		// Its own client used it before, or a thief who has the verifier too did
 		// (RFC 6749 section 4.1.2).
-		err := h.Cuts.CodeReused(ctx, code.GrantID, client.ID)
+		err := h.Cuts.CodeReused(ctx, code.GrantID, client.ID, code.UserID)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return hash, code, err
 		}

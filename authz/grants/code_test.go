@@ -107,7 +107,7 @@ func TestACodeExpiresAndIsUsedOnce(t *testing.T) {
 	if _, err := h.Refresh(app, issued.RefreshToken); refusal(err) != "invalid_grant: revoked" {
 		t.Errorf("after a replay: %s", refusal(err))
 	}
-	if all := events(h, audit.CodeReused); len(all) != 1 || all[0].Subject != issued.Access.GrantID || all[0].Actor != audit.Client("app") {
+	if all := events(h, audit.CodeReused); len(all) != 1 || all[0].Subject != issued.Access.GrantID || all[0].Actor != audit.Client("app") || all[0].Details["user"] != "minji" {
 		t.Errorf("%+v", all)
 	}
 

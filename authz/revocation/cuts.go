@@ -54,9 +54,10 @@ func (c *Cuts) RefreshReused(ctx context.Context, grant, client, user string) er
 // CodeReused revokes a grant because its client presented a second time the authorization
 // code that the grant was made from (RFC 6749 section 4.1.2): the code may have been
 // stolen. If there is no such grant, it returns the store's error for that.
-func (c *Cuts) CodeReused(ctx context.Context, grant, client string) error {
+func (c *Cuts) CodeReused(ctx context.Context, grant, client, user string) error {
 	return c.store.RevokeGrant(ctx, grant, audit.Event{
 		At: c.now(), Actor: audit.Client(client), Action: audit.CodeReused, Subject: grant,
+		Details: map[string]string{"client_id": client, "user": user},
 	})
 }
 

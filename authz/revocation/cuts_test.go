@@ -115,8 +115,8 @@ func TestEachCutEndsWhatItIsOfAndNamesItsActor(t *testing.T) {
 			event: audit.Event{Actor: "client:c", Action: audit.GrantReused, Subject: "g", Details: map[string]string{"client_id": "c", "user": "u"}},
 		},
 		"a grant whose code was used again": {
-			cut:   func(ctx context.Context, c *revocation.Cuts) error { return c.CodeReused(ctx, "g", "c") },
-			event: audit.Event{Actor: "client:c", Action: audit.CodeReused, Subject: "g"},
+			cut:   func(ctx context.Context, c *revocation.Cuts) error { return c.CodeReused(ctx, "g", "c", "u") },
+			event: audit.Event{Actor: "client:c", Action: audit.CodeReused, Subject: "g", Details: map[string]string{"client_id": "c", "user": "u"}},
 		},
 		"a client": {
 			cut:   func(ctx context.Context, c *revocation.Cuts) error { return c.Client(ctx, "c", "leaked", operator) },
@@ -170,7 +170,7 @@ func TestAGrantIsCutOnce(t *testing.T) {
 	before, err := w.store.ChangeNumber(w.ctx)
 	w.must(err)
 	w.must(w.cuts.RefreshReused(w.ctx, "g", "c", "u"))
-	w.must(w.cuts.CodeReused(w.ctx, "g", "c"))
+	w.must(w.cuts.CodeReused(w.ctx, "g", "c", "u"))
 	w.must(w.cuts.Grant(w.ctx, "g", "", "", audit.Operator("o")))
 	after, err := w.store.ChangeNumber(w.ctx)
 	w.must(err)
@@ -186,7 +186,7 @@ func TestWhatIsNotThereCannotBeCut(t *testing.T) {
 	for name, c := range map[string]struct{ err, want error }{
 		"grant":           {w.cuts.Grant(w.ctx, "none", "", "", by), grants.ErrNotFound},
 		"grant, reused":   {w.cuts.RefreshReused(w.ctx, "none", "c", "u"), grants.ErrNotFound},
-		"grant of a code": {w.cuts.CodeReused(w.ctx, "none", "c"), grants.ErrNotFound},
+		"grant of a code": {w.cuts.CodeReused(w.ctx, "none", "c", "u"), grants.ErrNotFound},
 		"client":          {w.cuts.Client(w.ctx, "none", "", by), clients.ErrNotFound},
 		"user":            {w.cuts.User(w.ctx, "none", "", by), accounts.ErrNotFound},
 	} {

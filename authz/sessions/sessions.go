@@ -174,10 +174,10 @@ func (s *Sessions) EndFormer(ctx context.Context, former []Session) error {
 
 // EndApp ends a session that this client began. It leaves a session of the sign-in page
 // alone: other clients use that one, too.
-func (s *Sessions) EndApp(ctx context.Context, client, id, reason string) error {
+func (s *Sessions) EndApp(ctx context.Context, client, id, reason string, by audit.Actor) error {
 	found, err := s.store.AppSession(ctx, client, id)
 	if err == nil {
-		err = s.End(ctx, found.UserID, id, reason, audit.User(found.UserID))
+		err = s.End(ctx, found.UserID, id, reason, by)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return nil

@@ -156,7 +156,7 @@ func TestAnAppEndsWhatItBegan(t *testing.T) {
 	b := newBrowsers(t)
 	page, app, other := b.begin("u", ""), b.begin("u", "app"), b.begin("u", "other")
 	for _, id := range []string{page.ID, other.ID, app.ID, app.ID, "nothing"} {
-		if err := b.sessions.EndApp(t.Context(), "app", id, "signed out"); err != nil {
+		if err := b.sessions.EndApp(t.Context(), "app", id, "signed out", audit.Client("app")); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
