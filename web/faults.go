@@ -65,12 +65,12 @@ func errForeign(cause error) error {
 }
 
 // nothing answers requests without a route: an unknown path, or a method that the path
-// does not have (RFC 9110 section 15.5.6).
-func nothing(routes *http.ServeMux) page {
+// does not have (RFC 9110 section 15.5.6). unserved are the patterns that lead here.
+func nothing(routes *http.ServeMux, unserved map[string]bool) page {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
-			if _, pattern := routes.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != everything {
+			if _, pattern := routes.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); !unserved[pattern] {
 				allowed = append(allowed, method)
 			}
 		}

@@ -81,8 +81,30 @@ func (rt router) mux(table []route) *http.ServeMux {
 	for pattern, routes := range byPattern {
 		mux.Handle(pattern, rt.byBody(routes))
 	}
-	mux.Handle(everything, rt.timed(rt.faults.page(nothing(mux))))
+	// The mux would match more than the table says: an OPTIONS request for a path without
+	// scripts with the path of another route that has some, so that any site's preflight
+	// would be granted.
+	unserved := map[string]bool{everything: true}
+	for _, r := range table {
+		for _, path := range r.paths(rt.base) {
+			if !preflighted[path] {
+				unserved[http.MethodOptions+" "+path] = true
+			}
+		}
+	}
+	otherwise := unrouted(rt.timed(rt.faults.page(nothing(mux, unserved))))
+	for pattern := range unserved {
+		mux.Handle(pattern, otherwise)
+	}
 	return mux
+}
+
+// unrouted makes a request count as one without a route, whichever pattern it matched.
+func unrouted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = everything
+		h.ServeHTTP(w, r)
+	})
 }
 
 // paths returns all paths of a route.
