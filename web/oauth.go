@@ -97,6 +97,10 @@ func (o oauth) revoke(w http.ResponseWriter, r *http.Request) error {
 // userInfo is the UserInfo endpoint (OpenID Connect Core 1.0 section 5.3). The token
 // comes in the header or, in a POST, in the form (RFC 6750 sections 2.1 and 2.2).
 func (o oauth) userInfo(w http.ResponseWriter, r *http.Request) error {
+	// Of two headers, a proxy may have checked the one that is not read here.
+	if len(r.Header.Values("Authorization")) > 1 {
+		return bearerError{error: protocol.Refuse(protocol.InvalidRequest, "There is more than one Authorization header.")}
+	}
 	scheme, token := authorizationHeader(r)
 	if scheme != "bearer" {
 		token = ""

@@ -455,6 +455,51 @@ func TestAHandlerThatPanicsIsAnsweredAndLogged(t *testing.T) {
 	}
 }
 
+// TestUserInfoReadsOneAuthorizationHeader: of two, a proxy might check the one and the
+// server obey the other.
+func TestUserInfoReadsOneAuthorizationHeader(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "https://auth.acme.test")
+	s.user("minji")
+	s.client(clients.Client{ID: "phone", Auth: clients.None, Grants: []string{clients.SignIn}, Hold: clients.HoldMemory, FirstParty: true, Scopes: []string{"openid"}})
+	var token struct {
+		AccessToken string `json:"accessToken"`
+	}
+	a := s.ask(http.MethodPost, pathLogin, fmt.Sprintf(`{"client_id":"phone","id":"minji","pw":%q}`, goodPassword), "Content-Type", "application/json")
+	if err := json.Unmarshal([]byte(a.body), &token); err != nil || token.AccessToken == "" {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	good, form := "Bearer "+token.AccessToken, url.Values{"access_token": {token.AccessToken}}.Encode()
+	for what, c := range map[string]struct {
+		form   string
+		fields []string
+		status int
+	}{
+		"one":                 {"", []string{good}, http.StatusOK},
+		"the form":            {form, nil, http.StatusOK},
+		"two":                 {"", []string{good, "Bearer other"}, http.StatusBadRequest},
+		"the same twice":      {"", []string{good, good}, http.StatusBadRequest},
+		"another scheme too":  {"", []string{basic("phone", "x"), good}, http.StatusBadRequest},
+		"two beside the form": {form, []string{basic("phone", "x"), basic("phone", "y")}, http.StatusBadRequest},
+	} {
+		var fields []string
+		for _, field := range c.fields {
+			fields = append(fields, "Authorization", field)
+		}
+		methods := []string{http.MethodPost}
+		if c.form == "" {
+			methods = append(methods, http.MethodGet)
+		}
+		for _, method := range methods {
+			a := s.ask(method, pathUserInfo, c.form, fields...)
+			refused := strings.Contains(a.body, `"error":"invalid_request"`) && strings.Contains(a.header.Get("WWW-Authenticate"), `error="invalid_request"`)
+			if a.status != c.status || refused != (c.status == http.StatusBadRequest) {
+				t.Errorf("%s by %s: %d %v %s", what, method, a.status, a.header, a.body)
+			}
+		}
+	}
+}
+
 // TestOptionsDoesNothing: an OPTIONS request has no effect, whatever it contains.
 func TestOptionsDoesNothing(t *testing.T) {
 	t.Parallel()
