@@ -14,6 +14,9 @@ func TestRowsAreKeptForAsLongAsSomethingIsAskedOfThem(t *testing.T) {
 	if keepExpired["grants"] <= limits.MaxAccessTTL || mayLive <= limits.MaxAccessTTL {
 		t.Errorf("grants are kept for %s and looked at for %s, and their tokens live for %s", keepExpired["grants"], mayLive, limits.MaxAccessTTL)
 	}
+	if grants, tokens := mayLive-limits.MaxAccessTTL, keepExpired["revoked_tokens"]; grants < limits.Afterlife || tokens < limits.Afterlife {
+		t.Errorf("their revocation is known for %s, and that of tokens for %s, and verifiers may accept them for %s after their expiry", grants, tokens, limits.Afterlife)
+	}
 	if keepExpired["guesses"] < limits.MaxSignInWindow {
 		t.Errorf("guesses are kept for %s, and counted for %s", keepExpired["guesses"], limits.MaxSignInWindow)
 	}

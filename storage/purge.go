@@ -18,10 +18,10 @@ const (
 	mostBatches  = 20
 )
 
-// Purge deletes what no check needs any more: cuts of tokens that had expired by now,
-// and entries of the change sequence from before changesBefore. It keeps the last
-// entry, because that tells a reader whether it has missed entries. It returns the
-// number of deleted rows.
+// Purge deletes what no check needs any more at now: rows that expired long enough ago
+// (see keepExpired), and entries of the change sequence from before changesBefore. It
+// keeps the last entry, because that tells a reader whether it has missed entries. It
+// returns the number of deleted rows.
 //
 // It deletes at most batch rows (1 to 1000) in one transaction, so that nobody waits
 // long for it, and stops after a number of batches, so that a great backlog is spread
@@ -29,7 +29,7 @@ const (
 func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefore time.Time) (int, error) {
 	batch = min(max(batch, 1), largestBatch)
 	tokens, err := s.purge(ctx, "purge expired cuts", batch, func(tx *gorm.DB) (int64, error) {
-		return s.purgeTokens(tx, ms(now), batch)
+		return s.purgeTokens(tx, ms(now.Add(-keepExpired["revoked_tokens"])), batch)
 	})
 	if err != nil {
 		return tokens, err
@@ -84,12 +84,15 @@ func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (in
 	})
 }
 
-// keepExpired is how long rows are kept after their expiry. A used code is kept to
-// recognise its replay; a guess until its window has passed; a grant until its last
-// token has expired, because the status list is made from it; a session for as long as
-// its device is remembered, which is longer than any grant that was made in it.
+// keepExpired is how long rows are kept after their expiry. A revoked token is kept until
+// no verifier accepts it any more: the bits of the status lists follow from these rows,
+// so that after a restart the thief of a token that has just expired would be let in by
+// a verifier that allows for clocks that differ. A used code is kept to recognise its
+// replay; a guess until its window has passed; a grant until its last token has expired,
+// because the status list is made from it; a session for as long as its device is
+// remembered, which is longer than any grant that was made in it.
 var keepExpired = map[string]time.Duration{
-	"codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": sessions.DeviceLife,
+	"revoked_tokens": limits.Afterlife, "codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": sessions.DeviceLife,
 }
 
 // purgeExpired deletes expired rows of a table in the way of purgeTokens.
@@ -129,14 +132,14 @@ func (s *Store) purge(ctx context.Context, op string, batch int, one func(tx *go
 // purgeTokens first reads which rows to delete, then deletes them by their keys, in
 // order. So it locks these rows and no gaps between them, and two instances that purge
 // at the same time do not block each other.
-func (s *Store) purgeTokens(tx *gorm.DB, nowMS int64, batch int) (int64, error) {
+func (s *Store) purgeTokens(tx *gorm.DB, beforeMS int64, batch int) (int64, error) {
 	var expired []string
 	err := s.reading(tx.Statement.Context).Model(&revokedTokenRow{}).
-		Where("expires_ms < ?", nowMS).Order("expires_ms, jti").Limit(batch).Pluck("jti", &expired).Error
+		Where("expires_ms < ?", beforeMS).Order("expires_ms, jti").Limit(batch).Pluck("jti", &expired).Error
 	if err != nil || len(expired) == 0 {
 		return 0, err
 	}
-	deleted := tx.Where("jti IN ? AND expires_ms < ?", expired, nowMS).Delete(&revokedTokenRow{})
+	deleted := tx.Where("jti IN ? AND expires_ms < ?", expired, beforeMS).Delete(&revokedTokenRow{})
 	return deleted.RowsAffected, deleted.Error
 }
 

@@ -61,8 +61,8 @@ type Ended struct {
 // Store keeps revocations.
 type Store interface {
 	// CutToken revokes the token with that jti, and sets its bit in the status list. To
-	// revoke it again changes nothing and stores no event. The row is kept until the
-	// token expires.
+	// revoke it again changes nothing and stores no event. The row is kept until no
+	// verifier accepts the token any more, limits.Afterlife after it expires.
 	CutToken(ctx context.Context, jti string, expires time.Time, ref status.Ref, ev audit.Event) error
 	// RevokeGrant revokes a grant. If it was revoked already, that changes nothing and
 	// stores no event. If it does not exist, it returns grants.ErrNotFound.

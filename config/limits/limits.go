@@ -30,6 +30,11 @@ const (
 	MaxRefreshGrace = 10 * time.Minute
 	// MaxSkew is how far clocks may differ, at most.
 	MaxSkew = 5 * time.Minute
+	// Afterlife is for how long after its expiry a token may still be accepted
+	// somewhere: a verifier allows MaxSkew, its clock may be MaxSkew behind, and that of
+	// the server which asks as much ahead. Until then it must be known that the token
+	// was revoked.
+	Afterlife = 3 * MaxSkew
 	// MaxSignInWindow is the longest window in which failed sign-ins are counted.
 	MaxSignInWindow = Day
 

@@ -13,7 +13,7 @@
 --              default audience. client_secrets.added is the number of the
 --              change that added the secret, which tells the older of two.
 -- revoked_tokens
---              tokens cut one by one, until they have expired. Purged.
+--              tokens cut one by one, until no verifier accepts them. Purged.
 --
 -- Times are milliseconds since 1970, in UTC. Whatever is compared is VARBINARY:
 -- the collations that both servers have ignore a space at the end, and the

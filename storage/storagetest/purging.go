@@ -8,14 +8,42 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/status/lists"
+	"github.com/ingam/ingam/config/limits"
 	"github.com/ingam/ingam/storage"
 )
 
 var purgeTests = []test{
+	{"a revoked token keeps its bit while a verifier may accept it", func(d *databaseTest) {
+		d.client("c")
+		d.list(status.ForClients)
+		b, err := d.s.TakeStatusBlock(d.ctx, status.ForClients, life, 64, "c")
+		d.must(err)
+		d.must(d.s.CutToken(d.ctx, "t", noon, status.Ref{List: b.List, Index: b.First}, event(audit.TokenCut, "t")))
+		bit := lists.Run{List: b.List, First: b.First, Size: 1}
+		// A verifier allows MaxSkew by a clock that is MaxSkew behind, and the clock of
+		// this server is as much ahead.
+		for _, after := range []time.Duration{time.Second, limits.MaxSkew, 3 * limits.MaxSkew} {
+			_, err := d.s.Purge(d.ctx, noon.Add(after), 10, time.Time{})
+			d.must(err)
+			all, err := d.other.StatusesSet(d.ctx, nil)
+			d.must(err)
+			d.equal(all, []lists.Run{bit})
+		}
+		// Enabling a client gives back what disabling it took, and not this token.
+		d.must(d.s.SetClientDisabled(d.ctx, "c", true, event(audit.ClientDisabled, "c")))
+		d.must(d.s.SetClientDisabled(d.ctx, "c", false, event(audit.ClientEnabled, "c")))
+		all, err := d.other.StatusesSet(d.ctx, nil)
+		d.must(err)
+		d.equal(all, []lists.Run{bit})
+		n, err := d.s.Purge(d.ctx, noon.Add(limits.Afterlife+time.Second), 10, time.Time{})
+		d.must(err)
+		d.equal(n, 1)
+	}},
 	{"expired cuts go, others stay", func(d *databaseTest) {
 		for i := range 20 {
 			jti := fmt.Sprint(i)
-			expires := noon.Add(time.Duration(i-10) * time.Second)
+			expires := noon.Add(time.Duration(i-10)*time.Second - limits.Afterlife)
 			d.must(d.s.CutToken(d.ctx, jti, expires, status.Ref{}, event(audit.TokenCut, jti)))
 		}
 		n, err := d.s.Purge(d.ctx, noon, 3, time.Time{})
