@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/ingam/ingam/authz/changes"
@@ -34,11 +35,11 @@ func NewStatusEvents(authenticator *clients.Authenticator, registry *clients.Reg
 // it up. verifier is the name that the process goes by, which replicas may share;
 // instance distinguishes it from them.
 func (s *StatusEvents) Listen(ctx context.Context, presented clients.Presented, verifier, instance string) (listeners.Listener, error) {
-	client, err := s.resourceServer(ctx, presented)
+	client, secret, err := s.resourceServer(ctx, presented)
 	if err != nil {
 		return listeners.Listener{ClientID: client}, err
 	}
-	l := listeners.Listener{ID: rand.Text(), ClientID: client, Name: verifier, Instance: instance}
+	l := listeners.Listener{ID: rand.Text(), ClientID: client, SecretID: secret, Name: verifier, Instance: instance}
 	if l.Name == "" {
 		l.Name = l.ID
 	}
@@ -51,10 +52,13 @@ func (s *StatusEvents) Listen(ctx context.Context, presented clients.Presented, 
 	return l, nil
 }
 
-// MayListen reports whether a client that is connected to the stream may stay.
-func (s *StatusEvents) MayListen(ctx context.Context, client string) bool {
-	c, err := s.registry.Client(ctx, client)
-	return err == nil && !c.Disabled
+// MayListen reports whether a listener that is connected to the stream may stay: its client
+// is enabled, and the secret that opened the connection is still one of the client's. If
+// that was stolen and is removed, the thief can no longer acknowledge, and every revocation
+// would wait for them.
+func (s *StatusEvents) MayListen(ctx context.Context, l listeners.Listener) bool {
+	c, err := s.registry.Client(ctx, l.ClientID)
+	return err == nil && !c.Disabled && slices.ContainsFunc(c.Secrets, func(live clients.Secret) bool { return live.ID == l.SecretID })
 }
 
 // Acknowledge records that a listener has applied every event up to id. If leaving is
@@ -62,7 +66,7 @@ func (s *StatusEvents) MayListen(ctx context.Context, client string) bool {
 // parameters that the listener sent. It returns the client that asked, once known, for
 // the log, and the number that was acknowledged.
 func (s *StatusEvents) Acknowledge(ctx context.Context, presented clients.Presented, listener, id, leaving string) (caller string, n changes.Number, err error) {
-	caller, err = s.resourceServer(ctx, presented)
+	caller, _, err = s.resourceServer(ctx, presented)
 	if err != nil {
 		return caller, 0, err
 	}
@@ -86,14 +90,15 @@ func (s *StatusEvents) Acknowledge(ctx context.Context, presented clients.Presen
 	return caller, changes.Number(number), err
 }
 
-// resourceServer authenticates a confidential client.
-func (s *StatusEvents) resourceServer(ctx context.Context, presented clients.Presented) (id string, err error) {
-	client, err := s.authenticator.Authenticate(ctx, presented)
+// resourceServer authenticates a confidential client. It also returns the id of the secret
+// that the client showed.
+func (s *StatusEvents) resourceServer(ctx context.Context, presented clients.Presented) (id, secretID string, err error) {
+	client, secretID, err := s.authenticator.AuthenticateBy(ctx, presented)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if client.Auth == clients.None {
-		return client.ID, protocol.Refuse(protocol.InvalidClient, "A public client may not do this: anyone can say that they are one.")
+		return client.ID, "", protocol.Refuse(protocol.InvalidClient, "A public client may not do this: anyone can say that they are one.")
 	}
-	return client.ID, nil
+	return client.ID, secretID, nil
 }

@@ -101,9 +101,48 @@ func TestListenersAreConfidentialClientsAndSayWhoTheyAre(t *testing.T) {
 	if !errors.Is(err, listeners.ErrNotFound) {
 		t.Errorf("%v does not say that it is not known", err)
 	}
-	if !events.MayListen(c.ctx, "api") || events.MayListen(c.ctx, "nobody") {
-		t.Error("who may go on is another")
+}
+
+// TestAListenerStaysWhileItsSecretDoes: whoever stole a secret and listens must not go on
+// when it is removed. They could no longer acknowledge, and every revocation would wait
+// for them.
+func TestAListenerStaysWhileItsSecretDoes(t *testing.T) {
+	t.Parallel()
+	c, authenticator, former, _ := endpoints(t)
+	events := authz.NewStatusEvents(authenticator, c.registry, c.store)
+	const second = "another secret of forty characters or so"
+	_, _, err := c.registry.AddSecret(c.ctx, "api", second, "test")
+	c.must(err)
+	c.must(c.registry.Follow(c.ctx, nil))
+	listen := func(p clients.Presented) listeners.Listener {
+		t.Helper()
+		l, err := events.Listen(c.ctx, p, "v", "")
+		c.must(err)
+		return l
 	}
+	basic := clients.Presented{Headers: 1, Basic: true, User: "api", Password: apiSecret}
+	old := []listeners.Listener{listen(former), listen(basic)}
+	latest := listen(clients.Presented{ID: "api", Secret: second})
+	stay := func(what string, want bool, all ...listeners.Listener) {
+		t.Helper()
+		c.must(c.registry.Follow(c.ctx, nil))
+		for _, l := range all {
+			if events.MayListen(c.ctx, l) != want {
+				t.Errorf("%s: %+v stays: %t", what, l, !want)
+			}
+		}
+	}
+	stay("all secrets", true, append(old, latest)...)
+	stay("nobody's", false, listeners.Listener{ClientID: "nobody"}, listeners.Listener{ClientID: "api"}, listeners.Listener{ClientID: "app"})
+	_, err = c.registry.RemoveSecret(c.ctx, "api", "", "test")
+	c.must(err)
+	stay("a removed secret", false, old...)
+	stay("the other secret", true, latest)
+	_, _, err = c.registry.AddSecret(c.ctx, "api", apiSecret, "test")
+	c.must(err)
+	stay("a secret that came back", false, old...)
+	c.must(c.registry.Disable(c.ctx, "api", "", "test"))
+	stay("a disabled client", false, append(old, latest)...)
 }
 
 func TestOnlyAnAppThatIsRegisteredForItSignsPeopleIn(t *testing.T) {

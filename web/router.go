@@ -83,12 +83,16 @@ func (rt router) mux(table []route) *http.ServeMux {
 	}
 	// The mux would match more than the table says: an OPTIONS request for a path without
 	// scripts with the path of another route that has some, so that any site's preflight
-	// would be granted.
+	// would be granted; and HEAD with a GET that does not end, so that somebody would be
+	// a listener to whom nothing can be sent.
 	unserved := map[string]bool{everything: true}
 	for _, r := range table {
 		for _, path := range r.paths(rt.base) {
 			if !preflighted[path] {
 				unserved[http.MethodOptions+" "+path] = true
+			}
+			if r.endless {
+				unserved[http.MethodHead+" "+path] = true
 			}
 		}
 	}

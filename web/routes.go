@@ -22,7 +22,7 @@ type route struct {
 	body body
 	// scripts says whose scripts may read the answer in a browser (CORS).
 	scripts scripts
-	// endless is set for an answer that does not end; it has no time limit.
+	// endless is set for an answer that does not end; it has no time limit, and no HEAD.
 	endless bool
 	handler handler
 	// announced is the field of the metadata that gets the address; nil if there is

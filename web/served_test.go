@@ -63,7 +63,7 @@ func TestAnAddressHasTheMethodsOfTheTableAndNoOthers(t *testing.T) {
 		allowed := map[string][]string{}
 		for _, r := range table() {
 			methods := []string{r.method}
-			if r.method == http.MethodGet {
+			if r.method == http.MethodGet && !r.endless {
 				methods = append(methods, http.MethodHead)
 			}
 			if r.scripts != noScripts {
@@ -81,6 +81,9 @@ func TestAnAddressHasTheMethodsOfTheTableAndNoOthers(t *testing.T) {
 				if a := s.ask(method, path, ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != want {
 					t.Errorf("%s %s: %d, allowed are %q and not %q", method, path, a.status, a.header.Get("Allow"), want)
 				}
+			}
+			if a := s.ask(http.MethodHead, path, ""); slices.Contains(methods, http.MethodHead) == (a.status == http.StatusMethodNotAllowed) {
+				t.Errorf("HEAD %s: %d", path, a.status)
 			}
 			if a := s.ask(http.MethodOptions, path, ""); slices.Contains(methods, http.MethodOptions) != (a.status == http.StatusNoContent) {
 				t.Errorf("OPTIONS %s: %d", path, a.status)

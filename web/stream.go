@@ -127,11 +127,19 @@ func (f *feed) serve(ctx context.Context, missed bool) {
 		case <-beat.C:
 			// A sign of life tells the listener that nothing was set. If this process
 			// does not know that, it must not send one.
-			if !f.Lists.Vouched() || !f.Events.MayListen(ctx, f.listener.ClientID) || f.write(":\n\n") != nil {
+			if !f.Lists.Vouched() || !f.mayStay(ctx) || f.write(":\n\n") != nil {
 				return
 			}
 		}
 	}
+}
+
+// mayStay reports whether the listener may go on listening. The database may have to be
+// asked, and if it hangs, the stream must not wait for it for ever.
+func (f *feed) mayStay(ctx context.Context) bool {
+	bounded, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	return f.Events.MayListen(bounded, f.listener)
 }
 
 // reload makes the listener read the lists again, because the events that it missed are

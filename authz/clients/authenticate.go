@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -106,6 +107,21 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 	return nil, refused
 }
 
+// AuthenticateBy is Authenticate, and also returns the id of the secret that was shown;
+// empty for a public client. What goes on long after the request needs it: the secret may
+// be removed meanwhile.
+func (a *Authenticator) AuthenticateBy(ctx context.Context, presented Presented) (c *Client, secretID string, err error) {
+	c, err = a.Authenticate(ctx, presented)
+	if err != nil {
+		return nil, "", err
+	}
+	offered, err := presented.credentials()
+	if err != nil {
+		return nil, "", err
+	}
+	return c, cmp.Or(c.secretOf(offered.secret), c.secretOf(offered.literal)), nil
+}
+
 // refuses returns why these credentials do not authenticate the client; nil if they do.
 func (c *Client) refuses(offered credentials) error {
 	switch {
@@ -113,7 +129,7 @@ func (c *Client) refuses(offered credentials) error {
 		return protocol.Cause{Reason: protocol.ReasonMethod, Text: "the client has no secret and showed one"}
 	case c.Auth != None && offered.secret == "":
 		return protocol.Cause{Reason: protocol.ReasonMethod, Text: "the client has a secret and showed none"}
-	case c.Auth != None && !c.hasSecret(offered.secret) && !c.hasSecret(offered.literal):
+	case c.Auth != None && c.secretOf(offered.secret) == "" && c.secretOf(offered.literal) == "":
 		return protocol.Cause{Reason: protocol.ReasonSecret, Text: "wrong secret"}
 	case c.Disabled:
 		return protocol.Cause{Reason: protocol.ReasonDisabled, Text: "disabled client"}
@@ -121,15 +137,19 @@ func (c *Client) refuses(offered credentials) error {
 	return nil
 }
 
-// hasSecret reports whether a secret is one of the client's. It compares in constant
-// time, with all of them.
-func (c *Client) hasSecret(secret string) bool {
+// secretOf returns the id of the client's secret that this is; empty if it is none. It
+// compares in constant time, with all of them.
+func (c *Client) secretOf(secret string) (id string) {
 	hash := sha256.Sum256([]byte(secret))
-	match := 0
-	for _, s := range c.Secrets {
-		match |= subtle.ConstantTimeCompare(s.Hash[:], hash[:])
+	none := len(c.Secrets)
+	match := none
+	for i, s := range c.Secrets {
+		match = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(s.Hash[:], hash[:]), i, match)
 	}
-	return match == 1
+	if match == none {
+		return ""
+	}
+	return c.Secrets[match].ID
 }
 
 // credentials returns the id and secret from the header or from the body (RFC 6749

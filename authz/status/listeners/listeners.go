@@ -28,6 +28,9 @@ const Unseen = 30 * time.Second
 type Listener struct {
 	// ID identifies this one connection.
 	ID, ClientID string
+	// SecretID is the id of the client's secret that opened the connection. It is not
+	// stored: the process that has the connection alone needs it.
+	SecretID string
 	// Name is a name of the verifier for people. Replicas of an API may share it.
 	Name string
 	// Instance distinguishes the process from its replicas, and is the same for all of

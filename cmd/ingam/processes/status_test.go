@@ -541,9 +541,15 @@ func TestWhoMayListenAndAcknowledge(t *testing.T) {
 	if n := storagetest.Count(t, d.database, "SELECT acked FROM status_listeners"); n != 7 {
 		t.Errorf("acknowledged %d", n)
 	}
-	// The stream of a client ends when the client is disabled.
+	// A stream ends when the secret that opened it is removed, or the client is disabled.
+	var added secretJSON
+	d.mustJSON(&added, "client", "secret", "add", "api")
+	latest := s.listen(t, "api", added.ClientSecret, "v", "")
+	latest.next()
+	d.must("client", "secret", "remove", "api")
+	eventually(t, "the stream of a removed secret ends", 30*time.Second, func() bool { return !l.lines.Scan() })
 	d.must("client", "disable", "api")
-	eventually(t, "the stream of a disabled client ends", 30*time.Second, func() bool { return !l.lines.Scan() })
+	eventually(t, "the stream of a disabled client ends", 30*time.Second, func() bool { return !latest.lines.Scan() })
 	for path, want := range map[string]int{
 		"/oauth2/status/": 404, "/oauth2/status/0": 404, "/oauth2/status/999": 404, "/oauth2/status/-1": 404, "/oauth2/status/x": 404,
 		"/oauth2/status/01": 404, "/oauth2/status/99999999999999999999": 404, "/oauth2/status": 200,
