@@ -40,7 +40,7 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session se
 		return p.account.show(w, r, session, user, outcome(refused(err), "new", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, sessions.ErrNotFound):
 		// The password was changed all the same; the person signs in with the new one.
-		rec.errorCode, rec.err = "session_ended", err
+		rec.errorCode, rec.err = codeSessionEnded, err
 		p.browsers.cookies.set(w, p.browsers.cookies.session, "", -time.Second)
 		return p.screen.showLogin(w, r, nil, pages.Login{Username: user.Username}, http.StatusOK)
 	case err != nil:

@@ -58,6 +58,10 @@ type endedMeanwhile struct {
 
 func (e endedMeanwhile) Unwrap() error { return e.error }
 
+// codeSessionEnded is the error in the log and the metrics for a person whose login session
+// has ended.
+const codeSessionEnded = "session_ended"
+
 func errForeign(cause error) error {
 	e := protocol.Refuse(protocol.InvalidRequest, "The page that sent this is not one of this server.")
 	e.Cause = cause
@@ -120,6 +124,9 @@ func (f faults) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case away.fault != "":
 		page.Fault = away.fault
 	case errors.As(err, &ended), errors.Is(err, sessions.ErrNotFound):
+		// Without a code of its own it would count as a fault of the server, which
+		// anybody could bring about.
+		rec.errorCode = codeSessionEnded
 		page.Fault, page.Again, status, page.Description = pages.FaultOfTime, ended.again, http.StatusForbidden, "The login session has ended."
 	case status >= http.StatusInternalServerError:
 		page.Fault, page.Again = pages.FaultOfServer, at.here

@@ -22,7 +22,7 @@ type Observer interface {
 	RequestTook(route string, took time.Duration)
 	// TokenIssued counts an access token by the grant type that it was issued for.
 	TokenIssued(grantType string)
-	// Refused counts an error by the code that the client was told, and by its reason.
+	// Refused counts an error by its code in the log, and by its reason.
 	Refused(code, reason string)
 	// SignInTried counts an attempt to sign in by its outcome, one of SignInOutcomes.
 	SignInTried(outcome string)
