@@ -87,7 +87,7 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 	if err != nil || !stands {
 		return Introspection{Caller: caller.ID}, err
 	}
-	left, err := i.cut(ctx, &access, caller, permission.ParseAll(standing.Permissions))
+	left, err := i.cut(ctx, &access, caller, standing)
 	if err != nil || !left || access.ClientID != caller.ID && !intendedFor(access, caller) {
 		return Introspection{Caller: caller.ID}, err
 	}
@@ -134,9 +134,9 @@ func intendedFor(access tokens.Access, caller *clients.Client) bool {
 }
 
 // cut removes from a token the audiences and scopes that its client may no longer have,
-// or that an API no longer offers. It reports whether anything is left. recorded is what
-// the token's grant allows.
-func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, recorded []permission.Permission) (bool, error) {
+// or that an API no longer offers. It reports whether anything is left. standing is that of
+// the token.
+func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *clients.Client, standing revocation.Standing) (bool, error) {
 	client, err := caller, error(nil)
 	if access.ClientID != caller.ID {
 		client, err = i.registry.Client(ctx, access.ClientID)
@@ -147,9 +147,24 @@ func (i *Introspector) cut(ctx context.Context, access *tokens.Access, caller *c
 	if err != nil {
 		return false, err
 	}
-	of := permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded}
+	if over, err := outlived(ctx, i.rules, client, standing); err != nil || over {
+		return false, err
+	}
+	of := permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: permission.ParseAll(standing.Permissions)}
 	access.Audience, access.Scopes, err = i.rules.LeftOf(ctx, client, of)
 	return len(access.Audience) > 0 && (len(access.Scopes) > 0 || len(of.Scopes) == 0), err
+}
+
+// outlived reports whether a token that stands has nevertheless ended with the login
+// session of its grant: the grant was to outlive it, for offline_access, and the client
+// has lost that scope. A refresh is refused then, and the thief of an access token should
+// not go on after the user has signed out either.
+func outlived(ctx context.Context, rules *grants.Rules, client *clients.Client, standing revocation.Standing) (bool, error) {
+	if !standing.SessionEnded {
+		return false, nil
+	}
+	may, err := rules.MayOutlive(ctx, client)
+	return err == nil && !may, err
 }
 
 func questionAbout(access tokens.Access) revocation.Question {

@@ -65,7 +65,7 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 	// The scopes of the token alone are not enough: its "phone" may be an API's scope
 	// of that name, not the server's. And what was taken from the client since then must
 	// be missing at once.
-	scopes, err := u.ownLeft(ctx, access, permission.ParseAll(standing.Permissions))
+	scopes, err := u.ownLeft(ctx, access, standing)
 	if err != nil {
 		return nil, client, err
 	}
@@ -85,8 +85,8 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 }
 
 // ownLeft returns those scopes of a token that are the server's own and that its client
-// may still have. recorded is what the token's grant allows.
-func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded []permission.Permission) ([]string, error) {
+// may still have. standing is that of the token.
+func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, standing revocation.Standing) ([]string, error) {
 	client, err := u.registry.Client(ctx, access.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
 		return nil, errInactive
@@ -94,7 +94,14 @@ func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, recorded [
 	if err != nil {
 		return nil, err
 	}
-	left, err := u.rules.Left(ctx, client, permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: recorded})
+	over, err := outlived(ctx, u.rules, client, standing)
+	if err != nil {
+		return nil, err
+	}
+	if over {
+		return nil, errInactive
+	}
+	left, err := u.rules.Left(ctx, client, permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: permission.ParseAll(standing.Permissions)})
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
 		return nil, errInactive

@@ -26,7 +26,7 @@ var mysqlDialect = dialect{
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
 	history:         fmt.Sprintf(historySQL, "?"),
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?")),
+	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
 	countGuess:      countGuessMySQL,
 	now:             "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }

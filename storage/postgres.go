@@ -29,7 +29,7 @@ var postgresDialect = dialect{
 	               WHERE schemaname = current_schema() AND tablename = $1`,
 	history:         fmt.Sprintf(historySQL, "$1"),
 	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), fmt.Sprintf(grantStanding, "$5", "$6")),
+	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4"), fmt.Sprintf(grantStanding, "$5", "$6", "$7")),
 	countGuess:      countGuessReturning,
 	now:             "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)",
 }

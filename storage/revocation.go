@@ -147,9 +147,10 @@ func standingSQL(jti, kid, client, again string) string {
 }
 
 // grantStanding are the further columns of standingSQL for a token with a grant: the
-// recorded permissions, which are NULL unless the grant stands, and the user's name.
+// recorded permissions, which are NULL unless the grant stands, whether its login session
+// was ended, and the user's name. Its parameters are the grant, twice, and the user.
 const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = %s AND ` + grantStands + `),
-		       (SELECT username FROM users WHERE id = %s)`
+		       EXISTS (SELECT 1 FROM grants AS g WHERE g.id = %s AND ` + sessionEnded + `), (SELECT username FROM users WHERE id = %s)`
 
 // Standing implements revocation.Store. Every introspection calls it, so it uses the
 // pool directly and not gorm's statement builder.
@@ -175,7 +176,8 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 	found := []any{&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number}
 	if q.GrantID != "" {
 		statement = s.dialect.standingOfGrant
-		args, found = append(args, askable(q.GrantID), askable(q.UserID)), append(found, &recorded, &username)
+		grant := askable(q.GrantID)
+		args, found = append(args, grant, grant, askable(q.UserID)), append(found, &recorded, &st.SessionEnded, &username)
 	}
 	err := s.readPool.QueryRowContext(ctx, statement, args...).Scan(found...)
 	if err != nil {

@@ -33,7 +33,7 @@ var sqliteDialect = dialect{
 	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 	history:         fmt.Sprintf(historySQL, "?"),
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?")),
+	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
 	countGuess:      countGuessReturning,
 	now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 }

@@ -101,6 +101,17 @@ func (c *Rules) LeftOf(ctx context.Context, client *clients.Client, token permis
 	return audiences, scopes, nil
 }
 
+// MayOutlive reports whether a client may still have grants that outlive their login
+// session: whether offline_access is left to it.
+func (c *Rules) MayOutlive(ctx context.Context, client *clients.Client) (bool, error) {
+	_, err := c.Left(ctx, client, permission.Granted{Permissions: []permission.Permission{{Scope: apis.OfflineAccess}}})
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // LeftToShow returns what is left of what a user allowed a client, in any number of
 // grants, for a page. Unlike Left it asks the copies in memory alone, so that a page
 // about many clients costs no statement for each: what was given back a moment ago

@@ -37,6 +37,9 @@ type Standing struct {
 	// GrantStands is false if the grant, its user or its login session was revoked or
 	// does not exist. It means nothing if Question has no GrantID.
 	GrantStands bool
+	// SessionEnded is whether the login session of the grant was ended, which a grant
+	// with offline_access survives.
+	SessionEnded bool
 	// Permissions are what the grant records, as permission.Permission writes them;
 	// nil if it records none.
 	Permissions []string

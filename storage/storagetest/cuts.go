@@ -170,6 +170,28 @@ var standingTests = []test{
 			d.equal([]any{st.GrantStands, len(st.Permissions), st.Username}, []any{false, 0, ""})
 		}
 	}},
+	{"whether its session ended comes with a grant that outlives it", func(d *databaseTest) {
+		d.user("u")
+		d.session("u", "s")
+		d.client("c")
+		for _, id := range []string{"offline", "not offline"} {
+			d.code("s", "c", id)
+			g := d.grantOf(id, id)
+			g.Offline = id == "offline"
+			d.must(d.s.RedeemCode(d.ctx, hash(id), noon, g))
+		}
+		asked := func(id string, stands, ended bool) {
+			d.Helper()
+			st := d.standing(revocation.Question{ClientID: "c", GrantID: id, UserID: "u"})
+			d.equal([]any{st.GrantStands, st.SessionEnded, st.Username}, []any{stands, ended, "name of u"})
+		}
+		asked("offline", true, false)
+		asked("not offline", true, false)
+		d.must(d.s.EndSession(d.ctx, "u", "s", event(audit.SessionEnded, "s")))
+		asked("offline", true, true)
+		asked("not offline", false, true)
+		asked("nobody's", false, false)
+	}},
 	{"a retired key whose private half is destroyed still stands, a deleted one does not", func(d *databaseTest) {
 		d.must(d.s.ChangeKeys(d.ctx, keys.Change{At: noon, KID: "k", Insert: []keys.Record{newKey("k", keys.Tokens, 1)}}))
 		d.must(d.s.ChangeKeys(d.ctx, keys.Change{At: noon, KID: "k", Destroy: []string{"k"}}))

@@ -1,0 +1,98 @@
+package authz_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/grants/grantstest"
+	"github.com/ingam/ingam/authz/permission"
+	"github.com/ingam/ingam/authz/protocol"
+)
+
+// tokenEndpoints are the endpoints that are asked about tokens, in a House.
+type tokenEndpoints struct {
+	*grantstest.House
+	registry      *clients.Registry
+	introspection *authz.Introspector
+	userInfo      *authz.UserInfo
+	revocation    *authz.Revoker
+	app           clients.Presented
+}
+
+// newTokenEndpoints has a confidential client "app".
+func newTokenEndpoints(t *testing.T) *tokenEndpoints {
+	t.Helper()
+	h := grantstest.New(t)
+	p := h.Types.Parts
+	registry := p.Rules.Clients
+	authenticator := clients.NewAuthenticator(registry, 100, time.Minute, h.Now)
+	h.Client("app")
+	_, secret, err := registry.AddSecret(t.Context(), "app", "", audit.Server)
+	h.Must(err)
+	h.User("minji")
+	return &tokenEndpoints{
+		h, registry,
+		authz.NewIntrospector(authenticator, p.Issuer, registry, p.Rules, h.Types, p.Cuts),
+		authz.NewUserInfo(p.Issuer, registry, p.Rules, p.Users, p.Cuts),
+		authz.NewRevoker(authenticator, p.Issuer, p.Cuts),
+		clients.Presented{ID: "app", Secret: secret},
+	}
+}
+
+func TestATokenEndsWithItsSessionOnceTheClientMayNotOutliveIt(t *testing.T) {
+	t.Parallel()
+	e := newTokenEndpoints(t)
+	scopes := func(edit func([]string) []string) {
+		t.Helper()
+		_, _, err := e.registry.Update(t.Context(), "app", func(c *clients.Client) error { c.Scopes = edit(slices.Clone(c.Scopes)); return nil }, "", audit.Server)
+		e.Must(err)
+	}
+	without := func(all []string) []string {
+		return slices.DeleteFunc(all, func(s string) bool { return s == apis.OfflineAccess })
+	}
+	with := func(all []string) []string { return append(all, apis.OfflineAccess) }
+	for what, permissions := range map[string][]permission.Permission{
+		"recorded":         {{Scope: "openid"}, {Scope: apis.OfflineAccess}, {Audience: "https://api.test", Scope: "read"}},
+		"of a time before": nil,
+	} {
+		in := e.SignIn("minji")
+		issued, err := e.Redeem(e.Again("app"), e.Code(in, "app", func(c *grants.Code) {
+			c.Scopes, c.Permissions = []string{"openid", apis.OfflineAccess, "read"}, permissions
+		}))
+		e.Must(err)
+		// The token itself need not say offline_access.
+		less, err := e.Refresh(e.Again("app"), issued.RefreshToken, "scope", "openid read")
+		e.Must(err)
+		good := func(when string, want bool) {
+			t.Helper()
+			for _, token := range []string{issued.AccessToken, less.AccessToken} {
+				if answer, err := e.introspection.Introspect(t.Context(), e.app, token); err != nil || answer.Active != want {
+					t.Errorf("%s, %s: introspection says %t, %v", what, when, answer.Active, err)
+				}
+				_, _, err := e.userInfo.Claims(t.Context(), token)
+				if want && err != nil {
+					t.Errorf("%s, %s: userinfo says %v", what, when, err)
+				}
+				if !want {
+					wantRefused(t, what+", "+when+": userinfo", err, protocol.InvalidToken)
+				}
+			}
+		}
+		good("signed in", true)
+		scopes(without)
+		good("signed in, without the scope", true)
+		e.Must(e.Store.EndSession(t.Context(), "minji", in.SessionID, audit.Event{At: e.Now()}))
+		good("signed out, without the scope", false)
+		if _, err := e.Refresh(e.Again("app"), less.RefreshToken); err == nil {
+			t.Errorf("%s: it can be refreshed", what)
+		}
+		scopes(with)
+		good("signed out, with the scope given back", true)
+	}
+}
