@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -186,18 +187,25 @@ func recovered(next http.Handler) http.Handler {
 	})
 }
 
-// secured sets the headers that protect every answer in a browser: it must not be
-// framed, sniffed for another type, or run.
-func secured(https bool) func(http.Handler) http.Handler {
+// protection returns the headers that protect every answer in a browser: it must not be
+// framed, sniffed for another type, or run. All answers share them.
+func protection(https bool) http.Header {
+	h := http.Header{
+		"X-Content-Type-Options":  {"nosniff"},
+		"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+		"Referrer-Policy":         {"no-referrer"},
+	}
+	if https {
+		h["Strict-Transport-Security"] = []string{"max-age=31536000"}
+	}
+	return h
+}
+
+// secured sets the headers that protect every answer.
+func secured(protection http.Header) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h := w.Header()
-			h.Set("X-Content-Type-Options", "nosniff")
-			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-			h.Set("Referrer-Policy", "no-referrer")
-			if https {
-				h.Set("Strict-Transport-Security", "max-age=31536000")
-			}
+			maps.Copy(w.Header(), protection)
 			next.ServeHTTP(w, r)
 		})
 	}

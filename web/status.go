@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -60,8 +61,9 @@ func writeList(w http.ResponseWriter, r *http.Request, token *lists.Token) int {
 
 // quick serves lists that are already signed, before all other middleware. Every
 // verifier fetches them every few seconds. With an id and a log record for each of
-// these requests, nobody would find the other records. They are counted instead.
-func (s statuses) quick(at string) func(http.Handler) http.Handler {
+// these requests, nobody would find the other records. They are counted instead. What
+// protects answers in browsers is set here too: such an answer is one as well.
+func (s statuses) quick(at string, protection http.Header) func(http.Handler) http.Handler {
 	below := at + PathStatusLists + "/"
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +72,8 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 				if number := status.Number(text); number != 0 {
 					if token := s.Lists.Signed(number); token != nil {
 						began, h := time.Now(), w.Header()
-						h["X-Content-Type-Options"], h["Vary"] = nosniff, varyOrigin
+						maps.Copy(h, protection)
+						h["Vary"] = varyOrigin
 						s.observer.RequestServed(pathStatusList, http.MethodGet, writeList(w, r, token))
 						s.observer.RequestTook(pathStatusList, time.Since(began))
 						s.observer.ListServed()
@@ -82,8 +85,6 @@ func (s statuses) quick(at string) func(http.Handler) http.Handler {
 		})
 	}
 }
-
-var nosniff = []string{"nosniff"}
 
 // varyOrigin keeps a cache from giving a script the answer that it has stored for a
 // server, which lacks the CORS headers.

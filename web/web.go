@@ -36,12 +36,13 @@ func New(p Parts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	protection := protection(https)
 	return chain(rt.mux(table),
-		handlers.statuses.quick(base),
+		handlers.statuses.quick(base, protection),
 		recorded(p.Process.Log, p.Process.Observer),
 		addressed(forwarding{set.TrustedProxies, set.ForwardedHeader}),
 		recovered,
-		secured(https),
+		secured(protection),
 		routed(base),
 	), nil
 }
