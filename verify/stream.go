@@ -19,7 +19,7 @@ import (
 
 const (
 	// silence is how long the stream may be silent before it counts as dead. The server
-	// sends a heartbeat every 15 s.
+	// sends a heartbeat every 4 s.
 	silence = 40 * time.Second
 	// maxEvent bounds the size of an event, in bytes.
 	maxEvent = 4 << 20

@@ -14,7 +14,7 @@ func newGuard(origin string) (guard, error) {
 	return g, g.AddTrustedOrigin(origin)
 }
 
-// ours wraps a page to which only pages of this server may send requests.
+// ours wraps a page or endpoint to which only pages of this server may send requests.
 func (g guard) ours(h page) page {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := g.Check(r); err != nil {

@@ -50,7 +50,12 @@ type handler interface {
 	behind(rt router, from sender) http.Handler
 }
 
-func (h endpoint) behind(router, sender) http.Handler { return h }
+func (h endpoint) behind(rt router, from sender) http.Handler {
+	if from == ownPages {
+		h = endpoint(rt.guard.ours(page(h)))
+	}
+	return h
+}
 
 func (h page) behind(rt router, from sender) http.Handler {
 	if from == ownPages {

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ingam/ingam/authz"
 )
@@ -88,6 +91,27 @@ func TestWhatActsOnACookieIsGuarded(t *testing.T) {
 			}
 		case !program && r.sender != ownPages && r.sender != ownForms, r.scripts == appScripts && r.sender != appsPages:
 			t.Errorf("%s: any page may send it", r)
+		}
+	}
+}
+
+// TestAnEndpointForPagesOfThisServerIsGuarded: there is none in the table yet. The first one
+// must not be open to pages of other sites just because it answers in JSON.
+func TestAnEndpointForPagesOfThisServerIsGuarded(t *testing.T) {
+	t.Parallel()
+	guard, err := newGuard("https://id.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := router{maxBody: 1, limit: time.Minute, guard: guard}
+	mux := rt.mux([]route{{method: http.MethodPost, path: "/x", sender: ownPages, body: jsonBody, handler: endpoint(live)}})
+	for origin, status := range map[string]int{"https://id.test": http.StatusOK, evil: http.StatusForbidden, "null": http.StatusForbidden} {
+		w, r := httptest.NewRecorder(), posted("application/json", "{}")
+		r.URL.Path = "/x"
+		r.Header.Set("Origin", origin)
+		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), recordKey{}, &record{})))
+		if w.Code != status {
+			t.Errorf("from %s: %d %s", origin, w.Code, w.Body)
 		}
 	}
 }
