@@ -153,14 +153,21 @@ func (f *FirstParty) SignOut(ctx context.Context, client *clients.Client, refres
 	if token.ClientID != client.ID {
 		return errNoGrant
 	}
-	g, err := f.store.Grant(ctx, token.GrantID)
+	var g grants.Standing
+	err = f.grants.WhenThere(ctx, token.IssuedAt, func() (err error) {
+		g, err = f.store.Grant(ctx, token.GrantID)
+		return err
+	})
 	if errors.Is(err, grants.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := revokeGrant(ctx, f.cuts, g.ID, g.ClientID, client.ID); err != nil {
+	if g.ClientID != client.ID {
+		return errNoGrant
+	}
+	if err := revokeGrant(ctx, f.grants, f.cuts, g.ID, client.ID, token.IssuedAt); err != nil {
 		return err
 	}
 	return f.sessions.EndApp(ctx, client.ID, g.SessionID, "signed out", audit.Client(client.ID))

@@ -47,7 +47,7 @@ func TestWhoMayAskAboutTokensIsSettledBeforeTheyAreRead(t *testing.T) {
 	cuts := revocation.NewCuts(c.store, time.Now)
 	issuer := tokens.NewIssuer("https://id.test", "", nil, time.Now) // without keys, because no token may be read
 	introspection := authz.NewIntrospector(authenticator, issuer, c.registry, nil, nil, cuts)
-	revoker := authz.NewRevoker(authenticator, issuer, cuts)
+	revoker := authz.NewRevoker(authenticator, issuer, nil, cuts)
 
 	_, err := introspection.Introspect(c.ctx, clients.Presented{}, "token")
 	wantRefused(t, "introspection by nobody", err, protocol.InvalidClient)

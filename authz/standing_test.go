@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/ingam/ingam/authz/grants/grantstest"
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 // tokenEndpoints are the endpoints that are asked about tokens, in a House.
@@ -22,27 +25,32 @@ type tokenEndpoints struct {
 	introspection *authz.Introspector
 	userInfo      *authz.UserInfo
 	revocation    *authz.Revoker
+	firstParty    *authz.FirstParty
 	app           clients.Presented
+	// asked is called when the grant types ask for the time.
+	asked func()
 }
 
 // newTokenEndpoints has a confidential client "app".
 func newTokenEndpoints(t *testing.T) *tokenEndpoints {
 	t.Helper()
 	h := grantstest.New(t)
+	e := &tokenEndpoints{House: h, asked: func() {}}
 	p := h.Types.Parts
+	p.Now = func() time.Time { e.asked(); return h.Now() }
+	types := grants.New(p)
 	registry := p.Rules.Clients
 	authenticator := clients.NewAuthenticator(registry, 100, time.Minute, h.Now)
 	h.Client("app")
 	_, secret, err := registry.AddSecret(t.Context(), "app", "", audit.Server)
 	h.Must(err)
 	h.User("minji")
-	return &tokenEndpoints{
-		h, registry,
-		authz.NewIntrospector(authenticator, p.Issuer, registry, p.Rules, h.Types, p.Cuts),
-		authz.NewUserInfo(p.Issuer, registry, p.Rules, p.Users, p.Cuts),
-		authz.NewRevoker(authenticator, p.Issuer, p.Cuts),
-		clients.Presented{ID: "app", Secret: secret},
-	}
+	e.registry, e.app = registry, clients.Presented{ID: "app", Secret: secret}
+	e.introspection = authz.NewIntrospector(authenticator, p.Issuer, registry, p.Rules, types, p.Cuts)
+	e.userInfo = authz.NewUserInfo(p.Issuer, registry, p.Rules, p.Users, p.Cuts)
+	e.revocation = authz.NewRevoker(authenticator, p.Issuer, types, p.Cuts)
+	e.firstParty = authz.NewFirstParty(authenticator, p.Issuer, types, h.Store, p.Cuts, sessions.New(h.Store, time.Hour, time.Hour, h.Now))
+	return e
 }
 
 func TestATokenEndsWithItsSessionOnceTheClientMayNotOutliveIt(t *testing.T) {
@@ -94,5 +102,49 @@ func TestATokenEndsWithItsSessionOnceTheClientMayNotOutliveIt(t *testing.T) {
 		}
 		scopes(with)
 		good("signed out, with the scope given back", true)
+	}
+}
+
+func TestATokenWhoseGrantIsNotThereYetIsNotRevokedAlready(t *testing.T) {
+	t.Parallel()
+	e := newTokenEndpoints(t)
+	app := e.Again("app")
+	begun := func() (issued grants.Issued, move func(away bool)) {
+		t.Helper()
+		issued, err := e.Redeem(app, e.Code(e.SignIn("minji"), "app"))
+		e.Must(err)
+		// As in a database that has not got the grant yet.
+		return issued, func(away bool) {
+			from, to := "away "+issued.Access.GrantID, issued.Access.GrantID
+			if away {
+				from, to = to, from
+			}
+			storagetest.Exec(t, e.URL, "UPDATE grants SET id = '"+to+"' WHERE id = '"+from+"'")
+		}
+	}
+	revoke := func(token string) error { _, err := e.revocation.Revoke(t.Context(), e.app, token); return err }
+	for what, end := range map[string]func(grants.Issued) error{
+		"revoking a refresh token": func(i grants.Issued) error { return revoke(i.RefreshToken) },
+		"revoking an access token": func(i grants.Issued) error { return revoke(i.AccessToken) },
+		"signing out":              func(i grants.Issued) error { return e.firstParty.SignOut(t.Context(), app, i.RefreshToken) },
+	} {
+		issued, move := begun()
+		move(true)
+		wantRefused(t, what+", away", end(issued), protocol.TemporarilyUnavailable)
+		var once sync.Once
+		e.asked = func() { once.Do(func() { move(false) }) } // after it was read for the first time
+		if err := end(issued); err != nil {
+			t.Errorf("%s, late: %v", what, err)
+		}
+		e.asked = func() {}
+		if _, err := e.Refresh(app, issued.RefreshToken); err == nil {
+			t.Errorf("%s: it can be refreshed", what)
+		}
+		old, move := begun()
+		move(true)
+		e.Later(2 * time.Minute)
+		if err := end(old); err != nil {
+			t.Errorf("%s, of a grant that is gone: %v", what, err)
+		}
 	}
 }

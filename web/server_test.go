@@ -199,7 +199,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 			Authorization: authorization.New(tokens, s.registry, rules, consents, store, notes, time.Now),
 			Token:         engine.New(types),
 			Introspection: authz.NewIntrospector(authenticator, tokens, s.registry, rules, types, cuts),
-			Revocation:    authz.NewRevoker(authenticator, tokens, cuts),
+			Revocation:    authz.NewRevoker(authenticator, tokens, types, cuts),
 			UserInfo:      authz.NewUserInfo(tokens, s.registry, rules, s.users, cuts),
 			EndSession:    authz.NewEndSession(tokens, s.registry),
 			FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, cuts, logins),

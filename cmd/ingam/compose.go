@@ -187,7 +187,7 @@ func (s *server) endpoints(c shared) web.Endpoints {
 		Authorization: authorization.New(c.tokens, s.registry, c.rules, c.consents, s.store, notes, s.now),
 		Token:         engine.New(c.types),
 		Introspection: authz.NewIntrospector(c.authenticator, c.tokens, s.registry, c.rules, c.types, c.cuts),
-		Revocation:    authz.NewRevoker(c.authenticator, c.tokens, c.cuts),
+		Revocation:    authz.NewRevoker(c.authenticator, c.tokens, c.types, c.cuts),
 		UserInfo:      authz.NewUserInfo(c.tokens, s.registry, c.rules, c.users, c.cuts),
 		EndSession:    authz.NewEndSession(c.tokens, s.registry),
 		FirstParty:    authz.NewFirstParty(c.authenticator, c.tokens, c.types, s.store, c.cuts, c.sessions),

@@ -42,6 +42,8 @@ import (
 type House struct {
 	*testing.T
 	Store *storage.Store
+	// URL is that of the database.
+	URL   string
 	Types *grants.Types
 
 	registry *clients.Registry
@@ -55,7 +57,8 @@ const Issuer = "https://id.test"
 // no copies in memory, like a server that cannot follow the change sequence.
 func New(t *testing.T) *House {
 	t.Helper()
-	h := &House{T: t, Store: storagetest.Open(t, withKeys.New(t, storagetest.Engines()[0]))}
+	url := withKeys.New(t, storagetest.Engines()[0])
+	h := &House{T: t, URL: url, Store: storagetest.Open(t, url)}
 	never := func() bool { return false }
 	own, err := apis.NewOwn()
 	h.Must(err)
