@@ -28,10 +28,10 @@ func NewRevoker(authenticator *clients.Authenticator, issuer *tokens.Issuer, typ
 
 // Revoke revokes a token at the request of the client that it was issued to (RFC 7009).
 // A text that is no token, or a token that has expired, is no error: what the client
-// wants is true already (section 2.2). Neither is a grant that is gone, unless the token is
-// so young that its grant may have yet to arrive in this database. A fault of storage is an error: otherwise the
-// client would believe that the token is revoked when it is not. It returns the id of
-// the client that asked, once known, for the log.
+// wants is true already (section 2.2). Neither is a grant that is gone, unless the token
+// is so young that its grant may have yet to arrive in this database. A fault of storage
+// is an error: otherwise the client would believe that the token is revoked when it is
+// not. It returns the id of the client that asked, once known, for the log.
 func (r *Revoker) Revoke(ctx context.Context, presented clients.Presented, token string) (caller string, err error) {
 	client, err := r.authenticator.Authenticate(ctx, presented)
 	if err != nil {
