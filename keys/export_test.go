@@ -8,6 +8,7 @@ func SetGenerator(f func(bits int) (*rsa.PrivateKey, error)) { generateRSA = f }
 // These errors tell tests why something was refused.
 var (
 	ErrNotFound     = errNotFound
+	ErrNoRing       = errNoRing
 	ErrEnded        = errEnded
 	ErrTooFresh     = errTooFresh
 	ErrNoSigningKey = errNoSigningKey

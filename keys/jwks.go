@@ -18,9 +18,9 @@ type jwksDocument struct {
 }
 
 // JWKS returns the published key set (RFC 7517 section 5) and its entity tag.
-// The bytes are the same until the set changes. They hold public keys of the
-// ring Tokens alone: those that sign, will sign, or have signed what may still
-// be alive.
+// The bytes are the same until the set changes. The set has the public keys of Tokens and
+// of the rings for other algorithms: those that sign, will sign, or have signed what may
+// still be alive.
 func (k *Keyring) JWKS() (body []byte, etag string) {
 	held, now := k.held.Load(), k.now()
 	doc := held.jwks.Load()
@@ -35,12 +35,12 @@ func (k *Keyring) JWKS() (body []byte, etag string) {
 func (k *Keyring) buildJWKS(held *snapshot, now time.Time) *jwksDocument {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	doc := &jwksDocument{}
-	for _, s := range ringOf(statuses(held.records, k.policy, now), Tokens).all {
-		if s.State == Gone || s.State == Withdrawn {
+	for _, s := range listed(held, k.policy, now) {
+		if !s.Ring.published() || s.State == Gone || s.State == Withdrawn {
 			continue
 		}
 		set.Keys = append(set.Keys, jose.JSONWebKey{
-			Key: held.verifying[Tokens].keys[s.KID].public, KeyID: s.KID, Algorithm: string(jose.RS256), Use: "sig",
+			Key: held.verifying[Tokens].keys[s.KID].public, KeyID: s.KID, Algorithm: string(s.Ring.Algorithm()), Use: "sig",
 		})
 		if !s.GoneAt.IsZero() && (doc.until.IsZero() || s.GoneAt.Before(doc.until)) {
 			doc.until = s.GoneAt
@@ -48,7 +48,7 @@ func (k *Keyring) buildJWKS(held *snapshot, now time.Time) *jwksDocument {
 	}
 	var err error
 	if doc.body, err = json.Marshal(set); err != nil {
-		panic(err) // public RSA keys can be written
+		panic(err) // public keys can be written
 	}
 	sum := sha256.Sum256(doc.body)
 	doc.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`

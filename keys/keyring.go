@@ -2,7 +2,7 @@ package keys
 
 import (
 	"context"
-	"crypto/rsa"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -58,9 +58,9 @@ type snapshot struct {
 	// number tells one from another: it grows when anything changes.
 	number  uint64
 	records []Record
-	// verifying holds the keys that verify, by ring.
+	// verifying holds the keys that verify, by purpose.
 	verifying map[Ring]KeySet
-	// hints holds the keys that verify hints: those of the ring Tokens, for longer.
+	// hints holds the keys that verify hints: those that are published, for longer.
 	hints KeySet
 	// signing holds the keys whose private half can be used, by ring, ordered by when
 	// they begin to sign. If the clock is set back, an earlier one signs again.
@@ -72,7 +72,8 @@ type snapshot struct {
 type signingKey struct {
 	kid     string
 	from    time.Time
-	private *rsa.PrivateKey
+	private crypto.Signer
+	by      Algorithm
 	// signers has a signer for each typ, because their headers differ.
 	signers sync.Map
 }
@@ -93,21 +94,23 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	next.number = before.number + 1
 	var sealed error
 	for _, s := range statuses(records, k.policy, k.now()) {
-		if s.State == Withdrawn {
+		// A newer version may have rings that this one does not know.
+		if s.State == Withdrawn || !slices.Contains(allRings(), s.Ring) {
 			continue
 		}
 		public, err := parsePublic(s.record)
 		if err != nil {
 			return err
 		}
-		set, ok := next.verifying[s.Ring]
+		by := s.Ring.Algorithm()
+		set, ok := next.verifying[s.Ring.purpose()]
 		if !ok {
 			set = newKeySet()
-			next.verifying[s.Ring] = set
+			next.verifying[s.Ring.purpose()] = set
 		}
-		set.keys[s.KID] = verificationKey{public, s.GoneAt}
-		if s.Ring == Tokens {
-			next.hints.keys[s.KID] = verificationKey{public, s.forgottenAt}
+		set.keys[s.KID] = verificationKey{public, by, s.GoneAt}
+		if s.Ring.published() {
+			next.hints.keys[s.KID] = verificationKey{public, by, s.forgottenAt}
 		}
 		if k.master == nil || s.record.Sealed == nil || s.State == Gone {
 			continue
@@ -153,24 +156,23 @@ func (k *Keyring) unseal(r Record) (*signingKey, error) {
 		return nil, err
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
-	private, ok := key.(*rsa.PrivateKey)
-	if err != nil || !ok {
+	private, ok := key.(crypto.Signer)
+	if err != nil || !ok || !fits(r.Ring.Algorithm(), private.Public()) {
 		return nil, fmt.Errorf("the private half of signing key %s cannot be read", r.KID)
 	}
-	return &signingKey{kid: r.KID, from: r.SignsFrom, private: private}, nil
+	return &signingKey{kid: r.KID, from: r.SignsFrom, private: private, by: r.Ring.Algorithm()}, nil
 }
 
-func parsePublic(r Record) (*rsa.PublicKey, error) {
+func parsePublic(r Record) (crypto.PublicKey, error) {
 	key, err := x509.ParsePKIXPublicKey(r.Public)
-	public, ok := key.(*rsa.PublicKey)
-	if err != nil || !ok {
+	if err != nil || !fits(r.Ring.Algorithm(), key) {
 		return nil, fmt.Errorf("the public half of signing key %s cannot be read", r.KID)
 	}
-	return public, nil
+	return key, nil
 }
 
 // Sign returns claims, which are JSON, as a JWS in compact serialisation (RFC
-// 7515 section 7.1), signed with RS256 by the key of the ring that signs now.
+// 7515 section 7.1), signed by the key of the ring that signs now.
 func (k *Keyring) Sign(ring Ring, typ string, claims []byte) (string, error) {
 	sk, err := k.signing(ring)
 	if err != nil {
@@ -219,7 +221,7 @@ func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
 	signer, ok := sk.signers.Load(typ)
 	if !ok {
 		made, err := jose.NewSigner(
-			jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: sk.private, KeyID: sk.kid}},
+			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(sk.by), Key: jose.JSONWebKey{Key: sk.private, KeyID: sk.kid}},
 			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 		if err != nil {
 			return "", fmt.Errorf("sign: %w", err)
@@ -233,7 +235,8 @@ func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// Verify checks that a key of the ring signed a token, and that its `typ` is this one. If
+// Verify checks that a key of the ring, or of another with the same purpose, signed a
+// token by its own algorithm, and that its `typ` is this one. If
 // not, the error is ErrInvalidToken.
 //
 // Resource servers ask about the same token many times, so tokens that were found good are
@@ -245,13 +248,14 @@ func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
 	if len(token) > MaxTokenLength {
 		return Verified{}, errTooLong
 	}
-	asked := question{ring, typ, sha256.Sum256([]byte(token))}
+	asked := question{ring.purpose(), typ, sha256.Sum256([]byte(token))}
 	if known, ok := k.good.GetIfPresent(asked); ok && known.held == held.number && known.key.live(now) {
 		return known.verified, nil
 	}
-	v, err := held.verifying[ring].verify(token, typ, now)
+	set := held.verifying[ring.purpose()]
+	v, err := set.verify(token, typ, now)
 	if err == nil {
-		k.good.Set(asked, goodToken{held.number, held.verifying[ring].keys[v.KID], v})
+		k.good.Set(asked, goodToken{held.number, set.keys[v.KID], v})
 	}
 	return v, err
 }
@@ -287,6 +291,13 @@ const remembered = 8192
 // List returns all keys with their states, by ring and in the order in which
 // they sign.
 func (k *Keyring) List() []Status {
-	all := statuses(k.held.Load().records, k.policy, k.now())
-	return append(ringOf(all, Refresh).all, ringOf(all, Tokens).all...)
+	return listed(k.held.Load(), k.policy, k.now())
+}
+
+func listed(held *snapshot, p Policy, now time.Time) (list []Status) {
+	all := statuses(held.records, p, now)
+	for _, ring := range allRings() {
+		list = append(list, ringOf(all, ring).all...)
+	}
+	return list
 }

@@ -2,9 +2,6 @@ package keys
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +9,8 @@ import (
 )
 
 var (
+	// errNoRing: the ring has no keys.
+	errNoRing = errors.New("the ring has no keys yet")
 	// errNotFound: there is no key with that kid.
 	errNotFound = errors.New("no such key")
 	// errEnded: the key is withdrawn already.
@@ -57,9 +56,13 @@ func (k *Keyring) decide(ctx context.Context, plan func(now time.Time, all []Sta
 // private keys that will not sign any more, and deletes keys that nothing needs any more.
 // The server calls it when it starts and then periodically.
 func (k *Keyring) Maintain(ctx context.Context) error {
-	for _, ring := range []Ring{Tokens, Refresh} {
+	rings, err := k.rings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ring := range rings {
 		err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
-			return k.planNext(now, ringOf(all, ring), ring)
+			return k.planNext(now, ringOf(all, ring), ring, server)
 		})
 		if err != nil {
 			return err
@@ -74,12 +77,40 @@ func (k *Keyring) Maintain(ctx context.Context) error {
 	return nil
 }
 
+// rings returns the rings that have keys, and the two that always must.
+func (k *Keyring) rings(ctx context.Context) ([]Ring, error) {
+	records, err := k.store.SigningKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(allRings(), func(ring Ring) bool {
+		return ring != Tokens && ring != Refresh && !slices.ContainsFunc(records, func(r Record) bool { return r.Ring == ring })
+	}), nil
+}
+
+// Ensure creates the keys of a ring that has none yet: one that signs at once, and its
+// successor. It returns from when every verifier knows a key of the ring that signs. What
+// had tokens of another algorithm until now must keep that one until then; what is new may
+// use the ring at once, since nobody has read the key set for it before.
+func (k *Keyring) Ensure(ctx context.Context, ring Ring, actor string) (known time.Time, err error) {
+	err = k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+		r := ringOf(all, ring)
+		if r.active != nil {
+			known = r.active.PublishedAt.Add(k.policy.PublishAhead(ring))
+			return nil, nil
+		}
+		known = now.Add(k.policy.PublishAhead(ring))
+		return k.planNext(now, r, ring, actor)
+	})
+	return known, err
+}
+
 // server is the actor, in the audit log, of what Maintain does.
 const server = "server"
 
 // planNext decides which keys to create: the successor if there is none, and, in a new
 // ring, the key that signs.
-func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, error) {
+func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring, actor string) (*Change, error) {
 	// There may be a successor but no key that signs: a process whose clock is ahead
 	// withdrew that one. Sign uses the successor then. A new key that signed at
 	// once would be unknown to every verifier.
@@ -97,7 +128,7 @@ func (k *Keyring) planNext(now time.Time, r ringStatus, ring Ring) (*Change, err
 		}
 		break
 	}
-	c := &Change{Actor: server, Action: ActionCreate}
+	c := &Change{Actor: actor, Action: ActionCreate}
 	from := now
 	if r.active == nil {
 		first, err := k.generate(ring, r.last+1, now, now)
@@ -185,35 +216,3 @@ func (k *Keyring) Reseal(ctx context.Context, actor string) (n int, err error) {
 	})
 	return n, err
 }
-
-// generate makes a key. It takes up to a second, so it is never called in a transaction.
-func (k *Keyring) generate(ring Ring, ordinal int64, published, signsFrom time.Time) (Record, error) {
-	if k.master == nil {
-		return Record{}, fmt.Errorf("%w: none was given, and a new signing key must be sealed", ErrMasterKey)
-	}
-	private, err := generateRSA(k.policy.Bits)
-	if err != nil {
-		return Record{}, fmt.Errorf("generate a signing key: %w", err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
-	if err != nil {
-		return Record{}, fmt.Errorf("generate a signing key: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return Record{}, fmt.Errorf("generate a signing key: %w", err)
-	}
-	kid := rand.Text()
-	sealed, err := k.master.Seal(ring, kid, der)
-	if err != nil {
-		return Record{}, fmt.Errorf("seal a signing key: %w", err)
-	}
-	return Record{
-		KID: kid, Ring: ring, Ordinal: ordinal, Public: public, Sealed: sealed,
-		PublishedAt: published, SignsFrom: signsFrom,
-	}, nil
-}
-
-// generateRSA is replaced in tests by a stock of keys made once: making them
-// under the race detector takes seconds.
-var generateRSA = func(bits int) (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) }

@@ -25,6 +25,9 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status
 	var kid string
 	err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
 		r := ringOf(all, ring)
+		if len(r.all) == 0 {
+			return nil, fmt.Errorf("%w: no API and no client has asked for %s", errNoRing, ring.Algorithm())
+		}
 		if r.active == nil || r.next == nil {
 			return nil, ErrRaced // since Maintain; whoever was faster goes on
 		}

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -51,7 +50,7 @@ type Policy struct {
 // time every verifier and every instance of this server has seen it.
 func (p Policy) PublishAhead(ring Ring) time.Duration {
 	ahead := p.Staleness + p.Skew
-	if ring == Tokens {
+	if ring.published() {
 		ahead += p.JWKSMaxAge + p.VerifierCache
 	}
 	return ahead
@@ -70,7 +69,7 @@ func (p Policy) keep(ring Ring) time.Duration {
 // last signed. Public keys of the ring Tokens are kept longer than their tokens live,
 // because expired ID tokens are accepted as hints.
 func (p Policy) keepPublic(ring Ring) time.Duration {
-	if ring == Tokens {
+	if ring.published() {
 		return max(p.keep(ring), p.LongestHint+p.Skew+p.Staleness)
 	}
 	return p.keep(ring)
@@ -182,18 +181,4 @@ func ringOf(all []Status, ring Ring) ringStatus {
 		}
 	}
 	return r
-}
-
-// MarshalText implements encoding.TextMarshaler: a ring is named as it is stored.
-func (r Ring) MarshalText() ([]byte, error) { return []byte(r), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler. For a name that no ring has, the
-// error says which rings there are.
-func (r *Ring) UnmarshalText(name []byte) error {
-	switch named := Ring(name); named {
-	case Tokens, Refresh:
-		*r = named
-		return nil
-	}
-	return fmt.Errorf("there is no ring %q; there are %s and %s", name, Tokens, Refresh)
 }

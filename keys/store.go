@@ -10,20 +10,6 @@ import (
 	"time"
 )
 
-// Ring names one of the two sets of keys. They never mix: a token signed by
-// one ring is not a token of the other, whatever its claims say.
-type Ring string
-
-const (
-	// Tokens signs what anyone may check: access and ID tokens. Its public
-	// keys are the JWKS.
-	Tokens Ring = "tokens"
-	// Refresh signs what only this server reads. Its keys are published
-	// nowhere, so no resource server can take a refresh token for an access
-	// token, whatever it forgets to check.
-	Refresh Ring = "refresh"
-)
-
 // ErrRaced: another process changed the ring between the read and the write, and nothing
 // was written. Whoever gets it reads the ring again and decides anew.
 var ErrRaced = errors.New("another process changed the key ring first")

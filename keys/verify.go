@@ -1,7 +1,10 @@
 package keys
 
 import (
+	"cmp"
+	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -37,15 +40,17 @@ type KeySet struct{ keys map[string]verificationKey }
 func newKeySet() KeySet { return KeySet{keys: map[string]verificationKey{}} }
 
 type verificationKey struct {
-	public *rsa.PublicKey
+	public crypto.PublicKey
+	// by is the only algorithm by which the key verifies.
+	by Algorithm
 	// until is when the key verifies no more; zero if that is not known.
 	until time.Time
 }
 
 func (k verificationKey) live(now time.Time) bool { return k.until.IsZero() || now.Before(k.until) }
 
-// ParseJWKS reads a published key set (RFC 7517 section 5): its RSA keys for
-// signatures.
+// ParseJWKS reads a published key set (RFC 7517 section 5): its keys for signatures, each
+// with the algorithm that the set names. An RSA key without one is for RS256.
 func ParseJWKS(body []byte) (KeySet, error) {
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(body, &set); err != nil {
@@ -53,8 +58,9 @@ func ParseJWKS(body []byte) (KeySet, error) {
 	}
 	s := newKeySet()
 	for _, k := range set.Keys {
-		if public, ok := k.Key.(*rsa.PublicKey); ok && k.KeyID != "" && (k.Use == "" || k.Use == "sig") {
-			s.keys[k.KeyID] = verificationKey{public: public}
+		by := cmp.Or(Algorithm(k.Algorithm), RS256)
+		if k.KeyID != "" && (k.Use == "" || k.Use == "sig") && fits(by, k.Key) {
+			s.keys[k.KeyID] = verificationKey{public: k.Key, by: by}
 		}
 	}
 	return s, nil
@@ -69,7 +75,7 @@ func (s KeySet) Verify(token, typ string) (Verified, error) {
 }
 
 // verify takes nothing that a signer of ours would not have written: one
-// serialisation, one algorithm, a key that is looked up and never one that the
+// serialisation, the algorithm of the key, a key that is looked up and never one that the
 // token brings along, and one spelling of its bytes.
 func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 	invalid := func(why string) (Verified, error) {
@@ -91,11 +97,11 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 			return invalid("it is not in its one spelling")
 		}
 	}
-	// Only RS256: neither `none`, nor HS256 with the public key as its secret
-	// (RFC 8725 section 2.1).
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
+	// None of these is `none`, or HS256 with the public key as its secret (RFC 8725
+	// section 2.1). Which of them it must be says the key.
+	jws, err := jose.ParseSignedCompact(token, signatureAlgorithms)
 	if err != nil {
-		return invalid("it is not a JWS signed with RS256")
+		return invalid("it is not a JWS with an algorithm of this server")
 	}
 	header := jws.Signatures[0].Protected
 	if header.JSONWebKey != nil || len(header.ExtraHeaders) != 1 || header.ExtraHeaders[jose.HeaderType] != typ {
@@ -107,9 +113,23 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 	if !ok || !key.live(now) {
 		return Verified{}, ErrUnknownKey
 	}
+	if header.Algorithm != string(key.by) {
+		return invalid("its algorithm is not that of its key")
+	}
 	payload, err := jws.Verify(key.public)
-	if err != nil {
+	if err != nil || key.by == PS256 && !saltFits(key.public, token, jws.Signatures[0].Signature) {
 		return invalid("its signature is wrong")
 	}
 	return Verified{header.KeyID, payload}, nil
+}
+
+var signatureAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+// saltFits checks a signature of PS256 once more, with a salt as long as the hash (RFC 7518
+// section 3.5). The library takes a salt of any length, and so several signatures of one
+// text; a verifier that is strict would refuse what this server accepts.
+func saltFits(public crypto.PublicKey, token string, signature []byte) bool {
+	signed := sha256.Sum256([]byte(token[:strings.LastIndexByte(token, '.')]))
+	key, ok := public.(*rsa.PublicKey)
+	return ok && rsa.VerifyPSS(key, crypto.SHA256, signed[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 }
