@@ -62,7 +62,7 @@ func newConnections(t *testing.T) *connections {
 	catalog := catalog.New(store, own, clock, fresh)
 	registry := clients.NewRegistry(store, catalog, clock, fresh, clients.PKCERequired)
 	allowed := consents.New(store, clock)
-	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: "https://id.test", AccessTTL: time.Minute}
+	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: "https://id.test", AccessTTL: time.Minute, Now: clock}
 	c := &connections{T: t, ctx: t.Context(), store: store, catalog: catalog, recorder: recorder, registry: registry, consents: allowed,
 		of: authz.NewConnected(registry, rules, allowed, store, clock),
 	}

@@ -67,7 +67,7 @@ func NewMetadata(issuer string, at Endpoints, own *apis.Own) Metadata {
 		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
 			own.Claims()...),
 		SubjectTypes:                     []string{"public"},
-		IDTokenAlgorithms:                []string{"RS256"},
+		IDTokenAlgorithms:                apis.SigningAlgs(),
 		ACRValues:                        []string{sessions.OneFactor},
 		Prompts:                          []string{"none", "login", "consent", "select_account"},
 		UILocales:                        []string{"en", "ko"},

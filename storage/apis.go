@@ -39,6 +39,38 @@ type apiOptions struct {
 	// ScopeTexts may name scopes that the API does not offer: an older binary, which
 	// does not know this field, can remove a scope and leave its texts.
 	ScopeTexts apis.ScopeTexts `json:"scope_texts,omitempty"`
+	// Signing is absent for the default, which was the only algorithm before there was a
+	// choice.
+	Signing *signingOption `json:"signing,omitempty"`
+}
+
+// signingOption is an apis.Signing as stored.
+type signingOption struct {
+	Alg    string `json:"alg,omitempty"`
+	Former string `json:"former,omitempty"`
+	FromMS int64  `json:"from_ms,omitempty"`
+}
+
+func newSigningOption(s apis.Signing) *signingOption {
+	if s == (apis.Signing{}) {
+		return nil
+	}
+	o := &signingOption{Alg: s.Alg, Former: s.Former}
+	if !s.From.IsZero() {
+		o.FromMS = ms(s.From)
+	}
+	return o
+}
+
+func (o *signingOption) signing() (s apis.Signing) {
+	if o == nil {
+		return s
+	}
+	s.Alg, s.Former = o.Alg, o.Former
+	if o.FromMS != 0 {
+		s.From = at(o.FromMS)
+	}
+	return s
 }
 
 func (apiRow) TableName() string { return "apis" }
@@ -48,7 +80,7 @@ func newAPIRow(a apis.API) (apiRow, error) {
 	if err != nil {
 		return apiRow{}, err
 	}
-	optional := apiOptions{Roles: a.Roles, ScopeTexts: a.ScopeTexts}
+	optional := apiOptions{Roles: a.Roles, ScopeTexts: a.ScopeTexts, Signing: newSigningOption(a.Signing)}
 	if a.TokenType != apis.ATJWT {
 		optional.TokenType = a.TokenType
 	}
@@ -75,6 +107,7 @@ func (r apiRow) api() (apis.API, error) {
 		Roles:      options.Roles,
 		TokenType:  cmp.Or(options.TokenType, apis.ATJWT),
 		ScopeTexts: options.ScopeTexts,
+		Signing:    options.Signing.signing(),
 		ID:         r.ID,
 		Audience:   r.Audience,
 		Name:       r.Name,

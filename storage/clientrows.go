@@ -39,6 +39,9 @@ type clientOptions struct {
 	// there was a choice.
 	PKCE clients.PKCE `json:"pkce,omitempty"`
 
+	// IDTokenSigning is absent for the default algorithm.
+	IDTokenSigning *signingOption `json:"id_token_signing,omitempty"`
+
 	Hold    clients.Hold `json:"hold,omitempty"`
 	Origins []string     `json:"origins,omitempty"`
 }
@@ -72,7 +75,7 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	scopes, err3 := list(c.Scopes)
 	options := clientOptions{
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, NoIDTokenClaims: c.NoIDTokenClaims, InsecureRedirects: c.InsecureRedirects,
-		Hold: c.Hold, Origins: c.Origins,
+		Hold: c.Hold, Origins: c.Origins, IDTokenSigning: newSigningOption(c.IDTokenSigning),
 	}
 	if c.PKCE != clients.PKCERequired {
 		options.PKCE = c.PKCE
@@ -110,7 +113,7 @@ func (r clientRow) client() (clients.Client, error) {
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
 		InsecureRedirects: options.InsecureRedirects, NoIDTokenClaims: options.NoIDTokenClaims, PKCE: cmp.Or(options.PKCE, clients.PKCERequired),
-		Hold: options.Hold, Origins: options.Origins,
+		Hold: options.Hold, Origins: options.Origins, IDTokenSigning: options.IDTokenSigning.signing(),
 
 		ID:           r.ID,
 		Name:         r.Name,

@@ -49,9 +49,10 @@ type Config struct {
 	// nothing else. ID tokens have the type JWT, too, but are refused all the same:
 	// their `aud` is a client, never this API, and they have no `client_id` and no `jti`.
 	AcceptJWT bool
-	// Algorithm is the one signature algorithm that is accepted: RS256
-	// (default), RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or
-	// EdDSA. The `alg` of a token never chooses it (RFC 8725 section 3.1).
+	// Algorithm, if set, is the one signature algorithm that access tokens may have:
+	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA. Otherwise
+	// a token must have the algorithm that the issuer's key set names for its key. The
+	// `alg` of a token never chooses it (RFC 8725 section 3.1).
 	Algorithm string
 	// Skew is by how much this process's clock and the issuer's may differ.
 	// Default 30 s; a negative value allows no difference.
@@ -110,8 +111,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Audience == "" {
 		f.add("Audience is not set")
 	}
-	c.Algorithm = cmp.Or(c.Algorithm, string(jose.RS256))
-	if !slices.Contains(algorithms, jose.SignatureAlgorithm(c.Algorithm)) {
+	if c.Algorithm != "" && !slices.Contains(algorithms, jose.SignatureAlgorithm(c.Algorithm)) {
 		f.add("Algorithm %q is none of %v", c.Algorithm, algorithms)
 	}
 	switch {

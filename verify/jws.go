@@ -2,6 +2,8 @@ package verify
 
 import (
 	"context"
+	"crypto"
+	"crypto/rsa"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -31,9 +33,10 @@ type header struct {
 	Crit json.RawMessage `json:"crit"`
 }
 
-// opened checks the signature of a compact JWS that has one of these types, and
-// returns the payload. It reads nothing but the header before the signature is good.
-func (v *Verifier) opened(ctx context.Context, signed string, types ...string) ([]byte, error) {
+// opened checks the signature of a compact JWS that has one of these types, by the
+// algorithm of its key, and returns the payload. If narrow is set, that must be the
+// algorithm. It reads nothing but the header before the signature is good.
+func (v *Verifier) opened(ctx context.Context, signed, narrow string, types ...string) ([]byte, error) {
 	first, rest, _ := strings.Cut(signed, ".")
 	second, third, ok := strings.Cut(rest, ".")
 	if !ok || strings.Contains(third, ".") {
@@ -49,8 +52,11 @@ func (v *Verifier) opened(ctx context.Context, signed string, types ...string) (
 		return nil, invalid(byForm, "its header cannot be read")
 	}
 	switch {
-	case h.Algorithm != v.cfg.Algorithm:
-		return nil, invalid(byHeader, "it is not signed with "+v.cfg.Algorithm)
+	case narrow != "" && h.Algorithm != narrow:
+		return nil, invalid(byHeader, "it is not signed with "+narrow)
+	case !slices.Contains(algorithms, jose.SignatureAlgorithm(h.Algorithm)):
+		// Such as none, or HS256 with a public key as the secret (RFC 8725 section 2.1).
+		return nil, invalid(byHeader, "it is not signed with an algorithm that is accepted")
 	case !slices.ContainsFunc(types, func(typ string) bool { return isType(h.Type, typ) }):
 		// typ keeps an ID token, or a status list, from being used as an
 		// access token (RFC 8725 section 3.11).
@@ -62,15 +68,32 @@ func (v *Verifier) opened(ctx context.Context, signed string, types ...string) (
 	if err != nil {
 		return nil, err
 	}
-	jws, err := jose.ParseSignedCompact(signed, v.algorithms)
+	if h.Algorithm != key.algorithm {
+		return nil, invalid(byHeader, "it is not signed with the algorithm of its key")
+	}
+	jws, err := jose.ParseSignedCompact(signed, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.algorithm)})
 	if err != nil {
 		return nil, invalid(byForm, "it is not a JWS")
 	}
-	payload, err := jws.Verify(key)
-	if err != nil {
+	payload, err := jws.Verify(key.key)
+	if err != nil || !saltFits(key, signed, jws.Signatures[0].Signature) {
 		return nil, invalid(bySignature, "its signature is wrong")
 	}
 	return payload, nil
+}
+
+// saltFits reports whether an RSASSA-PSS signature has a salt as long as the hash, as RFC
+// 7518 section 3.5 requires; any other signature fits. The library takes a salt of any
+// length, so that one text would have many good signatures.
+func saltFits(key publicKey, signed string, signature []byte) bool {
+	hash, ok := map[string]crypto.Hash{"PS256": crypto.SHA256, "PS384": crypto.SHA384, "PS512": crypto.SHA512}[key.algorithm]
+	if !ok {
+		return true
+	}
+	public, ok := key.key.(*rsa.PublicKey)
+	h := hash.New()
+	h.Write([]byte(signed[:strings.LastIndexByte(signed, '.')]))
+	return ok && rsa.VerifyPSS(public, hash, h.Sum(nil), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 }
 
 // isType compares media types as RFC 7515 section 4.1.9 has it: in any case,

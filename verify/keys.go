@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -83,11 +84,17 @@ func (v *Verifier) fetchMetadata(ctx context.Context) error {
 
 // keySet holds the issuer's public keys, by kid.
 type keySet struct {
-	keys map[string]any
+	keys map[string]publicKey
 	etag string
 	// begun is when the request for it began. asOf is the moment for which the issuer
 	// vouched for it: begun less the time that the answer lay in a cache.
 	begun, asOf time.Time
+}
+
+// publicKey is a key of the issuer, and the only algorithm by which it checks signatures.
+type publicKey struct {
+	key       any
+	algorithm string
 }
 
 // fetchKeys fetches the key set, and before it the metadata if they are old, or if the
@@ -141,28 +148,51 @@ func (v *Verifier) refreshKeys(ctx context.Context, asked bool) (time.Duration, 
 	return min(max(next, minKeyRefresh), maxKeyRefresh), nil
 }
 
-// parseKeys reads the keys for that algorithm from a key set (RFC 7517 section 5). It
-// skips keys that it cannot read: they may be of a type that does not exist yet.
-func parseKeys(body []byte, algorithm string) (map[string]any, error) {
+// parseKeys reads the keys for signatures from a key set (RFC 7517 section 5). A key for
+// which the set names no algorithm is for the given one, if it can be. It skips keys that
+// it cannot read: they may be of a type that does not exist yet.
+func parseKeys(body []byte, algorithm string) (map[string]publicKey, error) {
 	var set struct {
 		Keys *[]json.RawMessage `json:"keys"`
 	}
 	if json.Unmarshal(body, &set) != nil || set.Keys == nil {
 		return nil, errors.New("it cannot be read")
 	}
-	keys := map[string]any{}
+	keys := map[string]publicKey{}
 	for _, raw := range *set.Keys {
 		var k jose.JSONWebKey
-		if k.UnmarshalJSON(raw) != nil || k.KeyID == "" || k.Use != "" && k.Use != "sig" ||
-			k.Algorithm != "" && k.Algorithm != algorithm || !fits(k.Key, algorithm) {
+		if k.UnmarshalJSON(raw) != nil || k.KeyID == "" || k.Use != "" && k.Use != "sig" {
+			continue
+		}
+		of := k.Algorithm
+		if of == "" {
+			if of = algorithm; of == "" || !fits(k.Key, of) {
+				of = usual(k.Key)
+			}
+		}
+		if !slices.Contains(algorithms, jose.SignatureAlgorithm(of)) || !fits(k.Key, of) {
 			continue
 		}
 		if _, twice := keys[k.KeyID]; twice {
 			return nil, errors.New("two keys have one kid")
 		}
-		keys[k.KeyID] = k.Key
+		keys[k.KeyID] = publicKey{k.Key, of}
 	}
 	return keys, nil
+}
+
+// usual returns the algorithm that a key is for if nothing says which; empty if that is not
+// clear.
+func usual(key any) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return string(jose.RS256)
+	case *ecdsa.PublicKey:
+		return map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[k.Curve.Params().BitSize]
+	case ed25519.PublicKey:
+		return string(jose.EdDSA)
+	}
+	return ""
 }
 
 // fits reports whether a key belongs to that algorithm, and is neither too small to be
@@ -183,7 +213,7 @@ func fits(key any, algorithm string) bool {
 // key returns the key with that kid. If the copy of the key set lacks it, the key may
 // be new, so the set is fetched again; but at most once in unknownKeyLimit, since
 // anyone can invent a kid.
-func (v *Verifier) key(ctx context.Context, kid string) (any, error) {
+func (v *Verifier) key(ctx context.Context, kid string) (publicKey, error) {
 	key, err := v.heldKey(kid)
 	if errors.Is(err, ErrUnavailable) {
 		v.wait(ctx, v.keyKeeper.ask())
@@ -192,18 +222,18 @@ func (v *Verifier) key(ctx context.Context, kid string) (any, error) {
 	return key, err
 }
 
-func (v *Verifier) heldKey(kid string) (any, error) {
+func (v *Verifier) heldKey(kid string) (publicKey, error) {
 	set, now := v.keys.Load(), v.cfg.Now()
 	if err := v.usable(set, now); err != nil {
-		return nil, err
+		return publicKey{}, err
 	}
 	if key, ok := set.keys[kid]; ok {
 		return key, nil
 	}
 	if age(now, set.begun) > unknownKeyLimit {
-		return nil, v.blameKeys("its key is not known, and the issuer could not be asked")
+		return publicKey{}, v.blameKeys("its key is not known, and the issuer could not be asked")
 	}
-	return nil, invalid(byKey, "no key of the issuer has its kid")
+	return publicKey{}, invalid(byKey, "no key of the issuer has its kid")
 }
 
 // usable returns why no token can be checked with these keys; nil if tokens can be.
@@ -214,7 +244,7 @@ func (v *Verifier) usable(set *keySet, now time.Time) error {
 	case age(now, set.asOf) > v.cfg.MaxKeyAge:
 		return v.blameKeys("the issuer's keys could not be refreshed for too long")
 	case len(set.keys) == 0:
-		return unavailable("the issuer has published no key for " + v.cfg.Algorithm)
+		return unavailable("the issuer has published no key that could check a signature")
 	}
 	return nil
 }

@@ -182,7 +182,6 @@ func TestKeysOfAnotherKindOrSizeAreNotTaken(t *testing.T) {
 	n := base64.RawURLEncoding.EncodeToString(rsaKeys()[0].N.Bytes())
 	for name, set := range map[string]string{
 		"for encryption":    `{"keys":[{"kty":"RSA","kid":"k0","use":"enc","e":"AQAB","n":"` + n + `"}]}`,
-		"for another alg":   `{"keys":[{"kty":"RSA","kid":"k0","alg":"PS256","e":"AQAB","n":"` + n + `"}]}`,
 		"without kid":       `{"keys":[{"kty":"RSA","e":"AQAB","n":"` + n + `"}]}`,
 		"of 1024 bits":      `{"keys":[{"kty":"RSA","kid":"k0","e":"AQAB","n":"` + n[:171] + `"}]}`,
 		"symmetric":         `{"keys":[{"kty":"oct","kid":"k0","k":"AAAA"}]}`,

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // startWait is how long New waits for its first fetches.
@@ -16,9 +14,8 @@ const startWait = 5 * time.Second
 // Verifier checks the access tokens of one issuer for one API. It is safe for
 // concurrent use.
 type Verifier struct {
-	cfg        Config
-	algorithms []jose.SignatureAlgorithm
-	source     source
+	cfg    Config
+	source source
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -49,10 +46,9 @@ func New(ctx context.Context, c Config) (*Verifier, error) {
 		return nil, err
 	}
 	v := &Verifier{
-		cfg:        c,
-		algorithms: []jose.SignatureAlgorithm{jose.SignatureAlgorithm(c.Algorithm)},
-		source:     newSource(c.Issuer, c.HTTPClient),
-		lists:      lists{byURI: map[string]*list{}},
+		cfg:    c,
+		source: newSource(c.Issuer, c.HTTPClient),
+		lists:  lists{byURI: map[string]*list{}},
 	}
 	v.ctx, v.cancel = context.WithCancel(ctx)
 	v.stream = newStream(v, rand.Text())
@@ -137,7 +133,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Token, error) {
 	if len(token) > maxTokenLength {
 		return nil, invalid(byForm, "it is too long")
 	}
-	payload, err := v.opened(ctx, token, v.cfg.types()...)
+	payload, err := v.opened(ctx, token, v.cfg.Algorithm, v.cfg.types()...)
 	if err != nil {
 		return nil, err
 	}

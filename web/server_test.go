@@ -171,7 +171,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	s.users = accounts.NewUsers(store, hasher, time.Now)
 	logins := sessions.New(store, day, 30*day, time.Now)
 	guesses := throttle.New(store, hasher.AtOnce(), 3, 15*time.Minute, time.Now)
-	rules := &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: issuer, AccessTTL: 15 * time.Minute}
+	rules := &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: issuer, AccessTTL: 15 * time.Minute, Now: time.Now}
 	tokens := tokens.NewIssuer(issuer, base, ring, time.Now)
 	types := grants.New(grants.Parts{
 		Rules: rules, Epoch: epoch, Cuts: cuts, Issuer: tokens, Store: store, Users: s.users,

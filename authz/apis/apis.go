@@ -41,5 +41,7 @@ type API struct {
 	Roles bool
 	// TokenType is the `typ` of access tokens for this API.
 	TokenType TokenType
+	// Signing is by which algorithm access tokens for this API are signed.
+	Signing   Signing
 	CreatedAt time.Time
 }

@@ -19,6 +19,9 @@ func (a API) Validate() error {
 	if a.TokenType != "" && a.TokenType != ATJWT && a.TokenType != PlainJWT {
 		return fmt.Errorf("%w: unknown type of access tokens %q; there are %s and %s", ErrInvalid, a.TokenType, ATJWT, PlainJWT)
 	}
+	if err := a.Signing.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	if len(a.Scopes) == 0 {
 		return fmt.Errorf("%w: an API offers at least one scope", ErrInvalid)
 	}

@@ -48,7 +48,7 @@ func newHouse(t *testing.T) *house {
 	clock := func() time.Time { return noon }
 	catalog := catalog.New(store, own, clock, nil)
 	registry := clients.NewRegistry(store, catalog, clock, nil, clients.PKCERequired)
-	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: issuer, AccessTTL: time.Minute}
+	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: issuer, AccessTTL: time.Minute, Now: clock}
 	return &house{t, store, registry, authorization.New(tokens.NewIssuer(issuer, "", nil, clock), registry, rules, consents.New(store, clock), store, nil, clock)}
 }
 

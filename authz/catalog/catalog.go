@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/config/limits"
+	"github.com/ingam/ingam/keys"
 )
 
 // Catalog looks up, creates, changes and deletes the registered APIs. It also knows the
@@ -26,6 +27,17 @@ type Catalog struct {
 	held atomic.Pointer[map[string]apis.API]
 	// fresh says whether held may be used; nil means never.
 	fresh func() bool
+
+	// Rings makes the keys for an algorithm that an API is the first to ask for. It may be
+	// nil where no API is created or changed.
+	Rings Rings
+}
+
+// Rings makes rings of signing keys; *keys.Keyring does.
+type Rings interface {
+	// Ensure creates the keys of a ring that has none, and returns from when every
+	// verifier knows a key of the ring that signs.
+	Ensure(ctx context.Context, ring keys.Ring, actor string) (known time.Time, err error)
 }
 
 // New returns the catalog of the APIs in store and the server's own scopes. fresh says
@@ -164,9 +176,15 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 	if err := c.own.CheckNew(a.Scopes, nil); err != nil {
 		return apis.API{}, err
 	}
+	a.TokenType = cmp.Or(a.TokenType, apis.ATJWT)
+	// Nobody has the key set for this API yet, so its first token can have a key that was
+	// published a moment ago.
+	if _, err := c.ensure(ctx, apis.Signing{}, a.Signing, by); err != nil {
+		return apis.API{}, err
+	}
 	a.ID = rand.Text()
 	a.CreatedAt = c.now()
-	a.TokenType = cmp.Or(a.TokenType, apis.ATJWT)
+	a.Signing = apis.Signing{}.To(a.Signing.Wants(), a.CreatedAt, a.CreatedAt)
 	err := c.store.CreateAPI(ctx, a, audit.Event{
 		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience,
 		Details: details(a),
@@ -175,6 +193,15 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 		return apis.API{}, err
 	}
 	return a, nil
+}
+
+// ensure makes keys for the algorithm in wanted if it is not the one in has. It returns
+// from when every verifier knows a key for it.
+func (c *Catalog) ensure(ctx context.Context, has, wanted apis.Signing, by audit.Actor) (known time.Time, err error) {
+	if wanted.Wants() == has.Wants() || c.Rings == nil {
+		return time.Time{}, nil
+	}
+	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Wants())), string(by))
 }
 
 // validate returns an error if a field of the API is not acceptable, or if its access
@@ -199,6 +226,18 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 	if err != nil {
 		return apis.API{}, false, err
 	}
+	wanted := of
+	wanted.Scopes, wanted.ScopeTexts = slices.Clone(of.Scopes), of.ScopeTexts.Clone()
+	if err := edit(&wanted); err != nil {
+		return apis.API{}, false, err
+	}
+	if err := wanted.Signing.Validate(); err != nil {
+		return apis.API{}, false, fmt.Errorf("%w: %w", apis.ErrInvalid, err)
+	}
+	known, err := c.ensure(ctx, of.Signing, wanted.Signing, by)
+	if err != nil {
+		return apis.API{}, false, err
+	}
 	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *apis.API) (*audit.Event, error) {
 		was := *stored
 		was.Scopes = slices.Clone(was.Scopes) // edit may change the slice in place
@@ -210,6 +249,9 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 			return nil, err
 		}
 		stored.TokenType = cmp.Or(stored.TokenType, apis.ATJWT)
+		if wants := stored.Signing.Wants(); wants != was.Signing.Wants() {
+			stored.Signing = was.Signing.To(wants, known, c.now())
+		}
 		stored.LoseTexts(was.ScopeTexts)
 		a = *stored
 		if a.ID != was.ID || a.Audience != was.Audience {
@@ -249,7 +291,7 @@ func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) e
 func details(a apis.API) map[string]string {
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
-		"scope_texts": a.ScopeTexts.String(),
+		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(),
 	}
 }
 

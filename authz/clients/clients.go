@@ -93,6 +93,9 @@ type Client struct {
 	// NoIDTokenClaims is whether its ID tokens tell no more of the user than who it
 	// is: the rest is at userinfo.
 	NoIDTokenClaims bool
+	// IDTokenSigning is by which algorithm its ID tokens are signed
+	// (id_token_signed_response_alg, OpenID Connect Registration 1.0 section 2).
+	IDTokenSigning apis.Signing
 	// FirstParty clients belong to whoever runs the server.
 	FirstParty bool
 	// Hold is how a client that signs people in by itself holds refresh tokens,

@@ -78,6 +78,9 @@ func (c Client) validate() error {
 			return invalid("post-logout redirect URI %q is given twice: it is the same address as %q (RFC 3986 section 6.2.3)", u, other)
 		}
 	}
+	if err := c.IDTokenSigning.Validate(); err != nil {
+		return invalid("%w", err)
+	}
 	if c.RefreshGrace != nil && (*c.RefreshGrace < 0 || *c.RefreshGrace > limits.MaxRefreshGrace) {
 		return invalid("the refresh grace %s is not from 0s to %s", *c.RefreshGrace, limits.MaxRefreshGrace)
 	}

@@ -42,6 +42,10 @@ type Registry struct {
 	// keeps its copy only if there was none meanwhile.
 	mu    sync.Mutex
 	drops uint64
+
+	// Rings makes the keys for an algorithm that a client is the first to ask for. It may
+	// be nil where no client is created or changed.
+	Rings Rings
 }
 
 // NewRegistry returns the clients in store. fresh says whether the copies
@@ -131,7 +135,13 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 	if err := c.check(offered, r.apis.Own(), nil); err != nil {
 		return Client{}, "", err
 	}
+	// Nobody has the key set for this client yet, so its first ID token can have a key
+	// that was published a moment ago.
+	if _, err := r.ensure(ctx, apis.Signing{}, c.IDTokenSigning, by); err != nil {
+		return Client{}, "", err
+	}
 	c.CreatedAt = r.now()
+	c.IDTokenSigning = apis.Signing{}.To(c.IDTokenSigning.Wants(), c.CreatedAt, c.CreatedAt)
 	c.Secrets = nil
 	switch {
 	case c.Auth != None:
@@ -161,6 +171,10 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 // is back in grants that had it. Returns ErrNotFound, ErrInvalid, ErrUnknownAudience,
 // or what edit returned.
 func (r *Registry) Update(ctx context.Context, id string, edit func(*Client) error, reason string, by audit.Actor) (c Client, changed bool, err error) {
+	known, err := r.ensureEdited(ctx, id, edit, by)
+	if err != nil {
+		return Client{}, false, err
+	}
 	err = r.store.UpdateClient(ctx, id, func(stored *Client, offered []apis.API) (*audit.Event, error) {
 		was := *stored
 		before, lost := was.details(), was.Unoffered(offered, r.apis.Own())
@@ -177,6 +191,9 @@ func (r *Registry) Update(ctx context.Context, id string, edit func(*Client) err
 			}
 		}
 		stored.complete(offered)
+		if wants := stored.IDTokenSigning.Wants(); wants != was.IDTokenSigning.Wants() {
+			stored.IDTokenSigning = was.IDTokenSigning.To(wants, known, r.now())
+		}
 		c = *stored
 		if c.ID != was.ID || c.Auth != was.Auth || c.Disabled != was.Disabled || c.Epoch != was.Epoch || len(c.Secrets) != len(was.Secrets) {
 			return nil, fmt.Errorf("%w: an update leaves the id, the authentication, the secrets and the state of a client alone", ErrInvalid)
@@ -243,6 +260,7 @@ func (c Client) details() map[string]string {
 		"refresh_grace":             grace,
 		"refresh_id_token":          fmt.Sprint(!c.NoRefreshIDToken),
 		"id_token_claims":           fmt.Sprint(!c.NoIDTokenClaims),
+		"id_token_alg":              c.IDTokenSigning.Wants(),
 		"hold":                      string(c.Hold),
 		"origins":                   strings.Join(c.Origins, " "),
 	}

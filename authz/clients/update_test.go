@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/ingam/ingam/authz/apis"
 )
 
 // TestTheAuditRecordsAllThatAnUpdateCanChange: an update that gives the audit nothing to
@@ -28,6 +30,8 @@ func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 			*v = new(time.Duration)
 		case *bool:
 			*v = true
+		case *apis.Signing:
+			v.Alg = "ES256"
 		default:
 			if f.Kind() != reflect.String {
 				t.Fatalf("%s is of the type %s, which this test does not know", name, f.Type())

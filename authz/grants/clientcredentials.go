@@ -28,6 +28,7 @@ func (c *clientCredentials) Grant(ctx context.Context, r Request) (Issued, error
 	}
 	issued := Issued{Access: tokens.Access{
 		Type:     string(d.TokenType),
+		Alg:      d.Algorithm,
 		ClientID: r.Client.ID,
 		Subject:  r.Client.ID,
 		Audience: d.Audiences,

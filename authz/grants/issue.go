@@ -26,6 +26,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
 	d := m.decision
 	m.Access = tokens.Access{
 		Type:     string(d.TokenType),
+		Alg:      d.Algorithm,
 		ClientID: g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
 		// Whatever was cut since the grant was made has ended the grant.
 		Epoch:   max(g.ClientEpoch, g.ServerEpoch),
@@ -64,13 +65,14 @@ func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, m *
 
 // issueID signs the ID token that goes with the access token, if there is to be
 // one.
-func (p *Parts) issueID(g Grant, m *making, nonce string, told []accounts.Claims) (err error) {
+func (p *Parts) issueID(g Grant, client *clients.Client, m *making, nonce string, told []accounts.Claims) (err error) {
 	if !wantsID(m.decision.Scopes) {
 		return nil
 	}
 	m.IDToken, err = p.Issuer.MintID(tokens.ID{
 		ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
 		AuthenticatedAt: g.AuthenticatedAt, ContextClass: g.ContextClass, Methods: g.Methods, Claims: told,
+		Alg: client.IDTokenSigning.At(p.Now()),
 	}, m.AccessToken)
 	return err
 }

@@ -23,6 +23,8 @@ type Rules struct {
 	Issuer string
 	// AccessTTL is the life of an access token for an API that sets none.
 	AccessTTL time.Duration
+	// Now is the clock.
+	Now func() time.Time
 }
 
 // Registered returns what a client may ask for: its scopes, each at those of its
@@ -74,8 +76,9 @@ type Decision struct {
 	TTL         time.Duration
 	// Roles is whether one of the APIs asks for the user's roles.
 	Roles bool
-	// TokenType is the `typ` that the APIs ask for.
+	// TokenType is the `typ`, and Algorithm the `alg`, that the APIs ask for.
 	TokenType apis.TokenType
+	Algorithm string
 	// LeftOut is how many of the scopes that were asked for could not be had.
 	LeftOut int
 }
@@ -107,12 +110,9 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 	if err != nil {
 		return Decision{}, protocol.Refuse(protocol.InvalidScope, "The scope is malformed (RFC 6749 section 3.3).")
 	}
-	targets, err := allowed.named(parameters)
+	targets, err := c.targets(allowed, parameters, asked)
 	if err != nil {
 		return Decision{}, err
-	}
-	if len(targets) == 0 {
-		targets = allowed.chosen(asked)
 	}
 	d := Decision{TTL: c.AccessTTL, Permissions: []permission.Permission{}}
 	for i, api := range targets {
@@ -122,14 +122,8 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 			d.TTL = life
 		}
 		d.Roles = d.Roles || api.Roles
-		typ := cmp.Or(api.TokenType, apis.ATJWT)
-		if i > 0 && typ != d.TokenType && !allowed.Lenient {
-			// One of them would refuse the token. (At the authorization endpoint there
-			// is none yet: the grant may be for both.)
-			return Decision{}, protocol.Refuse(protocol.InvalidTarget, "These APIs take access tokens of different types (typ): ask for one of them by resource.")
-		}
-		d.TokenType = typ
 	}
+	d.TokenType, d.Algorithm = c.kind(targets[0])
 	wanted := asked
 	if len(asked) == 0 {
 		wanted = allowed.scopes()
@@ -150,6 +144,50 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 		return Decision{}, protocol.Refuse(protocol.InvalidScope, "The client may have none of the scopes that are asked for.")
 	}
 	return d, nil
+}
+
+// targets returns the APIs that a request is for. If they take different kinds of access
+// tokens, no token can be for all of them: then the request has to name one or, if it asks
+// for nothing in particular, the first counts.
+func (c *Rules) targets(allowed Allowance, parameters map[string][]string, asked []string) ([]apis.API, error) {
+	named, err := allowed.named(parameters)
+	if err != nil {
+		return nil, err
+	}
+	targets := named
+	if len(named) == 0 {
+		targets = allowed.chosen(asked)
+	}
+	switch {
+	case allowed.Lenient || c.alike(targets):
+		// At the authorization endpoint there is no token yet: the grant may be for
+		// APIs of all kinds.
+		return targets, nil
+	case len(named) == 0 && len(asked) == 0:
+		return targets[:1], nil
+	case len(named) == 0 && allowed.all:
+		allowed.all = false
+		if targets = allowed.chosen(asked); c.alike(targets) {
+			return targets, nil
+		}
+	}
+	return nil, protocol.Refuse(protocol.InvalidTarget, "These APIs take access tokens of different kinds (typ, alg), so no token can be for all of them: ask for one of them by resource.")
+}
+
+// alike reports whether one access token can be for all of these APIs. One that is not
+// signed with the usual algorithm is for a single API: its verifier may know no other key
+// than its own.
+func (c *Rules) alike(targets []apis.API) bool {
+	typ, alg := c.kind(targets[0])
+	return len(targets) == 1 || alg == apis.DefaultAlg && !slices.ContainsFunc(targets, func(api apis.API) bool {
+		otherTyp, otherAlg := c.kind(api)
+		return otherTyp != typ || otherAlg != alg
+	})
+}
+
+// kind returns the `typ` and the `alg` of access tokens for an API.
+func (c *Rules) kind(api apis.API) (typ apis.TokenType, alg string) {
+	return cmp.Or(api.TokenType, apis.ATJWT), api.Signing.At(c.Now())
 }
 
 // longest is the longest that a token for any of these APIs lives.

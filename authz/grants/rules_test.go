@@ -37,7 +37,7 @@ func rulesWith(t *testing.T, offers ...string) *grants.Rules {
 			t.Fatal(err)
 		}
 	}
-	return &grants.Rules{APIs: catalog, Issuer: issuer, AccessTTL: time.Minute}
+	return &grants.Rules{APIs: catalog, Issuer: issuer, AccessTTL: time.Minute, Now: time.Now}
 }
 
 // ownScopes returns the server's own scopes, and one of its configuration.
@@ -335,7 +335,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: issuer, AccessTTL: time.Minute}
+	rules := &grants.Rules{APIs: catalog, Clients: registry, Issuer: issuer, AccessTTL: time.Minute, Now: time.Now}
 
 	create("b", "write")
 	if _, _, err := operators.Update(ctx, "a", func(a *apis.API) error { a.Scopes = append(a.Scopes, "more"); return nil }, "", "test"); err != nil {

@@ -44,6 +44,8 @@ var ErrInvalid = errors.New("not a valid access token")
 type Access struct {
 	// Type is the `typ`; empty means AccessType.
 	Type string
+	// Alg is the algorithm that signs it; empty means RS256.
+	Alg string
 	// ID is the `jti`.
 	ID       string
 	ClientID string
@@ -204,7 +206,7 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	return i.keys.Sign(keys.Tokens, cmp.Or(a.Type, AccessType), claims)
+	return i.keys.Sign(keys.TokensBy(keys.Algorithm(a.Alg)), cmp.Or(a.Type, AccessType), claims)
 }
 
 // ReadAccess returns the contents of an access token, if this server signed it and it has

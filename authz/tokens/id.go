@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,9 @@ type ID struct {
 	// Claims are further claims about the user, in groups. A group with which the token
 	// would be longer than MaxID is left out: the client gets it from userinfo.
 	Claims []map[string]json.RawMessage
+	// Alg is the algorithm that signs it (id_token_signed_response_alg, OpenID Connect
+	// Registration 1.0 section 2); empty means RS256.
+	Alg string
 }
 
 // MaxID is the length, in bytes, up to which claims about the user are put into an ID
@@ -58,19 +62,18 @@ type idClaims struct {
 // MintID makes and signs the ID token that is issued together with an access token.
 func (i *Issuer) MintID(id ID, access string) (string, error) {
 	now := i.now().Truncate(time.Second)
-	// `at_hash` is the left half of the hash that belongs to RS256 (section 3.1.3.6).
-	sum := sha256.Sum256([]byte(access))
+	ring := keys.TokensBy(keys.Algorithm(id.Alg))
 	claims := idClaims{
 		Issuer: i.url, Subject: id.Subject, Audience: audience{id.ClientID},
 		ExpiresAt: now.Add(idLife).Unix(), IssuedAt: now.Unix(), AuthTime: id.AuthenticatedAt.Unix(),
 		Nonce: id.Nonce, ACR: id.ContextClass, AMR: id.Methods, SessionID: id.SessionID,
-		AtHash: base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]),
+		AtHash: atHash(access, ring.Algorithm()),
 	}
 	payload, err := claims.with(id.Claims)
 	if err != nil {
 		return "", err
 	}
-	token, err := i.keys.Sign(keys.Tokens, IDType, payload)
+	token, err := i.keys.Sign(ring, IDType, payload)
 	if err != nil || len(token) <= MaxID || len(id.Claims) == 0 {
 		return token, err
 	}
@@ -89,7 +92,19 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	if payload, err = claims.with(fitting); err != nil {
 		return "", err
 	}
-	return i.keys.Sign(keys.Tokens, IDType, payload)
+	return i.keys.Sign(ring, IDType, payload)
+}
+
+// atHash returns the `at_hash` of an access token: the left half of its hash, by the hash
+// function that belongs to the algorithm of the ID token (section 3.1.3.6). Ed25519 uses
+// SHA-512 inside (RFC 8032 section 5.1).
+func atHash(access string, algorithm keys.Algorithm) string {
+	short, long := sha256.Sum256([]byte(access)), sha512.Sum512([]byte(access))
+	sum := short[:]
+	if algorithm == keys.EdDSA {
+		sum = long[:]
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
 // LengthOf estimates the length of an ID token with all of these claims, for a client

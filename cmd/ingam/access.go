@@ -112,7 +112,7 @@ func accessCommand(t *terminal) *cobra.Command {
 
 // accessOf returns the access of all clients, or of one, for a user.
 func (c *concerns) accessOf(ctx context.Context, of consents.Holder, client string) iter.Seq2[access, error] {
-	rules := &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std()}
+	rules := &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std(), Now: c.t.now}
 	connections := authz.NewConnected(c.clients, rules, consents.New(c.store, c.t.now), c.store, c.t.now)
 	return func(yield func(access, error) bool) {
 		var connected []authz.Connection

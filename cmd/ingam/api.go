@@ -32,13 +32,16 @@ func apiCreate(t *terminal) *cobra.Command {
 			if err := flags.apply(cmd.Flags(), &a); err != nil {
 				return err
 			}
-			return t.withConcerns(cmd, func(c *concerns) error {
+			return t.withRings(cmd, "signing-alg", func(c *concerns) error {
 				created, err := c.apis.Create(cmd.Context(), a, c.actor)
 				if err != nil {
 					return named("API "+a.Audience, err)
 				}
+				if created.Signing != (apis.Signing{}) {
+					c.settle(cmd.Context()) // servers must have its keys
+				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(created, c.apis.Own()))
+					return t.printJSON(newAPIJSON(created, c.apis.Own(), t.now()))
 				}
 				fmt.Fprintf(t.stdout, "created API %s\n", created.Audience)
 				return nil
@@ -63,13 +66,15 @@ func apiUpdate(t *terminal) *cobra.Command {
 		Short: "Change an API; what was issued stays",
 		Long: `Change an API. A flag replaces a value; without a flag the value stays. Nothing ends.
 If you remove a scope, new tokens lack it from the next refresh on, and introspection
-does not show it. If you add it again, the grants that had it have it again.`,
+does not show it. If you add it again, the grants that had it have it again. If you
+change the algorithm, the former one signs until every verifier can know a key for the
+new one; the command says from when.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withConcerns(cmd, func(c *concerns) error {
+			return t.withRings(cmd, "signing-alg", func(c *concerns) error {
 				var offered []string
 				a, changed, err := c.apis.Update(cmd.Context(), args[0], func(a *apis.API) error {
 					offered = a.Scopes
@@ -82,10 +87,11 @@ does not show it. If you add it again, the grants that had it have it again.`,
 					if err := c.warnUnoffered(cmd, a, offered); err != nil {
 						return err
 					}
+					t.tellSigning("access tokens for the API", a.Signing)
 					c.settle(cmd.Context())
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(a, c.apis.Own()))
+					return t.printJSON(newAPIJSON(a, c.apis.Own(), t.now()))
 				}
 				t.updated(changed, "API", a.Audience)
 				return nil

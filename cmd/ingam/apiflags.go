@@ -18,6 +18,7 @@ type apiFlags struct {
 	ttl         durationFlag
 	roles       bool
 	tokenType   string
+	signingAlg  string
 }
 
 func (a *apiFlags) bind(f *pflag.FlagSet) {
@@ -28,6 +29,7 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	}
 	f.Var(&a.ttl, "access-ttl", `life of access tokens for the API, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "put the user's roles into access tokens for the API")
+	f.StringVar(&a.signingAlg, "signing-alg", apis.DefaultAlg, "the algorithm that signs access tokens for the API: RS256, PS256, ES256 or EdDSA (Ed25519)")
 	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
 }
 
@@ -41,6 +43,9 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 	}
 	if f.Changed("token-typ") {
 		api.TokenType = apis.TokenType(a.tokenType)
+	}
+	if f.Changed("signing-alg") {
+		api.Signing.Alg = a.signingAlg
 	}
 	if f.Changed("access-ttl") {
 		api.AccessTTL = 0

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/spf13/cobra"
@@ -23,11 +24,43 @@ type apiJSON struct {
 	AccessTTL string   `json:"access_ttl,omitempty"`
 	Roles     bool     `json:"roles"`
 	TokenType string   `json:"token_typ"`
-	CreatedAt *string  `json:"created_at"`
+	signingJSON
+	CreatedAt *string `json:"created_at"`
 }
 
-func newAPIJSON(a apis.API, own *apis.Own) apiJSON {
-	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), CreatedAt: instant(a.CreatedAt)}
+// signingJSON is by which algorithm tokens are signed and, where a change has yet to take
+// effect, by which one until when.
+type signingJSON struct {
+	Alg    string  `json:"signing_alg"`
+	Former string  `json:"former_signing_alg,omitempty"`
+	From   *string `json:"signing_alg_from,omitempty"`
+}
+
+func newSigningJSON(s apis.Signing, now time.Time) signingJSON {
+	j := signingJSON{Alg: s.Wants()}
+	if s.At(now) != s.Wants() {
+		j.Former, j.From = s.At(now), instant(s.From)
+	}
+	return j
+}
+
+// signingText says the same for people.
+func signingText(s apis.Signing, now time.Time) string {
+	if s.At(now) == s.Wants() {
+		return s.Wants()
+	}
+	return fmt.Sprintf("%s from %s, until then %s", s.Wants(), text(s.From), s.At(now))
+}
+
+// tellSigning says from when a new algorithm signs, if that is not at once.
+func (t *terminal) tellSigning(what string, s apis.Signing) {
+	if s.At(t.now()) != s.Wants() {
+		fmt.Fprintf(t.stderr, "%s are signed with %s: verifiers may keep a key set without the new key until then\n", what, signingText(s, t.now()))
+	}
+}
+
+func newAPIJSON(a apis.API, own *apis.Own, now time.Time) apiJSON {
+	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), signingJSON: newSigningJSON(a.Signing, now), CreatedAt: instant(a.CreatedAt)}
 	for _, scope := range a.Scopes {
 		if texts := a.ScopeText(scope); len(texts) > 0 {
 			if j.ScopeTexts == nil {
@@ -55,7 +88,7 @@ func apiList(t *terminal) *cobra.Command {
 				if asJSON {
 					out := make([]apiJSON, len(list))
 					for i, a := range list {
-						out[i] = newAPIJSON(a, c.apis.Own())
+						out[i] = newAPIJSON(a, c.apis.Own(), t.now())
 					}
 					return t.printJSON(out)
 				}
@@ -91,7 +124,7 @@ func apiShow(t *terminal) *cobra.Command {
 					return named("API "+args[0], err)
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(a, c.apis.Own()))
+					return t.printJSON(newAPIJSON(a, c.apis.Own(), t.now()))
 				}
 				rows := [][2]string{
 					{"audience", a.Audience},
@@ -109,6 +142,7 @@ func apiShow(t *terminal) *cobra.Command {
 					{"access TTL", c.ttlText(a)},
 					{"roles", fmt.Sprint(a.Roles)},
 					{"token typ", string(a.TokenType)},
+					{"signing alg", signingText(a.Signing, t.now())},
 					{"created", text(a.CreatedAt)},
 				}...)
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func clientCreate(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.withConcerns(cmd, func(con *concerns) error {
+			return t.withRings(cmd, "id-token-alg", func(con *concerns) error {
 				if err := con.onSite(c); err != nil {
 					return err
 				}
@@ -51,11 +52,14 @@ func clientCreate(t *terminal) *cobra.Command {
 					return named("client "+id, err)
 				}
 				t.warn(created)
+				if created.IDTokenSigning != (apis.Signing{}) {
+					con.settle(cmd.Context()) // servers must have its keys
+				}
 				if given != "" {
 					secret = "" // the operator chose it, and need not be shown it
 				}
 				if asJSON {
-					j := newClientJSON(created)
+					j := newClientJSON(created, t.now())
 					j.ClientSecret = secret
 					return t.printJSON(j)
 				}
@@ -99,7 +103,7 @@ grants that had it have it again.`,
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withConcerns(cmd, func(con *concerns) error {
+			return t.withRings(cmd, "id-token-alg", func(con *concerns) error {
 				c, changed, err := con.clients.Update(cmd.Context(), args[0], func(c *clients.Client) error {
 					if err := flags.apply(cmd.Flags(), c); err != nil {
 						return err
@@ -111,10 +115,11 @@ grants that had it have it again.`,
 				}
 				if changed {
 					t.warn(c)
+					t.tellSigning("ID tokens for the client", c.IDTokenSigning)
 					con.settle(cmd.Context())
 				}
 				if asJSON {
-					return t.printJSON(newClientJSON(c))
+					return t.printJSON(newClientJSON(c, t.now()))
 				}
 				t.updated(changed, "client", c.ID)
 				return nil

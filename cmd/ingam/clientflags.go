@@ -14,11 +14,12 @@ import (
 // clientFlags are the flags with which a client is registered and later changed: all
 // except those that are fixed at its creation.
 type clientFlags struct {
-	given clients.Client
-	scope string
-	hold  string
-	pkce  string
-	grace durationFlag
+	given      clients.Client
+	scope      string
+	hold       string
+	pkce       string
+	grace      durationFlag
+	idTokenAlg string
 	// idTokenClaims is true unless the flag says otherwise.
 	idTokenClaims bool
 	edits         clientEdits
@@ -35,6 +36,7 @@ func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.Var(&r.grace, "refresh-grace", `for how long a repeated refresh gets the same answer, 0s for never, or "default" (the server's tokens.refresh_grace)`)
 	f.BoolVar(&r.given.NoRefreshIDToken, "no-refresh-id-token", false, "issue no ID token at a refresh")
 	f.BoolVar(&r.idTokenClaims, "id-token-claims", true, "put the claims of the scopes into ID tokens; with =false they are only at userinfo, for an app that sends ID tokens as id_token_hint, because URLs are kept in logs and histories")
+	f.StringVar(&r.idTokenAlg, "id-token-alg", apis.DefaultAlg, "the algorithm that signs ID tokens for the client (id_token_signed_response_alg): RS256, PS256, ES256 or EdDSA (Ed25519)")
 	f.StringVar(&r.scope, "scope", "", "the scopes that the client may ask for, separated by spaces")
 	f.StringArrayVar(&r.given.Audiences, "audience", nil, "the audience of an API that the client may use; the first is the default (repeatable)")
 	f.BoolVar(&r.given.FirstParty, "skip-consent", false, "do not ask users for consent; only for your own apps")
@@ -66,6 +68,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		"refresh-grace":            func() { c.RefreshGrace = r.grace.of },
 		"no-refresh-id-token":      func() { c.NoRefreshIDToken = r.given.NoRefreshIDToken },
 		"id-token-claims":          func() { c.NoIDTokenClaims = !r.idTokenClaims },
+		"id-token-alg":             func() { c.IDTokenSigning.Alg = r.idTokenAlg },
 		"scope":                    func() { c.Scopes = scopes },
 		"audience":                 func() { c.Audiences = r.given.Audiences },
 		"skip-consent":             func() { c.FirstParty = r.given.FirstParty },

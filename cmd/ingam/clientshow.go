@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/spf13/cobra"
@@ -23,6 +24,9 @@ type clientJSON struct {
 	RefreshGrace           *string      `json:"refresh_grace"`
 	RefreshIDToken         bool         `json:"refresh_id_token"`
 	IDTokenClaims          bool         `json:"id_token_claims"`
+	IDTokenAlg             string       `json:"id_token_signed_response_alg"`
+	FormerIDTokenAlg       string       `json:"former_id_token_signed_response_alg,omitempty"`
+	IDTokenAlgFrom         *string      `json:"id_token_signed_response_alg_from,omitempty"`
 	FirstParty             bool         `json:"first_party"`
 	Hold                   string       `json:"hold,omitempty"`
 	Origins                []string     `json:"origins,omitempty"`
@@ -33,7 +37,8 @@ type clientJSON struct {
 	ClientSecret string `json:"client_secret,omitempty"`
 }
 
-func newClientJSON(c clients.Client) clientJSON {
+func newClientJSON(c clients.Client, now time.Time) clientJSON {
+	signing := newSigningJSON(c.IDTokenSigning, now)
 	secrets := make([]secretJSON, len(c.Secrets))
 	for i, s := range c.Secrets {
 		secrets[i] = secretJSON{ID: s.ID, CreatedAt: instant(s.CreatedAt)}
@@ -48,6 +53,7 @@ func newClientJSON(c clients.Client) clientJSON {
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
 		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
 		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, PKCE: string(c.PKCE), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken, IDTokenClaims: !c.NoIDTokenClaims,
+		IDTokenAlg: signing.Alg, FormerIDTokenAlg: signing.Former, IDTokenAlgFrom: signing.From,
 		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
 	}
 }
@@ -65,7 +71,7 @@ func clientList(t *terminal) *cobra.Command {
 				if asJSON {
 					out := make([]clientJSON, len(list))
 					for i, c := range list {
-						out[i] = newClientJSON(c)
+						out[i] = newClientJSON(c, t.now())
 					}
 					return t.printJSON(out)
 				}
@@ -93,7 +99,7 @@ func clientShow(t *terminal) *cobra.Command {
 					return named("client "+args[0], err)
 				}
 				if asJSON {
-					return t.printJSON(newClientJSON(*c))
+					return t.printJSON(newClientJSON(*c, t.now()))
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				for _, row := range [][2]string{
@@ -108,7 +114,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"authentication", string(c.Auth)},
 					{"PKCE", string(c.PKCE)},
 					{"consent", consentText(*c)},
-					{"ID tokens", idTokenText(*c)},
+					{"ID tokens", idTokenText(*c) + ", signed by " + signingText(c.IDTokenSigning, t.now())},
 					{"refresh tokens", holdText(*c)},
 					{"created", text(c.CreatedAt)},
 				} {

@@ -164,7 +164,7 @@ func (s *server) share(hasher *passwords.Hasher) shared {
 	cfg, store, now := s.cfg, s.store, s.now
 	c := shared{
 		authenticator: clients.NewAuthenticator(s.registry, cfg.Throttle.ClientFailures, cfg.Throttle.Window.Std(), now),
-		rules:         &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std()},
+		rules:         &grants.Rules{APIs: s.catalog, Clients: s.registry, Issuer: cfg.Issuer.String(), AccessTTL: cfg.Tokens.AccessTTL.Std(), Now: s.now},
 		tokens:        tokens.NewIssuer(cfg.Issuer.String(), listsOf(cfg), s.ring, now),
 		cuts:          revocation.NewCuts(store, now),
 		users:         accounts.NewUsers(store, hasher, now),

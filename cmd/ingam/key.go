@@ -79,6 +79,18 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 	}, config.ForMasterKey)
 }
 
+// withRings is withConcerns for commands that may ask for another algorithm. If they do, by
+// that flag, keys for it may have to be made.
+func (t *terminal) withRings(cmd *cobra.Command, flag string, do func(*concerns) error) error {
+	if !cmd.Flags().Changed(flag) {
+		return t.withConcerns(cmd, do)
+	}
+	return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
+		c.apis.Rings, c.clients.Rings = k, k
+		return do(c)
+	})
+}
+
 func keyRotate(t *terminal) *cobra.Command {
 	var (
 		opts keys.Intervention
@@ -109,7 +121,7 @@ func keyRotate(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&opts.Now, "now", false, "let it sign at once")
 	f.BoolVar(&opts.Force, "force", false, "with --now, even if some verifiers cannot know the next key yet")
-	f.TextVar(&ring, "ring", keys.Tokens, "the `ring` of keys: tokens (for access and ID tokens; published) or refresh (for refresh tokens; never published)")
+	f.TextVar(&ring, "ring", keys.Tokens, "the `ring` of keys: tokens (for access and ID tokens by RS256; published), tokens/PS256, tokens/ES256, tokens/EdDSA (for those by another algorithm) or refresh (for refresh tokens; never published)")
 	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
 	return cmd
 }

@@ -20,6 +20,7 @@ var apiTests = []test{
 		full := apis.API{
 			ID: "api-1", Audience: "https://api.example/v1?x=1&y=%20#f", Name: "Ünï \"code\" <b> 'q' \\ 🔑",
 			Scopes: []string{"read", "a<b>&c", "read"}, AccessTTL: 5 * time.Minute, TokenType: apis.PlainJWT, CreatedAt: noon,
+			Signing:    apis.Signing{Alg: "ES256", Former: "PS256", From: noon},
 			ScopeTexts: apis.ScopeTexts{"read": {"en": "read <b>your</b> \"orders\" & 🔑", "ko": "주문 내역 보기"}, "a<b>&c": {"ko": "x"}},
 		}
 		plain := apis.API{ID: "api-2", Audience: "a"}
@@ -27,7 +28,7 @@ var apiTests = []test{
 			ev := event(audit.APICreated, a.Audience)
 			d.changes(changes.API, a.Audience, ev, func() error { return d.s.CreateAPI(d.ctx, a, ev) })
 		}
-		full.CreatedAt, plain.TokenType = stored(full.CreatedAt), apis.ATJWT
+		full.CreatedAt, full.Signing.From, plain.TokenType = stored(full.CreatedAt), stored(noon), apis.ATJWT
 		list, err := d.other.APIs(d.ctx)
 		d.must(err)
 		d.equal(list, []apis.API{plain, full})

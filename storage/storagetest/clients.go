@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -27,7 +28,8 @@ var clientTests = []test{
 			Auth:         clients.SecretPost, FirstParty: true, InsecureRedirects: true, Disabled: true,
 			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true, NoIDTokenClaims: true, PKCE: clients.PKCENonce,
 			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},
-			Epoch: 99, // the caller cannot choose it
+			IDTokenSigning: apis.Signing{Alg: "EdDSA", From: stored(noon)},
+			Epoch:          99, // the caller cannot choose it
 			// Secrets are returned oldest first, although the younger one is
 			// first here.
 			Secrets:   []clients.Secret{secret("s1", noon.Add(time.Hour)), secret("s2", noon)},

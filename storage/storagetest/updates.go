@@ -152,6 +152,7 @@ var updateTests = []test{
 		for _, want := range []apis.API{
 			{Name: "name", Scopes: []string{"b", "a"}, AccessTTL: 7 * time.Minute, Roles: true, TokenType: apis.PlainJWT, ScopeTexts: apis.ScopeTexts{"b": {"en": "see <b>", "ko": "보기"}}},
 			{ScopeTexts: apis.ScopeTexts{"b": {"en": "see <b>"}, "a": {"ko": "ㄱ"}}, TokenType: apis.ATJWT},
+			{TokenType: apis.ATJWT, Signing: apis.Signing{Former: "ES256", From: stored(noon)}},
 			{TokenType: apis.ATJWT},
 		} {
 			d.must(d.s.UpdateAPI(d.ctx, "aud", func(a *apis.API) (*audit.Event, error) {

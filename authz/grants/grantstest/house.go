@@ -45,6 +45,7 @@ type House struct {
 	// URL is that of the database.
 	URL   string
 	Types *grants.Types
+	APIs  *catalog.Catalog
 
 	registry *clients.Registry
 	ahead    atomic.Int64
@@ -73,6 +74,7 @@ func New(t *testing.T) *House {
 	h.registry = clients.NewRegistry(h.Store, offered, h.Now, never, clients.PKCERequired)
 	ring := ringOf(t, h.Store, h.Now)
 	h.Must(ring.Reload(t.Context()))
+	h.APIs, offered.Rings, h.registry.Rings = offered, ring, ring
 	built := make(chan struct{})
 	close(built)
 	base := status.Base(Issuer + "/lists/")
@@ -84,7 +86,7 @@ func New(t *testing.T) *House {
 	})
 	h.Must(all.Follow(t.Context(), nil))
 	h.Types = grants.New(grants.Parts{
-		Rules: &grants.Rules{APIs: offered, Clients: h.registry, Issuer: Issuer, AccessTTL: 15 * time.Minute},
+		Rules: &grants.Rules{APIs: offered, Clients: h.registry, Issuer: Issuer, AccessTTL: 15 * time.Minute, Now: h.Now},
 		Epoch: revocation.NewEpoch(h.Store, never), Cuts: revocation.NewCuts(h.Store, h.Now), Issuer: tokens.NewIssuer(Issuer, base, ring, h.Now), Store: h.Store,
 		Users: accounts.NewUsers(h.Store, nil, h.Now),
 		Lists: all, Indices: indices.New(h.Store, all, 15*time.Minute, 1<<14, h.Now),

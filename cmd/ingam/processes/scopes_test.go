@@ -310,11 +310,18 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 		t.Errorf("userinfo: %d %s", got.status, got.body)
 	}
 
-	// A sign-in can be for both kinds of API, but a token only for one kind.
+	// A sign-in can be for both kinds of API, but a token only for one kind: the client's
+	// first API, unless another one is named.
 	code := p.signIn("minji", a.request("scope", "openid read use")).Get("code")
-	got := a.redeem(s, code)
-	wantRefused(t, "one token for both", got, 400, "invalid_target")
-	set = a.redeem(s, code, "resource", "https://plain.test").tokens(t)
+	wantRefused(t, "one token for both", a.post(s, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {a.verifier},
+		"resource": {"https://api.test", "https://plain.test"},
+	}), 400, "invalid_target")
+	set = a.redeem(s, code).tokens(t)
+	if typ := part(t, set.Access, 0)["typ"]; typ != "at+jwt" || set.Scope != "openid read" {
+		t.Errorf("%v %s", typ, set.Scope)
+	}
+	set = a.refresh(s, set.Refresh, "resource", "https://plain.test").tokens(t)
 	if typ := part(t, set.Access, 0)["typ"]; typ != "JWT" || set.Scope != "openid use" {
 		t.Errorf("%v %s", typ, set.Scope)
 	}

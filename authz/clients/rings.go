@@ -1,0 +1,47 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/keys"
+)
+
+// Rings makes rings of signing keys; *keys.Keyring does.
+type Rings interface {
+	// Ensure creates the keys of a ring that has none, and returns from when every
+	// verifier knows a key of the ring that signs.
+	Ensure(ctx context.Context, ring keys.Ring, actor string) (known time.Time, err error)
+}
+
+// ensure makes keys for the algorithm in wanted if it is not the one in has. It returns
+// from when every verifier knows a key for it.
+func (r *Registry) ensure(ctx context.Context, has, wanted apis.Signing, by audit.Actor) (known time.Time, err error) {
+	if wanted.Wants() == has.Wants() || r.Rings == nil {
+		return time.Time{}, nil
+	}
+	return r.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Wants())), string(by))
+}
+
+// ensureEdited makes keys for the algorithm that an edit asks for. That takes a while, and
+// so happens before the transaction in which the client is changed.
+func (r *Registry) ensureEdited(ctx context.Context, id string, edit func(*Client) error, by audit.Actor) (known time.Time, err error) {
+	if r.Rings == nil {
+		return time.Time{}, nil
+	}
+	stored, err := r.store.Client(ctx, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	has := stored.IDTokenSigning
+	if err := edit(&stored); err != nil {
+		return time.Time{}, err
+	}
+	if err := stored.IDTokenSigning.Validate(); err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return r.ensure(ctx, has, stored.IDTokenSigning, by)
+}
