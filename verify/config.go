@@ -54,6 +54,16 @@ type Config struct {
 	// a token must have the algorithm that the issuer's key set names for its key. The
 	// `alg` of a token never chooses it (RFC 8725 section 3.1).
 	Algorithm string
+	// DecryptionKeys are the private keys of an API whose tokens are encrypted, each as a
+	// JWK (RFC 7517): RSA of 2048 to 8192 bits, for RSA-OAEP-256, or P-256, for ECDH-ES.
+	// There can be several, so that keys can be replaced: first the new one is added here,
+	// then the issuer is told to encrypt to it. A token whose header has a `kid` is tried
+	// with the keys of that kid and with those that have none; any other, with all.
+	DecryptionKeys [][]byte
+	// AcceptUnencrypted accepts tokens that are only signed, beside encrypted ones, where
+	// DecryptionKeys are set. It is for the time during which an API goes over to
+	// encryption: the tokens of before are good until they expire.
+	AcceptUnencrypted bool
 	// Skew is by how much this process's clock and the issuer's may differ.
 	// Default 30 s; a negative value allows no difference.
 	Skew time.Duration
@@ -94,6 +104,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock, for tests. Default time.Now.
 	Now func() time.Time
+
+	// decryption is DecryptionKeys, read.
+	decryption []decryptionKey
 }
 
 // algorithms are the values that Config.Algorithm may have. All are asymmetric:
@@ -113,6 +126,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Algorithm != "" && !slices.Contains(algorithms, jose.SignatureAlgorithm(c.Algorithm)) {
 		f.add("Algorithm %q is none of %v", c.Algorithm, algorithms)
+	}
+	c.decryption = f.decryptionKeys(c.DecryptionKeys)
+	if c.AcceptUnencrypted && len(c.DecryptionKeys) == 0 {
+		f.add("AcceptUnencrypted is set without DecryptionKeys")
 	}
 	switch {
 	case c.Skew == 0:

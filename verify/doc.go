@@ -17,6 +17,7 @@
 // # Flows
 //
 //	Verify         form, header → key by kid → signature → claims → status
+//	  encrypted    form, header → decrypt → the same with what is inside → jti
 //	  unknown kid  → fetch the key set (once in 5 s) → look again
 //	  new list     → fetch the status list → look again
 //	in the background
@@ -70,6 +71,13 @@
 // to a key (cnf) is refused, since nothing here checks that its sender has that key.
 // Unless Status is StatusNone, a token without a status is refused: the issuer puts
 // one into each.
+//
+// With DecryptionKeys, a token that is not encrypted is refused, unless AcceptUnencrypted
+// is set: otherwise encryption could be left out by whoever gets at a token in the clear.
+// Encrypted tokens are RSA-OAEP-256 or ECDH-ES, A256GCM, and nothing else; with zip, one is
+// refused. Encryption does not say who made a token, since the key for it is public: what
+// is inside must be signed, and have the `jti` that the header has. Without
+// DecryptionKeys every encrypted token is ErrInvalid.
 //
 // A status list older than one that was seen before is refused as a replay: its change
 // number is lower and its iat is not later. If the number is lower but the iat is

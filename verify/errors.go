@@ -28,6 +28,7 @@ type reason int
 const (
 	byForm reason = iota
 	byHeader
+	byEncryption
 	byKey
 	bySignature
 	byClaims
@@ -45,7 +46,7 @@ const (
 
 // names are the names of the reasons in State.Refused.
 var names = [reasons]string{
-	"form", "header", "unknown_key", "signature", "claims", "issuer", "audience",
+	"form", "header", "encryption", "unknown_key", "signature", "claims", "issuer", "audience",
 	"expired", "not_yet_valid", "status", "revoked", "scope", "request", "unavailable",
 }
 

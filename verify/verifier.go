@@ -133,13 +133,22 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Token, error) {
 	if len(token) > maxTokenLength {
 		return nil, invalid(byForm, "it is too long")
 	}
-	payload, err := v.opened(ctx, token, v.cfg.Algorithm, v.cfg.types()...)
+	signed, id, err := v.cfg.unwrapped(token)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := v.opened(ctx, signed, v.cfg.Algorithm, v.cfg.types()...)
 	if err != nil {
 		return nil, err
 	}
 	t, err := v.cfg.read(payload, v.cfg.Now())
 	if err != nil {
 		return nil, err
+	}
+	if id != "" && id != t.ID {
+		// Anyone can encrypt to this API. The issuer answers about an encrypted token by
+		// its header, so with another token inside it would answer about another one.
+		return nil, invalid(byEncryption, "its header is that of another token")
 	}
 	if v.cfg.Status != StatusNone {
 		if err := v.standing(ctx, t); err != nil {
