@@ -199,7 +199,8 @@ func TestAServerThatWasDownPastARotationGoesOn(t *testing.T) {
 }
 
 // TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys lets two processes make
-// random decisions. A verifier caches the key set for as long as it may, and longer.
+// random decisions. A verifier caches the key set for as long as it may, and longer. On the
+// way an API asks for another algorithm, whose keys sign once verifiers can know them.
 func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -222,6 +223,7 @@ func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.
 		}
 		var alive []issued
 		withdrawn := map[string]bool{}
+		rings, signsFrom := []keys.Ring{keys.Tokens}, map[keys.Ring]time.Time{}
 		body, _ := processes[0].JWKS()
 		cached, cachedAt := kids(t, body), c.now()
 		for n := range 120 {
@@ -232,9 +234,14 @@ func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.
 			p := processes[rnd.IntN(2)]
 			must(t, p.Maintain(t.Context()))
 			follow()
+			if curve := keys.TokensBy(keys.ES256); n == 20 {
+				known, err := p.Ensure(t.Context(), curve, "test")
+				must(t, err)
+				rings, signsFrom[curve] = append(rings, curve), known
+			}
 			switch rnd.IntN(6) {
 			case 0:
-				_, err := p.Rotate(t.Context(), keys.Tokens, keys.Intervention{Now: rnd.IntN(2) == 0, Actor: "test"})
+				_, err := p.Rotate(t.Context(), rings[rnd.IntN(len(rings))], keys.Intervention{Now: rnd.IntN(2) == 0, Actor: "test"})
 				if err != nil && !errors.Is(err, keys.ErrTooFresh) {
 					t.Fatal(err)
 				}
@@ -256,17 +263,22 @@ func TestWhateverIsDoneToTheRingsTokensVerifyAndVerifiersKnowTheKeys(t *testing.
 				cached, cachedAt = kids(t, body), c.now()
 			}
 			for i, p := range processes {
-				for _, ring := range []keys.Ring{keys.Tokens, keys.Refresh} {
+				for _, ring := range append(rings, keys.Refresh) {
 					find(t, p, ring, keys.Active)
 					find(t, p, ring, keys.Published)
 				}
-				token := sign(t, p, keys.Tokens)
-				v, err := processes[1-i].Verify(keys.Tokens, token, "at+jwt")
-				must(t, err)
-				if !slices.Contains(cached, v.KID) {
-					t.Fatalf("seed %d step %d: a verifier that fetched %s ago does not know key %s", seed, n, c.now().Sub(cachedAt), v.KID)
+				for _, ring := range rings {
+					if c.now().Before(signsFrom[ring]) {
+						continue
+					}
+					token := sign(t, p, ring)
+					v, err := processes[1-i].Verify(keys.Tokens, token, "at+jwt")
+					must(t, err)
+					if !slices.Contains(cached, v.KID) {
+						t.Fatalf("seed %d step %d: a verifier that fetched %s ago does not know key %s of %s", seed, n, c.now().Sub(cachedAt), v.KID, ring)
+					}
+					alive = append(alive, issued{token, c.now().Add(policy.LongestToken)})
 				}
-				alive = append(alive, issued{token, c.now().Add(policy.LongestToken)})
 			}
 			alive = slices.DeleteFunc(alive, func(i issued) bool { return !c.now().Before(i.expires) })
 			for _, i := range alive {
