@@ -75,17 +75,18 @@ var mentioned = []string{
 // completed maps printed commands to complete ones, with the arguments that the text
 // beside them asks for.
 var completed = map[string]string{
-	"ingam user create --username U --email E":    "ingam user create --username new --email new@example.com --generate",
-	"ingam client secret remove ID":               "ingam client secret remove two",
-	"ingam client update ID":                      "ingam client update web --name Web",
-	"ingam api update AUDIENCE":                   "ingam api update https://api.test --name Orders",
-	"ingam user update USER":                      "ingam user update minji --role admin",
-	"ingam client update ID --add-redirect-uri …": "ingam client update web --add-redirect-uri https://app.example.com/other",
-	"ingam revoke --grant ID":                     "ingam revoke --grant GID",
-	"ingam revoke --session ID":                   "ingam revoke --session SID",
-	"ingam key rotate --now":                      "ingam key rotate --now --force", // the keys are minutes old
-	"ingam key withdraw KID":                      "ingam key withdraw KID --force",
-	"ingam master-key new --out NEW --from OLD":   "ingam master-key new --out NEW --from OLD",
+	"ingam user create --username U --email E":      "ingam user create --username new --email new@example.com --generate",
+	"ingam client secret remove ID":                 "ingam client secret remove two",
+	"ingam client update ID":                        "ingam client update web --name Web",
+	"ingam api update AUDIENCE":                     "ingam api update https://api.test --name Orders",
+	"ingam api update AUDIENCE --signing-alg EdDSA": "ingam api update https://api.test --signing-alg EdDSA",
+	"ingam user update USER":                        "ingam user update minji --role admin",
+	"ingam client update ID --add-redirect-uri …":   "ingam client update web --add-redirect-uri https://app.example.com/other",
+	"ingam revoke --grant ID":                       "ingam revoke --grant GID",
+	"ingam revoke --session ID":                     "ingam revoke --session SID",
+	"ingam key rotate --now":                        "ingam key rotate --now --force", // the keys are minutes old
+	"ingam key withdraw KID":                        "ingam key withdraw KID --force",
+	"ingam master-key new --out NEW --from OLD":     "ingam master-key new --out NEW --from OLD",
 	"ingam api create --audience https://api.example.com --name Orders --scope read --token-typ JWT": "ingam api create --audience https://jwt.example.com --name Orders --scope read --token-typ JWT",
 }
 
