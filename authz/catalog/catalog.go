@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +14,6 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/config/limits"
-	"github.com/ingam/ingam/keys"
 )
 
 // Catalog looks up, creates, changes and deletes the registered APIs. It also knows the
@@ -31,13 +30,6 @@ type Catalog struct {
 	// Rings makes the keys for an algorithm that an API is the first to ask for. It may be
 	// nil where no API is created or changed.
 	Rings Rings
-}
-
-// Rings makes rings of signing keys; *keys.Keyring does.
-type Rings interface {
-	// Ensure creates the keys of a ring that has none, and returns from when every
-	// verifier knows a key of the ring that signs.
-	Ensure(ctx context.Context, ring keys.Ring, actor string) (known time.Time, err error)
 }
 
 // New returns the catalog of the APIs in store and the server's own scopes. fresh says
@@ -178,8 +170,13 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 	}
 	a.TokenType = cmp.Or(a.TokenType, apis.ATJWT)
 	// Nobody has the key set for this API yet, so its first token can have a key that was
-	// published a moment ago.
-	if _, err := c.ensure(ctx, apis.Signing{}, a.Signing, by); err != nil {
+	// published a moment ago. For an API that is there already no keys are made: the store
+	// refuses it.
+	if _, err := c.ByAudience(ctx, a.Audience); errors.Is(err, ErrNotFound) {
+		if _, err := c.ensure(ctx, apis.Signing{}, a.Signing, by); err != nil {
+			return apis.API{}, err
+		}
+	} else if err != nil {
 		return apis.API{}, err
 	}
 	a.ID = rand.Text()
@@ -193,15 +190,6 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 		return apis.API{}, err
 	}
 	return a, nil
-}
-
-// ensure makes keys for the algorithm in wanted if it is not the one in has. It returns
-// from when every verifier knows a key for it.
-func (c *Catalog) ensure(ctx context.Context, has, wanted apis.Signing, by audit.Actor) (known time.Time, err error) {
-	if wanted.Wants() == has.Wants() || c.Rings == nil {
-		return time.Time{}, nil
-	}
-	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Wants())), string(by))
 }
 
 // validate returns an error if a field of the API is not acceptable, or if its access
@@ -285,19 +273,4 @@ func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) e
 	return c.store.DeleteAPI(ctx, of.Audience, audit.Event{
 		At: c.now(), Actor: by, Action: audit.APIDeleted, Subject: of.Audience,
 	})
-}
-
-// details returns what the audit log records of an API: all that can be changed.
-func details(a apis.API) map[string]string {
-	return map[string]string{
-		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
-		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(),
-	}
-}
-
-// changed returns what the audit log records of an update. There can be many texts of
-// scopes, so only those that changed are recorded.
-func changed(was, is apis.API) map[string]string {
-	was.ScopeTexts, is.ScopeTexts = was.ScopeTexts.Without(is.ScopeTexts), is.ScopeTexts.Without(was.ScopeTexts)
-	return audit.Changed(details(was), details(is))
 }

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,7 +138,12 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 	}
 	// Nobody has the key set for this client yet, so its first ID token can have a key
 	// that was published a moment ago.
-	if _, err := r.ensure(ctx, apis.Signing{}, c.IDTokenSigning, by); err != nil {
+	// For a client that is there already no keys are made: the store refuses it.
+	if _, err := r.store.Client(ctx, c.ID); errors.Is(err, ErrNotFound) {
+		if _, err := r.ensure(ctx, apis.Signing{}, c.IDTokenSigning, by); err != nil {
+			return Client{}, "", err
+		}
+	} else if err != nil {
 		return Client{}, "", err
 	}
 	c.CreatedAt = r.now()
@@ -264,45 +270,6 @@ func (c Client) details() map[string]string {
 		"hold":                      string(c.Hold),
 		"origins":                   strings.Join(c.Origins, " "),
 	}
-}
-
-// check refuses a registration that could not work, given all APIs that there are.
-// A scope in lost that none of the client's APIs offers is left alone: an API took
-// it back, and what else is changed has nothing to do with it.
-func (c Client) check(all []apis.API, own *apis.Own, lost []string) error {
-	if err := c.validate(); err != nil {
-		return err
-	}
-	var offered []string
-	for _, audience := range c.Audiences {
-		i := slices.IndexFunc(all, func(a apis.API) bool { return a.Audience == audience })
-		if i < 0 {
-			return fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience)
-		}
-		offered = append(offered, all[i].Scopes...)
-	}
-	// It could never be had, and a sign-in is the wrong time to learn of a
-	// misspelling.
-	for _, scope := range c.Unoffered(all, own) {
-		switch {
-		case slices.Contains(lost, scope):
-		case len(c.Audiences) > 0:
-			return fmt.Errorf("%w: scope %q is offered by none of the client's APIs, which offer %q", ErrInvalid, scope, strings.Join(offered, " "))
-		default:
-			return fmt.Errorf("%w: scope %q is offered by no API of the client: name one with --audience (the server's own scopes are %q)", ErrInvalid, scope, strings.Join(own.Names(), " "))
-		}
-	}
-	return nil
-}
-
-// Unoffered returns the scopes of the client that it can never be given: none of its APIs
-// offers them, and they are not the server's own.
-func (c Client) Unoffered(all []apis.API, own *apis.Own) []string {
-	return slices.DeleteFunc(slices.Clone(c.Scopes), func(scope string) bool {
-		return own.Has(scope) || slices.ContainsFunc(all, func(a apis.API) bool {
-			return slices.Contains(c.Audiences, a.Audience) && slices.Contains(a.Scopes, scope)
-		})
-	})
 }
 
 // Disable refuses the client everything until it is enabled again; what was

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +21,11 @@ type Rings interface {
 // ensure makes keys for the algorithm in wanted if it is not the one in has. It returns
 // from when every verifier knows a key for it.
 func (r *Registry) ensure(ctx context.Context, has, wanted apis.Signing, by audit.Actor) (known time.Time, err error) {
-	if wanted.Wants() == has.Wants() || r.Rings == nil {
+	if wanted.Wants() == has.Wants() {
 		return time.Time{}, nil
+	}
+	if r.Rings == nil {
+		return time.Time{}, errors.New("there are no key rings that could make keys for another algorithm")
 	}
 	return r.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Wants())), string(by))
 }
@@ -29,9 +33,6 @@ func (r *Registry) ensure(ctx context.Context, has, wanted apis.Signing, by audi
 // ensureEdited makes keys for the algorithm that an edit asks for. That takes a while, and
 // so happens before the transaction in which the client is changed.
 func (r *Registry) ensureEdited(ctx context.Context, id string, edit func(*Client) error, by audit.Actor) (known time.Time, err error) {
-	if r.Rings == nil {
-		return time.Time{}, nil
-	}
 	stored, err := r.store.Client(ctx, id)
 	if err != nil {
 		return time.Time{}, err

@@ -82,7 +82,8 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 // withRings is withConcerns for commands that may ask for another algorithm. If they do, by
 // that flag, keys for it may have to be made.
 func (t *terminal) withRings(cmd *cobra.Command, flag string, do func(*concerns) error) error {
-	if !cmd.Flags().Changed(flag) {
+	given := cmd.Flags().Lookup(flag)
+	if !given.Changed || cmd.Name() == "create" && given.Value.String() == given.DefValue {
 		return t.withConcerns(cmd, do)
 	}
 	return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
