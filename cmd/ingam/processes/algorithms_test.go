@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +86,29 @@ func TestAnAlgorithmThatChangesLocksNobodyOut(t *testing.T) {
 	})
 	if tokens["RS256"] == 0 || tokens["ES256"] == 0 || len(tokens) != 2 {
 		t.Errorf("%v", tokens)
+	}
+
+	// The new ring is rotated by force, and withdrawn from, while a server is killed and
+	// starts again.
+	before := s.token("app", secret)
+	d.must("key", "rotate", "--ring", "tokens/ES256", "--now", "--force")
+	second.kill()
+	second = d.startAt(strings.TrimPrefix(second.url, "http://"))
+	rotated := ""
+	eventually(t, "both servers sign with the next key", time.Minute, func() bool {
+		rotated = s.token("app", secret)
+		other := second.token("app", secret)
+		return kidOf(t, rotated) != kidOf(t, before) && kidOf(t, other) == kidOf(t, rotated)
+	})
+	d.must("key", "withdraw", kidOf(t, rotated), "--force")
+	second.kill()
+	second = d.startAt(strings.TrimPrefix(second.url, "http://"))
+	for what, at := range map[string]*server{"the server that went on": s, "the one that was killed": second} {
+		if at.active("app", secret, rotated) || !at.active("app", secret, before) {
+			t.Errorf("%s: a token of the withdrawn key is active %v, one of the retired key %v", what, at.active("app", secret, rotated), at.active("app", secret, before))
+		}
+		if token := at.token("app", secret); part(t, token, 0)["alg"] != "ES256" || !s.active("app", secret, token) || !second.active("app", secret, token) {
+			t.Errorf("%s: its next token is not good everywhere", what)
+		}
 	}
 }
