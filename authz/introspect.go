@@ -58,7 +58,8 @@ func NewIntrospector(authenticator *clients.Authenticator, issuer *tokens.Issuer
 }
 
 // Introspect tells a confidential client whether a token is good. The token must have
-// been issued to that client, or be meant for it. For any other token, and for one with
+// been issued to that client, or be for an API that the client is: that it may ask for
+// tokens for an API is not enough. For any other token, and for one with
 // any fault, the answer is "inactive", so that nobody can use the endpoint to try out
 // tokens (RFC 7662 section 4).
 func (i *Introspector) Introspect(ctx context.Context, presented clients.Presented, token string) (Introspection, error) {
@@ -100,6 +101,12 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 	}, nil
 }
 
+// Signed returns an answer as a JWT for the client that asked (RFC 9701), which it can keep
+// as evidence.
+func (i *Introspector) Signed(answer Introspection) (string, error) {
+	return i.issuer.SignIntrospection(answer.Caller, answer)
+}
+
 // introspectRefresh tells the client that a refresh token was issued to whether it could
 // be used now. The answer has no type, scope or audience: so an API that shares its
 // client id with an app does not mistake the refresh token for an access token.
@@ -124,13 +131,9 @@ func (i *Introspector) introspectRefresh(ctx context.Context, token string, call
 	}, nil
 }
 
-// intendedFor reports whether the token is meant for the caller, a resource server: it
-// is registered as a client that has its own API among its audiences, or its client id
-// is the audience.
+// intendedFor reports whether the token is for an API that the caller is.
 func intendedFor(access tokens.Access, caller *clients.Client) bool {
-	return slices.ContainsFunc(access.Audience, func(audience string) bool {
-		return audience == caller.ID || slices.Contains(caller.Audiences, audience)
-	})
+	return slices.ContainsFunc(access.Audience, caller.Is)
 }
 
 // cut removes from a token the audiences and scopes that its client may no longer have,

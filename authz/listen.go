@@ -30,7 +30,7 @@ func NewStatusEvents(authenticator *clients.Authenticator, registry *clients.Reg
 }
 
 // Listen admits a resource server to the status stream and returns its listener, which
-// is not stored yet. Only confidential clients are admitted: the stream's content is
+// is not stored yet. Only credentials of APIs are admitted: the stream's content is
 // public, but `ingam revoke --wait` waits for every listener, so a stranger could hold
 // it up. verifier is the name that the process goes by, which replicas may share;
 // instance distinguishes it from them.
@@ -53,12 +53,12 @@ func (s *StatusEvents) Listen(ctx context.Context, presented clients.Presented, 
 }
 
 // MayListen reports whether a listener that is connected to the stream may stay: its client
-// is enabled, and the secret that opened the connection is still one of the client's. If
+// is enabled and still an API, and the secret that opened the connection is still one of the client's. If
 // that was stolen and is removed, the thief can no longer acknowledge, and every revocation
 // would wait for them.
 func (s *StatusEvents) MayListen(ctx context.Context, l listeners.Listener) bool {
 	c, err := s.registry.Client(ctx, l.ClientID)
-	return err == nil && !c.Disabled && slices.ContainsFunc(c.Secrets, func(live clients.Secret) bool { return live.ID == l.SecretID })
+	return err == nil && !c.Disabled && c.MayListen() && slices.ContainsFunc(c.Secrets, func(live clients.Secret) bool { return live.ID == l.SecretID })
 }
 
 // Acknowledge records that a listener has applied every event up to id. If leaving is
@@ -90,8 +90,8 @@ func (s *StatusEvents) Acknowledge(ctx context.Context, presented clients.Presen
 	return caller, changes.Number(number), err
 }
 
-// resourceServer authenticates a confidential client. It also returns the id of the secret
-// that the client showed.
+// resourceServer authenticates a client that is an API. It also returns the id of the
+// secret that the client showed.
 func (s *StatusEvents) resourceServer(ctx context.Context, presented clients.Presented) (id, secretID string, err error) {
 	client, secretID, err := s.authenticator.AuthenticateBy(ctx, presented)
 	if err != nil {
@@ -99,6 +99,9 @@ func (s *StatusEvents) resourceServer(ctx context.Context, presented clients.Pre
 	}
 	if client.Auth == clients.None {
 		return client.ID, "", protocol.Refuse(protocol.InvalidClient, "A public client may not do this: anyone can say that they are one.")
+	}
+	if !client.MayListen() {
+		return client.ID, "", protocol.Refuse(protocol.UnauthorizedClient, "The client is not registered as an API (ingam client update ID --introspects AUDIENCE).")
 	}
 	return client.ID, secretID, nil
 }

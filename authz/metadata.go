@@ -29,7 +29,9 @@ type Metadata struct {
 	RequestURIParameter              bool     `json:"request_uri_parameter_supported"`
 	TokenEndpointAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
-	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	// IntrospectionAlgorithms is defined by RFC 9701 section 7.
+	IntrospectionAlgorithms       []string `json:"introspection_signing_alg_values_supported"`
+	RevocationEndpointAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
 }
 
 // Endpoints are the addresses of the server's endpoints, each a whole URL. Package web,
@@ -74,6 +76,7 @@ func NewMetadata(issuer string, at Endpoints, own *apis.Own) Metadata {
 		IssParameter:                     true,
 		TokenEndpointAuthMethods:         all,
 		IntrospectionEndpointAuthMethods: confidential,
+		IntrospectionAlgorithms:          []string{apis.DefaultAlg},
 		RevocationEndpointAuthMethods:    all,
 	}
 }

@@ -21,7 +21,7 @@ func endpoints(t *testing.T) (c *connections, authenticator *clients.Authenticat
 	t.Helper()
 	c = newConnections(t)
 	redirects := []string{"https://app.test/cb"}
-	for _, of := range []clients.Client{{ID: "api", Auth: clients.SecretBasic}, {ID: "app", Auth: clients.None}} {
+	for _, of := range []clients.Client{{ID: "api", Auth: clients.SecretBasic, Introspects: []string{"a"}}, {ID: "other", Auth: clients.SecretBasic, Audiences: []string{"a"}}, {ID: "app", Auth: clients.None}} {
 		of.Name, of.Grants, of.RedirectURIs = of.ID, []string{clients.AuthorizationCode}, redirects
 		with := ""
 		if of.Auth != clients.None {
@@ -67,10 +67,11 @@ func TestWhoMayAskAboutTokensIsSettledBeforeTheyAreRead(t *testing.T) {
 	}
 }
 
-func TestListenersAreConfidentialClientsAndSayWhoTheyAre(t *testing.T) {
+func TestListenersAreAPIsAndSayWhoTheyAre(t *testing.T) {
 	t.Parallel()
 	c, authenticator, api, app := endpoints(t)
 	events := authz.NewStatusEvents(authenticator, c.registry, c.store)
+	other := clients.Presented{ID: "other", Secret: apiSecret} // which may ask for tokens for the API
 	for what, of := range map[string]struct {
 		presented          clients.Presented
 		verifier, instance string
@@ -78,6 +79,7 @@ func TestListenersAreConfidentialClientsAndSayWhoTheyAre(t *testing.T) {
 	}{
 		"nobody":          {clients.Presented{}, "v", "", protocol.InvalidClient},
 		"a public client": {app, "v", "", protocol.InvalidClient},
+		"no API":          {other, "v", "", protocol.UnauthorizedClient},
 		"a bad name":      {api, "a name", "", protocol.InvalidRequest},
 		"a bad instance":  {api, "v", "1/2", protocol.InvalidRequest},
 	} {
@@ -95,6 +97,13 @@ func TestListenersAreConfidentialClientsAndSayWhoTheyAre(t *testing.T) {
 	} {
 		_, _, err := events.Acknowledge(c.ctx, api, sent[0], sent[1], sent[2])
 		wantRefused(t, what, err, protocol.InvalidRequest)
+	}
+	_, _, err = events.Acknowledge(c.ctx, other, l.ID, "1", "")
+	wantRefused(t, "an acknowledgement by no API", err, protocol.UnauthorizedClient)
+	_, _, err = c.registry.Create(c.ctx, clients.Client{ID: "credentials", Name: "Credentials", Auth: clients.SecretBasic}, apiSecret, "test")
+	c.must(err)
+	if _, err := events.Listen(c.ctx, clients.Presented{ID: "credentials", Secret: apiSecret}, "v", ""); err != nil {
+		t.Errorf("credentials and nothing else: %v", err)
 	}
 	_, _, err = events.Acknowledge(c.ctx, api, l.ID, "1", "")
 	wantRefused(t, "a listener that is not stored", err, protocol.InvalidRequest)
@@ -141,6 +150,15 @@ func TestAListenerStaysWhileItsSecretDoes(t *testing.T) {
 	_, _, err = c.registry.AddSecret(c.ctx, "api", apiSecret, "test")
 	c.must(err)
 	stay("a secret that came back", false, old...)
+	is := func(audiences ...string) {
+		t.Helper()
+		_, _, err := c.registry.Update(c.ctx, "api", func(c *clients.Client) error { c.Introspects = audiences; return nil }, "", "test")
+		c.must(err)
+	}
+	is()
+	stay("a client that is no API any more", false, latest)
+	is("b")
+	stay("a client that is an API again", true, latest)
 	c.must(c.registry.Disable(c.ctx, "api", "", "test"))
 	stay("a disabled client", false, append(old, latest)...)
 }

@@ -264,8 +264,9 @@ func deleteAPI(tx *gorm.DB, audience string) error {
 	deleted := tx.Exec(`
 		DELETE FROM apis
 		 WHERE audience = ?
-		   AND NOT EXISTS (SELECT 1 FROM client_audiences WHERE audience = ?)`,
-		audience, audience)
+		   AND NOT EXISTS (SELECT 1 FROM client_audiences WHERE audience = ?)
+		   AND NOT EXISTS (SELECT 1 FROM client_introspects WHERE audience = ?)`,
+		audience, audience, audience)
 	if errors.Is(deleted.Error, gorm.ErrForeignKeyViolated) {
 		return refuse(catalog.ErrInUse)
 	}
@@ -280,7 +281,12 @@ func deleteAPI(tx *gorm.DB, audience string) error {
 		return refuse(catalog.ErrNotFound)
 	}
 	var named []string
-	if err := tx.Model(&audienceRow{}).Where("audience = ?", audience).Order("client_id").Pluck("client_id", &named).Error; err != nil {
+	err := tx.Raw(`
+		SELECT client_id FROM client_audiences WHERE audience = ?
+		 UNION
+		SELECT client_id FROM client_introspects WHERE audience = ?
+		 ORDER BY client_id`, audience, audience).Scan(&named).Error
+	if err != nil {
 		return err
 	}
 	return refuse(fmt.Errorf("%w: %s", catalog.ErrInUse, strings.Join(named, ", ")))

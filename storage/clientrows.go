@@ -3,6 +3,8 @@ package storage
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -56,6 +58,13 @@ type audienceRow struct {
 }
 
 func (audienceRow) TableName() string { return "client_audiences" }
+
+type introspectsRow struct {
+	ClientID string `gorm:"column:client_id;primaryKey"`
+	Audience string `gorm:"column:audience;primaryKey"`
+}
+
+func (introspectsRow) TableName() string { return "client_introspects" }
 
 type secretRow struct {
 	ClientID string `gorm:"column:client_id;primaryKey"`
@@ -132,27 +141,39 @@ func newSecretRow(client string, s clients.Secret, n changes.Number) secretRow {
 	return secretRow{ClientID: client, ID: s.ID, Hash: s.Hash[:], Added: int64(n), CreatedMS: ms(s.CreatedAt)}
 }
 
-// joinedRow is a client with one of its secrets and one of its audiences. A client with
-// two secrets and three audiences makes six rows. That is little, and in return one
-// statement reads all of it as of one moment.
+// joinedRow is a client with one of its secrets and one of its audiences, or one of the
+// APIs that it is. A client with two secrets and three audiences makes six rows. That is
+// little, and in return one statement reads all of it as of one moment.
 type joinedRow struct {
 	Client          clientRow `gorm:"embedded"`
 	SecretID        *string   `gorm:"column:secret_id"`
 	SecretHash      []byte    `gorm:"column:secret_hash"`
 	SecretCreatedMS *int64    `gorm:"column:secret_created_ms"`
-	Position        *int64    `gorm:"column:position"`
-	Audience        *string   `gorm:"column:audience"`
+	// Position is that of an audience; it is negative if the client is the API.
+	Position *int64  `gorm:"column:position"`
+	Audience *string `gorm:"column:audience"`
 }
+
+// isAPI is the position, in a joinedRow, of the APIs that a client is.
+const isAPI = -1
 
 // readClients returns the client with the given id, or all clients if id is nil.
 func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
+	// Not every engine sees by itself that it need not read the audiences of all clients.
+	where, ids := "", []any{}
+	if id != nil {
+		where, ids = "WHERE client_id = ?", []any{*id, *id}
+	}
 	tx = tx.Table("clients AS c").Select(`
 		c.id, c.name, c.grants, c.redirect_uris, c.scopes, c.auth, c.first_party, c.disabled, c.epoch, c.created_ms, c.options,
 		s.id AS secret_id, s.hash AS secret_hash, s.created_ms AS secret_created_ms,
 		a.position, a.audience`).
 		Joins("LEFT JOIN client_secrets AS s ON s.client_id = c.id").
-		Joins("LEFT JOIN client_audiences AS a ON a.client_id = c.id").
-		Order("c.id, s.added, s.created_ms, s.id, a.position")
+		Joins(fmt.Sprintf(`LEFT JOIN (
+			SELECT client_id, position, audience FROM client_audiences %[1]s
+			UNION ALL
+			SELECT client_id, %[2]d, audience FROM client_introspects %[1]s) AS a ON a.client_id = c.id`, where, isAPI), ids...).
+		Order("c.id, s.added, s.created_ms, s.id, a.position, a.audience")
 	if id != nil {
 		tx = tx.Where("c.id = ?", *id)
 	}
@@ -178,8 +199,12 @@ func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
 			}
 			c.Secrets = append(c.Secrets, s)
 		}
-		// The join repeats the audiences for each further secret.
-		if r.Audience != nil && *r.Position == int64(len(c.Audiences)) {
+		// The join repeats these for each further secret.
+		switch {
+		case r.Audience == nil:
+		case *r.Position == isAPI && !slices.Contains(c.Introspects, *r.Audience):
+			c.Introspects = append(c.Introspects, *r.Audience)
+		case *r.Position == int64(len(c.Audiences)):
 			c.Audiences = append(c.Audiences, *r.Audience)
 		}
 	}

@@ -70,6 +70,9 @@ func createClient(tx *gorm.DB, row clientRow, c clients.Client, n changes.Number
 	if err := addAudiences(tx, c.ID, c.Audiences); err != nil {
 		return err
 	}
+	if err := addIntrospects(tx, c.ID, c.Introspects); err != nil {
+		return err
+	}
 	for _, secret := range c.Secrets {
 		row := newSecretRow(c.ID, secret, n)
 		if err := tx.Create(&row).Error; err != nil {
@@ -81,23 +84,36 @@ func createClient(tx *gorm.DB, row clientRow, c clients.Client, n changes.Number
 
 func addAudiences(tx *gorm.DB, client string, audiences []string) error {
 	for i, audience := range audiences {
-		// The SELECT reads the API's own row, so nothing is inserted if there is no
-		// such API.
-		if !isText(audience) {
-			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
-		}
-		inserted := tx.Exec(`
-			INSERT INTO client_audiences (client_id, position, audience)
-			SELECT ?, ?, audience FROM apis WHERE audience = ?`,
-			client, int64(i), audience)
-		if errors.Is(inserted.Error, gorm.ErrForeignKeyViolated) || inserted.Error == nil && inserted.RowsAffected == 0 {
-			return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
-		}
-		if inserted.Error != nil {
-			return inserted.Error
+		err := addAudience(tx, "INSERT INTO client_audiences (client_id, position, audience) SELECT ?, ?, audience FROM apis WHERE audience = ?",
+			audience, client, int64(i))
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func addIntrospects(tx *gorm.DB, client string, audiences []string) error {
+	for _, audience := range audiences {
+		err := addAudience(tx, "INSERT INTO client_introspects (client_id, audience) SELECT ?, audience FROM apis WHERE audience = ?", audience, client)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAudience inserts a row that names an API, by a statement that selects the API's own
+// row: nothing is inserted if there is no such API. The audience is its last parameter.
+func addAudience(tx *gorm.DB, statement, audience string, before ...any) error {
+	if !isText(audience) {
+		return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
+	}
+	inserted := tx.Exec(statement, append(before, audience)...)
+	if errors.Is(inserted.Error, gorm.ErrForeignKeyViolated) || inserted.Error == nil && inserted.RowsAffected == 0 {
+		return refuse(fmt.Errorf("%w: %q", clients.ErrUnknownAudience, audience))
+	}
+	return inserted.Error
 }
 
 // UpdateClient implements clients.Store. A client with bytes that not every engine
@@ -115,7 +131,8 @@ func (s *Store) UpdateClient(ctx context.Context, id string, edit func(*clients.
 		if len(found) == 0 {
 			return audit.Event{}, refuse(clients.ErrNotFound)
 		}
-		c, audiences := found[0], slices.Clone(found[0].Audiences)
+		c, was := found[0], found[0]
+		was.Audiences, was.Introspects = slices.Clone(c.Audiences), slices.Clone(c.Introspects)
 		former, err := newClientRow(c)
 		if err != nil {
 			return audit.Event{}, err
@@ -134,14 +151,30 @@ func (s *Store) UpdateClient(ctx context.Context, id string, edit func(*clients.
 		if !isText(c.Name) {
 			return audit.Event{}, refuse(fmt.Errorf("%w: it contains bytes that are not text", clients.ErrInvalid))
 		}
-		if err := updateClientRow(tx, id, former, c); err != nil || slices.Equal(audiences, c.Audiences) {
-			return *ev, err
-		}
-		if err := tx.Where("client_id = ?", id).Delete(&audienceRow{}).Error; err != nil {
+		if err := updateClientRow(tx, id, former, c); err != nil {
 			return audit.Event{}, err
 		}
-		return *ev, addAudiences(tx, id, c.Audiences)
+		return *ev, updateAudiences(tx, was, c)
 	})
+}
+
+// updateAudiences replaces the rows of a client that name APIs, if it names others now.
+func updateAudiences(tx *gorm.DB, was, now clients.Client) error {
+	if !slices.Equal(was.Audiences, now.Audiences) {
+		if err := tx.Where("client_id = ?", was.ID).Delete(&audienceRow{}).Error; err != nil {
+			return err
+		}
+		if err := addAudiences(tx, was.ID, now.Audiences); err != nil {
+			return err
+		}
+	}
+	if slices.Equal(was.Introspects, now.Introspects) {
+		return nil
+	}
+	if err := tx.Where("client_id = ?", was.ID).Delete(&introspectsRow{}).Error; err != nil {
+		return err
+	}
+	return addIntrospects(tx, was.ID, now.Introspects)
 }
 
 func updateClientRow(tx *gorm.DB, id string, former clientRow, c clients.Client) error {
@@ -197,6 +230,9 @@ func (s *Store) DeleteClient(ctx context.Context, id string, ev audit.Event) err
 			return err
 		}
 		if err := tx.Where("client_id = ?", id).Delete(&audienceRow{}).Error; err != nil {
+			return err
+		}
+		if err := tx.Where("client_id = ?", id).Delete(&introspectsRow{}).Error; err != nil {
 			return err
 		}
 		// A consent is for this client: whoever gets its id later must not inherit it.

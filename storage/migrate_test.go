@@ -34,7 +34,7 @@ func TestAnEmptyDatabaseHasNoSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}, {Version: 9, Name: "context_class"}}, status); diff != "" {
+		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}, {Version: 9, Name: "context_class"}, {Version: 10, Name: "introspects"}}, status); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
 		// MigrationStatus has not created a table.
@@ -289,6 +289,85 @@ func TestSignInsOfBeforeHaveTheClassThatAllHad(t *testing.T) {
 			}
 			if g, err := s.Grant(ctx, "before"); err != nil || g.ContextClass != "1" {
 				t.Errorf("after %d statements: %+v, %v", stopped, g, err)
+			}
+		}
+	})
+}
+
+// TestClientsOfBeforeAreTheAPIsThatTheyCouldIntrospect: each earlier client that has a secret
+// may introspect what it could, wherever MySQL was stopped. What an older version writes
+// in the meantime is as it says: it can delete such a client, and not an API that one is.
+func TestClientsOfBeforeAreTheAPIsThatTheyCouldIntrospect(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	want := map[string][]string{
+		"api": {"https://a.test", "https://b.test"}, "app": {"https://a.test"}, "https://c.test": {"https://a.test", "https://c.test"},
+		"https://b.test": {"https://b.test"}, "public": nil, "https://d.test": nil, "none": nil,
+	}
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		// done are the statements of the migration that have already run.
+		done := map[storage.Engine][]string{storage.MySQL: {
+			`CREATE TABLE client_introspects (client_id VARBINARY(255) NOT NULL, audience VARBINARY(1024) NOT NULL, PRIMARY KEY (client_id, audience),
+				CONSTRAINT client_introspects_client FOREIGN KEY (client_id) REFERENCES clients (id) ON DELETE CASCADE,
+				CONSTRAINT client_introspects_api FOREIGN KEY (audience) REFERENCES apis (audience)) ENGINE = InnoDB`,
+			`INSERT INTO client_introspects VALUES ('api', 'https://a.test'), ('api', 'https://b.test'), ('app', 'https://a.test'),
+				('https://c.test', 'https://a.test'), ('https://c.test', 'https://c.test'), ('https://b.test', 'https://b.test')`,
+		}}[e.Kind]
+		for stopped := range len(done) + 1 {
+			url := e.NewURL(t)
+			older := open(t, url, storage.Built(storage.Options{}, until(t, e, 9)))
+			if err := older.Migrate(ctx); err != nil {
+				t.Fatal(err)
+			}
+			run := func(statements ...string) {
+				t.Helper()
+				for _, statement := range statements {
+					if _, err := storage.Pool(older).ExecContext(ctx, statement); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for _, audience := range []string{"a", "b", "c", "d"} {
+				run(strings.ReplaceAll("INSERT INTO apis (id, audience, name, scopes, access_ttl_ms, created_ms) VALUES ('?', 'https://?.test', '?', '[]', 0, 0)", "?", audience))
+			}
+			add := func(id, auth, grants string, audiences ...string) {
+				t.Helper()
+				run(fmt.Sprintf("INSERT INTO clients (id, name, grants, redirect_uris, scopes, auth, first_party, disabled, epoch, created_ms)"+
+					" VALUES ('%[1]s', '%[1]s', '%[2]s', '[]', '[]', '%[3]s', FALSE, FALSE, 1, 0)", id, grants, auth))
+				for i, audience := range audiences {
+					run(fmt.Sprintf("INSERT INTO client_audiences (client_id, position, audience) VALUES ('%s', %d, '%s')", id, i, audience))
+				}
+			}
+			add("api", "client_secret_basic", `[]`, "https://b.test", "https://a.test")
+			add("app", "client_secret_post", `["client_credentials"]`, "https://a.test")
+			add("https://c.test", "client_secret_basic", `["client_credentials"]`, "https://a.test", "https://c.test")
+			add("https://b.test", "client_secret_basic", `[]`)
+			add("public", "none", `["first_party"]`, "https://a.test")
+			add("https://d.test", "none", `["first_party"]`)
+			add("none", "client_secret_basic", `["client_credentials"]`)
+			run(done[:stopped]...)
+			s := storagetest.Open(t, url)
+			if err := s.Migrate(ctx); err != nil {
+				t.Fatalf("after %d statements: %v", stopped, err)
+			}
+			all, err := s.Clients(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string][]string{}
+			for _, c := range all {
+				got[c.ID] = c.Introspects
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("after %d statements: -want +got\n%s", stopped, diff)
+			}
+			// As an older version deletes them.
+			run("DELETE FROM client_audiences WHERE client_id = 'api'", "DELETE FROM clients WHERE id = 'api'")
+			if _, err := storage.Pool(older).ExecContext(ctx, "DELETE FROM apis WHERE audience = 'https://c.test'"); err == nil {
+				t.Error("an API that a client is was deleted")
+			}
+			if n := storagetest.Count(t, url, "SELECT COUNT(*) FROM client_introspects"); n != 4 {
+				t.Errorf("%d rows are left", n)
 			}
 		}
 	})

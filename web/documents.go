@@ -58,7 +58,7 @@ func (j jwks) get(w http.ResponseWriter, r *http.Request) error {
 	}
 	body, etag := j.keys.JWKS()
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", typeJSON)
 	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge/time.Second)))
 	h.Set("ETag", etag)
 	if matches(r.Header.Get("If-None-Match"), etag) {

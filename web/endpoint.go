@@ -109,10 +109,17 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 		// Only a type that JSON cannot represent fails, and no such type is used here.
 		panic(err)
 	}
+	writeUnkept(w, status, typeJSON, b)
+}
+
+const typeJSON = "application/json"
+
+// writeUnkept writes an answer that nobody may keep.
+func writeUnkept(w http.ResponseWriter, status int, mediaType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", mediaType)
 	unkept(h)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	w.Write(b)
+	w.Write(body)
 }

@@ -88,5 +88,5 @@ func (h handlers) table(issuer string, own *apis.Own) ([]route, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(routes, documents(document{metadata, "application/json"})...), nil
+	return append(routes, documents(document{metadata, typeJSON})...), nil
 }

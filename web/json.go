@@ -14,7 +14,7 @@ import (
 )
 
 // isJSON reports whether a request declares its body as JSON.
-func isJSON(r *http.Request) bool { return mediaTypeOf(r) == "application/json" }
+func isJSON(r *http.Request) bool { return mediaTypeOf(r) == typeJSON }
 
 // readJSON parses a JSON body: one object whose values are strings. It refuses members
 // that are not in names, and a member that occurs twice, because parsers differ in

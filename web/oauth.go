@@ -65,7 +65,10 @@ func (o oauth) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// introspect is the introspection endpoint (RFC 7662).
+// typeIntrospection is the media type of an introspection answer that is a JWT (RFC 9701).
+const typeIntrospection = "application/token-introspection+jwt"
+
+// introspect is the introspection endpoint (RFC 7662). Whoever asks for a JWT gets one.
 func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -75,7 +78,15 @@ func (o oauth) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, answer)
+	if !parseAccept(r.Header.Values("Accept")).asks(typeIntrospection, typeJSON) {
+		writeJSON(w, http.StatusOK, answer)
+		return nil
+	}
+	signed, err := o.introspection.Signed(answer)
+	if err != nil {
+		return err
+	}
+	writeUnkept(w, http.StatusOK, typeIntrospection, []byte(signed))
 	return nil
 }
 

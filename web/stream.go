@@ -47,7 +47,7 @@ func (s statuses) events(w http.ResponseWriter, r *http.Request) error {
 	listener, err := s.Events.Listen(ctx, presented(r, nil), query.Get("verifier"), query.Get("instance"))
 	recordOf(r).clientID = listener.ClientID
 	if err != nil {
-		return err
+		return forbidden(err)
 	}
 	seat := s.Connections.Enter(listener.ClientID)
 	if seat == nil {
@@ -243,7 +243,7 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	caller, n, err := s.Events.Acknowledge(r.Context(), presented(r, r.PostForm), r.PostForm.Get("listener"), r.PostForm.Get("id"), r.PostForm.Get("leaving"))
 	recordOf(r).clientID = caller
 	if err != nil {
-		return err
+		return forbidden(err)
 	}
 	if made := s.Stream.Made(n); !made.IsZero() {
 		s.observer.CutAcknowledged(s.now().Sub(made))
@@ -251,4 +251,13 @@ func (s statuses) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	unkept(w.Header())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// forbidden gives the refusal of a client that is no API the status by which a verifier
+// sees that trying again does not help.
+func forbidden(err error) error {
+	if protocol.From(err).Code == protocol.UnauthorizedClient {
+		return withStatus{err, http.StatusForbidden}
+	}
+	return err
 }

@@ -78,7 +78,10 @@ type Client struct {
 	// Audiences are the APIs that the client may ask for; the first is what a
 	// request that names none gets.
 	Audiences []string
-	Auth      AuthMethod
+	// Introspects are the audiences of the APIs that the client is: it may introspect
+	// the tokens that are for them, and listen to the status stream. They are sorted.
+	Introspects []string
+	Auth        AuthMethod
 	// PKCE is what it must send with an authorization request.
 	PKCE PKCE
 	// PostLogoutRedirectURIs are where it may return people to after sign-out

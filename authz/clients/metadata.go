@@ -45,10 +45,11 @@ func (c Client) validate() error {
 			return invalid("grant type %q is given twice", g)
 		}
 	}
-	for i, a := range c.Audiences {
-		if _, twice := apis.Registered(c.Audiences[:i], a); twice {
-			return invalid("audience %q is given twice", a)
-		}
+	if err := noneTwice("audience", c.Audiences); err != nil {
+		return invalid("%w", err)
+	}
+	if err := c.validIntrospects(); err != nil {
+		return invalid("%w", err)
 	}
 	has := func(g string) bool { return slices.Contains(c.Grants, g) }
 	switch {

@@ -35,6 +35,8 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 		"unknown grant":                  func(c *Client) { c.Grants = []string{"password"} },
 		"grant twice":                    func(c *Client) { c.Grants = []string{ClientCredentials, ClientCredentials} },
 		"audience twice":                 func(c *Client) { c.Audiences = []string{"a", "a"} },
+		"to introspect twice":            func(c *Client) { c.Introspects = []string{"https://a.example/", "https://a.example"} },
+		"a public client introspects":    browser(func(c *Client) { c.Introspects = []string{"a"} }),
 		"unknown authentication":         func(c *Client) { c.Auth = "tls" },
 		"public with client_credentials": func(c *Client) { c.Auth, c.PKCE = None, PKCERequired },
 		"no rule for PKCE":               func(c *Client) { c.PKCE = "" },

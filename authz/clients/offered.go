@@ -16,12 +16,14 @@ func (c Client) check(all []apis.API, own *apis.Own, lost []string) error {
 		return err
 	}
 	var offered []string
-	for _, audience := range c.Audiences {
-		i := slices.IndexFunc(all, func(a apis.API) bool { return a.Audience == audience })
-		if i < 0 {
+	for i, audience := range slices.Concat(c.Audiences, c.Introspects) {
+		at := slices.IndexFunc(all, func(a apis.API) bool { return a.Audience == audience })
+		if at < 0 {
 			return fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience)
 		}
-		offered = append(offered, all[i].Scopes...)
+		if i < len(c.Audiences) {
+			offered = append(offered, all[at].Scopes...)
+		}
 	}
 	// It could never be had, and a sign-in is the wrong time to learn of a
 	// misspelling.

@@ -125,6 +125,7 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 	if err != nil {
 		return Client{}, "", err
 	}
+	c.introspectAudiences()
 	c.complete(offered)
 	switch {
 	case c.PKCE != "":
@@ -222,16 +223,8 @@ func (r *Registry) Update(ctx context.Context, id string, edit func(*Client) err
 // complete fills in what follows from the rest of a registration, and writes the
 // audiences of the client as their APIs do.
 func (c *Client) complete(all []apis.API) {
-	known := make([]string, len(all))
-	for i, api := range all {
-		known[i] = api.Audience
-	}
-	c.Audiences = slices.Clone(c.Audiences)
-	for i, audience := range c.Audiences {
-		if registered, ok := apis.Registered(known, audience); ok {
-			c.Audiences[i] = registered
-		}
-	}
+	c.Audiences, c.Introspects = asRegistered(c.Audiences, all), asRegistered(c.Introspects, all)
+	slices.Sort(c.Introspects)
 	if !slices.Contains(c.Grants, SignIn) {
 		return
 	}
@@ -257,6 +250,7 @@ func (c Client) details() map[string]string {
 		"redirect_uris": strings.Join(c.RedirectURIs, " "),
 		"scope":         strings.Join(c.Scopes, " "),
 		"audiences":     strings.Join(c.Audiences, " "),
+		"introspects":   strings.Join(c.Introspects, " "),
 		"auth":          string(c.Auth),
 		"first_party":   fmt.Sprint(c.FirstParty),
 		"pkce":          string(c.PKCE),

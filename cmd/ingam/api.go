@@ -140,7 +140,7 @@ func apiDelete(t *terminal) *cobra.Command {
 				err := c.apis.Delete(cmd.Context(), args[0], c.actor)
 				err = named("API "+args[0], err)
 				if errors.Is(err, catalog.ErrInUse) {
-					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s", err, args[0])
+					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s, or --remove-introspects %s, or both", err, args[0], args[0])
 				}
 				if err != nil {
 					return err

@@ -39,6 +39,7 @@ func (r *clientFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&r.idTokenAlg, "id-token-alg", apis.DefaultAlg, "the algorithm that signs ID tokens for the client (id_token_signed_response_alg): RS256, PS256, ES256 or EdDSA (Ed25519)")
 	f.StringVar(&r.scope, "scope", "", "the scopes that the client may ask for, separated by spaces")
 	f.StringArrayVar(&r.given.Audiences, "audience", nil, "the audience of an API that the client may use; the first is the default (repeatable)")
+	f.StringArrayVar(&r.given.Introspects, "introspects", nil, "the audience of an API that the client is: it may introspect the API's tokens and listen to the status stream (repeatable; default for a new client without --grant: its audiences)")
 	f.BoolVar(&r.given.FirstParty, "skip-consent", false, "do not ask users for consent; only for your own apps")
 	f.StringVar(&r.hold, "hold", "", "with first_party, where the refresh token is kept: memory (by the app) or cookie (in the browser) (default memory; with --origin cookie)")
 	f.StringArrayVar(&r.given.Origins, "origin", nil, "with --hold cookie, a web origin of the app, on the server's own site (repeatable)")
@@ -71,6 +72,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		"id-token-alg":             func() { c.IDTokenSigning.Alg = r.idTokenAlg },
 		"scope":                    func() { c.Scopes = scopes },
 		"audience":                 func() { c.Audiences = r.given.Audiences },
+		"introspects":              func() { c.Introspects = r.given.Introspects },
 		"skip-consent":             func() { c.FirstParty = r.given.FirstParty },
 		"hold":                     func() { c.Hold = clients.Hold(r.hold) },
 		"origin":                   func() { c.Origins = r.given.Origins },
@@ -95,11 +97,11 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 
 // clientEdits are the flags that only an update has.
 type clientEdits struct {
-	grants, redirectURIs, postLogoutRedirectURIs, scopes, audiences, origins listEdit
+	grants, redirectURIs, postLogoutRedirectURIs, scopes, audiences, introspects, origins listEdit
 }
 
 func (e *clientEdits) bind(f *pflag.FlagSet) {
-	e.postLogoutRedirectURIs.spelt, e.audiences.spelt = true, true
+	e.postLogoutRedirectURIs.spelt, e.audiences.spelt, e.introspects.spelt = true, true, true
 	e.scopes.split = apis.ParseScope
 	e.grants.split = func(s string) ([]string, error) { return strings.Split(s, ","), nil }
 	e.grants.bind(f, "grant")
@@ -107,6 +109,7 @@ func (e *clientEdits) bind(f *pflag.FlagSet) {
 	e.postLogoutRedirectURIs.bind(f, "post-logout-redirect-uri")
 	e.scopes.bind(f, "scope")
 	e.audiences.bind(f, "audience")
+	e.introspects.bind(f, "introspects")
 	e.origins.bind(f, "origin")
 }
 
@@ -117,6 +120,7 @@ func (e *clientEdits) apply(f *pflag.FlagSet, c *clients.Client) error {
 		e.postLogoutRedirectURIs.apply(f, &c.PostLogoutRedirectURIs),
 		e.scopes.apply(f, &c.Scopes),
 		e.audiences.apply(f, &c.Audiences),
+		e.introspects.apply(f, &c.Introspects),
 		e.origins.apply(f, &c.Origins),
 	)
 }

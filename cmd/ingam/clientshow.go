@@ -17,6 +17,7 @@ type clientJSON struct {
 	RedirectURIs           []string     `json:"redirect_uris"`
 	Scopes                 []string     `json:"scopes"`
 	Audiences              []string     `json:"audiences"`
+	Introspects            []string     `json:"introspects"`
 	Auth                   string       `json:"token_endpoint_auth_method"`
 	PostLogoutRedirectURIs []string     `json:"post_logout_redirect_uris"`
 	InsecureRedirects      bool         `json:"insecure_redirects,omitempty"`
@@ -51,7 +52,7 @@ func newClientJSON(c clients.Client, now time.Time) clientJSON {
 	}
 	return clientJSON{
 		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
-		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Auth: string(c.Auth),
+		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Introspects: list(c.Introspects), Auth: string(c.Auth),
 		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, PKCE: string(c.PKCE), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken, IDTokenClaims: !c.NoIDTokenClaims,
 		IDTokenAlg: signing.Alg, FormerIDTokenAlg: signing.Former, IDTokenAlgFrom: signing.From,
 		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
@@ -111,6 +112,7 @@ func clientShow(t *terminal) *cobra.Command {
 					{"after sign-out", strings.Join(c.PostLogoutRedirectURIs, " ")},
 					{"scope", strings.Join(c.Scopes, " ")},
 					{"audiences", strings.Join(c.Audiences, " ")},
+					{"introspects", strings.Join(c.Introspects, " ")},
 					{"authentication", string(c.Auth)},
 					{"PKCE", string(c.PKCE)},
 					{"consent", consentText(*c)},

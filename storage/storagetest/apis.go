@@ -156,6 +156,40 @@ var apiTests = []test{
 		d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
 		d.must(d.s.DeleteAPI(d.ctx, "first", event(audit.APIDeleted, "first")))
 	}},
+	{"an API that a client is cannot be deleted", func(d *databaseTest) {
+		d.api("aud")
+		for _, c := range []clients.Client{{ID: "is"}, {ID: "both", Audiences: []string{"aud"}}} {
+			c.Introspects = []string{"aud"}
+			d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, c.ID)))
+		}
+		del := func() error { return d.other.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")) }
+		named := func(clients string) {
+			d.refuses(catalog.ErrInUse, func() error {
+				err := del()
+				if s := fmt.Sprint(err); !strings.HasSuffix(s, ": "+clients) {
+					d.Errorf("it does not name %s: %s", clients, s)
+				}
+				return err
+			})
+		}
+		named("both, is")
+		d.must(d.s.DeleteClient(d.ctx, "both", event(audit.ClientDeleted, "both")))
+		named("is")
+		ev := event(audit.ClientUpdated, "is")
+		give := func(audiences ...string) error {
+			return d.s.UpdateClient(d.ctx, "is", func(c *clients.Client, _ []apis.API) (*audit.Event, error) {
+				c.Introspects = audiences
+				return &ev, nil
+			})
+		}
+		d.refuses(clients.ErrUnknownAudience, func() error { return give("aud", "nobody's") })
+		d.must(give())
+		d.must(del())
+		d.refuses(clients.ErrUnknownAudience, func() error { return give("aud") })
+		d.refuses(clients.ErrUnknownAudience, func() error {
+			return d.s.CreateClient(d.ctx, clients.Client{ID: "x", Introspects: []string{"aud"}}, event(audit.ClientCreated, "x"))
+		})
+	}},
 	{"an API is not deleted while a client comes to name it", func(d *databaseTest) {
 		for range 20 {
 			d.api("aud")

@@ -16,7 +16,7 @@ import (
 
 var clientTests = []test{
 	{"a client comes back as it was created", func(d *databaseTest) {
-		for _, a := range []string{"aud-1", "aud-2", "aud-3"} {
+		for _, a := range []string{"aud-1", "aud-2", "aud-3", "aud-4"} {
 			d.api(a)
 		}
 		full := clients.Client{
@@ -25,6 +25,7 @@ var clientTests = []test{
 			RedirectURIs: []string{"https://app.example/cb?a=1&b=%20", "http://127.0.0.1/cb"},
 			Scopes:       []string{"write", "read"},
 			Audiences:    []string{"aud-3", "aud-1", "aud-2"},
+			Introspects:  []string{"aud-2", "aud-4"},
 			Auth:         clients.SecretPost, FirstParty: true, InsecureRedirects: true, Disabled: true,
 			PostLogoutRedirectURIs: []string{"https://app.example/bye"}, NoRefreshIDToken: true, NoIDTokenClaims: true, PKCE: clients.PKCENonce,
 			Hold: clients.HoldCookie, Origins: []string{"https://app.example"},

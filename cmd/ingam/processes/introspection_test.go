@@ -17,7 +17,7 @@ func TestIntrospectionTellsWhatTheTokenSays(t *testing.T) {
 		s := d.start()
 		d.must("api", "create", "--audience", "https://roles.test", "--name", "R", "--scope", "check", "--roles")
 		web := d.webClient("web", "--auth", "client_secret_basic", "--audience", "https://roles.test", "--scope", "openid profile read check")
-		api := d.client("api", "--audience", "https://roles.test")
+		api := d.client("api", "--audience", "https://roles.test", "--introspects", "https://roles.test")
 		user := d.user("minji", "--role", "admin", "--role", "ops")
 		ask := func(id, secret, token string) map[string]any {
 			t.Helper()

@@ -237,8 +237,8 @@ func (d *deployment) mustJSON(into any, args ...string) {
 }
 
 // client registers a client_credentials client that may request the scopes "read write"
-// of the API https://api.test, and returns its secret. It registers the API if it is
-// missing.
+// of the API https://api.test, which it also is, and returns its secret. It registers the
+// API if it is missing.
 func (d *deployment) client(id string, extra ...string) (secret string) {
 	d.t.Helper()
 	e := d.command("", nil, "api", "create", "--audience", "https://api.test", "--name", "Test API", "--scope", "read write")
@@ -248,7 +248,7 @@ func (d *deployment) client(id string, extra ...string) (secret string) {
 	var created struct {
 		ClientSecret string `json:"client_secret"`
 	}
-	args := []string{"client", "create", "--id", id, "--name", id, "--grant", "client_credentials", "--scope", "read write", "--audience", "https://api.test"}
+	args := []string{"client", "create", "--id", id, "--name", id, "--grant", "client_credentials", "--scope", "read write", "--audience", "https://api.test", "--introspects", "https://api.test"}
 	if !strings.Contains(strings.Join(extra, " "), "--auth") {
 		args = append(args, "--auth", "client_secret_basic")
 	}

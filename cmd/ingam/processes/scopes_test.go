@@ -260,7 +260,7 @@ func TestAnAPIMayGetTokensOfTypJWT(t *testing.T) {
 	s := d.start()
 	d.must("api", "create", "--audience", "https://plain.test", "--name", "Plain", "--scope", "use", "--token-typ", "JWT")
 	a := d.webClient("app", "--audience", "https://plain.test", "--scope", "openid email read use")
-	plain := d.client("plain", "--audience", "https://plain.test", "--scope", "read use")
+	plain := d.client("plain", "--audience", "https://plain.test", "--introspects", "https://plain.test", "--scope", "read use")
 	d.user("minji")
 	p := s.person()
 	ask := func(v *verify.Verifier, token string) error {

@@ -504,12 +504,14 @@ func TestWhoMayListenAndAcknowledge(t *testing.T) {
 	s := d.start("INGAM_THROTTLE_CLIENT_FAILURES=1000")
 	api, other := d.client("api"), d.client("other")
 	d.webClient("public")
+	asks := d.client("asks")
+	d.must("client", "update", "asks", "--introspects", "")
 	for what, c := range map[string]struct {
 		id, secret, verifier string
 		status               int
 	}{
 		"nobody": {"", "", "v", 401}, "a wrong secret": {"api", "wrong", "v", 401}, "an unknown client": {"ghost", "x", "v", 401},
-		"a public client": {"public", "", "v", 401}, "a name that is none": {"api", api, url.QueryEscape("a b"), 400},
+		"a public client": {"public", "", "v", 401}, "no API": {"asks", asks, "v", 403}, "a name that is none": {"api", api, url.QueryEscape("a b"), 400},
 		"a name that is too long": {"api", api, strings.Repeat("x", 101), 400},
 	} {
 		if l := s.listen(t, c.id, c.secret, c.verifier, ""); l.status != c.status {
@@ -530,6 +532,7 @@ func TestWhoMayListenAndAcknowledge(t *testing.T) {
 		"it": {"api", api, url.Values{"listener": {id}, "id": {"7"}}, 204}, "an older id": {"api", api, url.Values{"listener": {id}, "id": {"3"}}, 204},
 		"another client": {"other", other, url.Values{"listener": {id}, "id": {"7"}}, 404}, "nobody": {"", "", url.Values{"listener": {id}, "id": {"7"}}, 401},
 		"a public client": {"", "", url.Values{"client_id": {"public"}, "listener": {id}, "id": {"7"}}, 401},
+		"no API":          {"asks", asks, url.Values{"listener": {id}, "id": {"7"}}, 403},
 		"no listener":     {"api", api, url.Values{"id": {"7"}}, 404}, "an unknown one": {"api", api, url.Values{"listener": {"x\x00"}, "id": {"7"}}, 404},
 		"no id": {"api", api, url.Values{"listener": {id}}, 400}, "an id that is none": {"api", api, url.Values{"listener": {id}, "id": {"x"}}, 400},
 		"one below zero": {"api", api, url.Values{"listener": {id}, "id": {"-1"}}, 400}, "one beyond all": {"api", api, url.Values{"listener": {id}, "id": {"9223372036854775808"}}, 400},
