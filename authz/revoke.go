@@ -48,7 +48,7 @@ func (r *Revoker) Revoke(ctx context.Context, presented clients.Presented, token
 	if !errors.Is(err, tokens.ErrInvalid) {
 		return caller, err
 	}
-	access, err := r.issuer.ReadAccess(ctx, token)
+	access, err := r.issuer.ReadIssued(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return caller, nil
 	}

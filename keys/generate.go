@@ -17,20 +17,12 @@ func (k *Keyring) generate(ring Ring, ordinal int64, published, signsFrom time.T
 	if k.master == nil {
 		return Record{}, fmt.Errorf("%w: none was given, and a new signing key must be sealed", ErrMasterKey)
 	}
-	private, err := generatePrivate(ring.Algorithm(), k.policy.Bits)
-	if err != nil {
-		return Record{}, fmt.Errorf("generate a signing key: %w", err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(private.Public())
-	if err != nil {
-		return Record{}, fmt.Errorf("generate a signing key: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
+	public, private, err := generateHalves(ring.Algorithm(), k.policy.Bits)
 	if err != nil {
 		return Record{}, fmt.Errorf("generate a signing key: %w", err)
 	}
 	kid := rand.Text()
-	sealed, err := k.master.Seal(ring, kid, der)
+	sealed, err := k.master.Seal(ring, kid, private)
 	if err != nil {
 		return Record{}, fmt.Errorf("seal a signing key: %w", err)
 	}
@@ -38,6 +30,24 @@ func (k *Keyring) generate(ring Ring, ordinal int64, published, signsFrom time.T
 		KID: kid, Ring: ring, Ordinal: ordinal, Public: public, Sealed: sealed,
 		PublishedAt: published, SignsFrom: signsFrom,
 	}, nil
+}
+
+// generateHalves makes a key as it is stored. A symmetric one has no public half.
+func generateHalves(a Algorithm, bits int) (public, private []byte, err error) {
+	if a == A256GCM {
+		private = make([]byte, sealKeyBytes)
+		rand.Read(private)
+		return []byte{}, private, nil
+	}
+	signer, err := generatePrivate(a, bits)
+	if err != nil {
+		return nil, nil, err
+	}
+	if public, err = x509.MarshalPKIXPublicKey(signer.Public()); err != nil {
+		return nil, nil, err
+	}
+	private, err = x509.MarshalPKCS8PrivateKey(signer)
+	return public, private, err
 }
 
 func generatePrivate(a Algorithm, bits int) (crypto.Signer, error) {

@@ -3,11 +3,11 @@ package keys
 import (
 	"context"
 	"crypto"
+	"crypto/cipher"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,7 +28,7 @@ func (noSigningKey) Error() string { return "no key of the ring can sign" }
 // Unavailable makes web answer with 503.
 func (noSigningKey) Unavailable() bool { return true }
 
-// Keyring holds the signing keys of both rings, signs with them, and verifies what they
+// Keyring holds the signing keys of all rings, signs with them, and verifies what they
 // signed. Its methods are safe for concurrent use.
 type Keyring struct {
 	store  Store
@@ -52,28 +52,13 @@ func New(store Store, master Sealer, p Policy, now func() time.Time) *Keyring {
 	return k
 }
 
-// snapshot is the rings as last read. It contains when each key begins to sign, so that a
-// rotation needs no new snapshot.
-type snapshot struct {
-	// number tells one from another: it grows when anything changes.
-	number  uint64
-	records []Record
-	// verifying holds the keys that verify, by purpose.
-	verifying map[Ring]KeySet
-	// hints holds the keys that verify hints: those that are published, for longer.
-	hints KeySet
-	// signing holds the keys whose private half can be used, by ring, ordered by when
-	// they begin to sign. If the clock is set back, an earlier one signs again.
-	signing map[Ring][]*signingKey
-	// jwks is rebuilt when a key in it is gone.
-	jwks atomic.Pointer[jwksDocument]
-}
-
 type signingKey struct {
 	kid     string
 	from    time.Time
 	private crypto.Signer
 	by      Algorithm
+	// aead is the key instead of private, in the ring Seals.
+	aead cipher.AEAD
 	// signers has a signer for each typ, because their headers differ.
 	signers sync.Map
 }
@@ -98,19 +83,8 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		if s.State == Withdrawn || !slices.Contains(allRings(), s.Ring) {
 			continue
 		}
-		public, err := parsePublic(s.record)
-		if err != nil {
+		if err := next.verifies(s); err != nil {
 			return err
-		}
-		by := s.Ring.Algorithm()
-		set, ok := next.verifying[s.Ring.purpose()]
-		if !ok {
-			set = newKeySet()
-			next.verifying[s.Ring.purpose()] = set
-		}
-		set.keys[s.KID] = verificationKey{public, by, s.GoneAt}
-		if s.Ring.published() {
-			next.hints.keys[s.KID] = verificationKey{public, by, s.forgottenAt}
 		}
 		if k.master == nil || s.record.Sealed == nil || s.State == Gone {
 			continue
@@ -136,24 +110,13 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	return sealed
 }
 
-// same reports whether two snapshots verify and sign alike.
-func (s *snapshot) same(other *snapshot) bool {
-	return slices.EqualFunc(s.records, other.records, Record.equal) && maps.EqualFunc(s.signing, other.signing, slices.Equal)
-}
-
-func (s *snapshot) signer(ring Ring, kid string) *signingKey {
-	for _, sk := range s.signing[ring] {
-		if sk.kid == kid {
-			return sk
-		}
-	}
-	return nil
-}
-
 func (k *Keyring) unseal(r Record) (*signingKey, error) {
 	der, err := k.master.Open(r.Ring, r.KID, r.Sealed)
 	if err != nil {
 		return nil, err
+	}
+	if r.Ring == Seals {
+		return newSealKey(r, der)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	private, ok := key.(crypto.Signer)

@@ -186,8 +186,11 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 // copy of the ring is old, or whose clock is behind, still signs with it; and a client that
 // repeats a refresh gets a token that is signed again with it.
 func (p Policy) keepPrivate(ring Ring) time.Duration {
-	if ring == Refresh {
+	switch ring {
+	case Refresh:
 		return p.Staleness + p.Skew + p.LongestGrace
+	case Seals:
+		return p.keep(ring) // it is what opens, too
 	}
 	return p.Staleness + p.Skew
 }

@@ -20,9 +20,11 @@ const (
 	ES256 Algorithm = "ES256"
 	// EdDSA is Ed25519.
 	EdDSA Algorithm = "EdDSA"
+	// A256GCM is AES-256-GCM. It signs nothing: keys of the ring Seals are for it.
+	A256GCM Algorithm = "A256GCM"
 )
 
-// Algorithms returns all of them, the default first.
+// Algorithms returns those that sign, the default first.
 func Algorithms() []Algorithm { return []Algorithm{RS256, PS256, ES256, EdDSA} }
 
 // Ring names a set of keys that follow each other: what they sign, and by which
@@ -41,6 +43,10 @@ const (
 	// but the tokens of before are signed with RS256, and nobody but this server checks
 	// them.)
 	Refresh Ring = "refresh"
+	// Seals encrypts what this server alone is to read later in a token that it cannot
+	// decrypt (see Keyring.Seal). Its keys are symmetric, so there is nothing to publish.
+	// The ring is made when an API first asks for encryption.
+	Seals Ring = "seal"
 )
 
 // TokensBy returns the ring whose keys sign access and ID tokens by an algorithm. Its keys
@@ -54,6 +60,9 @@ func TokensBy(a Algorithm) Ring {
 
 // Algorithm returns the algorithm of a ring's keys.
 func (r Ring) Algorithm() Algorithm {
+	if r == Seals {
+		return A256GCM
+	}
 	if _, algorithm, ok := strings.Cut(string(r), "/"); ok {
 		return Algorithm(algorithm)
 	}
@@ -70,13 +79,13 @@ func (r Ring) purpose() Ring {
 func (r Ring) published() bool { return r.purpose() == Tokens }
 
 // allRings returns every ring that there can be. The first two always have keys; the others
-// from when an API or a client first asks for their algorithm (see Keyring.Ensure).
+// from when an API or a client first asks for them (see Keyring.Ensure).
 func allRings() []Ring {
 	rings := []Ring{Refresh, Tokens}
 	for _, a := range Algorithms()[1:] {
 		rings = append(rings, TokensBy(a))
 	}
-	return rings
+	return append(rings, Seals)
 }
 
 // MarshalText implements encoding.TextMarshaler: a ring is named as it is stored.

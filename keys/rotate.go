@@ -26,6 +26,9 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status
 	err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
 		r := ringOf(all, ring)
 		if len(r.all) == 0 {
+			if ring == Seals {
+				return nil, fmt.Errorf("%w: no API has asked for encryption", errNoRing)
+			}
 			return nil, fmt.Errorf("%w: no API and no client has asked for %s", errNoRing, ring.Algorithm())
 		}
 		if r.active == nil || r.next == nil {

@@ -35,10 +35,10 @@ type Record struct {
 	// Ordinal counts the keys of a ring from 1. (Ring, Ordinal) is unique:
 	// that is what lets two processes rotate exactly once without a lease.
 	Ordinal int64
-	// Public is the public key, PKIX DER.
+	// Public is the public key, PKIX DER; empty in the ring Seals.
 	Public []byte
-	// Sealed is the private key, PKCS #8 DER, encrypted under the master key;
-	// nil once destroyed.
+	// Sealed is the private key, PKCS #8 DER or, in the ring Seals, 32 bytes, encrypted
+	// under the master key; nil once destroyed.
 	Sealed      []byte
 	PublishedAt time.Time
 	// SignsFrom is when the key begins to sign, until the next begins.

@@ -42,6 +42,8 @@ type apiOptions struct {
 	// Signing is absent for the default, which was the only algorithm before there was a
 	// choice.
 	Signing *signingOption `json:"signing,omitempty"`
+	// EncryptionJWK is a JWK as text.
+	EncryptionJWK string `json:"encryption_jwk,omitempty"`
 }
 
 // signingOption is an apis.Signing as stored.
@@ -80,7 +82,7 @@ func newAPIRow(a apis.API) (apiRow, error) {
 	if err != nil {
 		return apiRow{}, err
 	}
-	optional := apiOptions{Roles: a.Roles, ScopeTexts: a.ScopeTexts, Signing: newSigningOption(a.Signing)}
+	optional := apiOptions{Roles: a.Roles, ScopeTexts: a.ScopeTexts, Signing: newSigningOption(a.Signing), EncryptionJWK: a.EncryptionJWK}
 	if a.TokenType != apis.ATJWT {
 		optional.TokenType = a.TokenType
 	}
@@ -104,16 +106,17 @@ func (r apiRow) api() (apis.API, error) {
 	var options apiOptions
 	err = unobject(r.Options, &options)
 	return apis.API{
-		Roles:      options.Roles,
-		TokenType:  cmp.Or(options.TokenType, apis.ATJWT),
-		ScopeTexts: options.ScopeTexts,
-		Signing:    options.Signing.signing(),
-		ID:         r.ID,
-		Audience:   r.Audience,
-		Name:       r.Name,
-		Scopes:     scopes,
-		AccessTTL:  time.Duration(r.AccessTTLMS) * time.Millisecond,
-		CreatedAt:  at(r.CreatedMS),
+		Roles:         options.Roles,
+		TokenType:     cmp.Or(options.TokenType, apis.ATJWT),
+		ScopeTexts:    options.ScopeTexts,
+		Signing:       options.Signing.signing(),
+		EncryptionJWK: options.EncryptionJWK,
+		ID:            r.ID,
+		Audience:      r.Audience,
+		Name:          r.Name,
+		Scopes:        scopes,
+		AccessTTL:     time.Duration(r.AccessTTLMS) * time.Millisecond,
+		CreatedAt:     at(r.CreatedMS),
 	}, err
 }
 

@@ -42,6 +42,9 @@ type API struct {
 	// TokenType is the `typ` of access tokens for this API.
 	TokenType TokenType
 	// Signing is by which algorithm access tokens for this API are signed.
-	Signing   Signing
-	CreatedAt time.Time
+	Signing Signing
+	// EncryptionJWK is the public key, a JWK, to which access tokens for this API are
+	// encrypted after they were signed; empty if they are only signed.
+	EncryptionJWK string
+	CreatedAt     time.Time
 }

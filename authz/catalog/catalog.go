@@ -173,7 +173,7 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 	// published a moment ago. For an API that is there already no keys are made: the store
 	// refuses it.
 	if _, err := c.ByAudience(ctx, a.Audience); errors.Is(err, ErrNotFound) {
-		if _, err := c.ensure(ctx, apis.Signing{}, a.Signing, by); err != nil {
+		if _, err := c.ensure(ctx, apis.API{}, a, by); err != nil {
 			return apis.API{}, err
 		}
 	} else if err != nil {
@@ -196,6 +196,9 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 // tokens could live longer than the server keeps the keys that signed them.
 func validate(a apis.API) error {
 	if err := a.Validate(); err != nil {
+		return err
+	}
+	if err := validEncryption(a.EncryptionJWK); err != nil {
 		return err
 	}
 	if a.AccessTTL != 0 && (a.AccessTTL < limits.MinAccessTTL || a.AccessTTL > limits.MaxAccessTTL || a.AccessTTL%time.Second != 0) {
@@ -222,7 +225,10 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 	if err := wanted.Signing.Validate(); err != nil {
 		return apis.API{}, false, fmt.Errorf("%w: %w", apis.ErrInvalid, err)
 	}
-	known, err := c.ensure(ctx, of.Signing, wanted.Signing, by)
+	if err := validEncryption(wanted.EncryptionJWK); err != nil {
+		return apis.API{}, false, err
+	}
+	known, err := c.ensure(ctx, of, wanted, by)
 	if err != nil {
 		return apis.API{}, false, err
 	}

@@ -13,6 +13,7 @@ func details(a apis.API) map[string]string {
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
 		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(),
+		"encryption_key": thumbprint(a.EncryptionJWK),
 	}
 }
 

@@ -17,14 +17,21 @@ type Rings interface {
 	Ensure(ctx context.Context, ring keys.Ring, actor string) (known time.Time, err error)
 }
 
-// ensure makes keys for the algorithm in wanted if it is not the one in has. It returns
-// from when every verifier knows a key for it.
-func (c *Catalog) ensure(ctx context.Context, has, wanted apis.Signing, by audit.Actor) (known time.Time, err error) {
-	if wanted.Wants() == has.Wants() {
+// ensure makes the keys that an API needs as it is wanted and did not need as it is. It
+// returns from when every verifier knows a key for a new algorithm.
+func (c *Catalog) ensure(ctx context.Context, is, wanted apis.API, by audit.Actor) (known time.Time, err error) {
+	encrypts, signs := is.EncryptionJWK == "" && wanted.EncryptionJWK != "", is.Signing.Wants() != wanted.Signing.Wants()
+	if (encrypts || signs) && c.Rings == nil {
+		return time.Time{}, errors.New("there are no key rings that could make keys for another algorithm, or for encryption")
+	}
+	if encrypts {
+		// Of no interest to verifiers: this server alone opens what it seals.
+		if _, err := c.Rings.Ensure(ctx, keys.Seals, string(by)); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if !signs {
 		return time.Time{}, nil
 	}
-	if c.Rings == nil {
-		return time.Time{}, errors.New("there are no key rings that could make keys for another algorithm")
-	}
-	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Wants())), string(by))
+	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Signing.Wants())), string(by))
 }

@@ -27,13 +27,14 @@ func (c *clientCredentials) Grant(ctx context.Context, r Request) (Issued, error
 		return Issued{}, err
 	}
 	issued := Issued{Access: tokens.Access{
-		Type:     string(d.TokenType),
-		Alg:      d.Algorithm,
-		ClientID: r.Client.ID,
-		Subject:  r.Client.ID,
-		Audience: d.Audiences,
-		Scopes:   d.Scopes,
-		Epoch:    max(epoch, r.Client.Epoch),
+		Type:      string(d.TokenType),
+		Alg:       d.Algorithm,
+		EncryptTo: d.EncryptTo,
+		ClientID:  r.Client.ID,
+		Subject:   r.Client.ID,
+		Audience:  d.Audiences,
+		Scopes:    d.Scopes,
+		Epoch:     max(epoch, r.Client.Epoch),
 	}}
 	issued.Access.Status, err = c.Indices.ForClient(ctx, r.Client.ID, issued.Access.Epoch, d.TTL)
 	if errors.Is(err, indices.ErrNoOwner) {

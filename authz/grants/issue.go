@@ -25,9 +25,10 @@ type making struct {
 func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
 	d := m.decision
 	m.Access = tokens.Access{
-		Type:     string(d.TokenType),
-		Alg:      d.Algorithm,
-		ClientID: g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
+		Type:      string(d.TokenType),
+		Alg:       d.Algorithm,
+		EncryptTo: d.EncryptTo,
+		ClientID:  g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
 		// Whatever was cut since the grant was made has ended the grant.
 		Epoch:   max(g.ClientEpoch, g.ServerEpoch),
 		Status:  g.Status,

@@ -79,6 +79,8 @@ type Decision struct {
 	// TokenType is the `typ`, and Algorithm the `alg`, that the APIs ask for.
 	TokenType apis.TokenType
 	Algorithm string
+	// EncryptTo is the public key, a JWK, to which the token is encrypted; empty for none.
+	EncryptTo string
 	// LeftOut is how many of the scopes that were asked for could not be had.
 	LeftOut int
 }
@@ -124,6 +126,7 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 		d.Roles = d.Roles || api.Roles
 	}
 	d.TokenType, d.Algorithm = c.kind(targets[0])
+	d.EncryptTo = targets[0].EncryptionJWK
 	wanted := asked
 	if len(asked) == 0 {
 		wanted = allowed.scopes()
@@ -171,17 +174,17 @@ func (c *Rules) targets(allowed Allowance, parameters map[string][]string, asked
 			return targets, nil
 		}
 	}
-	return nil, protocol.Refuse(protocol.InvalidTarget, "These APIs take access tokens of different kinds (typ, alg), so no token can be for all of them: ask for one of them by resource.")
+	return nil, protocol.Refuse(protocol.InvalidTarget, "These APIs take access tokens of different kinds (typ, alg, encryption), so no token can be for all of them: ask for one of them by resource.")
 }
 
 // alike reports whether one access token can be for all of these APIs. One that is not
 // signed with the usual algorithm is for a single API: its verifier may know no other key
-// than its own.
+// than its own. So is one that is encrypted: no other API could read it.
 func (c *Rules) alike(targets []apis.API) bool {
 	typ, alg := c.kind(targets[0])
 	return len(targets) == 1 || alg == apis.DefaultAlg && !slices.ContainsFunc(targets, func(api apis.API) bool {
 		otherTyp, otherAlg := c.kind(api)
-		return otherTyp != typ || otherAlg != alg
+		return otherTyp != typ || otherAlg != alg || api.EncryptionJWK != ""
 	})
 }
 

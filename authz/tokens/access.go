@@ -46,6 +46,9 @@ type Access struct {
 	Type string
 	// Alg is the algorithm that signs it; empty means RS256.
 	Alg string
+	// EncryptTo is the public key (a JWK) of the API that alone is to read the token; empty
+	// for a token that is only signed.
+	EncryptTo string
 	// ID is the `jti`.
 	ID       string
 	ClientID string
@@ -169,6 +172,8 @@ type Keys interface {
 	SignsNow(ring keys.Ring) (kid string, err error)
 	CanSign(ring keys.Ring, kid string) bool
 	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
+	Seal(text, bound []byte) (sealed string, err error)
+	Unseal(sealed string, bound []byte) (text []byte, err error)
 	VerifyHint(token, typ string) (keys.Verified, error)
 }
 
@@ -191,8 +196,8 @@ func NewIssuer(url string, lists status.Base, k Keys, now func() time.Time) *Iss
 // URL returns the issuer identifier.
 func (i *Issuer) URL() string { return i.url }
 
-// MintAccess makes and signs an access token that lives for ttl from now. It sets ID,
-// IssuedAt and ExpiresAt of a.
+// MintAccess makes and signs an access token that lives for ttl from now and, if its API
+// has a key for that, encrypts it. It sets ID, IssuedAt and ExpiresAt of a.
 func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	a.ID = rand.Text()
 	a.IssuedAt = i.now().Truncate(time.Second)
@@ -206,14 +211,27 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	return i.keys.Sign(keys.TokensBy(keys.Algorithm(a.Alg)), cmp.Or(a.Type, AccessType), claims)
+	signed, err := i.keys.Sign(keys.TokensBy(keys.Algorithm(a.Alg)), cmp.Or(a.Type, AccessType), claims)
+	if err != nil || a.EncryptTo == "" {
+		return signed, err
+	}
+	return i.encrypt(*a, signed)
+}
+
+// ReadIssued returns the contents of an access token, as ReadAccess does or, for an
+// encrypted one, ReadSealed.
+func (i *Issuer) ReadIssued(ctx context.Context, token string) (Access, error) {
+	if IsEncrypted(token) {
+		return i.ReadSealed(ctx, token)
+	}
+	return i.ReadAccess(ctx, token)
 }
 
 // ReadAccess returns the contents of an access token, if this server signed it and it has
 // not expired; otherwise ErrInvalid. It does not know whether the token was revoked.
 func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	typ := AccessTypeOf(token)
-	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Tokens, token, typ) })
+	v, err := withKeys(ctx, i, func() (keys.Verified, error) { return i.keys.Verify(keys.Tokens, token, typ) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -232,17 +250,18 @@ func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	return a, nil
 }
 
-// verify runs a check of a token's signature. If the token's key is not in memory, it may
-// be new. So the keys are read from the database before the token is refused; if that
-// fails, the result is that error, and not a refusal.
-func (i *Issuer) verify(ctx context.Context, check func() (keys.Verified, error)) (keys.Verified, error) {
-	v, err := check()
+// withKeys reads something by the keys in memory. If the key for it is not there, it may be
+// new. So the keys are read from the database before anything is refused; if that fails,
+// the result is that error, and not a refusal.
+func withKeys[T any](ctx context.Context, i *Issuer, read func() (T, error)) (T, error) {
+	v, err := read()
 	if errors.Is(err, keys.ErrUnknownKey) && i.reloads.Allow() {
 		// A private key that cannot be unsealed does not matter here.
 		if err := i.keys.Reload(ctx); err != nil && !errors.Is(err, keys.ErrMasterKey) {
-			return keys.Verified{}, err
+			var none T
+			return none, err
 		}
-		return check()
+		return read()
 	}
 	return v, err
 }

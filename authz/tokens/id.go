@@ -148,7 +148,7 @@ func (c idClaims) with(groups []map[string]json.RawMessage) ([]byte, error) {
 // be published. Returns ErrInvalid if the token is not this server's, or if its key was
 // withdrawn.
 func (i *Issuer) ReadHint(ctx context.Context, token string) (ID, error) {
-	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.VerifyHint(token, IDType) })
+	v, err := withKeys(ctx, i, func() (keys.Verified, error) { return i.keys.VerifyHint(token, IDType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return ID{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -64,7 +64,7 @@ func (i *Issuer) SignRefresh(r Refresh) (string, error) {
 // ReadRefresh returns the contents of a refresh token, if this server signed it and it
 // has not expired; otherwise ErrInvalid.
 func (i *Issuer) ReadRefresh(ctx context.Context, token string) (Refresh, error) {
-	v, err := i.verify(ctx, func() (keys.Verified, error) { return i.keys.Verify(keys.Refresh, token, refreshType) })
+	v, err := withKeys(ctx, i, func() (keys.Verified, error) { return i.keys.Verify(keys.Refresh, token, refreshType) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Refresh{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -32,12 +32,12 @@ func apiCreate(t *terminal) *cobra.Command {
 			if err := flags.apply(cmd.Flags(), &a); err != nil {
 				return err
 			}
-			return t.withRings(cmd, "signing-alg", func(c *concerns) error {
+			return t.withRings(cmd, ringFlags, func(c *concerns) error {
 				created, err := c.apis.Create(cmd.Context(), a, c.actor)
 				if err != nil {
 					return named("API "+a.Audience, err)
 				}
-				if created.Signing != (apis.Signing{}) {
+				if created.Signing != (apis.Signing{}) || created.EncryptionJWK != "" {
 					c.settle(cmd.Context()) // servers must have its keys
 				}
 				if asJSON {
@@ -68,13 +68,14 @@ func apiUpdate(t *terminal) *cobra.Command {
 If you remove a scope, new tokens lack it from the next refresh on, and introspection
 does not show it. If you add it again, the grants that had it have it again. If you
 change the algorithm, the former one signs until every verifier can know a key for the
-new one; the command says from when.`,
+new one; the command says from when. If you set an encryption key, new tokens are
+encrypted at once, so the API must have the private half before.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withRings(cmd, "signing-alg", func(c *concerns) error {
+			return t.withRings(cmd, ringFlags, func(c *concerns) error {
 				var offered []string
 				a, changed, err := c.apis.Update(cmd.Context(), args[0], func(a *apis.API) error {
 					offered = a.Scopes

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/keys"
 	"github.com/spf13/pflag"
 )
 
@@ -19,7 +21,11 @@ type apiFlags struct {
 	roles       bool
 	tokenType   string
 	signingAlg  string
+	encryption  string
 }
+
+// ringFlags are those for which keys of this server may have to be made.
+var ringFlags = []string{"signing-alg", "encryption-key"}
 
 func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.name, "name", "", "the name that users see")
@@ -30,6 +36,7 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.Var(&a.ttl, "access-ttl", `life of access tokens for the API, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "put the user's roles into access tokens for the API")
 	f.StringVar(&a.signingAlg, "signing-alg", apis.DefaultAlg, "the algorithm that signs access tokens for the API: RS256, PS256, ES256 or EdDSA (Ed25519)")
+	f.StringVar(&a.encryption, "encryption-key", "", `encrypt access tokens for the API to the public key (a JWK) in this FILE, RSA (RSA-OAEP-256) or P-256 (ECDH-ES); "none" removes the key`)
 	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
 }
 
@@ -46,6 +53,11 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 	}
 	if f.Changed("signing-alg") {
 		api.Signing.Alg = a.signingAlg
+	}
+	if f.Changed("encryption-key") {
+		if api.EncryptionJWK, err = readEncryptionKey(a.encryption); err != nil {
+			return err
+		}
 	}
 	if f.Changed("access-ttl") {
 		api.AccessTTL = 0
@@ -69,6 +81,22 @@ func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
 		}
 	}
 	return nil
+}
+
+// readEncryptionKey reads a public JWK from a file; "none" is no key.
+func readEncryptionKey(path string) (jwk string, err error) {
+	if path == "none" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--encryption-key: %w", err)
+	}
+	key, err := keys.ParseEncryptionKey(text)
+	if err != nil {
+		return "", fmt.Errorf("--encryption-key: %s is %w", path, err)
+	}
+	return key.JSON(), nil
 }
 
 // scopeTextFlags are the flags for the texts that tell people what a scope allows, one

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/keys"
 	"github.com/spf13/cobra"
 )
 
@@ -25,7 +26,37 @@ type apiJSON struct {
 	Roles     bool     `json:"roles"`
 	TokenType string   `json:"token_typ"`
 	signingJSON
-	CreatedAt *string `json:"created_at"`
+	Encryption *encryptionJSON `json:"encryption,omitempty"`
+	CreatedAt  *string         `json:"created_at"`
+}
+
+// encryptionJSON is the key to which access tokens for an API are encrypted.
+type encryptionJSON struct {
+	Alg        string `json:"alg"`
+	KID        string `json:"kid,omitempty"`
+	Thumbprint string `json:"thumbprint"`
+}
+
+// encryptionOf returns nil for an API without an encryption key.
+func encryptionOf(a apis.API) *encryptionJSON {
+	if a.EncryptionJWK == "" {
+		return nil
+	}
+	key, err := keys.ParseEncryptionKey([]byte(a.EncryptionJWK))
+	if err != nil {
+		return &encryptionJSON{Alg: "unreadable"}
+	}
+	return &encryptionJSON{key.Algorithm(), key.KeyID(), key.Thumbprint()}
+}
+
+func (e *encryptionJSON) String() string {
+	switch {
+	case e == nil:
+		return "none"
+	case e.KID == "":
+		return fmt.Sprintf("%s, thumbprint %s", e.Alg, e.Thumbprint)
+	}
+	return fmt.Sprintf("%s, kid %s, thumbprint %s", e.Alg, e.KID, e.Thumbprint)
 }
 
 // signingJSON is by which algorithm tokens are signed and, where a change has yet to take
@@ -60,7 +91,7 @@ func (t *terminal) tellSigning(what string, s apis.Signing) {
 }
 
 func newAPIJSON(a apis.API, own *apis.Own, now time.Time) apiJSON {
-	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), signingJSON: newSigningJSON(a.Signing, now), CreatedAt: instant(a.CreatedAt)}
+	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), signingJSON: newSigningJSON(a.Signing, now), Encryption: encryptionOf(a), CreatedAt: instant(a.CreatedAt)}
 	for _, scope := range a.Scopes {
 		if texts := a.ScopeText(scope); len(texts) > 0 {
 			if j.ScopeTexts == nil {
@@ -143,6 +174,7 @@ func apiShow(t *terminal) *cobra.Command {
 					{"roles", fmt.Sprint(a.Roles)},
 					{"token typ", string(a.TokenType)},
 					{"signing alg", signingText(a.Signing, t.now())},
+					{"encryption key", encryptionOf(a).String()},
 					{"created", text(a.CreatedAt)},
 				}...)
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)

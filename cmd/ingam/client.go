@@ -43,7 +43,7 @@ func clientCreate(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.withRings(cmd, "id-token-alg", func(con *concerns) error {
+			return t.withRings(cmd, []string{"id-token-alg"}, func(con *concerns) error {
 				if err := con.onSite(c); err != nil {
 					return err
 				}
@@ -103,7 +103,7 @@ grants that had it have it again.`,
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withRings(cmd, "id-token-alg", func(con *concerns) error {
+			return t.withRings(cmd, []string{"id-token-alg"}, func(con *concerns) error {
 				c, changed, err := con.clients.Update(cmd.Context(), args[0], func(c *clients.Client) error {
 					if err := flags.apply(cmd.Flags(), c); err != nil {
 						return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -79,11 +80,13 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 	}, config.ForMasterKey)
 }
 
-// withRings is withConcerns for commands that may ask for another algorithm. If they do, by
-// that flag, keys for it may have to be made.
-func (t *terminal) withRings(cmd *cobra.Command, flag string, do func(*concerns) error) error {
-	given := cmd.Flags().Lookup(flag)
-	if !given.Changed || cmd.Name() == "create" && given.Value.String() == given.DefValue {
+// withRings is withConcerns for commands that may ask for another algorithm, or for
+// encryption. If they do, by one of those flags, keys for it may have to be made.
+func (t *terminal) withRings(cmd *cobra.Command, flags []string, do func(*concerns) error) error {
+	if !slices.ContainsFunc(flags, func(name string) bool {
+		given := cmd.Flags().Lookup(name)
+		return given.Changed && (cmd.Name() != "create" || given.Value.String() != given.DefValue)
+	}) {
 		return t.withConcerns(cmd, do)
 	}
 	return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
@@ -122,7 +125,7 @@ func keyRotate(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&opts.Now, "now", false, "let it sign at once")
 	f.BoolVar(&opts.Force, "force", false, "with --now, even if some verifiers cannot know the next key yet")
-	f.TextVar(&ring, "ring", keys.Tokens, "the `ring` of keys: tokens (for access and ID tokens by RS256; published), tokens/PS256, tokens/ES256, tokens/EdDSA (for those by another algorithm) or refresh (for refresh tokens; never published)")
+	f.TextVar(&ring, "ring", keys.Tokens, "the `ring` of keys: tokens (for access and ID tokens by RS256; published), tokens/PS256, tokens/ES256, tokens/EdDSA (for those by another algorithm), refresh (for refresh tokens; never published) or seal (for what only the server reads in encrypted tokens)")
 	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
 	return cmd
 }
@@ -136,10 +139,15 @@ func keyWithdraw(t *terminal) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
 				opts.Actor = string(c.actor)
+				sealed := slices.ContainsFunc(k.List(), func(s keys.Status) bool { return s.KID == args[0] && s.Ring == keys.Seals })
 				if err := k.Withdraw(cmd.Context(), args[0], opts); err != nil {
 					return fmt.Errorf("%w (ingam key list has the keys that there are)", err)
 				}
 				c.settle(cmd.Context())
+				if sealed {
+					fmt.Fprintf(t.stdout, "withdrew key %s: to the server encrypted tokens that were sealed with it are unknown now, so it answers that they are not active, and revokes none that is presented; their APIs accept them until they expire or are revoked otherwise (ingam revoke --client, --grant, --user)\n", args[0])
+					return nil
+				}
 				fmt.Fprintf(t.stdout, "withdrew key %s: every instance now refuses what it signed; resource servers will when they next fetch the key set, within %s\n",
 					args[0], c.cfg.Keys.JWKSMaxAge)
 				return nil

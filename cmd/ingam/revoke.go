@@ -9,6 +9,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
 	"github.com/spf13/cobra"
 )
@@ -89,13 +90,17 @@ func (r *revoking) run() error {
 		if err != nil {
 			return err
 		}
+		needs := []config.Need{config.ForIssuer}
+		if tokens.IsEncrypted(token) {
+			needs = append(needs, config.ForMasterKey)
+		}
 		return r.t.withConcerns(r.cmd, func(c *concerns) error {
 			a, err := r.atToken(c, token)
 			if err != nil {
 				return err
 			}
 			return r.carryOut(c, a)
-		}, config.ForIssuer)
+		}, needs...)
 	}
 	if r.jti != "" {
 		return r.t.withConcerns(r.cmd, func(c *concerns) error {

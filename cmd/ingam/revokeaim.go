@@ -12,6 +12,8 @@ import (
 	"github.com/ingam/ingam/authz/status/indices"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config/limits"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 )
 
 // aim is one thing to revoke: what that would end, and how to do it.
@@ -67,11 +69,20 @@ func (r *revoking) atGrant(c *concerns, id string) aim {
 }
 
 func (r *revoking) atToken(c *concerns, token string) (aim, error) {
-	ring := c.keyring(nil)
+	var master keys.Sealer
+	if tokens.IsEncrypted(token) {
+		// What the server sealed in it opens with keys that the master key opens.
+		key, err := masterkey.Open(c.cfg.MasterKeyFile)
+		if err != nil {
+			return aim{}, withoutMasterKey(r.cmd.Context(), c.cfg, c.store, err)
+		}
+		master = key
+	}
+	ring := c.keyring(master)
 	if err := ring.Reload(r.cmd.Context()); err != nil {
 		return aim{}, err
 	}
-	access, err := tokens.NewIssuer(c.cfg.Issuer.String(), listsOf(c.cfg), ring, c.t.now).ReadAccess(r.cmd.Context(), token)
+	access, err := tokens.NewIssuer(c.cfg.Issuer.String(), listsOf(c.cfg), ring, c.t.now).ReadIssued(r.cmd.Context(), token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return aim{}, fmt.Errorf("nothing to revoke: %w", err)
 	}

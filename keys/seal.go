@@ -1,0 +1,61 @@
+package keys
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// sealKeyBytes is the length of a key of the ring Seals.
+const sealKeyBytes = 32
+
+func newSealKey(r Record, key []byte) (*signingKey, error) {
+	unreadable := fmt.Errorf("the key %s of the ring %s cannot be read", r.KID, r.Ring)
+	if len(key) != sealKeyBytes {
+		return nil, unreadable
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, unreadable
+	}
+	// Random nonces: of four thousand million texts under one key two may have the same
+	// with a probability of 2^-32, and the ring rotates.
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, unreadable
+	}
+	return &signingKey{kid: r.KID, from: r.SignsFrom, by: A256GCM, aead: aead}, nil
+}
+
+// Seal encrypts a text with the key of the ring Seals that is in use now. It can be opened
+// with the same bound bytes alone, which it does not contain.
+func (k *Keyring) Seal(text, bound []byte) (sealed string, err error) {
+	sk, err := k.signing(Seals)
+	if err != nil {
+		return "", err
+	}
+	return sk.kid + "." + base64.RawURLEncoding.EncodeToString(sk.aead.Seal(nil, nil, text, bound)), nil
+}
+
+// Unseal returns the text that Seal encrypted. What it refuses is ErrInvalidToken: what was
+// sealed elsewhere, with other bound bytes, or under a key that was withdrawn or is gone.
+func (k *Keyring) Unseal(sealed string, bound []byte) (text []byte, err error) {
+	kid, encoded, ok := strings.Cut(sealed, ".")
+	if !ok || len(sealed) > MaxTokenLength {
+		return nil, fmt.Errorf("%w: it is not what this server seals", ErrInvalidToken)
+	}
+	sk := k.held.Load().signer(Seals, kid)
+	if sk == nil {
+		return nil, ErrUnknownKey
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || strings.ContainsAny(encoded, "\r\n") {
+		return nil, fmt.Errorf("%w: it is not in its one spelling", ErrInvalidToken)
+	}
+	if text, err = sk.aead.Open(nil, nil, raw, bound); err != nil {
+		return nil, fmt.Errorf("%w: it was not sealed like this", ErrInvalidToken)
+	}
+	return text, nil
+}
