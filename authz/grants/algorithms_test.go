@@ -1,6 +1,9 @@
 package grants_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -11,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -115,6 +120,50 @@ func TestATokenIsForAPIsOfOneKind(t *testing.T) {
 		}
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("scope %q: %s", scope, got)
+		}
+	}
+}
+
+func TestAnEncryptedTokenIsForOneAPI(t *testing.T) {
+	t.Parallel()
+	h := grantstest.New(t)
+	const usual, secret, other = "https://api.test", "https://secret.test", "https://secret2.test"
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	h.Must(err)
+	jwk, err := jose.JSONWebKey{Key: private.Public()}.MarshalJSON()
+	h.Must(err)
+	for _, audience := range []string{secret, other} {
+		_, err := h.APIs.Create(t.Context(), apis.API{Audience: audience, Name: "Secret", Scopes: []string{"use"}, EncryptionJWK: string(jwk)}, audit.Operator("test"))
+		h.Must(err)
+	}
+	app := h.Client("app", func(c *clients.Client) {
+		c.Audiences, c.Scopes = []string{usual, secret, other}, []string{"read", "use"}
+	})
+	for what, c := range map[string]struct {
+		parameters url.Values
+		want       string
+		parts      int
+	}{
+		"nothing named":       {nil, usual, 3},
+		"the usual one":       {url.Values{"resource": {usual}}, usual, 3},
+		"the encrypted one":   {url.Values{"resource": {secret}}, secret, 5},
+		"two of one key":      {url.Values{"resource": {secret, other}}, "invalid_target", 0},
+		"one of each":         {url.Values{"resource": {usual, secret}}, "invalid_target", 0},
+		"one of each, turned": {url.Values{"resource": {secret, usual}}, "invalid_target", 0},
+		"by its scope":        {url.Values{"scope": {"read"}}, usual, 3},
+	} {
+		request := grants.Request{Client: app, GrantType: clients.ClientCredentials, Parameters: c.parameters}
+		grant, err := h.Types.Of(request)
+		h.Must(err)
+		issued, err := grant.Grant(t.Context(), request)
+		if err != nil {
+			if !strings.HasPrefix(refusal(err), c.want) {
+				t.Errorf("%s: %s", what, refusal(err))
+			}
+			continue
+		}
+		if !slices.Equal(issued.Access.Audience, []string{c.want}) || strings.Count(issued.AccessToken, ".")+1 != c.parts {
+			t.Errorf("%s: for %v, of %d parts", what, issued.Access.Audience, strings.Count(issued.AccessToken, ".")+1)
 		}
 	}
 }

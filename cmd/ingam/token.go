@@ -46,13 +46,13 @@ func tokenVerify(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if tokens.IsEncrypted(token) {
+				return errors.New("the token is encrypted: only the API that it is for can check it; introspection says whether it is active")
+			}
 			issuer := cfg.Issuer.String()
 			set, err := fetchKeys(cmd.Context(), issuer)
 			if err != nil {
 				return err
-			}
-			if tokens.IsEncrypted(token) {
-				return errors.New("the token is encrypted: only the API that it is for can check it; introspection says whether it is active")
 			}
 			if typ == tokens.IDType {
 				typ = tokens.AccessTypeOf(token)

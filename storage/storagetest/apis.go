@@ -20,8 +20,9 @@ var apiTests = []test{
 		full := apis.API{
 			ID: "api-1", Audience: "https://api.example/v1?x=1&y=%20#f", Name: "Ünï \"code\" <b> 'q' \\ 🔑",
 			Scopes: []string{"read", "a<b>&c", "read"}, AccessTTL: 5 * time.Minute, TokenType: apis.PlainJWT, CreatedAt: noon,
-			Signing:    apis.Signing{Alg: "ES256", Former: "PS256", From: noon},
-			ScopeTexts: apis.ScopeTexts{"read": {"en": "read <b>your</b> \"orders\" & 🔑", "ko": "주문 내역 보기"}, "a<b>&c": {"ko": "x"}},
+			Signing:       apis.Signing{Alg: "ES256", Former: "PS256", From: noon},
+			EncryptionJWK: `{"kty":"EC"}`,
+			ScopeTexts:    apis.ScopeTexts{"read": {"en": "read <b>your</b> \"orders\" & 🔑", "ko": "주문 내역 보기"}, "a<b>&c": {"ko": "x"}},
 		}
 		plain := apis.API{ID: "api-2", Audience: "a"}
 		for _, a := range []apis.API{full, plain} {

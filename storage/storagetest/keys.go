@@ -16,13 +16,15 @@ var keyTests = []test{
 		t1.WithdrawnAt = noon
 		t2.Sealed = nil
 		c := keyChange(keys.ActionCreate, "t1")
-		c.Insert = []keys.Record{t2, r1, t1}
+		s1 := newKey("s1", keys.Seals, 1)
+		s1.Public = []byte{} // what is symmetric has no public half
+		c.Insert = []keys.Record{t2, r1, s1, t1}
 		d.keyChange(c)
-		for _, r := range []*keys.Record{&t1, &t2, &r1} {
+		for _, r := range []*keys.Record{&t1, &t2, &r1, &s1} {
 			r.PublishedAt, r.SignsFrom = stored(r.PublishedAt), stored(r.SignsFrom)
 		}
 		t1.WithdrawnAt = stored(t1.WithdrawnAt)
-		d.equal(d.keys(), []keys.Record{r1, t1, t2})
+		d.equal(d.keys(), []keys.Record{r1, s1, t1, t2})
 	}},
 	{"a withdrawn key stays withdrawn since then", func(d *databaseTest) {
 		d.insert(newKey("k", keys.Tokens, 1))
