@@ -70,7 +70,8 @@ type Config struct {
 
 	// Status is how this API learns of revocations. Default StatusNone.
 	Status Status
-	// ClientID and ClientSecret are what the issuer has registered for this API.
+	// ClientID and ClientSecret are the credentials of this API: a client that is
+	// registered as the API (`ingam client create --introspects`).
 	// Required for StatusStream, unused otherwise.
 	ClientID, ClientSecret string
 	// Name is a name for this process, for people who ask the issuer which
