@@ -69,7 +69,7 @@ var elsewhere = map[string]string{
 var mentioned = []string{
 	"ingam user create", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
-	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait",
+	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait", "ingam revoke --token-stdin", "ingam token verify",
 }
 
 // completed maps printed commands to complete ones, with the arguments that the text
@@ -237,6 +237,7 @@ func TestWhatTheDocumentationTellsToTypeWorks(t *testing.T) {
 		dir = t.TempDir()
 		for name, text := range map[string]string{
 			"job.secret": strings.Repeat("a1", 32), "orders.secret": strings.Repeat("b2", 32), "shop.secret": strings.Repeat("c3", 32), "password.txt": goodPassword,
+			"orders.jwk": `{"kty":"EC","crv":"P-256","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"}`,
 		} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600); err != nil {
 				t.Fatal(err)
