@@ -74,7 +74,7 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 	if token == "" {
 		return Introspection{Caller: caller.ID}, protocol.Refuse(protocol.InvalidRequest, "The parameter token is missing.")
 	}
-	access, err := i.issuer.ReadIssued(ctx, token)
+	access, err := i.readAccess(ctx, token, caller)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return i.introspectRefresh(ctx, token, caller)
 	}

@@ -74,12 +74,36 @@ func (s KeySet) Verify(token, typ string) (Verified, error) {
 	return s.verify(token, typ, time.Time{})
 }
 
-// verify takes nothing that a signer of ours would not have written: one
-// serialisation, the algorithm of the key, a key that is looked up and never one that the
-// token brings along, and one spelling of its bytes.
+// verify looks the key up, and never takes one that the token brings along. It takes the
+// algorithm of that key alone.
 func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
-	invalid := func(why string) (Verified, error) {
-		return Verified{}, fmt.Errorf("%w: %s", ErrInvalidToken, why)
+	// None of these is `none`, or HS256 with the public key as its secret (RFC 8725
+	// section 2.1). Which of them it must be says the key.
+	jws, err := parse(token, typ, signatureAlgorithms...)
+	if err != nil {
+		return Verified{}, err
+	}
+	header := jws.Signatures[0].Protected
+	key, ok := s.keys[header.KeyID]
+	if !ok || !key.live(now) {
+		return Verified{}, ErrUnknownKey
+	}
+	if header.Algorithm != string(key.by) {
+		return Verified{}, fmt.Errorf("%w: its algorithm is not that of its key", ErrInvalidToken)
+	}
+	payload, err := jws.Verify(key.public)
+	if err != nil || key.by == PS256 && !saltFits(key.public, token, jws.Signatures[0].Signature) {
+		return Verified{}, fmt.Errorf("%w: its signature is wrong", ErrInvalidToken)
+	}
+	return Verified{header.KeyID, payload}, nil
+}
+
+// parse takes nothing that a signer of ours would not have written: one serialisation, one
+// of these algorithms, a header with nothing else in it, and one spelling of its bytes. It
+// verifies nothing.
+func parse(token, typ string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSignature, error) {
+	invalid := func(why string) (*jose.JSONWebSignature, error) {
+		return nil, fmt.Errorf("%w: %s", ErrInvalidToken, why)
 	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -97,9 +121,7 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 			return invalid("it is not in its one spelling")
 		}
 	}
-	// None of these is `none`, or HS256 with the public key as its secret (RFC 8725
-	// section 2.1). Which of them it must be says the key.
-	jws, err := jose.ParseSignedCompact(token, signatureAlgorithms)
+	jws, err := jose.ParseSignedCompact(token, by)
 	if err != nil {
 		return invalid("it is not a JWS with an algorithm of this server")
 	}
@@ -109,18 +131,7 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 		// 8725 section 3.11); further fields are none of ours.
 		return invalid("its header is not that of such a token")
 	}
-	key, ok := s.keys[header.KeyID]
-	if !ok || !key.live(now) {
-		return Verified{}, ErrUnknownKey
-	}
-	if header.Algorithm != string(key.by) {
-		return invalid("its algorithm is not that of its key")
-	}
-	payload, err := jws.Verify(key.public)
-	if err != nil || key.by == PS256 && !saltFits(key.public, token, jws.Signatures[0].Signature) {
-		return invalid("its signature is wrong")
-	}
-	return Verified{header.KeyID, payload}, nil
+	return jws, nil
 }
 
 var signatureAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}

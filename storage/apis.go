@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,23 +123,8 @@ func (r apiRow) api() (apis.API, error) {
 
 // APIs implements catalog.Store.
 func (s *Store) APIs(ctx context.Context) ([]apis.API, error) {
-	list, err := readAPIs(s.reading(ctx))
+	list, err := readAPIs(s.reading(ctx), nil)
 	return list, fault("list APIs", err)
-}
-
-func readAPIs(tx *gorm.DB) ([]apis.API, error) {
-	var rows []apiRow
-	if err := tx.Order("audience").Find(&rows).Error; err != nil {
-		return nil, err
-	}
-	list := make([]apis.API, len(rows))
-	for i, r := range rows {
-		var err error
-		if list[i], err = r.api(); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
 }
 
 // CreateAPI implements catalog.Store. An API with bytes that not every engine can
@@ -168,6 +154,9 @@ func (s *Store) CreateAPI(ctx context.Context, a apis.API, ev audit.Event) error
 			return refuse(catalog.ErrExists)
 		}
 		if err != nil {
+			return err
+		}
+		if err := changeSecrets(tx, a.ID, nil, a.Secrets); err != nil {
 			return err
 		}
 		return isNoClient(tx, a)
@@ -218,10 +207,13 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.
 		if len(rows) == 0 {
 			return audit.Event{}, refuse(catalog.ErrNotFound)
 		}
-		a, err := rows[0].api()
+		// Nobody else can change it now.
+		found, err := readAPIs(tx, &audience)
 		if err != nil {
 			return audit.Event{}, err
 		}
+		a := found[0]
+		secrets := slices.Clone(a.Secrets)
 		former, err := newAPIRow(a)
 		if err != nil {
 			return audit.Event{}, err
@@ -247,8 +239,12 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.
 		if err := isNoClient(tx, a); err != nil {
 			return audit.Event{}, err
 		}
-		return *ev, tx.Exec("UPDATE apis SET name = ?, scopes = ?, access_ttl_ms = ?, options = ? WHERE audience = ?",
+		err = tx.Exec("UPDATE apis SET name = ?, scopes = ?, access_ttl_ms = ?, options = ? WHERE audience = ?",
 			row.Name, row.Scopes, row.AccessTTLMS, options, audience).Error
+		if err != nil {
+			return audit.Event{}, err
+		}
+		return *ev, changeSecrets(tx, a.ID, secrets, a.Secrets)
 	})
 }
 

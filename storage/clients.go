@@ -137,7 +137,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, edit func(*clients.
 		if err != nil {
 			return audit.Event{}, err
 		}
-		offered, err := readAPIs(tx)
+		offered, err := readAPIs(tx, nil)
 		if err != nil {
 			return audit.Event{}, err
 		}

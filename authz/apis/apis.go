@@ -46,5 +46,8 @@ type API struct {
 	// EncryptionJWK is the public key, a JWK, to which access tokens for this API are
 	// encrypted after they were signed; empty if they are only signed.
 	EncryptionJWK string
-	CreatedAt     time.Time
+	// Secrets are what the server shares with this API, for SharedAlg; MaxSecrets at most.
+	// The API may have them before its tokens are signed so, and afterwards.
+	Secrets   []Secret
+	CreatedAt time.Time
 }

@@ -12,7 +12,8 @@ import (
 // Every library has it.
 const DefaultAlg = "RS256"
 
-// SigningAlgs returns the algorithms that can be asked for (RFC 7518 section 3.1, RFC 8037).
+// SigningAlgs returns the algorithms with public keys that can be asked for (RFC 7518
+// section 3.1, RFC 8037). For an API there is also SharedAlg.
 func SigningAlgs() []string { return []string{DefaultAlg, "PS256", "ES256", "EdDSA"} }
 
 // Signing says by which algorithm a kind of tokens is signed: the access tokens for an API,
@@ -61,10 +62,17 @@ func (s Signing) canonical() Signing {
 	return s
 }
 
-// Validate refuses an algorithm that no tokens can be signed with.
-func (s Signing) Validate() error {
-	if !slices.Contains(SigningAlgs(), s.Wants()) {
-		return fmt.Errorf("unknown signature algorithm %q; there are %s", s.Alg, strings.Join(SigningAlgs(), ", "))
+// Validate refuses an algorithm that ID tokens cannot be signed with: anything but one of
+// SigningAlgs.
+func (s Signing) Validate() error { return s.among(SigningAlgs()) }
+
+// ValidateForAPI refuses an algorithm that access tokens cannot be signed with. They can
+// have SharedAlg, too.
+func (s Signing) ValidateForAPI() error { return s.among(append(SigningAlgs(), SharedAlg)) }
+
+func (s Signing) among(algs []string) error {
+	if !slices.Contains(algs, s.Wants()) {
+		return fmt.Errorf("unknown signature algorithm %q; there are %s", s.Alg, strings.Join(algs, ", "))
 	}
 	return nil
 }

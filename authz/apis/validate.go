@@ -19,7 +19,7 @@ func (a API) Validate() error {
 	if a.TokenType != "" && a.TokenType != ATJWT && a.TokenType != PlainJWT {
 		return fmt.Errorf("%w: unknown type of access tokens %q; there are %s and %s", ErrInvalid, a.TokenType, ATJWT, PlainJWT)
 	}
-	if err := a.Signing.Validate(); err != nil {
+	if err := a.Signing.ValidateForAPI(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if len(a.Scopes) == 0 {

@@ -27,8 +27,8 @@ type Catalog struct {
 	// fresh says whether held may be used; nil means never.
 	fresh func() bool
 
-	// Rings makes the keys for an algorithm that an API is the first to ask for. It may be
-	// nil where no API is created or changed.
+	// Rings makes the keys for an algorithm that an API is the first to ask for, and the
+	// secrets that are shared with APIs. It may be nil where no API is created or changed.
 	Rings Rings
 }
 
@@ -182,6 +182,9 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 	a.ID = rand.Text()
 	a.CreatedAt = c.now()
 	a.Signing = apis.Signing{}.To(a.Signing.Wants(), a.CreatedAt, a.CreatedAt)
+	if err := c.share(&a); err != nil {
+		return apis.API{}, err
+	}
 	err := c.store.CreateAPI(ctx, a, audit.Event{
 		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience,
 		Details: details(a),
@@ -222,7 +225,7 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 	if err := edit(&wanted); err != nil {
 		return apis.API{}, false, err
 	}
-	if err := wanted.Signing.Validate(); err != nil {
+	if err := wanted.Signing.ValidateForAPI(); err != nil {
 		return apis.API{}, false, fmt.Errorf("%w: %w", apis.ErrInvalid, err)
 	}
 	if err := validEncryption(wanted.EncryptionJWK); err != nil {
@@ -245,6 +248,9 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 		stored.TokenType = cmp.Or(stored.TokenType, apis.ATJWT)
 		if wants := stored.Signing.Wants(); wants != was.Signing.Wants() {
 			stored.Signing = was.Signing.To(wants, known, c.now())
+		}
+		if err := c.share(stored); err != nil {
+			return nil, err
 		}
 		stored.LoseTexts(was.ScopeTexts)
 		a = *stored

@@ -12,7 +12,7 @@ import (
 func details(a apis.API) map[string]string {
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
-		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(),
+		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(), "secret_ids": a.SecretIDs(),
 		"encryption_key": thumbprint(a.EncryptionJWK),
 	}
 }

@@ -10,11 +10,13 @@ import (
 	"github.com/ingam/ingam/keys"
 )
 
-// Rings makes rings of signing keys; *keys.Keyring does.
+// Rings makes rings of signing keys, and shared secrets; *keys.Keyring does.
 type Rings interface {
 	// Ensure creates the keys of a ring that has none, and returns from when every
 	// verifier knows a key of the ring that signs.
 	Ensure(ctx context.Context, ring keys.Ring, actor string) (known time.Time, err error)
+	// Share makes a secret for the API with that id.
+	Share(api string) (sealed keys.SharedSecret, shown string, err error)
 }
 
 // ensure makes the keys that an API needs as it is wanted and did not need as it is. It
@@ -30,7 +32,7 @@ func (c *Catalog) ensure(ctx context.Context, is, wanted apis.API, by audit.Acto
 			return time.Time{}, err
 		}
 	}
-	if !signs {
+	if !signs || wanted.Signing.Wants() == apis.SharedAlg {
 		return time.Time{}, nil
 	}
 	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Signing.Wants())), string(by))

@@ -32,6 +32,8 @@ func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 			*v = true
 		case *apis.Signing:
 			v.Alg = "ES256"
+		case *[]apis.Secret:
+			*v = []apis.Secret{{ID: "a"}}
 		case *apis.ScopeTexts:
 			*v = apis.ScopeTexts{"a": {"en": "b"}}
 		default:

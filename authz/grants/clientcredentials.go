@@ -29,6 +29,7 @@ func (c *clientCredentials) Grant(ctx context.Context, r Request) (Issued, error
 	issued := Issued{Access: tokens.Access{
 		Type:      string(d.TokenType),
 		Alg:       d.Algorithm,
+		Secret:    d.Secret,
 		EncryptTo: d.EncryptTo,
 		ClientID:  r.Client.ID,
 		Subject:   r.Client.ID,

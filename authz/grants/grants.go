@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -69,4 +70,14 @@ func (t *Types) Of(r Request) (Type, error) {
 		return nil, err
 	}
 	return t.types[r.GrantType], nil
+}
+
+// Belongs reports whether a grant is one of that user for that client. It says nothing
+// about whether the grant stands.
+func (t *Types) Belongs(ctx context.Context, id, client, user string) (bool, error) {
+	g, err := t.Store.Grant(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && g.ClientID == client && g.UserID == user, err
 }

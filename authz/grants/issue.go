@@ -27,6 +27,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
 	m.Access = tokens.Access{
 		Type:      string(d.TokenType),
 		Alg:       d.Algorithm,
+		Secret:    d.Secret,
 		EncryptTo: d.EncryptTo,
 		ClientID:  g.ClientID, Subject: g.UserID, Audience: d.Audiences, Scopes: d.Scopes,
 		// Whatever was cut since the grant was made has ended the grant.

@@ -11,6 +11,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/keys"
 )
 
 // Rules decides which scopes and APIs a token is for, of those that it may be for.
@@ -81,6 +82,8 @@ type Decision struct {
 	Algorithm string
 	// EncryptTo is the public key, a JWK, to which the token is encrypted; empty for none.
 	EncryptTo string
+	// Secret signs the token, if the Algorithm is apis.SharedAlg.
+	Secret keys.SharedSecret
 	// LeftOut is how many of the scopes that were asked for could not be had.
 	LeftOut int
 }
@@ -127,6 +130,10 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 	}
 	d.TokenType, d.Algorithm = c.kind(targets[0])
 	d.EncryptTo = targets[0].EncryptionJWK
+	if d.Algorithm == apis.SharedAlg { // then it is the only one
+		secret, _ := targets[0].SigningSecret()
+		d.Secret = keys.SharedSecret{API: targets[0].ID, KID: secret.ID, Sealed: secret.Sealed}
+	}
 	wanted := asked
 	if len(asked) == 0 {
 		wanted = allowed.scopes()

@@ -49,6 +49,8 @@ type Access struct {
 	// EncryptTo is the public key (a JWK) of the API that alone is to read the token; empty
 	// for a token that is only signed.
 	EncryptTo string
+	// Secret is what signs it instead of a key, if Alg is HS256.
+	Secret keys.SharedSecret
 	// ID is the `jti`.
 	ID       string
 	ClientID string
@@ -175,6 +177,8 @@ type Keys interface {
 	Seal(text, bound []byte) (sealed string, err error)
 	Unseal(sealed string, bound []byte) (text []byte, err error)
 	VerifyHint(token, typ string) (keys.Verified, error)
+	SignShared(s keys.SharedSecret, typ string, claims []byte) (string, error)
+	VerifyShared(s keys.SharedSecret, token, typ string) (keys.Verified, error)
 }
 
 // Issuer makes and reads the tokens of one issuer.
@@ -211,11 +215,19 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	signed, err := i.keys.Sign(keys.TokensBy(keys.Algorithm(a.Alg)), cmp.Or(a.Type, AccessType), claims)
+	signed, err := i.sign(*a, claims)
 	if err != nil || a.EncryptTo == "" {
 		return signed, err
 	}
 	return i.encrypt(*a, signed)
+}
+
+func (i *Issuer) sign(a Access, claims []byte) (string, error) {
+	typ := cmp.Or(a.Type, AccessType)
+	if alg := keys.Algorithm(a.Alg); alg != keys.HS256 {
+		return i.keys.Sign(keys.TokensBy(alg), typ, claims)
+	}
+	return i.keys.SignShared(a.Secret, typ, claims)
 }
 
 // ReadIssued returns the contents of an access token, as ReadAccess does or, for an
@@ -238,6 +250,11 @@ func (i *Issuer) ReadAccess(ctx context.Context, token string) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
+	return i.access(v, typ)
+}
+
+// access returns the contents of an access token whose signature was checked.
+func (i *Issuer) access(v keys.Verified, typ string) (Access, error) {
 	a, err := ParseAccess(v.Payload, i.url, i.lists)
 	if err != nil {
 		return Access{}, err

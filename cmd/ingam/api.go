@@ -12,7 +12,7 @@ import (
 )
 
 func apiCommand(t *terminal) *cobra.Command {
-	return group("api", "The APIs that tokens are made for", apiCreate(t), apiList(t), apiShow(t), apiUpdate(t), apiDelete(t))
+	return group("api", "The APIs that tokens are made for", apiCreate(t), apiList(t), apiShow(t), apiUpdate(t), apiDelete(t), apiSecret(t))
 }
 
 func apiCreate(t *terminal) *cobra.Command {
@@ -44,6 +44,7 @@ func apiCreate(t *terminal) *cobra.Command {
 					return t.printJSON(newAPIJSON(created, c.apis.Own(), t.now()))
 				}
 				fmt.Fprintf(t.stdout, "created API %s\n", created.Audience)
+				t.tellShared(created, false)
 				return nil
 			})
 		},
@@ -68,8 +69,10 @@ func apiUpdate(t *terminal) *cobra.Command {
 If you remove a scope, new tokens lack it from the next refresh on, and introspection
 does not show it. If you add it again, the grants that had it have it again. If you
 change the algorithm, the former one signs until every verifier can know a key for the
-new one; the command says from when. If you set an encryption key, new tokens are
-encrypted at once, so the API must have the private half before.`,
+new one; the command says from when. HS256 signs at once: give the API its secret before,
+with ingam api secret add, or it refuses tokens until it has the one that this command
+makes. If you set an encryption key, new tokens are encrypted at once, so the API must
+have the private half before.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := somethingGiven(cmd); err != nil {
@@ -77,12 +80,13 @@ encrypted at once, so the API must have the private half before.`,
 			}
 			return t.withRings(cmd, ringFlags, func(c *concerns) error {
 				var offered []string
+				shared := false
 				a, changed, err := c.apis.Update(cmd.Context(), args[0], func(a *apis.API) error {
-					offered = a.Scopes
+					offered, shared = a.Scopes, a.Signing.Wants() == apis.SharedAlg
 					return flags.apply(cmd.Flags(), a)
 				}, reason, c.actor)
 				if err != nil {
-					return named("API "+args[0], err)
+					return ofAPI(args[0], err)
 				}
 				if changed {
 					if err := c.warnUnoffered(cmd, a, offered); err != nil {
@@ -95,6 +99,7 @@ encrypted at once, so the API must have the private half before.`,
 					return t.printJSON(newAPIJSON(a, c.apis.Own(), t.now()))
 				}
 				t.updated(changed, "API", a.Audience)
+				t.tellShared(a, shared)
 				return nil
 			})
 		},

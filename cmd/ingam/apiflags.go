@@ -35,7 +35,7 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	}
 	f.Var(&a.ttl, "access-ttl", `life of access tokens for the API, from 1m to 24h, or "default" (the server's tokens.access_ttl)`)
 	f.BoolVar(&a.roles, "roles", false, "put the user's roles into access tokens for the API")
-	f.StringVar(&a.signingAlg, "signing-alg", apis.DefaultAlg, "the algorithm that signs access tokens for the API: RS256, PS256, ES256 or EdDSA (Ed25519)")
+	f.StringVar(&a.signingAlg, "signing-alg", apis.DefaultAlg, "the algorithm that signs access tokens for the API: RS256, PS256, ES256 or EdDSA (Ed25519); or HS256, with a secret that only this API and the server have")
 	f.StringVar(&a.encryption, "encryption-key", "", `encrypt access tokens for the API to the public key (a JWK) in this FILE, RSA (RSA-OAEP-256) or P-256 (ECDH-ES); "none" removes the key`)
 	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
 }

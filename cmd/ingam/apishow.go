@@ -28,6 +28,10 @@ type apiJSON struct {
 	signingJSON
 	Encryption *encryptionJSON `json:"encryption,omitempty"`
 	CreatedAt  *string         `json:"created_at"`
+	// Secrets are those that are shared with the API. APISecret is the one that this
+	// command made: it is shown once.
+	Secrets   []apiSecretJSON `json:"secrets,omitempty"`
+	APISecret string          `json:"api_secret,omitempty"`
 }
 
 // encryptionJSON is the key to which access tokens for an API are encrypted.
@@ -92,6 +96,13 @@ func (t *terminal) tellSigning(what string, s apis.Signing) {
 
 func newAPIJSON(a apis.API, own *apis.Own, now time.Time) apiJSON {
 	j := apiJSON{ID: a.ID, Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Kept: own.Kept(a), Roles: a.Roles, TokenType: string(a.TokenType), signingJSON: newSigningJSON(a.Signing, now), Encryption: encryptionOf(a), CreatedAt: instant(a.CreatedAt)}
+	for _, s := range a.Secrets {
+		s.Shown = ""
+		j.Secrets = append(j.Secrets, newAPISecretJSON(s))
+	}
+	if made, ok := a.NewSecret(); ok {
+		j.APISecret = made.Shown
+	}
 	for _, scope := range a.Scopes {
 		if texts := a.ScopeText(scope); len(texts) > 0 {
 			if j.ScopeTexts == nil {
@@ -177,6 +188,9 @@ func apiShow(t *terminal) *cobra.Command {
 					{"encryption key", encryptionOf(a).String()},
 					{"created", text(a.CreatedAt)},
 				}...)
+				for _, s := range a.Secrets {
+					rows = append(rows, [2]string{"secret", secretText(s)})
+				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				for _, row := range rows {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
@@ -187,6 +201,14 @@ func apiShow(t *terminal) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// secretText says which secret it is, of those that are shared with an API.
+func secretText(s apis.Secret) string {
+	if s.Signs {
+		return s.ID + ", added " + text(s.CreatedAt) + ", the one that signs"
+	}
+	return s.ID + ", added " + text(s.CreatedAt)
 }
 
 // ttlText says how long access tokens for an API are valid.

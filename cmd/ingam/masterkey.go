@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/keys/masterkey"
@@ -72,7 +73,11 @@ func withoutMasterKey(ctx context.Context, cfg *config.Config, store *storage.St
 	if readErr != nil {
 		return readErr
 	}
-	if !slices.ContainsFunc(records, func(r keys.Record) bool { return len(r.Sealed) > 0 }) {
+	shared, readErr := store.SharesSecrets(ctx)
+	if readErr != nil {
+		return readErr
+	}
+	if !shared && !slices.ContainsFunc(records, func(r keys.Record) bool { return len(r.Sealed) > 0 }) {
 		return err
 	}
 	return fmt.Errorf("%w: there is no file %s, and the signing keys in the database open with it alone: restore the old one from its backup", keys.ErrMasterKey, cfg.MasterKeyFile)
@@ -81,7 +86,7 @@ func withoutMasterKey(ctx context.Context, cfg *config.Config, store *storage.St
 func masterKeyReseal(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reseal",
-		Short: "Encrypt all signing keys with the newest key of the master key file",
+		Short: "Encrypt all signing keys, and the secrets of APIs, with the newest key of the master key file",
 		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
@@ -89,7 +94,12 @@ func masterKeyReseal(t *terminal) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(t.stdout, "resealed %d keys\n", n)
+				of := audit.Event{At: t.now(), Actor: c.actor, Action: audit.APISecretsResealed}
+				shared, err := c.store.ReshareSecrets(cmd.Context(), of, k.Reshare)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(t.stdout, "resealed %d keys\n", n+shared)
 				return nil
 			})
 		},

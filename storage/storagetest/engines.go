@@ -219,7 +219,7 @@ func Rows(t testing.TB, url string) (n int) {
 	db := connect(t, url)
 	defer db.Close()
 	for _, table := range []string{
-		"changes", "clients", "client_secrets", "revoked_tokens", "signing_keys", "audit_events",
+		"changes", "api_secrets", "clients", "client_secrets", "revoked_tokens", "signing_keys", "audit_events",
 		"users", "login_sessions", "consents", "codes", "grants", "guesses",
 		"status_lists", "status_blocks",
 	} {

@@ -28,6 +28,7 @@ func Run(t *testing.T, e Engine) {
 		tests []test
 	}{
 		{"APIs", apiTests},
+		{"API secrets", apiSecretTests},
 		{"clients", clientTests},
 		{"secrets", secretTests},
 		{"people", peopleTests},
