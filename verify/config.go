@@ -52,8 +52,14 @@ type Config struct {
 	// Algorithm, if set, is the one signature algorithm that access tokens may have:
 	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA. Otherwise
 	// a token must have the algorithm that the issuer's key set names for its key. The
-	// `alg` of a token never chooses it (RFC 8725 section 3.1).
+	// `alg` of a token never chooses it (RFC 8725 section 3.1). With SharedSecrets it can
+	// also be HS256, and then nothing else is accepted.
 	Algorithm string
+	// SharedSecrets are the secrets that the issuer shares with this API alone, for
+	// tokens that are signed with HS256: two at most, so that one can follow the other. A
+	// secret has 32 bytes, which the issuer shows in base64url. Without any, no such
+	// token is accepted. Whoever has one can make tokens for this API.
+	SharedSecrets [][]byte
 	// DecryptionKeys are the private keys of an API whose tokens are encrypted, each as a
 	// JWK (RFC 7517): RSA of 2048 to 8192 bits, for RSA-OAEP-256, or P-256, for ECDH-ES.
 	// There can be several, so that keys can be replaced: first the new one is added here,
@@ -125,7 +131,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Audience == "" {
 		f.add("Audience is not set")
 	}
-	if c.Algorithm != "" && !slices.Contains(algorithms, jose.SignatureAlgorithm(c.Algorithm)) {
+	c.SharedSecrets = f.sharedSecrets(c.SharedSecrets)
+	byShared := c.Algorithm == string(jose.HS256) && len(c.SharedSecrets) > 0
+	if c.Algorithm != "" && !byShared && !slices.Contains(algorithms, jose.SignatureAlgorithm(c.Algorithm)) {
 		f.add("Algorithm %q is none of %v", c.Algorithm, algorithms)
 	}
 	c.decryption = f.decryptionKeys(c.DecryptionKeys)

@@ -35,8 +35,9 @@ type header struct {
 
 // opened checks the signature of a compact JWS that has one of these types, by the
 // algorithm of its key, and returns the payload. If narrow is set, that must be the
-// algorithm. It reads nothing but the header before the signature is good.
-func (v *Verifier) opened(ctx context.Context, signed, narrow string, types ...string) ([]byte, error) {
+// algorithm. secrets are what is shared with the issuer, where HS256 is accepted. It reads
+// nothing but the header before the signature is good.
+func (v *Verifier) opened(ctx context.Context, signed, narrow string, secrets [][]byte, types ...string) ([]byte, error) {
 	first, rest, _ := strings.Cut(signed, ".")
 	second, third, ok := strings.Cut(rest, ".")
 	if !ok || strings.Contains(third, ".") {
@@ -51,10 +52,11 @@ func (v *Verifier) opened(ctx context.Context, signed, narrow string, types ...s
 	if raw, err := base64.RawURLEncoding.DecodeString(first); err != nil || json.Unmarshal(raw, &h) != nil {
 		return nil, invalid(byForm, "its header cannot be read")
 	}
+	shared := len(secrets) > 0 && h.Algorithm == string(jose.HS256)
 	switch {
 	case narrow != "" && h.Algorithm != narrow:
 		return nil, invalid(byHeader, "it is not signed with "+narrow)
-	case !slices.Contains(algorithms, jose.SignatureAlgorithm(h.Algorithm)):
+	case !shared && !slices.Contains(algorithms, jose.SignatureAlgorithm(h.Algorithm)):
 		// Such as none, or HS256 with a public key as the secret (RFC 8725 section 2.1).
 		return nil, invalid(byHeader, "it is not signed with an algorithm that is accepted")
 	case !slices.ContainsFunc(types, func(typ string) bool { return isType(h.Type, typ) }):
@@ -63,6 +65,9 @@ func (v *Verifier) opened(ctx context.Context, signed, narrow string, types ...s
 		return nil, invalid(byHeader, "its type is not "+types[0])
 	case h.JWK != nil || h.JKU != nil || h.X5C != nil || h.X5U != nil || h.Crit != nil:
 		return nil, invalid(byHeader, "its header has a field that is not accepted")
+	}
+	if shared {
+		return openedBy(secrets, signed)
 	}
 	key, err := v.key(ctx, h.KeyID)
 	if err != nil {

@@ -161,7 +161,7 @@ func (v *Verifier) refreshList(ctx context.Context, l *list) (*snapshot, error) 
 		return nil, err
 	}
 	// The algorithm of this API's tokens is not that of the lists, which all APIs read.
-	payload, err := v.opened(ctx, string(doc.body), "", listType)
+	payload, err := v.opened(ctx, string(doc.body), "", nil, listType)
 	if err != nil {
 		return nil, fmt.Errorf("it does not check: %w", err)
 	}

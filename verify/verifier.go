@@ -137,7 +137,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, err := v.opened(ctx, signed, v.cfg.Algorithm, v.cfg.types()...)
+	payload, err := v.opened(ctx, signed, v.cfg.Algorithm, v.cfg.SharedSecrets, v.cfg.types()...)
 	if err != nil {
 		return nil, err
 	}

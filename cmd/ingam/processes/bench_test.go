@@ -77,7 +77,7 @@ func benchmarkToken(b *testing.B, binary string) {
 	s := newReleased(b, binary, "").start()
 	ask := s.tokenRequest()
 	b.Run("client_credentials", func(b *testing.B) { s.load(b, ask) })
-	for _, algorithm := range []string{"PS256", "ES256", "EdDSA"} {
+	for _, algorithm := range []string{"PS256", "ES256", "EdDSA", "HS256"} {
 		d := newReleased(b, binary, "")
 		s := d.start()
 		d.must("api", "create", "--audience", "https://api.test", "--name", "API", "--scope", "read write", "--signing-alg", algorithm)

@@ -70,6 +70,8 @@ var mentioned = []string{
 	"ingam user create", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait", "ingam revoke --token-stdin", "ingam token verify",
+	"ingam revoke --grant", "ingam api secret add", "ingam api secret use", "ingam api secret remove",
+	"ingam api secret use AUDIENCE SECRET-ID", "ingam api secret remove AUDIENCE SECRET-ID",
 }
 
 // completed maps printed commands to complete ones, with the arguments that the text
@@ -80,6 +82,9 @@ var completed = map[string]string{
 	"ingam client update ID":                        "ingam client update web --name Web",
 	"ingam api update AUDIENCE":                     "ingam api update https://api.test --name Orders",
 	"ingam api update AUDIENCE --signing-alg EdDSA": "ingam api update https://api.test --signing-alg EdDSA",
+	"ingam api update AUDIENCE --signing-alg HS256": "ingam api update https://api.test --signing-alg HS256",
+	"ingam api show AUDIENCE":                       "ingam api show https://api.test",
+	"ingam api secret add AUDIENCE":                 "ingam api secret add https://api.test",
 	"ingam user update USER":                        "ingam user update minji --role admin",
 	"ingam client update ID --add-redirect-uri …":   "ingam client update web --add-redirect-uri https://app.example.com/other",
 	"ingam revoke --grant ID":                       "ingam revoke --grant GID",
