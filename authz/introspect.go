@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/permission"
@@ -40,6 +41,8 @@ type Introspection struct {
 
 	// Caller is the client that asked; for the log.
 	Caller string `json:"-"`
+	// Forgeable is whether the API that asked could have made the token itself.
+	Forgeable bool `json:"-"`
 }
 
 // Introspector is the introspection endpoint (RFC 7662).
@@ -93,7 +96,7 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 		return Introspection{Caller: caller.ID}, err
 	}
 	return Introspection{
-		Caller: caller.ID,
+		Caller: caller.ID, Forgeable: access.Alg == apis.SharedAlg,
 		Active: true, Scope: joinScopes(access.Scopes), ClientID: access.ClientID, Username: standing.Username, TokenType: "Bearer",
 		ExpiresAt: access.ExpiresAt.Unix(), IssuedAt: access.IssuedAt.Unix(), NotBefore: access.IssuedAt.Unix(),
 		Subject: access.Subject, Audience: access.Audience, Issuer: i.issuer.URL(), ID: access.ID,
@@ -102,8 +105,11 @@ func (i *Introspector) Introspect(ctx context.Context, presented clients.Present
 }
 
 // Signed returns an answer as a JWT for the client that asked (RFC 9701), which it can keep
-// as evidence.
+// as evidence. About a token that the API could have made itself there is none.
 func (i *Introspector) Signed(answer Introspection) (string, error) {
+	if answer.Forgeable {
+		return "", protocol.Refuse(protocol.InvalidRequest, "An answer about a token with HS256 is not signed, because the API could have made the token: ask for JSON.")
+	}
 	return i.issuer.SignIntrospection(answer.Caller, answer)
 }
 

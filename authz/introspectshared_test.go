@@ -161,6 +161,8 @@ func TestATokenOfASharedSecretIsForItsAPIAloneAndNoOtherEndpoint(t *testing.T) {
 	if !slices.Equal(answer.Audience, []string{ofShared}) || answer.Subject != "minji" || answer.Username != "minji" || answer.ClientID != "app" || answer.Scope != "openid use" {
 		t.Errorf("%+v", answer)
 	}
+	_, err = s.introspection.Signed(answer)
+	wantRefused(t, "a signed answer, which would be evidence", err, protocol.InvalidRequest)
 	if issued.IDToken == "" {
 		t.Error("there is no ID token, and userinfo does not take the access token")
 	}

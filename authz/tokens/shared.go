@@ -27,6 +27,7 @@ func (i *Issuer) ReadShared(token string, secret keys.SharedSecret, audience str
 	if err != nil {
 		return Access{}, err
 	}
+	a.Alg = string(keys.HS256)
 	if len(a.Audience) != 1 || a.Audience[0] != audience {
 		return Access{}, fmt.Errorf("%w: for another API", ErrInvalid)
 	}
