@@ -134,3 +134,40 @@ func TestAKeyThatSealsSignsNothing(t *testing.T) {
 		t.Errorf("%s %v", ring, err)
 	}
 }
+
+func TestEveryInstanceOpensWhatOneSealed(t *testing.T) {
+	t.Parallel()
+	c, store := newClock(), newStore(t)
+	old, path := newMaster(t, "")
+	one, other := keys.New(store, old, policy, c.now), keys.New(store, old, policy, c.now)
+	for _, k := range []*keys.Keyring{one, other} {
+		must(t, k.Maintain(t.Context()))
+	}
+	_, err := one.Ensure(t.Context(), keys.Seals, "test")
+	must(t, err)
+	sealed, err := one.Seal([]byte("text"), nil)
+	must(t, err)
+	// The other one has not read the new ring; who asks it reads the keys again then.
+	if _, err := other.Unseal(sealed, nil); !errors.Is(err, keys.ErrUnknownKey) {
+		t.Errorf("before it has read the ring: %v", err)
+	}
+	must(t, other.Reload(t.Context()))
+	newer, _ := newMaster(t, path)
+	resealed := keys.New(store, newer, policy, c.now)
+	must(t, resealed.Reload(t.Context()))
+	_, err = resealed.Reseal(t.Context(), "test")
+	must(t, err)
+	stranger, _ := newMaster(t, "")
+	wrong := keys.New(store, stranger, policy, c.now)
+	if err := wrong.Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
+		t.Errorf("with another master key: %v", err)
+	}
+	for what, k := range map[string]*keys.Keyring{"the other instance": other, "one with a newer master key": resealed} {
+		if text, err := k.Unseal(sealed, nil); err != nil || string(text) != "text" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := wrong.Unseal(sealed, nil); !errors.Is(err, keys.ErrInvalidToken) {
+		t.Errorf("with another master key it opens: %v", err)
+	}
+}

@@ -95,6 +95,26 @@ func TestTheKeyAgreementOfTheRFC(t *testing.T) {
 	}
 }
 
+// TestTheContentEncryptionOfTheRFC checks what these tests encrypt with by RFC 7516 appendix
+// A.1. The token there is refused as a whole: its key is encrypted with SHA-1.
+func TestTheContentEncryptionOfTheRFC(t *testing.T) {
+	t.Parallel()
+	s := sealing{cek: []byte{
+		177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105, 47, 130, 203, 46, 122,
+		234, 64, 252,
+	}}
+	iv := []byte{227, 197, 117, 252, 2, 219, 233, 68, 180, 225, 77, 219}
+	token := s.sealWith(t, iv, `{"alg":"RSA-OAEP","enc":"A256GCM"}`, "The true sign of intelligence is not knowledge but imagination.")
+	const want = "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ..48V1_ALb6US04U3b." +
+		"5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A.XFBoMYUZodetZdvTiFvSkQ"
+	if token != want {
+		t.Errorf("%s", token)
+	}
+	f := newIssuer(t)
+	v := f.verifier(decrypting(t))
+	refuses(t, v, strings.Replace(token, "..", "."+strings.Repeat("A", 342)+".", 1), "encryption")
+}
+
 func TestEncryptionIsNotLeftOut(t *testing.T) {
 	t.Parallel()
 	f := newIssuer(t)

@@ -121,6 +121,13 @@ func (s sealing) seal(t testing.TB, content string) string {
 // sealUnder writes a token whose header is any text.
 func (s sealing) sealUnder(t testing.TB, header, content string) string {
 	t.Helper()
+	iv := make([]byte, 12)
+	rand.Read(iv)
+	return s.sealWith(t, iv, header, content)
+}
+
+func (s sealing) sealWith(t testing.TB, iv []byte, header, content string) string {
+	t.Helper()
 	block, err := aes.NewCipher(s.cek)
 	if err != nil {
 		t.Fatal(err)
@@ -129,8 +136,7 @@ func (s sealing) sealUnder(t testing.TB, header, content string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	iv, protected := make([]byte, 12), encode(header)
-	rand.Read(iv)
+	protected := encode(header)
 	sealed := gcm.Seal(nil, iv, []byte(content), []byte(protected))
 	text, tag := sealed[:len(sealed)-16], sealed[len(sealed)-16:]
 	b64 := base64.RawURLEncoding.EncodeToString
