@@ -72,6 +72,10 @@
 // Unless Status is StatusNone, a token without a status is refused: the issuer puts
 // one into each.
 //
+// With SharedSecrets, a token that one of them signed with HS256 is good as well or, where
+// Algorithm is HS256, nothing else is. Such tokens need no key set. Without SharedSecrets
+// each of them is ErrInvalid, and no key set can change that. No secret checks a status list.
+//
 // With DecryptionKeys, a token that is not encrypted is refused, unless AcceptUnencrypted
 // is set: otherwise encryption could be left out by whoever gets at a token in the clear.
 // Encrypted tokens are RSA-OAEP-256 or ECDH-ES, A256GCM, and nothing else; with zip, one is
