@@ -31,6 +31,8 @@ type encrypted struct {
 	*tokenEndpoints
 	private *ecdsa.PrivateKey
 	ring    *keys.Keyring
+	// api is the credentials of the API itself.
+	api clients.Presented
 }
 
 func newEncrypted(t *testing.T) *encrypted {
@@ -49,6 +51,9 @@ func newEncrypted(t *testing.T) *encrypted {
 	}, "", audit.Server)
 	e.Must(err)
 	e.ring = e.APIs.Rings.(*keys.Keyring)
+	_, secret, err := e.registry.Create(t.Context(), clients.Client{ID: "api", Name: "API", Auth: clients.SecretBasic, Introspects: []string{secretAPI}}, "", audit.Server)
+	e.Must(err)
+	e.api = clients.Presented{ID: "api", Secret: secret}
 	return e
 }
 
@@ -74,7 +79,7 @@ func (e *encrypted) ofClient() grants.Issued {
 
 func (e *encrypted) introspect(token string) authz.Introspection {
 	e.Helper()
-	answer, err := e.introspection.Introspect(e.Context(), e.app, token)
+	answer, err := e.introspection.Introspect(e.Context(), e.api, token)
 	e.Must(err)
 	return answer
 }
@@ -82,7 +87,7 @@ func (e *encrypted) introspect(token string) authz.Introspection {
 func (e *encrypted) wantActive(what, token string, want bool) {
 	e.Helper()
 	answer := e.introspect(token)
-	if answer.Active != want || !want && !cmp.Equal(answer, authz.Introspection{Caller: "app"}) {
+	if answer.Active != want || !want && !cmp.Equal(answer, authz.Introspection{Caller: "api"}) {
 		e.Errorf("%s: %+v", what, answer)
 	}
 }
@@ -138,7 +143,12 @@ func TestAnEncryptedTokenIsIntrospectedAsASignedOneIs(t *testing.T) {
 		_, _, err := e.userInfo.Claims(t.Context(), token)
 		wantRefused(t, what+": userinfo", err, protocol.InvalidToken)
 	}
-	// To another client it is nothing.
+	// The client that it was issued to is not to read it, nor is any other.
+	for what, token := range map[string]string{"of a user": e.ofUser().AccessToken, "of a client": e.ofClient().AccessToken} {
+		if answer, err := e.introspection.Introspect(t.Context(), e.app, token); err != nil || answer.Active {
+			t.Errorf("%s, to its client: %+v %v", what, answer, err)
+		}
+	}
 	e.Client("other")
 	_, secret, err := e.registry.AddSecret(t.Context(), "other", "", audit.Server)
 	e.Must(err)

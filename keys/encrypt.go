@@ -64,11 +64,15 @@ func ParseEncryptionKey(text []byte) (EncryptionKey, error) {
 	case len(k.KeyID) > 128 || strings.ContainsFunc(k.KeyID, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return refuse("its kid has more than 128 characters, or others than visible ASCII characters")
 	}
-	e := EncryptionKey{jose.JSONWebKey{Key: k.Key, KeyID: k.KeyID, Algorithm: string(algorithm), Use: "enc"}}
+	return EncryptionKey{jose.JSONWebKey{Key: k.Key, KeyID: k.KeyID, Algorithm: string(algorithm), Use: "enc"}}, nil
+}
+
+// Try returns ErrEncryptionKey if nothing can be encrypted to the key.
+func (e EncryptionKey) Try() error {
 	if _, err := e.Encrypt([]byte("a trial"), nil); err != nil {
-		return refuse("nothing can be encrypted to it")
+		return fmt.Errorf("%w: nothing can be encrypted to it", ErrEncryptionKey)
 	}
-	return e, nil
+	return nil
 }
 
 // KeyID returns the `kid`, which may be empty, and Algorithm the one `alg` that the key is

@@ -12,7 +12,11 @@ func validEncryption(jwk string) error {
 	if jwk == "" {
 		return nil
 	}
-	if _, err := keys.ParseEncryptionKey([]byte(jwk)); err != nil {
+	key, err := keys.ParseEncryptionKey([]byte(jwk))
+	if err == nil {
+		err = key.Try()
+	}
+	if err != nil {
 		return fmt.Errorf("%w: the encryption key is %w", apis.ErrInvalid, err)
 	}
 	return nil
