@@ -75,7 +75,9 @@ func TestWhatNothingShouldBeEncryptedToIsRefused(t *testing.T) {
 		return jwkOf(t, jose.JSONWebKey{Key: p256.Public(), Use: use, Algorithm: alg, KeyID: kid})
 	}
 	private := jwkOf(t, jose.JSONWebKey{Key: p256})
-	secret := base64.RawURLEncoding.EncodeToString(p256.D.FillBytes(make([]byte, 32)))
+	scalar, err := p256.Bytes()
+	must(t, err)
+	secret := base64.RawURLEncoding.EncodeToString(scalar)
 	if !strings.Contains(private, secret) {
 		t.Fatal(private)
 	}

@@ -308,7 +308,11 @@ func TestKeysThatCannotDecryptAreRefused(t *testing.T) {
 	halves := *p256Keys()[0]
 	halves.PublicKey = p256Keys()[1].PublicKey
 	good := jwk(t, jose.JSONWebKey{Key: p256Keys()[0]})
-	secret := base64.RawURLEncoding.EncodeToString(p256Keys()[0].D.FillBytes(make([]byte, 32)))
+	scalar, err := p256Keys()[0].Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := base64.RawURLEncoding.EncodeToString(scalar)
 	for why, keys := range map[string][][]byte{
 		"DecryptionKeys[1] is not a JWK":                  {good, []byte("abc")},
 		"DecryptionKeys[0] is not a JWK":                  {good[:len(good)-2]},
