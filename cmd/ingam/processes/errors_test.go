@@ -37,7 +37,7 @@ func TestErrorsSayAThingOnce(t *testing.T) {
 		{"api show https://ghost.test", "API https://ghost.test: no such API"},
 		{"api update https://ghost.test --name G", "API https://ghost.test: no such API"},
 		{"api delete https://ghost.test", "API https://ghost.test: no such API"},
-		{"api delete https://api.test", "API https://api.test: the API is still named by clients: app; first, for each: ingam client update ID --remove-audience https://api.test"},
+		{"api delete https://api.test", "API https://api.test: the API is still named by clients: app; first, for each: ingam client update ID --remove-audience https://api.test, or --remove-introspects https://api.test, or both"},
 		{"client create --id app --name App --grant client_credentials --auth client_secret_basic", "client app: a client with this id exists"},
 		{"client create --id new --name New --grant client_credentials --scope read --audience https://ghost.test --auth client_secret_basic", ""},
 		{"client show ghost", "client ghost: no such client"},

@@ -218,6 +218,10 @@ func TestWhatCannotBeReachedRefusesToStart(t *testing.T) {
 	t.Parallel()
 	d := emptyDeployment(t, "").oneAtATime()
 	held, err := net.Listen("tcp", strings.TrimPrefix(d.issuer, "http://"))
+	for tries := 0; err != nil && tries < 10; tries++ { // another process was given this port meanwhile
+		d.issuer = "http://" + freeAddress(t)
+		held, err = net.Listen("tcp", strings.TrimPrefix(d.issuer, "http://"))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
