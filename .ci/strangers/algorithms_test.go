@@ -3,13 +3,21 @@
 package strangers
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // TestPythonVerifiersCheckEachAlgorithm has PyJWT and joserfc check the tokens of an API
@@ -28,6 +36,48 @@ func TestPythonVerifiersCheckEachAlgorithm(t *testing.T) {
 			cmd.Stderr = &stderr
 			out, err := cmd.Output()
 			if err != nil || string(out) != "job job\nrefused refused\n" {
+				t.Errorf("%v: %q %s", err, out, stderr.String())
+			}
+		})
+	}
+}
+
+// TestPythonReadsEncryptedTokens has joserfc decrypt the tokens of an API with an encryption
+// key, and check what is inside.
+func TestPythonReadsEncryptedTokens(t *testing.T) {
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modulus, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for algorithm, key := range map[string]crypto.Signer{"ECDH-ES": curve, "RSA-OAEP-256": modulus} {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			p := startProvider(t)
+			private, public := filepath.Join(t.TempDir(), "private.json"), filepath.Join(t.TempDir(), "public.json")
+			for path, k := range map[string]any{private: key, public: key.Public()} {
+				b, err := jose.JSONWebKey{Key: k, KeyID: "k1", Use: "enc", Algorithm: algorithm}.MarshalJSON()
+				if err == nil {
+					err = os.WriteFile(path, b, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			token := p.tokenOf(t, "--encryption-key="+public)
+			if n := strings.Count(token, "."); n != 4 {
+				t.Fatalf("the token has %d parts", n+1)
+			}
+			dir, python := venv(t, "verifiers")
+			cmd := exec.Command(python, filepath.Join(dir, "decrypt.py"), p.issuer+"/.well-known/jwks.json", p.issuer, apiAudience, private)
+			cmd.Stdin = strings.NewReader(token + "\n" + token[:len(token)-4] + "AAAA\n")
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil || string(out) != "job\nrefused\n" {
 				t.Errorf("%v: %q %s", err, out, stderr.String())
 			}
 		})
