@@ -115,7 +115,9 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 	if err != nil {
 		return Decision{}, protocol.Refuse(protocol.InvalidScope, "The scope is malformed (RFC 6749 section 3.3).")
 	}
-	targets, err := c.targets(allowed, parameters, asked)
+	// One moment for all of it: an API may change its algorithm between two.
+	now := c.Now()
+	targets, err := targetsOf(allowed, parameters, asked, now)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -128,7 +130,7 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 		}
 		d.Roles = d.Roles || api.Roles
 	}
-	d.TokenType, d.Algorithm = c.kind(targets[0])
+	d.TokenType, d.Algorithm = kindOf(targets[0], now)
 	d.EncryptTo = targets[0].EncryptionJWK
 	if d.Algorithm == apis.SharedAlg { // then it is the only one
 		secret, _ := targets[0].SigningSecret()
@@ -156,10 +158,10 @@ func (c *Rules) Decide(allowed Allowance, parameters map[string][]string, scope 
 	return d, nil
 }
 
-// targets returns the APIs that a request is for. If they take different kinds of access
+// targetsOf returns the APIs that a request is for. If they take different kinds of access
 // tokens, no token can be for all of them: then the request has to name one or, if it asks
 // for nothing in particular, the first counts.
-func (c *Rules) targets(allowed Allowance, parameters map[string][]string, asked []string) ([]apis.API, error) {
+func targetsOf(allowed Allowance, parameters map[string][]string, asked []string, now time.Time) ([]apis.API, error) {
 	named, err := allowed.named(parameters)
 	if err != nil {
 		return nil, err
@@ -169,7 +171,7 @@ func (c *Rules) targets(allowed Allowance, parameters map[string][]string, asked
 		targets = allowed.chosen(asked)
 	}
 	switch {
-	case allowed.Lenient || c.alike(targets):
+	case allowed.Lenient || alike(targets, now):
 		// At the authorization endpoint there is no token yet: the grant may be for
 		// APIs of all kinds.
 		return targets, nil
@@ -177,7 +179,7 @@ func (c *Rules) targets(allowed Allowance, parameters map[string][]string, asked
 		return targets[:1], nil
 	case len(named) == 0 && allowed.all:
 		allowed.all = false
-		if targets = allowed.chosen(asked); c.alike(targets) {
+		if targets = allowed.chosen(asked); alike(targets, now) {
 			return targets, nil
 		}
 	}
@@ -187,17 +189,17 @@ func (c *Rules) targets(allowed Allowance, parameters map[string][]string, asked
 // alike reports whether one access token can be for all of these APIs. One that is not
 // signed with the usual algorithm is for a single API: its verifier may know no other key
 // than its own. So is one that is encrypted: no other API could read it.
-func (c *Rules) alike(targets []apis.API) bool {
-	typ, alg := c.kind(targets[0])
+func alike(targets []apis.API, now time.Time) bool {
+	typ, alg := kindOf(targets[0], now)
 	return len(targets) == 1 || alg == apis.DefaultAlg && !slices.ContainsFunc(targets, func(api apis.API) bool {
-		otherTyp, otherAlg := c.kind(api)
+		otherTyp, otherAlg := kindOf(api, now)
 		return otherTyp != typ || otherAlg != alg || api.EncryptionJWK != ""
 	})
 }
 
-// kind returns the `typ` and the `alg` of access tokens for an API.
-func (c *Rules) kind(api apis.API) (typ apis.TokenType, alg string) {
-	return cmp.Or(api.TokenType, apis.ATJWT), api.Signing.At(c.Now())
+// kindOf returns the `typ` and the `alg` of access tokens for an API.
+func kindOf(api apis.API, now time.Time) (typ apis.TokenType, alg string) {
+	return cmp.Or(api.TokenType, apis.ATJWT), api.Signing.At(now)
 }
 
 // longest is the longest that a token for any of these APIs lives.
