@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -9,21 +10,30 @@ import (
 )
 
 // TestIndependentVerifiersCheckEachAlgorithm checks that libraries of others accept the
-// tokens of an API with another algorithm, by the key set alone.
+// tokens of an API with another algorithm, by the key set or the shared secret alone.
 func TestIndependentVerifiersCheckEachAlgorithm(t *testing.T) {
 	t.Parallel()
-	for _, algorithm := range []string{"PS256", "ES256", "EdDSA"} {
+	for _, algorithm := range []string{"PS256", "ES256", "EdDSA", "HS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			d := newDeployment(t).oneAtATime()
 			s := d.start()
-			d.must("api", "create", "--audience", "https://api.test", "--name", "API", "--scope", "read write", "--signing-alg", algorithm)
+			var api struct {
+				Secret string `json:"api_secret"`
+			}
+			d.mustJSON(&api, "api", "create", "--audience", "https://api.test", "--name", "API", "--scope", "read write", "--signing-alg", algorithm)
+			var shared []byte
+			var secrets [][]byte
+			if algorithm == "HS256" {
+				shared = decoded(t, api.Secret)
+				secrets = [][]byte{shared}
+			}
 			secret := d.client("app")
 			token := s.token("app", secret)
 			if got := part(t, token, 0)["alg"]; got != algorithm {
 				t.Fatalf("the token is signed with %v", got)
 			}
-			for _, v := range append(goVerifiers(t, s, algorithm), nodeVerifier(t, s, algorithm)) {
+			for _, v := range independentVerifiers(t, s, algorithm, shared) {
 				if subject, err := v.check(token); err != nil || subject != "app" {
 					t.Errorf("%s: %q %v", v.name, subject, err)
 				}
@@ -31,27 +41,40 @@ func TestIndependentVerifiersCheckEachAlgorithm(t *testing.T) {
 					t.Errorf("%s accepted another payload", v.name)
 				}
 			}
+			if shared != nil {
+				for _, v := range independentVerifiers(t, s, algorithm, bytes.Repeat([]byte{1}, len(shared))) {
+					if _, err := v.check(token); err == nil {
+						t.Errorf("%s accepted it, with another secret", v.name)
+					}
+				}
+			}
 			for what, v := range map[string]*verify.Verifier{
-				"as it is":   d.verifier(verify.Config{Audience: "https://api.test", Status: verify.StatusPoll, MaxStaleness: time.Hour}),
-				"narrowed":   d.verifier(verify.Config{Audience: "https://api.test", Algorithm: algorithm}),
-				"that polls": d.verifier(verify.Config{Audience: "https://api.test", Algorithm: algorithm, Status: verify.StatusPoll, MaxStaleness: time.Hour}),
+				"as it is":   d.verifier(verify.Config{SharedSecrets: secrets, Status: verify.StatusPoll, MaxStaleness: time.Hour}),
+				"narrowed":   d.verifier(verify.Config{SharedSecrets: secrets, Algorithm: algorithm}),
+				"that polls": d.verifier(verify.Config{SharedSecrets: secrets, Algorithm: algorithm, Status: verify.StatusPoll, MaxStaleness: time.Hour}),
 			} {
 				if _, err := v.Verify(t.Context(), token); err != nil {
 					t.Errorf("package verify, %s: %v", what, err)
 				}
 			}
-			usual := d.verifier(verify.Config{Audience: "https://api.test", Algorithm: "RS256"})
+			usual := d.verifier(verify.Config{Algorithm: "RS256"})
 			if _, err := usual.Verify(t.Context(), token); err == nil {
 				t.Error("a verifier that is narrowed to RS256 accepted it")
 			}
-			if e := d.command(token, nil, "token", "verify", "--audience", "https://api.test"); e.status != done {
-				t.Errorf("ingam token verify: %s", e.stderr)
+			if e := d.command(token, nil, "token", "verify", "--audience", "https://api.test"); (e.status == done) != (shared == nil) {
+				t.Errorf("ingam token verify: %d %s", e.status, e.stderr)
 			}
 			if !s.active("app", secret, token) {
 				t.Error("it is not active")
 			}
 		})
 	}
+}
+
+// independentVerifiers returns verifiers by several libraries; shared is the secret of HS256.
+func independentVerifiers(t *testing.T, s *server, algorithm string, shared []byte) []verifier {
+	t.Helper()
+	return append(goVerifiers(t, s, algorithm, shared), nodeVerifier(t, s, algorithm, shared))
 }
 
 // TestAnAlgorithmThatChangesLocksNobodyOut runs two servers: while an API changes its

@@ -3,6 +3,7 @@ package processes
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	jwxjwt "github.com/lestrrat-go/jwx/v3/jwt"
 	"golang.org/x/oauth2"
@@ -57,10 +59,17 @@ type verifier struct {
 	check func(token string) (string, error)
 }
 
-// goVerifiers returns verifiers of tokens that are signed with an algorithm.
-func goVerifiers(t *testing.T, s *server, algorithm string) []verifier {
+// goVerifiers returns verifiers of tokens that are signed with an algorithm. They take the
+// keys from the key set, those of HS256 are told the secret.
+func goVerifiers(t *testing.T, s *server, algorithm string, shared []byte) []verifier {
 	t.Helper()
 	jwksURL := s.url + "/.well-known/jwks.json"
+	if algorithm == "HS256" {
+		return []verifier{
+			golangJWT("golang-jwt", s, algorithm, func(*jwt.Token) (any, error) { return shared, nil }),
+			jwx(s, func() (jwxjwt.ParseOption, error) { return jwxjwt.WithKey(jwa.HS256(), shared), nil }),
+		}
+	}
 
 	storage, err := jwkset.NewStorageFromHTTP(jwksURL, jwkset.HTTPClientStorageOptions{
 		Ctx: t.Context(), RefreshInterval: 200 * time.Millisecond,
@@ -80,30 +89,41 @@ func goVerifiers(t *testing.T, s *server, algorithm string) []verifier {
 		t.Fatal(err)
 	}
 	return []verifier{
-		{"keyfunc", func(token string) (string, error) {
-			parsed, err := jwt.Parse(token, set.Keyfunc, jwt.WithValidMethods([]string{algorithm}),
-				jwt.WithIssuer(s.d.issuer), jwt.WithAudience("https://api.test"), jwt.WithExpirationRequired())
-			if err != nil {
-				return "", err
-			}
-			if parsed.Header["typ"] != "at+jwt" {
-				return "", fmt.Errorf("typ is %v", parsed.Header["typ"])
-			}
-			return parsed.Claims.GetSubject()
-		}},
-		{"jwx", func(token string) (string, error) {
+		golangJWT("keyfunc", s, algorithm, set.Keyfunc),
+		jwx(s, func() (jwxjwt.ParseOption, error) {
 			set, err := jwk.Fetch(context.Background(), jwksURL)
-			if err != nil {
-				return "", err
-			}
-			parsed, err := jwxjwt.Parse([]byte(token), jwxjwt.WithKeySet(set), jwxjwt.WithIssuer(s.d.issuer), jwxjwt.WithAudience("https://api.test"))
-			if err != nil {
-				return "", err
-			}
-			subject, _ := parsed.Subject()
-			return subject, nil
-		}},
+			return jwxjwt.WithKeySet(set), err
+		}),
 	}
+}
+
+func golangJWT(name string, s *server, algorithm string, keys jwt.Keyfunc) verifier {
+	return verifier{name, func(token string) (string, error) {
+		parsed, err := jwt.Parse(token, keys, jwt.WithValidMethods([]string{algorithm}),
+			jwt.WithIssuer(s.d.issuer), jwt.WithAudience("https://api.test"), jwt.WithExpirationRequired())
+		if err != nil {
+			return "", err
+		}
+		if parsed.Header["typ"] != "at+jwt" {
+			return "", fmt.Errorf("typ is %v", parsed.Header["typ"])
+		}
+		return parsed.Claims.GetSubject()
+	}}
+}
+
+func jwx(s *server, keys func() (jwxjwt.ParseOption, error)) verifier {
+	return verifier{"jwx", func(token string) (string, error) {
+		with, err := keys()
+		if err != nil {
+			return "", err
+		}
+		parsed, err := jwxjwt.Parse([]byte(token), with, jwxjwt.WithIssuer(s.d.issuer), jwxjwt.WithAudience("https://api.test"))
+		if err != nil {
+			return "", err
+		}
+		subject, _ := parsed.Subject()
+		return subject, nil
+	}}
 }
 
 // node runs a script of testdata/node as a process, which answers each line with one
@@ -148,10 +168,14 @@ func node(t *testing.T, dependency, script string, args ...string) (ask func(lin
 	}
 }
 
-// nodeVerifier returns a verifier that uses jose's createRemoteJWKSet.
-func nodeVerifier(t *testing.T, s *server, algorithm string) verifier {
+// nodeVerifier returns a verifier that uses jose: its createRemoteJWKSet, or the secret.
+func nodeVerifier(t *testing.T, s *server, algorithm string, shared []byte) verifier {
 	t.Helper()
-	ask := node(t, "jose", "verify.mjs", s.url+"/.well-known/jwks.json", s.d.issuer, "https://api.test", algorithm)
+	keys := s.url + "/.well-known/jwks.json"
+	if algorithm == "HS256" {
+		keys = base64.RawURLEncoding.EncodeToString(shared)
+	}
+	ask := node(t, "jose", "verify.mjs", keys, s.d.issuer, "https://api.test", algorithm)
 	return verifier{"jose", func(token string) (string, error) {
 		answer, err := ask(token)
 		if err != nil {
@@ -219,11 +243,11 @@ func TestIndependentVerifiersAcceptTokensAcrossRotationAndRefuseThemAfterWithdra
 	}
 	t.Run("Go", func(t *testing.T) {
 		t.Parallel()
-		run(t, func(t *testing.T, s *server) []verifier { return goVerifiers(t, s, "RS256") })
+		run(t, func(t *testing.T, s *server) []verifier { return goVerifiers(t, s, "RS256", nil) })
 	})
 	t.Run("Node", func(t *testing.T) {
 		t.Parallel()
-		run(t, func(t *testing.T, s *server) []verifier { return []verifier{nodeVerifier(t, s, "RS256")} })
+		run(t, func(t *testing.T, s *server) []verifier { return []verifier{nodeVerifier(t, s, "RS256", nil)} })
 	})
 }
 
