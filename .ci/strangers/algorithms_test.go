@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -21,24 +22,43 @@ import (
 )
 
 // TestPythonVerifiersCheckEachAlgorithm has PyJWT and joserfc check the tokens of an API
-// with another algorithm, by the key set.
+// with another algorithm, by the key set or the shared secret.
 func TestPythonVerifiersCheckEachAlgorithm(t *testing.T) {
-	for _, algorithm := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+	for _, algorithm := range []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			p := startProvider(t)
-			token := p.tokenOf(t, "--signing-alg="+algorithm)
-			dir, python := venv(t, "verifiers")
-			cmd := exec.Command(python, filepath.Join(dir, "verify.py"), p.issuer+"/.well-known/jwks.json", p.issuer, apiAudience, algorithm)
+			secret := p.createAPI(t, "--signing-alg="+algorithm)
+			token := p.clientToken(t)
 			body, signature := token[:strings.LastIndexByte(token, '.')], token[strings.LastIndexByte(token, '.'):]
-			cmd.Stdin = strings.NewReader(token + "\n" + body + "x" + signature + "\n")
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if err != nil || string(out) != "job job\nrefused refused\n" {
-				t.Errorf("%v: %q %s", err, out, stderr.String())
+			ask := func(keys, said string) {
+				t.Helper()
+				python(t, token+"\n"+body+"x"+signature+"\n", said, "verify.py", keys, p.issuer, apiAudience, algorithm)
 			}
+			if secret == "" {
+				ask(p.issuer+"/.well-known/jwks.json", "job job\nrefused refused\n")
+				return
+			}
+			ask(secret, "job job\nrefused refused\n")
+			ask(anotherSecret, "refused refused\nrefused refused\n")
 		})
+	}
+}
+
+// anotherSecret is one that no API has, in base64url.
+var anotherSecret = base64.RawURLEncoding.EncodeToString(make([]byte, 32))
+
+// python fails unless a script of python/verifiers answers lines with what it should.
+func python(t *testing.T, lines, said, script string, args ...string) {
+	t.Helper()
+	dir, python := venv(t, "verifiers")
+	cmd := exec.Command(python, append([]string{filepath.Join(dir, script)}, args...)...)
+	cmd.Stdin = strings.NewReader(lines)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || string(out) != said {
+		t.Errorf("%v: %q %s", err, out, stderr.String())
 	}
 }
 
@@ -67,19 +87,13 @@ func TestPythonReadsEncryptedTokens(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			token := p.tokenOf(t, "--encryption-key="+public)
+			p.createAPI(t, "--encryption-key="+public)
+			token := p.clientToken(t)
 			if n := strings.Count(token, "."); n != 4 {
 				t.Fatalf("the token has %d parts", n+1)
 			}
-			dir, python := venv(t, "verifiers")
-			cmd := exec.Command(python, filepath.Join(dir, "decrypt.py"), p.issuer+"/.well-known/jwks.json", p.issuer, apiAudience, private)
-			cmd.Stdin = strings.NewReader(token + "\n" + token[:len(token)-4] + "AAAA\n")
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if err != nil || string(out) != "job\nrefused\n" {
-				t.Errorf("%v: %q %s", err, out, stderr.String())
-			}
+			python(t, token+"\n"+token[:len(token)-4]+"AAAA\n", "job\nrefused\n",
+				"decrypt.py", p.issuer+"/.well-known/jwks.json", p.issuer, apiAudience, private)
 		})
 	}
 }
@@ -98,11 +112,19 @@ func TestSpringChecksEachAlgorithm(t *testing.T) {
 	}
 }
 
-// tokenOf returns an access token of a client's own, for an API that is registered with
-// further flags.
-func (p *provider) tokenOf(t *testing.T, apiFlags ...string) string {
+// TestSpringChecksHS256 has it check them by the shared secret.
+func TestSpringChecksHS256(t *testing.T) {
+	s := meet(t, "Spring Boot, resource server with HS256", springBoots[len(springBoots)-1])
+	secret := s.createAPI("--signing-alg=HS256")
+	token := s.clientToken(s)
+	said := springAPI(s, "rfc9068.audience", apiAudience, "rfc9068.secret", secret).opens(token)
+	springAPI(s, "rfc9068.audience", apiAudience, "rfc9068.secret", anotherSecret).refuses(token)
+	s.knowsOf(said, fact{"sub", "job"}, fact{"scope", "SCOPE_read"})
+}
+
+// clientToken registers the client "job" of the API and returns an access token of its own.
+func (p *provider) clientToken(t testing.TB) string {
 	t.Helper()
-	p.must(t, "", append([]string{"api", "create", "--audience", apiAudience, "--name", "Orders", "--scope", "read"}, apiFlags...)...)
 	var client struct {
 		Secret string `json:"client_secret"`
 	}

@@ -163,6 +163,21 @@ func (p *provider) must(t testing.TB, stdin string, args ...string) string {
 	return string(out)
 }
 
+// createAPI registers an API with further flags. Its secret is empty, unless they ask for HS256.
+func (p *provider) createAPI(t testing.TB, further ...string) (secret string) {
+	t.Helper()
+	var created struct {
+		Secret string `json:"api_secret"`
+	}
+	out := p.must(t, "", append([]string{"api", "create", "--json", "--audience", apiAudience, "--name", "Orders", "--scope", "read"}, further...)...)
+	if err := json.Unmarshal([]byte(out), &created); err != nil {
+		t.Fatalf("api create: %v in %s", err, out)
+	}
+	return created.Secret
+}
+
+const apiAudience = "https://api.example.com"
+
 func (p *provider) createClient(t testing.TB, name, redirect string, further ...string) credentials {
 	t.Helper()
 	given := func(flag string) bool {

@@ -57,8 +57,6 @@ func TestSpringClient(t *testing.T) {
 	}
 }
 
-const apiAudience = "https://api.example.com"
-
 // TestSpringResourceServer is told the issuer and nothing else: its decoder takes
 // tokens of the type JWT alone, so the API is registered for that. ID tokens are of that
 // type too, and it takes none once it is told its audience.
@@ -94,11 +92,17 @@ func TestSpringResourceServerRFC9068(t *testing.T) {
 // apiTokens registers an API and a client of it, and signs the person in there.
 func apiTokens(s *stranger, apiFlags ...string) *oauth2.Token {
 	s.Helper()
-	for _, flag := range apiFlags {
+	s.createAPI(apiFlags...)
+	return newPlainClient(s, "--scope=openid read", "--audience="+apiAudience).tokens("read")
+}
+
+// createAPI registers an API; further flags are told in the table.
+func (s *stranger) createAPI(further ...string) (secret string) {
+	s.Helper()
+	for _, flag := range further {
 		s.row.flags = append(s.row.flags, "api create "+flag)
 	}
-	s.must(s, "", append([]string{"api", "create", "--audience", apiAudience, "--name", "Orders", "--scope", "read"}, apiFlags...)...)
-	return newPlainClient(s, "--scope=openid read", "--audience="+apiAudience).tokens("read")
+	return s.provider.createAPI(s, further...)
 }
 
 // api is a running resource server.
@@ -133,7 +137,7 @@ func (a api) opens(token string) string {
 func (a api) refuses(token string) {
 	a.s.Helper()
 	if status, said := a.call(token); status != http.StatusUnauthorized {
-		a.s.Fatalf("an ID token opens the API: %d %s", status, said)
+		a.s.Fatalf("a token that is not for the API opens it: %d %s", status, said)
 	}
 }
 
