@@ -180,7 +180,7 @@ func outlived(ctx context.Context, rules *grants.Rules, client *clients.Client, 
 }
 
 func questionAbout(access tokens.Access) revocation.Question {
-	return revocation.Question{JTI: access.ID, ClientID: access.ClientID, KeyID: access.KeyID, GrantID: access.GrantID, UserID: access.Subject}
+	return revocation.Question{JTI: access.ID, ClientID: access.ClientID, KeyID: access.KeyID, SealKeyID: access.SealKeyID, GrantID: access.GrantID, UserID: access.Subject}
 }
 
 func joinScopes(scopes []string) string { return strings.Join(scopes, " ") }

@@ -39,23 +39,25 @@ func (k *Keyring) Seal(text, bound []byte) (sealed string, err error) {
 	return sk.kid + "." + base64.RawURLEncoding.EncodeToString(sk.aead.Seal(nil, nil, text, bound)), nil
 }
 
-// Unseal returns the text that Seal encrypted. What it refuses is ErrInvalidToken: what was
-// sealed elsewhere, with other bound bytes, or under a key that was withdrawn or is gone.
-func (k *Keyring) Unseal(sealed string, bound []byte) (text []byte, err error) {
+// Unseal returns the text that Seal encrypted, and the kid of the key. What it refuses is
+// ErrInvalidToken: what was sealed elsewhere, with other bound bytes, or under a key that is
+// gone or, as far as this process knows yet, was withdrawn.
+func (k *Keyring) Unseal(sealed string, bound []byte) (Verified, error) {
 	kid, encoded, ok := strings.Cut(sealed, ".")
 	if !ok || len(sealed) > MaxTokenLength {
-		return nil, fmt.Errorf("%w: it is not what this server seals", ErrInvalidToken)
+		return Verified{}, fmt.Errorf("%w: it is not what this server seals", ErrInvalidToken)
 	}
 	sk := k.held.Load().signer(Seals, kid)
 	if sk == nil {
-		return nil, ErrUnknownKey
+		return Verified{}, ErrUnknownKey
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") {
-		return nil, fmt.Errorf("%w: it is not in its one spelling", ErrInvalidToken)
+		return Verified{}, fmt.Errorf("%w: it is not in its one spelling", ErrInvalidToken)
 	}
-	if text, err = sk.aead.Open(nil, nil, raw, bound); err != nil {
-		return nil, fmt.Errorf("%w: it was not sealed like this", ErrInvalidToken)
+	text, err := sk.aead.Open(nil, nil, raw, bound)
+	if err != nil {
+		return Verified{}, fmt.Errorf("%w: it was not sealed like this", ErrInvalidToken)
 	}
-	return text, nil
+	return Verified{kid, text}, nil
 }

@@ -33,8 +33,8 @@ func TestWhatWasSealedOpensForTheSameThingAlone(t *testing.T) {
 	must(t, err)
 	again, err := k.Seal([]byte("text"), []byte("token 1"))
 	must(t, err)
-	if text, err := k.Unseal(sealed, []byte("token 1")); err != nil || string(text) != "text" || sealed == again {
-		t.Fatalf("%q %v; %s", text, err, again)
+	if opened, err := k.Unseal(sealed, []byte("token 1")); err != nil || string(opened.Payload) != "text" || !strings.HasPrefix(sealed, opened.KID+".") || sealed == again {
+		t.Fatalf("%q %v; %s", opened, err, again)
 	}
 	kid, encoded, _ := strings.Cut(sealed, ".")
 	elsewhere, err := other.Seal([]byte("text"), []byte("token 1"))
@@ -56,8 +56,8 @@ func TestWhatWasSealedOpensForTheSameThingAlone(t *testing.T) {
 		"a flipped bit":          {kid + "." + flipped(encoded), "token 1"},
 		"far too long":           {sealed + strings.Repeat("A", keys.MaxTokenLength), "token 1"},
 	} {
-		if text, err := k.Unseal(c.sealed, []byte(c.bound)); !errors.Is(err, keys.ErrInvalidToken) || text != nil {
-			t.Errorf("%s: %q %v", what, text, err)
+		if opened, err := k.Unseal(c.sealed, []byte(c.bound)); !errors.Is(err, keys.ErrInvalidToken) || opened.Payload != nil {
+			t.Errorf("%s: %q %v", what, opened, err)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestEveryInstanceOpensWhatOneSealed(t *testing.T) {
 		t.Errorf("with another master key: %v", err)
 	}
 	for what, k := range map[string]*keys.Keyring{"the other instance": other, "one with a newer master key": resealed} {
-		if text, err := k.Unseal(sealed, nil); err != nil || string(text) != "text" {
+		if opened, err := k.Unseal(sealed, nil); err != nil || string(opened.Payload) != "text" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -27,10 +27,10 @@ var errTooLong = fmt.Errorf("%w: it is too long", ErrInvalidToken)
 // MaxTokenLength bounds the work that a stranger's token can cause.
 const MaxTokenLength = 16 << 10
 
-// Verified is what a good signature stands for.
+// Verified is what a good signature, or what was sealed, stands for.
 type Verified struct {
 	KID string
-	// Payload is what was signed, byte for byte.
+	// Payload is what was signed or sealed, byte for byte.
 	Payload []byte
 }
 

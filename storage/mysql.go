@@ -25,8 +25,8 @@ var mysqlDialect = dialect{
 	tableExists: `SELECT COUNT(*) FROM information_schema.tables
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
 	history:         fmt.Sprintf(historySQL, "?"),
-	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
+	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), ""),
+	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
 	countGuess:      countGuessMySQL,
 	now:             "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }

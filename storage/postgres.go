@@ -28,8 +28,8 @@ var postgresDialect = dialect{
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
 	history:         fmt.Sprintf(historySQL, "$1"),
-	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4", "$5"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4", "$5"), fmt.Sprintf(grantStanding, "$6", "$7", "$8")),
+	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4", "$5", "$6", "$7"), ""),
+	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4", "$5", "$6", "$7"), fmt.Sprintf(grantStanding, "$8", "$9", "$10")),
 	countGuess:      countGuessReturning,
 	now:             "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)",
 }

@@ -133,17 +133,20 @@ func (s *Store) ServerEpoch(ctx context.Context) (changes.Number, error) {
 	return changes.Number(row.Epoch), nil
 }
 
-// standingSQL makes the statement of Standing. Its parameters are a jti, a kid, twice, and
-// a client id, twice, in that order. A kid is that of a key or of a secret of an API. The client is read by subqueries, because SQLite
-// plans a LEFT JOIN on a parameter anew each time, which takes longer than running it.
-func standingSQL(jti, kid, kidAgain, client, clientAgain string) string {
+// standingSQL makes the statement of Standing. Its parameters are a jti, a kid, twice, the
+// kid of a key that sealed, which may be empty, twice, and a client id, twice, in that
+// order. The first kid is that of a key or of a secret of an API. The client is read by
+// subqueries, because SQLite plans a LEFT JOIN on a parameter anew each time, which takes
+// longer than running it.
+func standingSQL(jti, kid, kidAgain, seal, sealAgain, client, clientAgain string) string {
 	return fmt.Sprintf(`
 		SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = %s),
-		       EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL) OR EXISTS (SELECT 1 FROM api_secrets WHERE kid = %s),
+		       (EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL) OR EXISTS (SELECT 1 FROM api_secrets WHERE kid = %s))
+		       AND (%s = '' OR EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL)),
 		       (SELECT disabled FROM clients WHERE id = %s),
 		       (SELECT epoch FROM clients WHERE id = %s),
 		       epoch, (SELECT n FROM change_seq WHERE id = 1)%%s
-		  FROM server WHERE id = 1`, jti, kid, kidAgain, client, clientAgain)
+		  FROM server WHERE id = 1`, jti, kid, kidAgain, seal, sealAgain, client, clientAgain)
 }
 
 // grantStanding are the further columns of standingSQL for a token with a grant: the
@@ -171,8 +174,8 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 		recorded sql.NullString
 		username sql.NullString
 	)
-	client, kid := askable(q.ClientID), askable(q.KeyID)
-	statement, args := s.dialect.standing, []any{askable(q.JTI), kid, kid, client, client}
+	client, kid, seal := askable(q.ClientID), askable(q.KeyID), askable(q.SealKeyID)
+	statement, args := s.dialect.standing, []any{askable(q.JTI), kid, kid, seal, seal, client, client}
 	found := []any{&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number}
 	if q.GrantID != "" {
 		statement = s.dialect.standingOfGrant

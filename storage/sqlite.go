@@ -32,8 +32,8 @@ var sqliteDialect = dialect{
 	ping:            "PRAGMA schema_version",
 	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 	history:         fmt.Sprintf(historySQL, "?"),
-	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
+	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), ""),
+	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
 	countGuess:      countGuessReturning,
 	now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 }

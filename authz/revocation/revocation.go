@@ -15,6 +15,9 @@ type Question struct {
 	ClientID string
 	// KeyID is the kid of the key that signed the token.
 	KeyID string
+	// SealKeyID is the kid of the key that sealed what was read of an encrypted token;
+	// empty for any other.
+	SealKeyID string
 	// GrantID is the grant that the token was issued under; empty for a client's own
 	// token.
 	GrantID string
@@ -45,7 +48,7 @@ type Standing struct {
 	Permissions []string
 	// Username is the user's; empty if there is no such user.
 	Username string
-	// KeyStands is false if the key was withdrawn or does not exist.
+	// KeyStands is false if a key of the Question was withdrawn or does not exist.
 	KeyStands bool
 }
 

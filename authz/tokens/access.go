@@ -67,6 +67,8 @@ type Access struct {
 	Epoch changes.Number
 	// KeyID is the kid of the key that signed it.
 	KeyID string
+	// SealKeyID is the kid of the key that sealed what ReadSealed read; else empty.
+	SealKeyID string
 	// Status is the token's place in a status list; zero in tokens of versions that
 	// have no lists.
 	Status status.Ref
@@ -175,7 +177,7 @@ type Keys interface {
 	CanSign(ring keys.Ring, kid string) bool
 	Verify(ring keys.Ring, token, typ string) (keys.Verified, error)
 	Seal(text, bound []byte) (sealed string, err error)
-	Unseal(sealed string, bound []byte) (text []byte, err error)
+	Unseal(sealed string, bound []byte) (keys.Verified, error)
 	VerifyHint(token, typ string) (keys.Verified, error)
 	SignShared(s keys.SharedSecret, typ string, claims []byte) (string, error)
 	VerifyShared(s keys.SharedSecret, token, typ string) (keys.Verified, error)

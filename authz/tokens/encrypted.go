@@ -108,7 +108,7 @@ func (i *Issuer) ReadSealed(ctx context.Context, token string) (Access, error) {
 	if len(token) > keys.MaxTokenLength || !IsEncrypted(token) || !readHeader(token, &h) || h.ID == "" || h.Sealed == "" {
 		return Access{}, fmt.Errorf("%w: it is no encrypted token of this server", ErrInvalid)
 	}
-	text, err := withKeys(ctx, i, func() ([]byte, error) { return i.keys.Unseal(h.Sealed, i.bound(h.ID)) })
+	opened, err := withKeys(ctx, i, func() (keys.Verified, error) { return i.keys.Unseal(h.Sealed, i.bound(h.ID)) })
 	if errors.Is(err, keys.ErrInvalidToken) {
 		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -116,13 +116,13 @@ func (i *Issuer) ReadSealed(ctx context.Context, token string) (Access, error) {
 		return Access{}, err
 	}
 	var s sealedAccess
-	if err := json.Unmarshal(text, &s); err != nil || s.ClientID == "" || s.ExpiresAt == 0 {
+	if err := json.Unmarshal(opened.Payload, &s); err != nil || s.ClientID == "" || s.ExpiresAt == 0 {
 		return Access{}, fmt.Errorf("%w: what is sealed cannot be read", ErrInvalid)
 	}
 	a := Access{
 		Type: cmp.Or(s.Type, AccessType), ID: h.ID, ClientID: s.ClientID, Subject: cmp.Or(s.Subject, s.ClientID),
 		Audience: s.Audience, Scopes: s.Scopes, IssuedAt: time.Unix(s.IssuedAt, 0), ExpiresAt: time.Unix(s.ExpiresAt, 0),
-		Epoch: s.Epoch, KeyID: s.KeyID, Status: status.Ref{List: s.List, Index: s.Index},
+		Epoch: s.Epoch, KeyID: s.KeyID, SealKeyID: opened.KID, Status: status.Ref{List: s.List, Index: s.Index},
 		GrantID: s.GrantID, AuthenticatedAt: fromUnix(s.AuthTime), ContextClass: s.ACR, Methods: s.AMR, Roles: s.Roles,
 	}
 	if !i.now().Before(a.ExpiresAt) {

@@ -116,7 +116,7 @@ var standingTests = []test{
 		d.must(d.s.CutEverything(d.ctx, event(audit.EverythingCut, "")))
 		d.client("c")
 		d.must(d.s.ChangeKeys(d.ctx, keys.Change{At: noon, Action: keys.ActionCreate, KID: "k", Insert: []keys.Record{
-			newKey("k", keys.Tokens, 1), newKey("withdrawn", keys.Refresh, 1),
+			newKey("k", keys.Tokens, 1), newKey("seal", keys.Seals, 1), newKey("withdrawn", keys.Refresh, 1),
 		}}))
 		d.must(d.s.ChangeKeys(d.ctx, keys.Change{At: noon, Action: keys.ActionWithdraw, KID: "withdrawn", Withdraw: true}))
 		d.must(d.s.CutToken(d.ctx, "cut", noon, status.Ref{}, event(audit.TokenCut, "cut")))
@@ -142,6 +142,13 @@ var standingTests = []test{
 		for _, kid := range []string{"withdrawn", "missing", "K", "k ", ""} {
 			q, w = good, want
 			q.KeyID, w.KeyStands = kid, false
+			d.equal(d.standing(q), w)
+		}
+		for kid, stands := range map[string]bool{"seal": true, "withdrawn": false, "missing": false, "SEAL": false, "seal ": false} {
+			q, w = good, want
+			q.SealKeyID, w.KeyStands = kid, stands
+			d.equal(d.standing(q), w)
+			q.KeyID, w.KeyStands = "withdrawn", false
 			d.equal(d.standing(q), w)
 		}
 

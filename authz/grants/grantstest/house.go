@@ -133,6 +133,13 @@ func ringOf(t testing.TB, s *storage.Store, now func() time.Time) *keys.Keyring 
 	}, now)
 }
 
+// OtherRing returns the key rings of another server on the same database, which has not read
+// them yet.
+func (h *House) OtherRing() *keys.Keyring {
+	h.Helper()
+	return ringOf(h.T, h.Store, h.Now)
+}
+
 // Must ends the test if there is an error.
 func (h *House) Must(err error) {
 	h.Helper()
