@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	josejson "github.com/go-jose/go-jose/v4/json"
+
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/keys"
@@ -92,10 +94,13 @@ func kidOf(signed string) string {
 	return header.KeyID
 }
 
+// readHeader takes the names of members exactly, and none twice, unlike encoding/json.
+// Otherwise a header with `jti` and `JTI` would be that of one token here, and that of
+// another to the API, which compares the `jti` with the one inside.
 func readHeader(token string, into any) bool {
 	first, _, _ := strings.Cut(token, ".")
 	b, err := base64.RawURLEncoding.DecodeString(first)
-	return err == nil && json.Unmarshal(b, into) == nil
+	return err == nil && josejson.Unmarshal(b, into) == nil
 }
 
 // ReadSealed returns the contents of an encrypted access token that this server made and

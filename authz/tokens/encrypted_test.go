@@ -175,6 +175,22 @@ func TestNothingButWhatThisServerSealedIsRead(t *testing.T) {
 			t.Errorf("%s: %+v %v", what, a, err)
 		}
 	}
+	// An API that decrypts compares the jti of the header with the one inside. Were another
+	// member read here as the jti, the answer would be about another token than that.
+	body := good[strings.Index(good, "."):]
+	for _, members := range []string{
+		`{"jti":"` + second + `","JTI":"` + jti + `","ing":"` + sealed + `"}`,
+		`{"JTI":"` + jti + `","ing":"` + sealed + `"}`,
+		`{"jti":"` + jti + `","Ing":"` + sealed + `"}`,
+		`{"jti":"` + second + `","jti":"` + jti + `","ing":"` + sealed + `"}`,
+		`{"jti":"` + second + `","\u006ati":"` + jti + `","ing":"` + sealed + `"}`,
+		`{"jti":"` + jti + `","ing":"` + strange + `","ing":"` + sealed + `"}`,
+		`{"jti":"` + jti + `","ing":"` + sealed + `"}{}`,
+	} {
+		if a, err := i.ReadSealed(t.Context(), base64.RawURLEncoding.EncodeToString([]byte(members))+body); !errors.Is(err, tokens.ErrInvalid) {
+			t.Errorf("%s: %+v %v", members, a, err)
+		}
+	}
 	later = time.Minute
 	if _, err := i.ReadSealed(t.Context(), good); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("expired: %v", err)
