@@ -30,8 +30,9 @@ func (i *Introspector) readAccess(ctx context.Context, token string, caller *cli
 		return access, err
 	}
 	// The API could otherwise put anybody's id into a token with a grant that it knows, and
-	// be told their name.
-	belongs, err := i.grants.Belongs(ctx, access.GrantID, access.ClientID, access.Subject)
+	// be told their name; or name a grant that it knows from a token for another API, and be
+	// told of a user who has allowed it nothing.
+	belongs, err := i.grants.Belongs(ctx, access.GrantID, access.ClientID, access.Subject, audience)
 	if err == nil && !belongs {
 		err = tokens.ErrInvalid
 	}

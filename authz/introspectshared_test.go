@@ -182,6 +182,11 @@ func TestAnAPICanForgeNothingButTokensForItself(t *testing.T) {
 	token := s.signedIn().AccessToken
 	usual, err := s.Ask(s.client, clients.ClientCredentials, "resource", "https://api.test")
 	s.Must(err)
+	elsewhere, err := s.Redeem(s.client, s.Code(s.SignIn("yuna"), "app", func(c *grants.Code) {
+		c.Scopes, c.Audiences = []string{"openid", "read"}, []string{"https://api.test"}
+		c.Permissions = []permission.Permission{{Scope: "openid"}, {Audience: "https://api.test", Scope: "read"}}
+	}))
+	s.Must(err)
 	other := slices.Clone(s.knows)
 	other[0]++
 	forge := func(header, claims map[string]any) string { return s.forged(token, header, claims, s.knows) }
@@ -193,6 +198,7 @@ func TestAnAPICanForgeNothingButTokensForItself(t *testing.T) {
 		"another client":           forge(nil, map[string]any{"client_id": "is-api.test"}),
 		"a user without a grant":   forge(nil, map[string]any{"gid": "", "sub": "yuna"}),
 		"a grant that is not one":  forge(nil, map[string]any{"gid": "x"}),
+		"a grant for another API":  forge(nil, map[string]any{"gid": elsewhere.Access.GrantID, "sub": "yuna"}),
 		"for another API":          forge(nil, map[string]any{"aud": "https://api.test"}),
 		"for a second API":         forge(nil, map[string]any{"aud": []string{ofShared, "https://api.test"}}),
 		"for nobody":               forge(nil, map[string]any{"aud": []string{}}),

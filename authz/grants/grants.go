@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
@@ -72,12 +73,12 @@ func (t *Types) Of(r Request) (Type, error) {
 	return t.types[r.GrantType], nil
 }
 
-// Belongs reports whether a grant is one of that user for that client. It says nothing
-// about whether the grant stands.
-func (t *Types) Belongs(ctx context.Context, id, client, user string) (bool, error) {
+// Belongs reports whether a grant is one of that user for that client, and for that API
+// among others. It says nothing about whether the grant stands.
+func (t *Types) Belongs(ctx context.Context, id, client, user, audience string) (bool, error) {
 	g, err := t.Store.Grant(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && g.ClientID == client && g.UserID == user, err
+	return err == nil && g.ClientID == client && g.UserID == user && slices.Contains(g.Audiences, audience), err
 }
