@@ -3,14 +3,11 @@ package tokens
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	josejson "github.com/go-jose/go-jose/v4/json"
 
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
@@ -90,17 +87,8 @@ func kidOf(signed string) string {
 	var header struct {
 		KeyID string `json:"kid"`
 	}
-	readHeader(signed, &header)
+	keys.ReadHeader(signed, &header)
 	return header.KeyID
-}
-
-// readHeader takes the names of members exactly, and none twice, unlike encoding/json.
-// Otherwise a header with `jti` and `JTI` would be that of one token here, and that of
-// another to the API, which compares the `jti` with the one inside.
-func readHeader(token string, into any) bool {
-	first, _, _ := strings.Cut(token, ".")
-	b, err := base64.RawURLEncoding.DecodeString(first)
-	return err == nil && josejson.Unmarshal(b, into) == nil
 }
 
 // ReadSealed returns the contents of an encrypted access token that this server made and
@@ -110,7 +98,7 @@ func readHeader(token string, into any) bool {
 // is told about the good token.
 func (i *Issuer) ReadSealed(ctx context.Context, token string) (Access, error) {
 	var h encryptedHeader
-	if len(token) > keys.MaxTokenLength || !IsEncrypted(token) || !readHeader(token, &h) || h.ID == "" || h.Sealed == "" {
+	if len(token) > keys.MaxTokenLength || !IsEncrypted(token) || !keys.ReadHeader(token, &h) || h.ID == "" || h.Sealed == "" {
 		return Access{}, fmt.Errorf("%w: it is no encrypted token of this server", ErrInvalid)
 	}
 	opened, err := withKeys(ctx, i, func() (keys.Verified, error) { return i.keys.Unseal(h.Sealed, i.bound(h.ID)) })
