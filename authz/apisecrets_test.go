@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"testing"
@@ -141,6 +142,31 @@ func TestASecretThatIsNewerThanTheCopyInMemoryIsFound(t *testing.T) {
 	}
 	if _, _, err := fresh.Shared(t.Context(), nil, made.ID); !errors.Is(err, apis.ErrSecretNotFound) {
 		t.Errorf("of no API: %v", err)
+	}
+}
+
+// asked counts how often the APIs are read from the database.
+type asked struct {
+	catalog.Store
+	times int
+}
+
+func (a *asked) APIs(ctx context.Context) ([]apis.API, error) {
+	a.times++
+	return a.Store.APIs(ctx)
+}
+
+func TestASecretInMemoryCostsNoStatement(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t)
+	store := &asked{Store: s.Store}
+	fresh := catalog.New(store, s.APIs.Own(), s.Now, func() bool { return true })
+	s.Must(fresh.Follow(t.Context(), nil))
+	store.times = 0
+	// The id of a client is usually the audience of no API.
+	_, of, err := fresh.Shared(t.Context(), []string{s.api.ID, ofShared}, s.secret.ID)
+	if err != nil || of != ofShared || store.times != 0 {
+		t.Errorf("of %q after %d statements, %v", of, store.times, err)
 	}
 }
 

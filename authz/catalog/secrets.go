@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -82,32 +81,30 @@ func (c *Catalog) editSecrets(ctx context.Context, audience string, action audit
 }
 
 // Shared returns the secret with that kid, and the audience of its API, if that is one of
-// the given audiences.
+// the given audiences. There need not be an API with each of these.
 func (c *Catalog) Shared(ctx context.Context, audiences []string, kid string) (secret keys.SharedSecret, audience string, err error) {
-	held, err := c.Several(ctx, audiences)
+	if c.fresh != nil && c.fresh() {
+		if secret, audience, ok := sharedBy(*c.held.Load(), audiences, kid); ok {
+			return secret, audience, nil
+		}
+		// It may have been made a moment ago: ask the database.
+	}
+	stored, err := c.load(ctx)
 	if err != nil {
 		return keys.SharedSecret{}, "", err
 	}
-	if secret, audience, ok := sharedBy(held, kid); ok {
-		return secret, audience, nil
-	}
-	// It may have been made a moment ago: ask the database.
-	stored, err := c.store.APIs(ctx)
-	if err != nil {
-		return keys.SharedSecret{}, "", err
-	}
-	stored = slices.DeleteFunc(stored, func(a apis.API) bool { return !slices.Contains(audiences, a.Audience) })
-	if secret, audience, ok := sharedBy(stored, kid); ok {
+	if secret, audience, ok := sharedBy(stored, audiences, kid); ok {
 		return secret, audience, nil
 	}
 	return keys.SharedSecret{}, "", apis.ErrSecretNotFound
 }
 
-func sharedBy(list []apis.API, kid string) (secret keys.SharedSecret, audience string, ok bool) {
-	for _, a := range list {
+func sharedBy(all map[string]apis.API, audiences []string, kid string) (secret keys.SharedSecret, audience string, ok bool) {
+	for _, audience := range audiences {
+		a := all[audience] // without secrets, if there is no such API
 		for _, s := range a.Secrets {
 			if s.ID == kid {
-				return keys.SharedSecret{API: a.ID, KID: s.ID, Sealed: s.Sealed}, a.Audience, true
+				return keys.SharedSecret{API: a.ID, KID: s.ID, Sealed: s.Sealed}, audience, true
 			}
 		}
 	}
