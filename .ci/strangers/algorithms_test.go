@@ -10,8 +10,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 )
 
 // TestPythonVerifiersCheckEachAlgorithm has PyJWT and joserfc check the tokens of an API
@@ -29,7 +29,7 @@ func TestPythonVerifiersCheckEachAlgorithm(t *testing.T) {
 			t.Parallel()
 			p := startProvider(t)
 			secret := p.createAPI(t, "--signing-alg="+algorithm)
-			token := p.clientToken(t)
+			token := p.clientTokens(t)()
 			body, signature := token[:strings.LastIndexByte(token, '.')], token[strings.LastIndexByte(token, '.'):]
 			ask := func(keys, said string) {
 				t.Helper()
@@ -88,7 +88,7 @@ func TestPythonReadsEncryptedTokens(t *testing.T) {
 				}
 			}
 			p.createAPI(t, "--encryption-key="+public)
-			token := p.clientToken(t)
+			token := p.clientTokens(t)()
 			if n := strings.Count(token, "."); n != 4 {
 				t.Fatalf("the token has %d parts", n+1)
 			}
@@ -116,14 +116,15 @@ func TestSpringChecksEachAlgorithm(t *testing.T) {
 func TestSpringChecksHS256(t *testing.T) {
 	s := meet(t, "Spring Boot, resource server with HS256", springBoots[len(springBoots)-1])
 	secret := s.createAPI("--signing-alg=HS256")
-	token := s.clientToken(s)
+	token := s.clientTokens(s)()
 	said := springAPI(s, "rfc9068.audience", apiAudience, "rfc9068.secret", secret).opens(token)
 	springAPI(s, "rfc9068.audience", apiAudience, "rfc9068.secret", anotherSecret).refuses(token)
 	s.knowsOf(said, fact{"sub", "job"}, fact{"scope", "SCOPE_read"})
 }
 
-// clientToken registers the client "job" of the API and returns an access token of its own.
-func (p *provider) clientToken(t testing.TB) string {
+// clientTokens registers the client "job" of the API. It gets access tokens of its own by
+// what is returned.
+func (p *provider) clientTokens(t testing.TB) (token func() string) {
 	t.Helper()
 	var client struct {
 		Secret string `json:"client_secret"`
@@ -132,22 +133,13 @@ func (p *provider) clientToken(t testing.TB) string {
 	if err := json.Unmarshal([]byte(made), &client); err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequest(http.MethodPost, p.issuer+"/oauth2/token", strings.NewReader(url.Values{"grant_type": {"client_credentials"}}.Encode()))
-	if err != nil {
-		t.Fatal(err)
+	config := clientcredentials.Config{ClientID: "job", ClientSecret: client.Secret, TokenURL: p.issuer + "/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader}
+	return func() string {
+		t.Helper()
+		token, err := config.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token.AccessToken
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth("job", client.Secret)
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
-		t.Fatalf("%d: %v", resp.StatusCode, err)
-	}
-	return answer.AccessToken
 }

@@ -3,6 +3,8 @@
 package strangers
 
 import (
+	"encoding/base64"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,6 +12,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // TestDocumentedAPIs runs the APIs of docs/resource-servers.md on one server, that of
@@ -170,6 +175,125 @@ func TestDocumentedAPIs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDocumentedSpringReadsEncryptedTokens runs the documented API with tokens that are
+// encrypted to each kind of key, and with some that anybody could have made.
+func TestDocumentedSpringReadsEncryptedTokens(t *testing.T) {
+	need(t, "node", "mvn")
+	examples, _ := readExamples(t, apisDoc)
+	for algorithm, otherKey := range map[jose.KeyAlgorithm]*strings.Replacer{
+		jose.ECDH_ES: strings.NewReplacer(),
+		// As the text says.
+		jose.RSA_OAEP_256: strings.NewReplacer("ECKey", "RSAKey", "ECDHDecrypter", "RSADecrypter", "ECDH_ES", "RSA_OAEP_256",
+			`"ec", { namedCurve: "P-256" }`, `"rsa", { modulusLength: 2048 }`),
+	} {
+		t.Run(string(algorithm), func(t *testing.T) {
+			t.Parallel()
+			p := startProviderAtLocalhost(t)
+			p.createAPI(t)
+			ask := p.clientTokens(t)
+			plain := ask()
+			shell(t, otherKey.Replace(examples["encrypted"]["key"])+examples["encrypted"]["update"], p.dir, p.env)
+			token := ask()
+			for deadline := time.Now().Add(time.Minute); strings.Count(token, ".") != 4; token = ask() {
+				if time.Now().After(deadline) {
+					t.Fatal("the server does not encrypt")
+				}
+				time.Sleep(staleness)
+			}
+
+			orders := encryptedSpring(t, p, examples, otherKey)
+			forge := forger(t, filepath.Join(p.dir, "orders.jwk"), algorithm)
+			claims, err := base64.RawURLEncoding.DecodeString(strings.Split(plain, ".")[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			jti := regexp.MustCompile(`"jti":"(\w+)"`).FindStringSubmatch(string(claims))[1]
+			unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + strings.Split(plain, ".")[1] + "."
+			for _, c := range []struct {
+				name, token string
+				status      int
+			}{
+				{"the server's", token, http.StatusOK},
+				// The others fail for what they are said to have, and for nothing else.
+				{"a good one from elsewhere", forge(plain, jti, "JWT", jose.A256GCM, jose.NONE), http.StatusOK},
+				{"not encrypted", plain, http.StatusUnauthorized},
+				{"another tag", token[:len(token)-4] + "AAAA", http.StatusUnauthorized},
+				{"another header", forge(plain, "of another", "JWT", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"no jti", forge(plain, "", "JWT", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"another cty", forge(plain, jti, "at+jwt", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"claims alone", forge(string(claims), jti, "", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"claims alone, said to be a JWT", forge(string(claims), jti, "JWT", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"not signed", forge(unsigned, jti, "JWT", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"encrypted twice", forge(token, jti, "JWT", jose.A256GCM, jose.NONE), http.StatusUnauthorized},
+				{"another enc", forge(plain, jti, "JWT", jose.A128GCM, jose.NONE), http.StatusUnauthorized},
+				{"compressed", forge(plain, jti, "JWT", jose.A256GCM, jose.DEFLATE), http.StatusUnauthorized},
+			} {
+				if status, said := orders.call(c.token); status != c.status {
+					t.Errorf("%s: %d %s", c.name, status, said)
+				}
+			}
+		})
+	}
+}
+
+// encryptedSpring starts the documented API, with the key that is where Ingam is.
+func encryptedSpring(t *testing.T, p *provider, examples map[string]example, otherKey *strings.Replacer) api {
+	t.Helper()
+	address := freeAddress(t)
+	e, dir := example{}, t.TempDir()
+	for _, name := range []string{"spring-ask", "spring-jwt", "spring-encrypted"} {
+		maps.Copy(e, examples[name])
+	}
+	own := ownPort.FindStringSubmatch(e["src/main/resources/application.yml"])[1]
+	at := strings.NewReplacer("localhost:8080", strings.TrimPrefix(p.issuer, "http://"), own, port(address))
+	for name, content := range e {
+		e[name] = at.Replace(otherKey.Replace(content))
+	}
+	e.write(t, dir)
+	if err := os.Rename(filepath.Join(p.dir, "orders.private.jwk"), filepath.Join(dir, "orders.private.jwk")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-ec", e["start"])
+	cmd.Dir = dir
+	startProcess(t, cmd, address)
+	return api{&stranger{T: t, provider: p, row: &row{}}, "http://" + address + "/orders"}
+}
+
+// forger encrypts to the key in a file, as anybody can.
+func forger(t *testing.T, file string, algorithm jose.KeyAlgorithm) func(text, jti, cty string, enc jose.ContentEncryption, zip jose.CompressionAlgorithm) string {
+	t.Helper()
+	var key jose.JSONWebKey
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = key.UnmarshalJSON(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(text, jti, cty string, enc jose.ContentEncryption, zip jose.CompressionAlgorithm) string {
+		t.Helper()
+		o := &jose.EncrypterOptions{Compression: zip}
+		for name, value := range map[jose.HeaderKey]string{"jti": jti, "cty": cty} {
+			if value != "" {
+				o.WithHeader(name, value)
+			}
+		}
+		encrypter, err := jose.NewEncrypter(enc, jose.Recipient{Algorithm: algorithm, Key: key}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jwe, err := encrypter.Encrypt([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := jwe.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
 	}
 }
 
