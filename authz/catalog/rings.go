@@ -20,7 +20,9 @@ type Rings interface {
 }
 
 // ensure makes the keys that an API needs as it is wanted and did not need as it is. It
-// returns from when every verifier knows a key for a new algorithm.
+// returns from when every verifier knows a key for the algorithm that is wanted. That is
+// also asked if the API seems to have it already: until this update is stored, somebody else
+// may change the API to another algorithm, and then this update changes it back.
 func (c *Catalog) ensure(ctx context.Context, is, wanted apis.API, by audit.Actor) (known time.Time, err error) {
 	encrypts, signs := is.EncryptionJWK == "" && wanted.EncryptionJWK != "", is.Signing.Wants() != wanted.Signing.Wants()
 	if (encrypts || signs) && c.Rings == nil {
@@ -32,8 +34,9 @@ func (c *Catalog) ensure(ctx context.Context, is, wanted apis.API, by audit.Acto
 			return time.Time{}, err
 		}
 	}
-	if !signs || wanted.Signing.Wants() == apis.SharedAlg {
+	alg := wanted.Signing.Wants()
+	if alg == apis.SharedAlg || !signs && (alg == apis.DefaultAlg || c.Rings == nil) {
 		return time.Time{}, nil
 	}
-	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(wanted.Signing.Wants())), string(by))
+	return c.Rings.Ensure(ctx, keys.TokensBy(keys.Algorithm(alg)), string(by))
 }

@@ -18,10 +18,13 @@ type Rings interface {
 	Ensure(ctx context.Context, ring keys.Ring, actor string) (known time.Time, err error)
 }
 
-// ensure makes keys for the algorithm in wanted if it is not the one in has. It returns
-// from when every verifier knows a key for it.
+// ensure makes keys for the algorithm in wanted if there are none. It returns from when
+// every verifier knows a key for it. That is also asked if it is the one in has: until an
+// update is stored, somebody else may change the client to another one, and then the update
+// changes it back.
 func (r *Registry) ensure(ctx context.Context, has, wanted apis.Signing, by audit.Actor) (known time.Time, err error) {
-	if wanted.Wants() == has.Wants() {
+	same := wanted.Wants() == has.Wants()
+	if same && (wanted.Wants() == apis.DefaultAlg || r.Rings == nil) {
 		return time.Time{}, nil
 	}
 	if r.Rings == nil {

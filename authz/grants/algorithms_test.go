@@ -207,6 +207,38 @@ func TestAnAPIThatChangesItsAlgorithmKeepsTheFormerForAWhile(t *testing.T) {
 	}
 }
 
+func TestAChangeOfTheAlgorithmThatCrossesAnotherOneWaits(t *testing.T) {
+	t.Parallel()
+	h := grantstest.New(t)
+	h.Client("app")
+	api := func(edit func(*apis.Signing)) apis.Signing {
+		t.Helper()
+		a, _, err := h.APIs.Update(t.Context(), "https://api.test", func(a *apis.API) error { edit(&a.Signing); return nil }, "", audit.Operator("test"))
+		h.Must(err)
+		return a.Signing
+	}
+	client := func(edit func(*apis.Signing)) apis.Signing {
+		t.Helper()
+		c, _, err := h.Types.Rules.Clients.Update(t.Context(), "app", func(c *clients.Client) error { edit(&c.IDTokenSigning); return nil }, "", audit.Operator("test"))
+		h.Must(err)
+		return c.IDTokenSigning
+	}
+	for what, update := range map[string]func(func(*apis.Signing)) apis.Signing{"an API": api, "a client": client} {
+		update(func(s *apis.Signing) { s.Alg = "ES256" })
+		crossed := false
+		got := update(func(s *apis.Signing) {
+			if !crossed { // before anything is stored, another operator changes it back
+				crossed = true
+				update(func(s *apis.Signing) { s.Alg = "RS256" })
+			}
+			s.Alg = "ES256"
+		})
+		if got.Wants() != "ES256" || got.At(h.Now()) != "RS256" {
+			t.Errorf("%s: %+v, and no verifier knows the key", what, got)
+		}
+	}
+}
+
 func TestIDTokensHaveTheAlgorithmOfTheirClient(t *testing.T) {
 	t.Parallel()
 	h := grantstest.New(t)
