@@ -7,11 +7,10 @@ func SetGenerator(f func(bits int) (*rsa.PrivateKey, error)) { generateRSA = f }
 
 // These errors tell tests why something was refused.
 var (
-	ErrNotFound     = errNotFound
-	ErrNoRing       = errNoRing
-	ErrEnded        = errEnded
-	ErrTooFresh     = errTooFresh
-	ErrNoSigningKey = errNoSigningKey
+	ErrNotFound = errNotFound
+	ErrNoRing   = errNoRing
+	ErrEnded    = errEnded
+	ErrTooFresh = errTooFresh
 )
 
 // Snapshot returns a number that changes when the rings in memory change.

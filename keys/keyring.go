@@ -17,9 +17,9 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// errNoSigningKey: no key of the ring can sign. That is a fault of the server, and
+// ErrNoSigningKey: no key of the ring can sign, or seal. That is a fault of the server, and
 // temporary.
-var errNoSigningKey error = noSigningKey{}
+var ErrNoSigningKey error = noSigningKey{}
 
 type noSigningKey struct{}
 
@@ -159,7 +159,7 @@ func (k *Keyring) SignsNow(ring Ring) (kid string, err error) {
 func (k *Keyring) SignWith(ring Ring, kid, typ string, claims []byte) (string, error) {
 	sk := k.held.Load().signer(ring, kid)
 	if sk == nil {
-		return "", fmt.Errorf("%w: %s", errNoSigningKey, kid)
+		return "", fmt.Errorf("%w: %s", ErrNoSigningKey, kid)
 	}
 	return sk.sign(typ, claims)
 }
@@ -177,7 +177,7 @@ func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 			return sk, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %s", errNoSigningKey, ring)
+	return nil, fmt.Errorf("%w: %s", ErrNoSigningKey, ring)
 }
 
 func (sk *signingKey) sign(typ string, claims []byte) (string, error) {

@@ -63,7 +63,7 @@ func (k *Keyring) openShared(s SharedSecret) ([]byte, error) {
 		return nil, fmt.Errorf("%w: none was given to open a shared secret with", ErrMasterKey)
 	}
 	if s.KID == "" {
-		return nil, fmt.Errorf("%w: the API has no secret that signs", errNoSigningKey)
+		return nil, fmt.Errorf("%w: the API has no secret that signs", ErrNoSigningKey)
 	}
 	secret, err := k.master.Open(s.ring(), s.KID, s.Sealed)
 	if err != nil {

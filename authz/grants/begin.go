@@ -60,7 +60,7 @@ func (p *Parts) begin(ctx context.Context, b beginning) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := p.issueID(g, b.client, m, b.nonce, told); err != nil {
+	if err := p.issueID(ctx, g, b.client, m, b.nonce, told); err != nil {
 		return Issued{}, err
 	}
 	if err := b.store(ctx, g); err != nil {

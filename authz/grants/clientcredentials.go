@@ -44,7 +44,7 @@ func (c *clientCredentials) Grant(ctx context.Context, r Request) (Issued, error
 	if err != nil {
 		return Issued{}, err
 	}
-	issued.AccessToken, err = c.Issuer.MintAccess(&issued.Access, d.TTL)
+	issued.AccessToken, err = c.Issuer.MintAccess(ctx, &issued.Access, d.TTL)
 	return issued, err
 }
 

@@ -43,7 +43,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
 		m.Access.Roles = user.Roles
 	}
 	var err error
-	m.AccessToken, err = p.Issuer.MintAccess(&m.Access, d.TTL)
+	m.AccessToken, err = p.Issuer.MintAccess(ctx, &m.Access, d.TTL)
 	return err
 }
 
@@ -67,11 +67,11 @@ func (p *Parts) toldOf(ctx context.Context, g Grant, client *clients.Client, m *
 
 // issueID signs the ID token that goes with the access token, if there is to be
 // one.
-func (p *Parts) issueID(g Grant, client *clients.Client, m *making, nonce string, told []accounts.Claims) (err error) {
+func (p *Parts) issueID(ctx context.Context, g Grant, client *clients.Client, m *making, nonce string, told []accounts.Claims) (err error) {
 	if !wantsID(m.decision.Scopes) {
 		return nil
 	}
-	m.IDToken, err = p.Issuer.MintID(tokens.ID{
+	m.IDToken, err = p.Issuer.MintID(ctx, tokens.ID{
 		ClientID: g.ClientID, Subject: g.UserID, Nonce: nonce, SessionID: g.SessionID,
 		AuthenticatedAt: g.AuthenticatedAt, ContextClass: g.ContextClass, Methods: g.Methods, Claims: told,
 		Alg: client.IDTokenSigning.At(p.Now()),

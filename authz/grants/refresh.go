@@ -169,7 +169,7 @@ func (h *refreshToken) refresh(ctx context.Context, client *clients.Client, f fa
 		}
 	}
 	if !client.NoRefreshIDToken {
-		if err := h.issueID(f.grant.Grant, client, m, "", told); err != nil {
+		if err := h.issueID(ctx, f.grant.Grant, client, m, "", told); err != nil {
 			return Issued{}, err
 		}
 	}

@@ -204,7 +204,7 @@ func (i *Issuer) URL() string { return i.url }
 
 // MintAccess makes and signs an access token that lives for ttl from now and, if its API
 // has a key for that, encrypts it. It sets ID, IssuedAt and ExpiresAt of a.
-func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
+func (i *Issuer) MintAccess(ctx context.Context, a *Access, ttl time.Duration) (string, error) {
 	a.ID = rand.Text()
 	a.IssuedAt = i.now().Truncate(time.Second)
 	a.ExpiresAt = a.IssuedAt.Add(ttl)
@@ -217,19 +217,23 @@ func (i *Issuer) MintAccess(a *Access, ttl time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
-	signed, err := i.sign(*a, claims)
+	signed, err := i.sign(ctx, *a, claims)
 	if err != nil || a.EncryptTo == "" {
 		return signed, err
 	}
-	return i.encrypt(*a, signed)
+	return i.encrypt(ctx, *a, signed)
 }
 
-func (i *Issuer) sign(a Access, claims []byte) (string, error) {
+func (i *Issuer) sign(ctx context.Context, a Access, claims []byte) (string, error) {
 	typ := cmp.Or(a.Type, AccessType)
 	if alg := keys.Algorithm(a.Alg); alg != keys.HS256 {
-		return i.keys.Sign(keys.TokensBy(alg), typ, claims)
+		return i.signBy(ctx, keys.TokensBy(alg), typ, claims)
 	}
 	return i.keys.SignShared(a.Secret, typ, claims)
+}
+
+func (i *Issuer) signBy(ctx context.Context, ring keys.Ring, typ string, claims []byte) (string, error) {
+	return withKeys(ctx, i, func() (string, error) { return i.keys.Sign(ring, typ, claims) })
 }
 
 // ReadIssued returns the contents of an access token, as ReadAccess does or, for an
@@ -269,18 +273,19 @@ func (i *Issuer) access(v keys.Verified, typ string) (Access, error) {
 	return a, nil
 }
 
-// withKeys reads something by the keys in memory. If the key for it is not there, it may be
-// new. So the keys are read from the database before anything is refused; if that fails,
+// withKeys makes or reads something by the keys in memory. If the key for it is not there,
+// it may be new: so may a whole ring, which is made for an API that the server knows of at
+// once. So the keys are read from the database before anything is refused; if that fails,
 // the result is that error, and not a refusal.
-func withKeys[T any](ctx context.Context, i *Issuer, read func() (T, error)) (T, error) {
-	v, err := read()
-	if errors.Is(err, keys.ErrUnknownKey) && i.reloads.Allow() {
+func withKeys[T any](ctx context.Context, i *Issuer, do func() (T, error)) (T, error) {
+	v, err := do()
+	if (errors.Is(err, keys.ErrUnknownKey) || errors.Is(err, keys.ErrNoSigningKey)) && i.reloads.Allow() {
 		// A private key that cannot be unsealed does not matter here.
 		if err := i.keys.Reload(ctx); err != nil && !errors.Is(err, keys.ErrMasterKey) {
 			var none T
 			return none, err
 		}
-		return read()
+		return do()
 	}
 	return v, err
 }

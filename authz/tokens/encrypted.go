@@ -50,7 +50,7 @@ type sealedAccess struct {
 }
 
 // encrypt encrypts a signed token, whose contents these are, to the key of its API.
-func (i *Issuer) encrypt(a Access, signed string) (string, error) {
+func (i *Issuer) encrypt(ctx context.Context, a Access, signed string) (string, error) {
 	to, err := keys.ParseEncryptionKey([]byte(a.EncryptTo))
 	if err != nil {
 		return "", fmt.Errorf("encrypt an access token: %w", err)
@@ -71,7 +71,7 @@ func (i *Issuer) encrypt(a Access, signed string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encrypt an access token: %w", err)
 	}
-	sealed, err := i.keys.Seal(text, i.bound(a.ID))
+	sealed, err := withKeys(ctx, i, func() (string, error) { return i.keys.Seal(text, i.bound(a.ID)) })
 	if err != nil {
 		return "", err
 	}

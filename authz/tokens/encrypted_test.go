@@ -19,6 +19,7 @@ import (
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 // reader is an API that has a key for its tokens.
@@ -72,7 +73,7 @@ func TestAnEncryptedTokenIsReadByWhatWasSealedInIt(t *testing.T) {
 		"of typ JWT, ES256": {Type: tokens.IDType, ClientID: "app", Subject: "app", Audience: []string{"a"}, Scopes: []string{"read"}},
 	} {
 		want.EncryptTo = jwk
-		token, err := i.MintAccess(&want, time.Minute)
+		token, err := i.MintAccess(t.Context(), &want, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +132,7 @@ func TestNothingButWhatThisServerSealedIsRead(t *testing.T) {
 	mint := func(i *tokens.Issuer) (token, jti, sealed string) {
 		t.Helper()
 		a := tokens.Access{ClientID: "app", Subject: "app", Audience: []string{"a"}, EncryptTo: jwk}
-		token, err := i.MintAccess(&a, time.Minute)
+		token, err := i.MintAccess(t.Context(), &a, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,4 +203,42 @@ func flip(s string) string {
 		return "B" + s[1:]
 	}
 	return "A" + s[1:]
+}
+
+// TestARingThatWasMadeAMomentAgoIsUsed: an API that is new is read from the database by a
+// server whose copy of the keys is older than the ring that the API is the first to need.
+func TestARingThatWasMadeAMomentAgoIsUsed(t *testing.T) {
+	t.Parallel()
+	store, master := storagetest.New(t, storagetest.Engines()[0]), newMaster(t)
+	server, command := newRingOn(t, store, master), newRingOn(t, store, master)
+	i := tokens.NewIssuer(issuer, issuer+"/lists/", server, time.Now)
+	_, jwk := reader(t)
+	for _, ring := range []keys.Ring{keys.Seals, keys.TokensBy(keys.ES256)} {
+		if _, err := command.Ensure(t.Context(), ring, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, a := range map[string]tokens.Access{
+		"encrypted":              {ClientID: "app", Subject: "app", EncryptTo: jwk},
+		"by ES256":               {ClientID: "app", Subject: "app", Alg: "ES256"},
+		"encrypted and by ES256": {ClientID: "app", Subject: "app", EncryptTo: jwk, Alg: "ES256"},
+	} {
+		token, err := i.MintAccess(t.Context(), &a, time.Minute)
+		if err == nil {
+			_, err = i.ReadIssued(t.Context(), token)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := command.Ensure(t.Context(), keys.TokensBy(keys.EdDSA), "test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.MintID(t.Context(), tokens.ID{ClientID: "app", Subject: "u", Alg: "EdDSA"}, "access"); err != nil {
+		t.Errorf("an ID token: %v", err)
+	}
+	a := tokens.Access{ClientID: "app", Subject: "app", Alg: "PS256"}
+	if _, err := i.MintAccess(t.Context(), &a, time.Minute); !errors.Is(err, keys.ErrNoSigningKey) {
+		t.Errorf("by a ring that is not there: %v", err)
+	}
 }

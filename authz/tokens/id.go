@@ -60,7 +60,7 @@ type idClaims struct {
 }
 
 // MintID makes and signs the ID token that is issued together with an access token.
-func (i *Issuer) MintID(id ID, access string) (string, error) {
+func (i *Issuer) MintID(ctx context.Context, id ID, access string) (string, error) {
 	now := i.now().Truncate(time.Second)
 	ring := keys.TokensBy(keys.Algorithm(id.Alg))
 	claims := idClaims{
@@ -73,7 +73,7 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token, err := i.keys.Sign(ring, IDType, payload)
+	token, err := i.signBy(ctx, ring, IDType, payload)
 	if err != nil || len(token) <= MaxID || len(id.Claims) == 0 {
 		return token, err
 	}
@@ -92,7 +92,7 @@ func (i *Issuer) MintID(id ID, access string) (string, error) {
 	if payload, err = claims.with(fitting); err != nil {
 		return "", err
 	}
-	return i.keys.Sign(ring, IDType, payload)
+	return i.signBy(ctx, ring, IDType, payload)
 }
 
 // atHash returns the `at_hash` of an access token: the left half of its hash, by the hash

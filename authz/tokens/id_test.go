@@ -29,6 +29,11 @@ func newIssuer(t *testing.T) *tokens.Issuer {
 
 func newRing(t *testing.T) *keys.Keyring {
 	t.Helper()
+	return newRingOn(t, storagetest.New(t, storagetest.Engines()[0]), newMaster(t))
+}
+
+func newMaster(t *testing.T) *masterkey.Key {
+	t.Helper()
 	file := t.TempDir() + "/master.key"
 	if err := masterkey.Write(file, ""); err != nil {
 		t.Fatal(err)
@@ -37,7 +42,13 @@ func newRing(t *testing.T) *keys.Keyring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring := keys.New(storagetest.New(t, storagetest.Engines()[0]), master, keys.Policy{
+	return master
+}
+
+// newRingOn returns the key rings of one more server on a database.
+func newRingOn(t *testing.T, store keys.Store, master *masterkey.Key) *keys.Keyring {
+	t.Helper()
+	ring := keys.New(store, master, keys.Policy{
 		Bits: 2048, RotateEvery: 24 * time.Hour, JWKSMaxAge: time.Minute, LongestToken: time.Hour, LongestRefresh: time.Hour,
 	}, time.Now)
 	if err := ring.Maintain(t.Context()); err != nil {
@@ -67,7 +78,7 @@ func TestAnIDTokenHoldsTheClaimsThatFindRoom(t *testing.T) {
 	i := newIssuer(t)
 	mint := func(groups ...map[string]json.RawMessage) (string, map[string]json.RawMessage) {
 		t.Helper()
-		token, err := i.MintID(tokens.ID{ClientID: "app", Subject: "u", Nonce: "n", AuthenticatedAt: time.Now(), Claims: groups}, "access")
+		token, err := i.MintID(t.Context(), tokens.ID{ClientID: "app", Subject: "u", Nonce: "n", AuthenticatedAt: time.Now(), Claims: groups}, "access")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +125,7 @@ func TestAnIDTokenIsNoAccessTokenAndAnAccessTokenNoHint(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	ctx := t.Context()
-	id, err := i.MintID(tokens.ID{ClientID: "app", Subject: "u", AuthenticatedAt: time.Now()}, "access")
+	id, err := i.MintID(t.Context(), tokens.ID{ClientID: "app", Subject: "u", AuthenticatedAt: time.Now()}, "access")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +137,7 @@ func TestAnIDTokenIsNoAccessTokenAndAnAccessTokenNoHint(t *testing.T) {
 			Type: typ, ClientID: "app", Subject: "u", Audience: []string{"https://api.test"}, Scopes: []string{"openid"},
 			GrantID: "g", AuthenticatedAt: time.Unix(1, 0), ContextClass: "1", Methods: []string{"pwd"}, Roles: []string{"a", "b"},
 		}
-		token, err := i.MintAccess(&want, time.Minute)
+		token, err := i.MintAccess(t.Context(), &want, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +170,7 @@ func TestTokensWithMadeUpKeysHaveTheKeysReadFewTimes(t *testing.T) {
 	t.Parallel()
 	ring := &counted{Keyring: newRing(t)}
 	i, stranger := tokens.NewIssuer(issuer, issuer+"/lists/", ring, time.Now), newIssuer(t)
-	forged, err := stranger.MintAccess(&tokens.Access{ClientID: "app", Subject: "u"}, time.Hour)
+	forged, err := stranger.MintAccess(t.Context(), &tokens.Access{ClientID: "app", Subject: "u"}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
