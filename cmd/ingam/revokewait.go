@@ -46,7 +46,7 @@ func (r *revoking) await(c *concerns) error {
 // heard is what is known of the verifiers that listen.
 type heard struct {
 	all []listeners.Listener
-	// apis are the APIs of each client, as text, by the client's id.
+	// apis are the APIs that each client is, as text, by the client's id.
 	apis map[string]string
 	now  time.Time
 }
@@ -62,8 +62,12 @@ func (r *revoking) heard(c *concerns, all []listeners.Listener) (h heard, err er
 		if err != nil && !errors.Is(err, clients.ErrNotFound) {
 			return h, err
 		}
-		if len(client.Audiences) > 0 {
-			h.apis[l.ClientID] = " (" + strings.Join(client.Audiences, " ") + ")"
+		apis := client.Introspects
+		if len(apis) == 0 { // an older version registered it
+			apis = client.Audiences
+		}
+		if len(apis) > 0 {
+			h.apis[l.ClientID] = " (" + strings.Join(apis, " ") + ")"
 		}
 	}
 	return h, nil
