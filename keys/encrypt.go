@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -59,12 +60,25 @@ func ParseEncryptionKey(text []byte) (EncryptionKey, error) {
 	switch {
 	case k.Use != "" && k.Use != "enc":
 		return refuse("its use is not enc")
+	case forSignatures(members["key_ops"]):
+		return refuse("its key_ops are for signatures, or cannot be read")
 	case k.Algorithm != "" && k.Algorithm != string(algorithm):
 		return refuse("its alg is not %s, which is what such a key is for here", algorithm)
 	case len(k.KeyID) > 128 || strings.ContainsFunc(k.KeyID, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return refuse("its kid has more than 128 characters, or others than visible ASCII characters")
 	}
 	return EncryptionKey{jose.JSONWebKey{Key: k.Key, KeyID: k.KeyID, Algorithm: string(algorithm), Use: "enc"}}, nil
+}
+
+// forSignatures reports whether `key_ops` (RFC 7517 section 4.3) are for signatures, too, or
+// are none. A key that also signs should not be encrypted to: one use could be played off
+// against the other.
+func forSignatures(operations json.RawMessage) bool {
+	var list []string
+	if operations != nil && json.Unmarshal(operations, &list) != nil {
+		return true
+	}
+	return slices.Contains(list, "sign") || slices.Contains(list, "verify")
 }
 
 // Try returns ErrEncryptionKey if nothing can be encrypted to the key.

@@ -29,6 +29,13 @@ func TestEncryptionKeysAreRead(t *testing.T) {
 	t.Parallel()
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
+	// As browsers write such keys.
+	for _, ops := range []string{`[]`, `["deriveKey","deriveBits"]`, `["encrypt","wrapKey"]`} {
+		jwk := strings.Replace(jwkOf(t, jose.JSONWebKey{Key: p256.Public()}), "{", `{"ext":true,"key_ops":`+ops+`,`, 1)
+		if _, err := keys.ParseEncryptionKey([]byte(jwk)); err != nil {
+			t.Errorf("%s: %v", ops, err)
+		}
+	}
 	for want, c := range map[string]struct {
 		private any
 		jwk     jose.JSONWebKey
@@ -101,6 +108,9 @@ func TestWhatNothingShouldBeEncryptedToIsRefused(t *testing.T) {
 		"Ed25519":                {jwkOf(t, jose.JSONWebKey{Key: ed}), "neither"},
 		"beside the curve":       {`{"kty":"EC","crv":"P-256","x":"` + secret + `","y":"` + secret + `"}`, "can be read"},
 		"for signing":            {with("sig", "", ""), "use is not enc"},
+		"to verify":              {strings.Replace(good, "{", `{"key_ops":["verify"],`, 1), "key_ops"},
+		"to sign and encrypt":    {strings.Replace(good, "{", `{"key_ops":["deriveKey","sign"],`, 1), "key_ops"},
+		"key_ops that are none":  {strings.Replace(good, "{", `{"key_ops":"deriveKey",`, 1), "key_ops"},
 		"for ES256":              {with("", "ES256", ""), "alg is not ECDH-ES"},
 		"for ECDH-ES+A256KW":     {with("enc", "ECDH-ES+A256KW", ""), "alg is not ECDH-ES"},
 		"RSA for RSA-OAEP":       {jwkOf(t, jose.JSONWebKey{Key: stock()[0].Public(), Algorithm: "RSA-OAEP"}), "alg is not RSA-OAEP-256"},

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -69,6 +70,16 @@ func parseDecryptionKey(raw []byte) (key decryptionKey, why string) {
 	}
 	if k.Use != "" && k.Use != "enc" {
 		return decryptionKey{}, "is for another use than enc"
+	}
+	// The library ignores key_ops (RFC 7517 section 4.3).
+	var further struct {
+		Operations []string `json:"key_ops"`
+	}
+	if json.Unmarshal(raw, &further) != nil {
+		return decryptionKey{}, "has key_ops that are none"
+	}
+	if slices.Contains(further.Operations, "sign") || slices.Contains(further.Operations, "verify") {
+		return decryptionKey{}, "is for signatures, by its key_ops"
 	}
 	if k.Algorithm != "" && k.Algorithm != string(key.algorithm) {
 		return decryptionKey{}, "is for another algorithm than " + string(key.algorithm)

@@ -47,6 +47,10 @@ func TestEncryptedTokensAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	browsers := bytes.Replace(jwk(t, jose.JSONWebKey{Key: p256Keys()[0]}), []byte("{"), []byte(`{"ext":true,"key_ops":["deriveKey","deriveBits"],`), 1)
+	if got, err := f.verifier(func(c *verify.Config) { c.DecryptionKeys = [][]byte{browsers} }).Verify(t.Context(), library); err != nil {
+		t.Errorf("by a key of a browser: %+v, %v", got, err)
+	}
 	for what, token := range map[string]string{
 		"RSA-OAEP-256":            forRSA(t, &rsaKeys()[2].PublicKey, map[string]any{"kid": "rsa"}).seal(t, inner),
 		"ECDH-ES":                 forCurve(t, &p256Keys()[0].PublicKey, map[string]any{"kid": "ec"}).seal(t, inner),
@@ -321,6 +325,8 @@ func TestKeysThatCannotDecryptAreRefused(t *testing.T) {
 		"is not on the curve P-256":                       {jwk(t, jose.JSONWebKey{Key: p384})},
 		"has halves that do not belong together":          {jwk(t, jose.JSONWebKey{Key: &halves})},
 		"is for another use than enc":                     {jwk(t, jose.JSONWebKey{Key: p256Keys()[0], Use: "sig"})},
+		"is for signatures, by its key_ops":               {bytes.Replace(good, []byte("{"), []byte(`{"key_ops":["sign"],`), 1)},
+		"has key_ops that are none":                       {bytes.Replace(good, []byte("{"), []byte(`{"key_ops":"sign",`), 1)},
 		"is for another algorithm than ECDH-ES":           {jwk(t, jose.JSONWebKey{Key: p256Keys()[0], Algorithm: "ECDH-ES+A256KW"})},
 		"is for another algorithm than RSA-OAEP-256":      {jwk(t, jose.JSONWebKey{Key: rsaKeys()[0], Algorithm: "RSA-OAEP"})},
 		"DecryptionKeys are 9, more than 8":               {good, good, good, good, good, good, good, good, good},
