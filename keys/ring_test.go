@@ -3,6 +3,7 @@ package keys_test
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -172,6 +173,10 @@ func TestASignatureIsOfTheAlgorithmOfItsKey(t *testing.T) {
 	for what, token := range map[string]string{
 		"RS256": signed(head("RS256", rs), pkcs(rsKey)), "PS256": signed(head("PS256", ps), pss(psKey, 32)),
 		"ES256": signed(head("ES256", es), curve(fixed)), "EdDSA": ofInput(edKey, head("EdDSA", ed)),
+		// As anyone can rewrite it.
+		"ES256, in its other form": signed(head("ES256", es), curve(func(r, s *big.Int) []byte {
+			return fixed(r, new(big.Int).Sub(elliptic.P256().Params().N, s))
+		})),
 	} {
 		if _, err := h.Verify(keys.Tokens, token, "at+jwt"); err != nil {
 			t.Fatalf("%s, which the rest is forged like: %v", what, err)

@@ -124,7 +124,8 @@ func parse(token, typ string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSigna
 		// Base64 leaves some bits of its last character unused, so that one
 		// signature has sixteen spellings; whoever keeps a list of tokens by
 		// their bytes would be fooled by the other fifteen. CR and LF, which
-		// Go's decoder skips, would make yet more.
+		// Go's decoder skips, would make yet more. (An ES256 signature (r, s) stays
+		// good as (r, n-s), which no verifier refuses: only the `jti` names a token.)
 		if strings.ContainsAny(part, "\r\n") {
 			return invalid("it holds a line break")
 		}

@@ -114,7 +114,9 @@ func isType(got, want string) bool {
 // canonical reports whether s is base64url exactly as an encoder writes it. A decoder
 // ignores the unused bits of the last character, and Go's skips CR and LF, so that one
 // signature has many spellings. If they were accepted, the same token could be used in
-// another spelling to get past an application that blocks tokens by their bytes.
+// another spelling to get past an application that blocks tokens by their bytes. (With ECDSA
+// it can all the same: if (r, s) is a good signature, so is (r, n-s), and signers write
+// either. Token.ID is the same for both.)
 func canonical(s string) bool {
 	for i := range len(s) {
 		if digit(s[i]) < 0 {
