@@ -75,7 +75,16 @@ func (i *Issuer) encrypt(ctx context.Context, a Access, signed string) (string, 
 	if err != nil {
 		return "", err
 	}
-	return to.Encrypt([]byte(signed), map[string]string{"jti": a.ID, "ing": sealed})
+	token, err := to.Encrypt([]byte(signed), map[string]string{"jti": a.ID, "ing": sealed})
+	if err == nil && len(token) > keys.MaxTokenLength {
+		// Nobody would accept it, and its client could not revoke it. It is two and a half
+		// times as long as a signed one, so that some hundred roles are enough.
+		err = fmt.Errorf("encrypt an access token: with its %d scopes and %d roles it would be longer than %d bytes", len(a.Scopes), len(a.Roles), keys.MaxTokenLength)
+	}
+	if err != nil {
+		return "", err
+	}
+	return token, nil
 }
 
 // bound is what a sealed text belongs to: a token of this issuer. With the `jti` of another

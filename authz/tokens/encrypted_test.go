@@ -106,6 +106,33 @@ func TestAnEncryptedTokenIsReadByWhatWasSealedInIt(t *testing.T) {
 	}
 }
 
+// TestATokenThatNobodyWouldReadIsNotMade: it would not be active anywhere, and who revokes it
+// would be told that this is done.
+func TestATokenThatNobodyWouldReadIsNotMade(t *testing.T) {
+	t.Parallel()
+	i := seals(t, time.Now)
+	_, jwk := reader(t)
+	made, refused := 0, 0
+	for n := 0; n < 400; n += 10 {
+		a := tokens.Access{ClientID: "app", Subject: "u", GrantID: "g", Audience: []string{"a"}, EncryptTo: jwk}
+		for range n {
+			a.Roles = append(a.Roles, "a-role-of-twenty-seven-char")
+		}
+		token, err := i.MintAccess(t.Context(), &a, time.Minute)
+		if err != nil {
+			refused++
+			continue
+		}
+		made++
+		if _, err := i.ReadIssued(t.Context(), token); err != nil {
+			t.Errorf("with %d roles: %d characters, %v", n, len(token), err)
+		}
+	}
+	if made < 10 || refused < 10 {
+		t.Errorf("made %d, refused %d", made, refused)
+	}
+}
+
 func header(t *testing.T, token string) string {
 	t.Helper()
 	first, _, _ := strings.Cut(token, ".")
