@@ -183,15 +183,28 @@ func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
 	signer, ok := sk.signers.Load(typ)
 	if !ok {
-		made, err := jose.NewSigner(
-			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(sk.by), Key: jose.JSONWebKey{Key: sk.private, KeyID: sk.kid}},
-			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+		made, err := sk.signer(typed(typ))
 		if err != nil {
 			return "", fmt.Errorf("sign: %w", err)
 		}
 		signer, _ = sk.signers.LoadOrStore(typ, made)
 	}
-	jws, err := signer.(jose.Signer).Sign(claims)
+	return signed(signer.(jose.Signer), claims)
+}
+
+// signer makes a signer whose header has these members beside `alg` and `kid`.
+func (sk *signingKey) signer(further *jose.SignerOptions) (jose.Signer, error) {
+	key := jose.JSONWebKey{Key: sk.private, KeyID: sk.kid}
+	return jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(sk.by), Key: key}, further)
+}
+
+// typed is what the header of each token has beside `alg` and `kid`.
+func typed(typ string) *jose.SignerOptions {
+	return (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
+}
+
+func signed(signer jose.Signer, claims []byte) (string, error) {
+	jws, err := signer.Sign(claims)
 	if err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}

@@ -77,21 +77,19 @@ func (k *Keyring) openShared(s SharedSecret) ([]byte, error) {
 
 // SignShared is Sign with a shared secret.
 func (k *Keyring) SignShared(s SharedSecret, typ string, claims []byte) (string, error) {
+	return k.signShared(s, typed(typ), claims)
+}
+
+func (k *Keyring) signShared(s SharedSecret, further *jose.SignerOptions, claims []byte) (string, error) {
 	secret, err := k.openShared(s)
 	if err != nil {
 		return "", err
 	}
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.HS256, Key: secret},
-		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", s.KID))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: secret}, further.WithHeader("kid", s.KID))
 	if err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}
-	jws, err := signer.Sign(claims)
-	if err != nil {
-		return "", fmt.Errorf("sign: %w", err)
-	}
-	return jws.CompactSerialize()
+	return signed(signer, claims)
 }
 
 // VerifyShared checks that a token was signed with that secret, by HS256 and under its kid,
@@ -109,6 +107,11 @@ func (k *Keyring) VerifyShared(s SharedSecret, token, typ string) (Verified, err
 	if err != nil {
 		return Verified{}, err
 	}
+	return s.check(jws, secret)
+}
+
+// check checks that the secret signed.
+func (s SharedSecret) check(jws *jose.JSONWebSignature, secret []byte) (Verified, error) {
 	if jws.Signatures[0].Protected.KeyID != s.KID {
 		return Verified{}, fmt.Errorf("%w: its kid is that of another secret", ErrInvalidToken)
 	}

@@ -85,8 +85,6 @@ func (s KeySet) Verify(token, typ string) (Verified, error) {
 	return s.verify(token, typ, time.Time{})
 }
 
-// verify looks the key up, and never takes one that the token brings along. It takes the
-// algorithm of that key alone.
 func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 	// None of these is `none`, or HS256 with the public key as its secret (RFC 8725
 	// section 2.1). Which of them it must be says the key.
@@ -94,6 +92,12 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 	if err != nil {
 		return Verified{}, err
 	}
+	return s.check(jws, token, now)
+}
+
+// check looks the key up, and never takes one that the token brings along. It takes the
+// algorithm of that key alone.
+func (s KeySet) check(jws *jose.JSONWebSignature, token string, now time.Time) (Verified, error) {
 	header := jws.Signatures[0].Protected
 	key, ok := s.keys[header.KeyID]
 	if !ok || !key.live(now) {
@@ -113,6 +117,21 @@ func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
 // of these algorithms, a header with nothing else in it, and one spelling of its bytes. It
 // verifies nothing.
 func parse(token, typ string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSignature, error) {
+	jws, err := parseAny(token, by...)
+	if err != nil {
+		return nil, err
+	}
+	header := jws.Signatures[0].Protected
+	if header.JSONWebKey != nil || len(header.ExtraHeaders) != 1 || header.ExtraHeaders[jose.HeaderType] != typ {
+		// typ keeps tokens for one purpose from being used for another (RFC
+		// 8725 section 3.11); further fields are none of ours.
+		return nil, fmt.Errorf("%w: its header is not that of such a token", ErrInvalidToken)
+	}
+	return jws, nil
+}
+
+// parseAny is parse with any header.
+func parseAny(token string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSignature, error) {
 	invalid := func(why string) (*jose.JSONWebSignature, error) {
 		return nil, fmt.Errorf("%w: %s", ErrInvalidToken, why)
 	}
@@ -136,12 +155,6 @@ func parse(token, typ string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSigna
 	jws, err := jose.ParseSignedCompact(token, by)
 	if err != nil {
 		return invalid("it is not a JWS with an algorithm of this server")
-	}
-	header := jws.Signatures[0].Protected
-	if header.JSONWebKey != nil || len(header.ExtraHeaders) != 1 || header.ExtraHeaders[jose.HeaderType] != typ {
-		// typ keeps tokens for one purpose from being used for another (RFC
-		// 8725 section 3.11); further fields are none of ours.
-		return invalid("its header is not that of such a token")
 	}
 	return jws, nil
 }
