@@ -122,3 +122,49 @@ func TestASharedSecretHasTheLengthOfTheHash(t *testing.T) {
 		t.Error("HS256 without a secret is accepted")
 	}
 }
+
+func TestEncryptedTokensOfASharedSecretAreRead(t *testing.T) {
+	t.Parallel()
+	f := newIssuer(t)
+	secret, other := newSecret(), newSecret()
+	with := func(change func(*verify.Config)) *verify.Verifier {
+		return f.verifier(func(c *verify.Config) {
+			decrypting(t)(c)
+			c.SharedSecrets = [][]byte{secret}
+			change(c)
+		})
+	}
+	both := func(*verify.Config) {}
+	to := func(i int, inner string) string {
+		return forCurve(t, &p256Keys()[i].PublicKey, map[string]any{"kid": nil}).seal(t, inner)
+	}
+	signed := f.shared(jose.HS256, "a", secret, nil)
+	public := jwk(t, jose.JSONWebKey{Key: p256Keys()[0].Public(), KeyID: "ec"})
+	for what, c := range map[string]struct {
+		change func(*verify.Config)
+		token  string
+		good   bool
+	}{
+		"both":                          {both, to(0, signed), true},
+		"both, HS256 alone":             {func(c *verify.Config) { c.Algorithm = "HS256" }, to(0, signed), true},
+		"both, two secrets":             {func(c *verify.Config) { c.SharedSecrets = [][]byte{other, secret} }, to(0, signed), true},
+		"both, by a key of the set":     {both, to(0, f.token(nil)), true},
+		"going over":                    {func(c *verify.Config) { c.AcceptUnencrypted = true }, signed, true},
+		"only signed":                   {both, signed, false},
+		"HS256 alone, a key of the set": {func(c *verify.Config) { c.Algorithm = "HS256" }, to(0, f.token(nil)), false},
+		"RS256 alone":                   {func(c *verify.Config) { c.Algorithm = "RS256" }, to(0, signed), false},
+		"no secret":                     {func(c *verify.Config) { c.SharedSecrets = nil }, to(0, signed), false},
+		"another secret":                {func(c *verify.Config) { c.SharedSecrets = [][]byte{other} }, to(0, signed), false},
+		"no key":                        {func(c *verify.Config) { c.DecryptionKeys = nil }, to(0, signed), false},
+		"to another key":                {both, to(1, signed), false},
+		"another jti inside":            {both, to(0, f.shared(jose.HS256, "a", secret, map[string]any{"jti": "t2"})), false},
+		"by the public half of its key": {both, to(0, f.shared(jose.HS256, "ec", public, nil)), false},
+		"HS384 inside":                  {both, to(0, f.shared(jose.HS384, "a", append(secret, secret...), nil)), false},
+		"for another API":               {both, to(0, f.shared(jose.HS256, "a", secret, map[string]any{"aud": "https://other.test"})), false},
+		"nested twice":                  {both, to(0, to(0, signed)), false},
+	} {
+		if got, err := with(c.change).Verify(t.Context(), c.token); (err == nil) != c.good || err != nil && !errors.Is(err, verify.ErrInvalid) {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+}
