@@ -93,6 +93,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		if sk == nil || !sk.from.Equal(s.SignsFrom) {
 			if sk, err = k.unseal(s.record); err != nil {
 				sealed = errors.Join(sealed, err)
+				next.unopened = append(next.unopened, s.KID)
 				continue
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,13 +42,18 @@ func (k *Keyring) Seal(text, bound []byte) (sealed string, err error) {
 
 // Unseal returns the text that Seal encrypted, and the kid of the key. What it refuses is
 // ErrInvalidToken: what was sealed elsewhere, with other bound bytes, or under a key that is
-// gone or, as far as this process knows yet, was withdrawn.
+// gone or, as far as this process knows yet, was withdrawn. If the master key does not open
+// the key, that is ErrMasterKey: it says nothing about the text.
 func (k *Keyring) Unseal(sealed string, bound []byte) (Verified, error) {
 	kid, encoded, ok := strings.Cut(sealed, ".")
 	if !ok || len(sealed) > MaxTokenLength {
 		return Verified{}, fmt.Errorf("%w: it is not what this server seals", ErrInvalidToken)
 	}
-	sk := k.held.Load().signer(Seals, kid)
+	held := k.held.Load()
+	sk := held.signer(Seals, kid)
+	if sk == nil && slices.Contains(held.unopened, kid) {
+		return Verified{}, fmt.Errorf("%w: it does not open the key %s of the ring %s", ErrMasterKey, kid, Seals)
+	}
 	if sk == nil {
 		return Verified{}, ErrUnknownKey
 	}

@@ -19,6 +19,9 @@ type snapshot struct {
 	// signing holds the keys whose private half can be used, by ring, ordered by when
 	// they begin to sign. If the clock is set back, an earlier one signs again.
 	signing map[Ring][]*signingKey
+	// unopened are the kids of the keys whose private half cannot be used, because the
+	// master key does not open it.
+	unopened []string
 	// jwks is rebuilt when a key in it is gone.
 	jwks atomic.Pointer[jwksDocument]
 }

@@ -106,6 +106,48 @@ func TestAnEncryptedTokenIsReadByWhatWasSealedInIt(t *testing.T) {
 	}
 }
 
+// TestASealThatCannotBeOpenedHereIsAFault: a server whose master key file is not the newest
+// cannot read what others sealed. It must not say that a good token is none: who revokes it
+// would believe that this is done.
+func TestASealThatCannotBeOpenedHereIsAFault(t *testing.T) {
+	t.Parallel()
+	store, master := storagetest.New(t, storagetest.Engines()[0]), newMaster(t)
+	ring := newRingOn(t, store, master)
+	if _, err := ring.Ensure(t.Context(), keys.Seals, "test"); err != nil {
+		t.Fatal(err)
+	}
+	other := keys.New(store, newMaster(t), keys.Policy{LongestToken: time.Hour}, time.Now)
+	if err := other.Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
+		t.Fatal(err)
+	}
+	i, behind := tokens.NewIssuer(issuer, issuer+"/lists/", ring, time.Now), tokens.NewIssuer(issuer, issuer+"/lists/", other, time.Now)
+	_, jwk := reader(t)
+	a := tokens.Access{ClientID: "app", Subject: "app", EncryptTo: jwk}
+	token, err := i.MintAccess(t.Context(), &a, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := behind.ReadIssued(t.Context(), token); !errors.Is(err, keys.ErrMasterKey) || errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("a good token: %v", err)
+	}
+	if _, err := behind.ReadIssued(t.Context(), under(a.ID, "AAAA.AAAA")); !errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("an invented one: %v", err)
+	}
+	read, err := i.ReadIssued(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Withdraw(t.Context(), read.SealKeyID, keys.Intervention{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Reload(t.Context()); !errors.Is(err, keys.ErrMasterKey) {
+		t.Fatal(err)
+	}
+	if _, err := behind.ReadIssued(t.Context(), token); !errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("one whose key was withdrawn: %v", err)
+	}
+}
+
 // TestATokenThatNobodyWouldReadIsNotMade: it would not be active anywhere, and who revokes it
 // would be told that this is done.
 func TestATokenThatNobodyWouldReadIsNotMade(t *testing.T) {
