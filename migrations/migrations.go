@@ -11,7 +11,8 @@
 // Old and new binaries run side by side during an upgrade. So while a binary in use
 // does not know a file, that file may only add: a table, or a column that may be left
 // out on insert. What removes something comes a release later and raises
-// server.oldest_schema, after which older binaries refuse to start.
+// server.oldest_schema, after which older binaries refuse to start. So does the first
+// signing key that older binaries cannot read.
 //
 // PostgreSQL and SQLite run a file in a transaction. MySQL commits after every
 // statement that changes the schema. So a MySQL file must work when it is run again

@@ -109,12 +109,7 @@ func changeKeys(tx *gorm.DB, c keys.Change) error {
 		}
 	}
 	for _, r := range c.Insert {
-		row := newKeyRow(r)
-		err := apply(true, tx.Create(&row))
-		if errors.Is(err, gorm.ErrDuplicatedKey) {
-			return refuse(keys.ErrRaced)
-		}
-		if err != nil {
+		if err := insertKey(tx, r, apply); err != nil {
 			return err
 		}
 	}
@@ -142,6 +137,23 @@ func changeKeys(tx *gorm.DB, c keys.Change) error {
 		return refuse(keys.ErrRaced)
 	}
 	return nil
+}
+
+// knowsRings is the schema of the first version that knows other rings than two of RSA keys.
+const knowsRings = 10
+
+// insertKey adds a key. If older versions cannot read it, it keeps them from starting: they
+// read all keys or none, and would stop with an error that does not say why.
+func insertKey(tx *gorm.DB, r keys.Record, apply func(bool, *gorm.DB) error) error {
+	row := newKeyRow(r)
+	err := apply(true, tx.Create(&row))
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
+		return refuse(keys.ErrRaced)
+	}
+	if by := r.Ring.Algorithm(); err != nil || by == keys.RS256 || by == keys.PS256 {
+		return err
+	}
+	return tx.Exec("UPDATE server SET oldest_schema = ? WHERE id = 1 AND oldest_schema < ?", knowsRings, knowsRings).Error
 }
 
 func moveKey(tx *gorm.DB, m keys.Move, apply func(bool, *gorm.DB) error) error {

@@ -26,6 +26,19 @@ var keyTests = []test{
 		t1.WithdrawnAt = stored(t1.WithdrawnAt)
 		d.equal(d.keys(), []keys.Record{r1, s1, t1, t2})
 	}},
+	{"older versions are refused once there is a key that they cannot read", func(d *databaseTest) {
+		for i, c := range []struct {
+			ring   keys.Ring
+			oldest int
+		}{{keys.Tokens, 1}, {keys.Refresh, 1}, {keys.TokensBy(keys.PS256), 1}, {keys.TokensBy(keys.ES256), 10}, {keys.Tokens, 10}} {
+			d.insert(newKey(fmt.Sprint("k", i), c.ring, int64(i+1)))
+			d.equal(Count(d, d.url, "SELECT oldest_schema FROM server"), c.oldest)
+			d.must(d.other.CheckSchema(d.ctx))
+		}
+		Exec(d, d.url, "UPDATE server SET oldest_schema = 11")
+		d.insert(newKey("s", keys.Seals, 1))
+		d.equal(Count(d, d.url, "SELECT oldest_schema FROM server"), 11)
+	}},
 	{"a withdrawn key stays withdrawn since then", func(d *databaseTest) {
 		d.insert(newKey("k", keys.Tokens, 1))
 		c := keyChange(keys.ActionWithdraw, "k")
