@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -85,6 +86,16 @@ func (t *terminal) warn(c clients.Client) {
 	}
 }
 
+// warnStillAPI warns of APIs for which a client may ask no longer, and whose tokens it may
+// still introspect.
+func (t *terminal) warnStillAPI(c clients.Client, before []string) {
+	for _, audience := range before {
+		if !slices.Contains(c.Audiences, audience) && slices.Contains(c.Introspects, audience) {
+			fmt.Fprintf(t.stderr, "warning: client %s still is the API %s: it may introspect its tokens, until: ingam client update %s --remove-introspects %s\n", c.ID, audience, c.ID, audience)
+		}
+	}
+}
+
 func clientUpdate(t *terminal) *cobra.Command {
 	var (
 		flags  clientFlags
@@ -104,7 +115,9 @@ grants that had it have it again.`,
 				return err
 			}
 			return t.withRings(cmd, []string{"id-token-alg"}, func(con *concerns) error {
+				var before []string
 				c, changed, err := con.clients.Update(cmd.Context(), args[0], func(c *clients.Client) error {
+					before = c.Audiences
 					if err := flags.apply(cmd.Flags(), c); err != nil {
 						return err
 					}
@@ -115,6 +128,9 @@ grants that had it have it again.`,
 				}
 				if changed {
 					t.warn(c)
+					if !cmd.Flags().Changed("introspects") { // or it was said which it is to be
+						t.warnStillAPI(c, before)
+					}
 					t.tellSigning("ID tokens for the client", c.IDTokenSigning)
 					con.settle(cmd.Context())
 				}

@@ -59,6 +59,7 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		return err
 	}
 	signedIn := slices.Contains(c.Grants, clients.SignIn)
+	follows := isItsAudiences(c)
 	for flag, write := range map[string]func(){
 		"name":                     func() { c.Name = r.given.Name },
 		"grant":                    func() { c.Grants = r.given.Grants },
@@ -84,6 +85,10 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 	if err := r.edits.apply(f, c); err != nil {
 		return err
 	}
+	if follows && len(c.Grants) == 0 && !f.Changed("introspects") && !f.Changed("add-introspects") && !f.Changed("remove-introspects") {
+		// Otherwise it would stay the API of before, and could go on introspecting its tokens.
+		c.Introspects = slices.Clone(c.Audiences)
+	}
 	signsIn, asked := slices.Contains(c.Grants, clients.SignIn), f.Changed("skip-consent")
 	switch {
 	case signsIn && asked && !c.FirstParty:
@@ -93,6 +98,12 @@ func (r *clientFlags) apply(f *pflag.FlagSet, c *clients.Client) error {
 		c.FirstParty = false
 	}
 	return nil
+}
+
+// isItsAudiences reports whether a client is the credentials of its audiences, as one that
+// is created without a grant type.
+func isItsAudiences(c *clients.Client) bool {
+	return len(c.Grants) == 0 && len(c.Introspects) > 0 && slices.Equal(slices.Sorted(slices.Values(c.Audiences)), c.Introspects)
 }
 
 // clientEdits are the flags that only an update has.
