@@ -10,10 +10,11 @@ import (
 
 // details returns what the audit log records of an API: all that can be changed.
 func details(a apis.API) map[string]string {
+	thumbprint, kid := encryptionNames(a.EncryptionJWK)
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
 		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(), "secret_ids": a.SecretIDs(),
-		"encryption_key": thumbprint(a.EncryptionJWK),
+		"encryption_key": thumbprint, "encryption_kid": kid,
 	}
 }
 

@@ -22,14 +22,15 @@ func validEncryption(jwk string) error {
 	return nil
 }
 
-// thumbprint names a key in the audit log; empty if there is none.
-func thumbprint(jwk string) string {
+// encryptionNames are what the audit log calls a key by: its thumbprint, of which the kid is
+// no part, and its kid. Without a key they are empty.
+func encryptionNames(jwk string) (thumbprint, kid string) {
 	if jwk == "" {
-		return ""
+		return "", ""
 	}
 	key, err := keys.ParseEncryptionKey([]byte(jwk))
 	if err != nil {
-		return "unreadable"
+		return "unreadable", ""
 	}
-	return key.Thumbprint()
+	return key.Thumbprint(), key.KeyID()
 }

@@ -25,6 +25,21 @@ func TestTheServersKeysOutliveTheTokensOfAnAPI(t *testing.T) {
 	}
 }
 
+// TestAnEncryptionKeyCanGetAnotherKid: an API that knows its key by another kid refuses the
+// tokens that have the former one.
+func TestAnEncryptionKeyCanGetAnotherKid(t *testing.T) {
+	t.Parallel()
+	of := func(kid string) apis.API {
+		return apis.API{EncryptionJWK: `{"kty":"EC","crv":"P-256","kid":"` + kid + `","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"}`}
+	}
+	if d := changed(of("a"), of("b")); d["encryption_kid"] != "b" || d["former_encryption_kid"] != "a" {
+		t.Errorf("the update counts as no change: %v", d)
+	}
+	if d := changed(of("a"), of("a")); d != nil {
+		t.Errorf("no change: %v", d)
+	}
+}
+
 func TestTokensAreEncryptedToAPublicKeyAlone(t *testing.T) {
 	t.Parallel()
 	const public = `"kty":"EC","crv":"P-256","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"`
