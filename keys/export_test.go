@@ -53,14 +53,10 @@ func (k *Keyring) SignBare(r Record, payload []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signer, err := sk.signer(&jose.SignerOptions{})
-	if err != nil {
-		return "", err
-	}
-	return signed(signer, payload)
+	return sk.sign("", payload)
 }
 
 // SignSharedBare is SignShared without a typ.
 func (k *Keyring) SignSharedBare(s SharedSecret, payload []byte) (string, error) {
-	return k.signShared(s, &jose.SignerOptions{}, payload)
+	return k.SignShared(s, "", payload)
 }

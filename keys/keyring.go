@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/maypok86/otter/v2"
 )
 
@@ -59,8 +58,8 @@ type signingKey struct {
 	by      Algorithm
 	// aead is the key instead of private, in the ring Seals.
 	aead cipher.AEAD
-	// signers has a signer for each typ, because their headers differ.
-	signers sync.Map
+	// headers has the beginning of a token for each typ (see headerOf).
+	headers sync.Map
 }
 
 // Reload reads the rings. If the master key does not open a private key, that is
@@ -135,16 +134,6 @@ func parsePublic(r Record) (crypto.PublicKey, error) {
 	return key, nil
 }
 
-// Sign returns claims, which are JSON, as a JWS in compact serialisation (RFC
-// 7515 section 7.1), signed by the key of the ring that signs now.
-func (k *Keyring) Sign(ring Ring, typ string, claims []byte) (string, error) {
-	sk, err := k.signing(ring)
-	if err != nil {
-		return "", err
-	}
-	return sk.sign(typ, claims)
-}
-
 // SignsNow returns the kid of the key of the ring that signs now.
 func (k *Keyring) SignsNow(ring Ring) (kid string, err error) {
 	sk, err := k.signing(ring)
@@ -152,17 +141,6 @@ func (k *Keyring) SignsNow(ring Ring) (kid string, err error) {
 		return "", err
 	}
 	return sk.kid, nil
-}
-
-// SignWith is Sign with the key that has this kid. RS256 is deterministic: what was
-// signed once can be signed again, byte for byte. It fails if the key was withdrawn, or
-// its private half is gone.
-func (k *Keyring) SignWith(ring Ring, kid, typ string, claims []byte) (string, error) {
-	sk := k.held.Load().signer(ring, kid)
-	if sk == nil {
-		return "", fmt.Errorf("%w: %s", ErrNoSigningKey, kid)
-	}
-	return sk.sign(typ, claims)
 }
 
 // CanSign reports whether SignWith can sign with a key.
@@ -179,37 +157,6 @@ func (k *Keyring) signing(ring Ring) (*signingKey, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNoSigningKey, ring)
-}
-
-func (sk *signingKey) sign(typ string, claims []byte) (string, error) {
-	signer, ok := sk.signers.Load(typ)
-	if !ok {
-		made, err := sk.signer(typed(typ))
-		if err != nil {
-			return "", fmt.Errorf("sign: %w", err)
-		}
-		signer, _ = sk.signers.LoadOrStore(typ, made)
-	}
-	return signed(signer.(jose.Signer), claims)
-}
-
-// signer makes a signer whose header has these members beside `alg` and `kid`.
-func (sk *signingKey) signer(further *jose.SignerOptions) (jose.Signer, error) {
-	key := jose.JSONWebKey{Key: sk.private, KeyID: sk.kid}
-	return jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(sk.by), Key: key}, further)
-}
-
-// typed is what the header of each token has beside `alg` and `kid`.
-func typed(typ string) *jose.SignerOptions {
-	return (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
-}
-
-func signed(signer jose.Signer, claims []byte) (string, error) {
-	jws, err := signer.Sign(claims)
-	if err != nil {
-		return "", fmt.Errorf("sign: %w", err)
-	}
-	return jws.CompactSerialize()
 }
 
 // Verify checks that a key of the ring, or of another with the same purpose, signed a
