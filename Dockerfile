@@ -1,5 +1,5 @@
-# The binary is static: what it runs in needs nothing but root certificates,
-# for databases that are reached over TLS.
+# What the binary runs in has libc, OpenSSL 3, which makes its RSA signatures, and root
+# certificates, for databases that are reached over TLS.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 # The modules that are built, and what they need: fetched again only when that changes.
@@ -14,8 +14,8 @@ ARG COMMIT
 ARG DATE
 RUN make build VERSION="$VERSION" COMMIT="$COMMIT" DATE="$DATE" && mkdir -p /made/data && cp bin/ingam /made/
 
-FROM scratch
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends libssl3 ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --from=build /made/ingam /usr/local/bin/ingam
 COPY --from=build --chown=65532:65532 /made/data /var/lib/ingam
 USER 65532:65532

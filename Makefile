@@ -1,24 +1,30 @@
 # Each target is a command of the README.
 
-# A binary that needs no shared library and can be copied anywhere.
 TAGS = netgo osusergo sqlite_omit_load_extension
 # What the binary says it was made from; empty where there is no repository.
 VERSION = $(shell git describe --tags --dirty=+dirty 2>/dev/null)
 COMMIT = $(shell git describe --always --exclude='*' --abbrev=40 --dirty=+dirty 2>/dev/null)
 DATE = $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 STAMPS = -X main.stampedVersion=$(VERSION) -X main.stampedCommit=$(COMMIT) -X main.stampedDate=$(DATE)
-STATIC = -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMPS) -linkmode external -extldflags -static'
+# A binary that needs only libc: built on Debian 12, it runs with glibc 2.34 and later. It signs
+# with the system's OpenSSL 3 where there is one.
+LINKED = -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMPS)'
+# A binary that needs no shared library, can be copied anywhere, and signs with crypto/rsa.
+STATIC = -trimpath -tags '$(TAGS) static' -ldflags '-s -w $(STAMPS) -linkmode external -extldflags -static'
 
-.PHONY: demo build test databases clusters strangers bench lint vuln
+.PHONY: demo build static test databases clusters strangers bench lint vuln
 
 demo:
 	go run ./cmd/ingam serve --demo
 
 build:
-	go build $(STATIC) -o bin/ ./cmd/ingam
+	go build $(LINKED) -o bin/ ./cmd/ingam
 	go build -C cmd/ingam-demo-api $(STATIC) -o ../../bin/ .
 
 # The repository is several Go modules, and "go test ./..." stops where another begins.
+static:
+	go build $(STATIC) -o bin/static/ ./cmd/ingam
+
 test:
 	.ci/each $(EACHFLAGS) go test $(TESTFLAGS) ./...
 

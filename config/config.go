@@ -44,6 +44,7 @@ type Config struct {
 
 	Keys struct {
 		Bits          int      `key:"bits" default:"2048" doc:"size of new RSA keys: 2048, 3072 or 4096"`
+		Engine        engine   `key:"engine" default:"auto" doc:"what makes RSA signatures: openssl (the system's OpenSSL 3), go (crypto/rsa) or auto, which is openssl where it can be used"`
 		RotateEvery   Duration `key:"rotate_every" default:"30d" doc:"how long a key signs; a new value applies to keys made from then on"`
 		JWKSMaxAge    Duration `key:"jwks_max_age" default:"5m" doc:"how long verifiers may keep the key set; 10s to 24h"`
 		VerifierCache Duration `key:"verifier_cache" default:"10m" doc:"how long common libraries keep the key set, whatever its max-age says"`

@@ -101,6 +101,21 @@ func (f *format) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%s is not a format; there are json and text", quoted(string(b)))
 }
 
+// engine is what makes RSA signatures: auto, go or openssl.
+type engine string
+
+// MarshalText writes its name.
+func (e engine) MarshalText() ([]byte, error) { return []byte(e), nil }
+
+// UnmarshalText reads auto, go or openssl.
+func (e *engine) UnmarshalText(b []byte) error {
+	switch *e = engine(b); *e {
+	case "auto", "go", "openssl":
+		return nil
+	}
+	return fmt.Errorf("%s is not an engine; there are auto, go and openssl", quoted(string(b)))
+}
+
 // forwarded is the header in which proxies name the client: x-forwarded-for or
 // forwarded.
 type forwarded string

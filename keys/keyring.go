@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/cipher"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,6 +36,8 @@ type Keyring struct {
 	master Sealer
 	policy Policy
 	now    func() time.Time
+	// engine makes RSA signatures; nil if crypto/rsa does.
+	engine Engine
 
 	reloading sync.Mutex
 	held      atomic.Pointer[snapshot]
@@ -51,8 +55,20 @@ func New(store Store, master Sealer, p Policy, now func() time.Time) *Keyring {
 	return k
 }
 
+// Engine makes RSA signatures; *openssl.Library does.
+type Engine interface {
+	// Signer returns a key whose signatures the engine makes. If it implements io.Closer,
+	// it is closed when the key leaves the rings, and may be signing still. The engine
+	// itself logs an error: the key signs by crypto/rsa then.
+	Signer(kid string, key *rsa.PrivateKey) (crypto.Signer, error)
+}
+
+// Use has an engine make the signatures of the keys that are read from now on.
+func (k *Keyring) Use(e Engine) { k.engine = e }
+
 type signingKey struct {
 	kid     string
+	ring    Ring
 	from    time.Time
 	private crypto.Signer
 	by      Algorithm
@@ -76,6 +92,9 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	next := &snapshot{records: records, verifying: map[Ring]KeySet{}, signing: map[Ring][]*signingKey{}, hints: newKeySet()}
 	before := k.held.Load()
 	next.number = before.number + 1
+	// Whichever way this ends, keys that no snapshot holds any more are closed.
+	opened := slices.Concat(slices.Collect(maps.Values(before.signing))...)
+	defer func() { k.held.Load().closeOthers(opened) }()
 	var sealed error
 	for _, s := range statuses(records, k.policy, k.now()) {
 		// A newer version may have rings that this one does not know.
@@ -95,6 +114,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 				next.unopened = append(next.unopened, s.KID)
 				continue
 			}
+			opened = append(opened, sk)
 		}
 		next.signing[s.Ring] = append(next.signing[s.Ring], sk)
 	}
@@ -123,7 +143,20 @@ func (k *Keyring) unseal(r Record) (*signingKey, error) {
 	if err != nil || !ok || !fits(r.Ring.Algorithm(), private.Public()) {
 		return nil, fmt.Errorf("the private half of signing key %s cannot be read", r.KID)
 	}
-	return &signingKey{kid: r.KID, from: r.SignsFrom, private: private, by: r.Ring.Algorithm()}, nil
+	return &signingKey{kid: r.KID, ring: r.Ring, from: r.SignsFrom, private: k.faster(r.KID, private), by: r.Ring.Algorithm()}, nil
+}
+
+// faster returns a key whose signatures the engine makes, if it can.
+func (k *Keyring) faster(kid string, private crypto.Signer) crypto.Signer {
+	key, ok := private.(*rsa.PrivateKey)
+	if !ok || k.engine == nil {
+		return private
+	}
+	native, err := k.engine.Signer(kid, key)
+	if err != nil {
+		return private
+	}
+	return native
 }
 
 func parsePublic(r Record) (crypto.PublicKey, error) {

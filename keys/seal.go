@@ -27,7 +27,7 @@ func newSealKey(r Record, key []byte) (*signingKey, error) {
 	if err != nil {
 		return nil, unreadable
 	}
-	return &signingKey{kid: r.KID, from: r.SignsFrom, by: A256GCM, aead: aead}, nil
+	return &signingKey{kid: r.KID, ring: r.Ring, from: r.SignsFrom, by: A256GCM, aead: aead}, nil
 }
 
 // Seal encrypts a text with the key of the ring Seals that is in use now. It can be opened

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"io"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -60,4 +61,13 @@ func (s *snapshot) signer(ring Ring, kid string) *signingKey {
 		}
 	}
 	return nil
+}
+
+// closeOthers closes those keys that the snapshot does not hold. They may be signing still.
+func (s *snapshot) closeOthers(opened []*signingKey) {
+	for _, sk := range opened {
+		if native, ok := sk.private.(io.Closer); ok && s.signer(sk.ring, sk.kid) != sk {
+			native.Close()
+		}
+	}
 }

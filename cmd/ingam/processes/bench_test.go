@@ -493,7 +493,7 @@ func release(b *testing.B) string {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), "ingam")
 	build := exec.Command("go", "build", "-C", root, "-trimpath", "-tags", "netgo osusergo sqlite_omit_load_extension",
-		"-ldflags", "-s -w -linkmode external -extldflags -static", "-o", binary, "./cmd/ingam")
+		"-ldflags", "-s -w", "-o", binary, "./cmd/ingam")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -1,0 +1,55 @@
+// A libcrypto with a fault, for tests: all but what stands here is the system's, which it is
+// linked to.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stddef.h>
+
+#ifdef VERSION
+unsigned long OpenSSL_version_num(void) { return VERSION; }
+#endif
+
+#ifdef UNREADY
+int OPENSSL_init_crypto(unsigned long long options, const void *settings) { return 0; }
+#endif
+
+#ifdef COUNTED
+// What is made and not freed again is counted.
+int contexts = 0, keys = 0;
+typedef void *make(void *, void *);
+typedef void *parse(void *, const unsigned char **, long);
+typedef void release(void *);
+void *EVP_PKEY_CTX_new(void *key, void *engine) {
+	__atomic_add_fetch(&contexts, 1, __ATOMIC_SEQ_CST);
+	return ((make *)dlsym(RTLD_NEXT, "EVP_PKEY_CTX_new"))(key, engine);
+}
+void EVP_PKEY_CTX_free(void *context) {
+	__atomic_sub_fetch(&contexts, 1, __ATOMIC_SEQ_CST);
+	((release *)dlsym(RTLD_NEXT, "EVP_PKEY_CTX_free"))(context);
+}
+void *d2i_AutoPrivateKey(void *into, const unsigned char **text, long length) {
+	__atomic_add_fetch(&keys, 1, __ATOMIC_SEQ_CST);
+	return ((parse *)dlsym(RTLD_NEXT, "d2i_AutoPrivateKey"))(into, text, length);
+}
+void EVP_PKEY_free(void *key) {
+	__atomic_sub_fetch(&keys, 1, __ATOMIC_SEQ_CST);
+	((release *)dlsym(RTLD_NEXT, "EVP_PKEY_free"))(key);
+}
+#endif
+
+#ifdef GOOD
+// The first GOOD signatures are those of the system. After them none can be made or, with
+// WRONG, they have another bit.
+typedef int sign(void *, unsigned char *, size_t *, const unsigned char *, size_t);
+int made = 0;
+int EVP_PKEY_sign(void *context, unsigned char *signature, size_t *length, const unsigned char *digest, size_t size) {
+	if (__atomic_fetch_add(&made, 1, __ATOMIC_SEQ_CST) < GOOD)
+		return ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);
+#ifdef WRONG
+	int done = ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);
+	signature[7] ^= 1;
+	return done;
+#else
+	return -1;
+#endif
+}
+#endif
