@@ -66,8 +66,8 @@ func (s *Store) SaveCode(ctx context.Context, hash [32]byte, c grants.Code, now 
 		return fault(op, err)
 	}
 	var inserted *gorm.DB
-	err := s.statement(ctx, func() error {
-		inserted = s.writing(ctx).Exec(`
+	err := s.statement(ctx, func(db *gorm.DB) error {
+		inserted = db.Exec(`
 			INSERT INTO codes (hash, client_id, redirect_uri, user_id, session_id, scopes, audiences, permissions, nonce, challenge,
 			                   auth_ms, amr, acr, user_epoch, client_epoch, server_epoch, expires_ms)
 			SELECT ?, c.id, ?, u.id, l.id, ?, ?, ?, ?, ?, ?, ?, ?, l.user_epoch, c.epoch, v.epoch, ?
@@ -104,7 +104,7 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 	if err != nil {
 		return fault(op, err)
 	}
-	err = s.transaction(ctx, func(tx *gorm.DB) error {
+	err = s.several(ctx, func(tx *gorm.DB) error {
 		used := tx.Exec(`
 			UPDATE codes AS g SET used_ms = ?, grant_id = ?
 			 WHERE g.hash = ? AND g.used_ms IS NULL AND g.expires_ms > ? AND `+ownersStand+` AND NOT `+sessionEnded,

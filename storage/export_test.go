@@ -1,10 +1,13 @@
 package storage
 
 import (
+	"context"
 	"database/sql"
 	"io/fs"
 	"net"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // Dial opens connections to database servers.
@@ -56,3 +59,22 @@ var MySQLConfig = mysqlConfig
 
 // SettleMySQL sets up a new connection to a MySQL server.
 var SettleMySQL = settleMySQL
+
+// Waiting is how many writes to SQLite wait for the commit that runs.
+func Waiting(s *Store) int {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	return len(s.groups.waiting)
+}
+
+// Closing reports whether writes to SQLite are taken no more.
+func Closing(s *Store) bool {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	return s.groups.closed
+}
+
+// Write runs f as a write that may share a transaction.
+func Write(ctx context.Context, s *Store, f func() error) error {
+	return s.statement(ctx, func(*gorm.DB) error { return f() })
+}

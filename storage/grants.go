@@ -162,8 +162,8 @@ func (s *Store) BeginGrant(ctx context.Context, g grants.Grant, now time.Time) e
 	}
 	values = append(values, g.ClientID, g.SessionID, ms(now), ms(now), g.UserID, int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch))
 	var inserted *gorm.DB
-	err = s.statement(ctx, func() error {
-		inserted = s.writing(ctx).Exec(`
+	err = s.statement(ctx, func(db *gorm.DB) error {
+		inserted = db.Exec(`
 			INSERT INTO grants (`+grantColumns+`) SELECT `+s.beginning()+` FROM `+grantable+`
 			   AND u.id = ? AND u.epoch <= ? AND c.epoch <= ? AND v.epoch <= ?`, values...)
 		return inserted.Error
@@ -250,8 +250,8 @@ func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next gra
 	statusList, statusIndex := refColumns(ref)
 	formerList, formerIndex := refColumns(former)
 	var rotated *gorm.DB
-	err := s.statement(ctx, func() error {
-		rotated = s.writing(ctx).Exec(`
+	err := s.statement(ctx, func(db *gorm.DB) error {
+		rotated = db.Exec(`
 			UPDATE grants AS g
 			   SET generation = ?, rotated_ms = `+s.dialect.now+`, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?,
 			       status_list = ?, status_index = ?, former_list = ?, former_index = ?

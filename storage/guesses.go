@@ -25,8 +25,8 @@ func (guessRow) TableName() string { return "guesses" }
 func (s *Store) CountGuess(ctx context.Context, subject string, now, since time.Time) (throttle.Tally, error) {
 	const op = "count a guess"
 	var rows []guessRow
-	err := s.statement(ctx, func() (err error) {
-		rows, err = s.dialect.countGuess(s.writing(ctx), subject, ms(now), ms(since))
+	err := s.statement(ctx, func(db *gorm.DB) (err error) {
+		rows, err = s.dialect.countGuess(db, subject, ms(now), ms(since))
 		return err
 	})
 	if err == nil && len(rows) != 1 {

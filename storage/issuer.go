@@ -17,8 +17,8 @@ func (s *Store) TakeIssuer(ctx context.Context, issuer string) (string, error) {
 	if has, err := issuerOf(s.reading(ctx)); err != nil || has != "" {
 		return has, fault(op, err)
 	}
-	err := s.statement(ctx, func() error {
-		return s.writing(ctx).Exec("UPDATE server SET issuer = ? WHERE id = 1 AND issuer IS NULL", issuer).Error
+	err := s.statement(ctx, func(db *gorm.DB) error {
+		return db.Exec("UPDATE server SET issuer = ? WHERE id = 1 AND issuer IS NULL", issuer).Error
 	})
 	if err != nil {
 		return "", fault("take the issuer", err)

@@ -100,8 +100,8 @@ func (s *Store) RemoveListener(ctx context.Context, id, client string) error {
 		return answer(op, "", refuse(listeners.ErrNotFound))
 	}
 	var removed *gorm.DB
-	err := s.statement(ctx, func() error {
-		removed = s.writing(ctx).Where("id = ? AND client_id = ?", id, client).Delete(&listenerRow{})
+	err := s.statement(ctx, func(db *gorm.DB) error {
+		removed = db.Where("id = ? AND client_id = ?", id, client).Delete(&listenerRow{})
 		return removed.Error
 	})
 	if err == nil && removed.RowsAffected == 0 {
@@ -116,8 +116,8 @@ func (s *Store) SeeListeners(ctx context.Context, ids []string) (gone []string, 
 		return nil, nil
 	}
 	const op = "see listeners"
-	err = s.statement(ctx, func() error {
-		return s.writing(ctx).Exec("UPDATE status_listeners SET seen_ms = "+s.dialect.now+" WHERE id IN ?", ids).Error
+	err = s.statement(ctx, func(db *gorm.DB) error {
+		return db.Exec("UPDATE status_listeners SET seen_ms = "+s.dialect.now+" WHERE id IN ?", ids).Error
 	})
 	if err != nil {
 		return nil, fault(op, err)
@@ -152,8 +152,8 @@ func (s *Store) Acknowledge(ctx context.Context, id, client string, n changes.Nu
 // ofListener updates the listener that where finds.
 func (s *Store) ofListener(ctx context.Context, op, update string, args []any, where string, which ...any) error {
 	var set *gorm.DB
-	err := s.statement(ctx, func() error {
-		set = s.writing(ctx).Exec(update, args...)
+	err := s.statement(ctx, func(db *gorm.DB) error {
+		set = db.Exec(update, args...)
 		return set.Error
 	})
 	if err != nil || set.RowsAffected == 1 {

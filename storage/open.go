@@ -116,6 +116,8 @@ type Store struct {
 	// statements and changing are the shares of single statements that write and of
 	// transactions.
 	statements, changing *slots
+	// groups is nil except on SQLite.
+	groups *groups
 	// uncounting is the share of UncountGuesses, which says why it has one.
 	uncounting *slots
 	// connector opens further connections, for migrations.
@@ -224,6 +226,10 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	s.ownGuess = "written by " + rand.Text()
 	of := sharesOf(o.MaxOpen)
 	s.statements, s.changing, s.uncounting = newSlots(of.statements), newSlots(of.changes), newSlots(max(of.statements/3, 1))
+	if s.dialect.engine == SQLite {
+		// One connection writes, however many wait.
+		s.groups, s.statements = &groups{db: s.write}, newSlots(2*mostTogether)
+	}
 	if err := s.Ping(ctx); err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
@@ -281,6 +287,9 @@ func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 // Close closes all connections, after waiting for the statements in progress.
 func (s *Store) Close() error {
 	var errs []error
+	if s.groups != nil {
+		s.groups.close()
+	}
 	// On SQLite the writer closes last: the last connection to close copies the
 	// write-ahead log into the database file, which a reader may not do.
 	for _, p := range s.pools() {

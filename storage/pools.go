@@ -95,9 +95,30 @@ func (s *Store) Pools() map[string]sql.DBStats {
 }
 
 // statement runs f, which is one statement that writes, within its share of the
-// connections.
-func (s *Store) statement(ctx context.Context, f func() error) error {
-	return s.statements.within(ctx, func() error { return again(ctx, f) })
+// connections. On SQLite it may share a transaction with others. f may run several times, and
+// even after statement has returned an error: what it leaves in variables counts only if
+// statement succeeds.
+func (s *Store) statement(ctx context.Context, f func(db *gorm.DB) error) error {
+	if s.groups == nil {
+		return s.apart(ctx, f)
+	}
+	return s.statements.within(ctx, func() error { return s.groups.do(&groupWrite{ctx: ctx, do: f}) })
+}
+
+// apart is statement for one that may take long and for which no request waits, such as
+// purging: it shares no transaction, because its neighbours would wait for it.
+func (s *Store) apart(ctx context.Context, f func(db *gorm.DB) error) error {
+	return s.statements.within(ctx, func() error {
+		return again(ctx, func() error { return f(s.writing(ctx)) })
+	})
+}
+
+// several is statement for more than one of them, all of which are done or none.
+func (s *Store) several(ctx context.Context, f func(tx *gorm.DB) error) error {
+	if s.groups == nil {
+		return s.transaction(ctx, f)
+	}
+	return s.statements.within(ctx, func() error { return s.groups.do(&groupWrite{ctx: ctx, do: f, several: true}) })
 }
 
 // reading returns the gorm.DB for reading: polls of the changes have their own.

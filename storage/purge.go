@@ -117,8 +117,8 @@ func (s *Store) purge(ctx context.Context, op string, batch int, one func(tx *go
 	total := 0
 	for range mostBatches {
 		var n int64
-		err := s.statement(ctx, func() (err error) {
-			n, err = one(s.writing(ctx))
+		err := s.apart(ctx, func(db *gorm.DB) (err error) {
+			n, err = one(db)
 			return err
 		})
 		total += int(n)
@@ -196,9 +196,9 @@ func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (tota
 		if total += n; err != nil {
 			return total, err
 		}
-		err = s.statement(ctx, func() error {
+		err = s.apart(ctx, func(db *gorm.DB) error {
 			// A list stays while blocks of it are left for the next call.
-			deleted := s.writing(ctx).Exec("DELETE FROM status_lists WHERE number = ? AND NOT EXISTS (SELECT 1 FROM status_blocks WHERE list = ?)", l.Number, l.Number)
+			deleted := db.Exec("DELETE FROM status_lists WHERE number = ? AND NOT EXISTS (SELECT 1 FROM status_blocks WHERE list = ?)", l.Number, l.Number)
 			total += int(deleted.RowsAffected)
 			return deleted.Error
 		})
@@ -206,8 +206,8 @@ func (s *Store) purgeStatus(ctx context.Context, now time.Time, batch int) (tota
 			return total, fault("purge status lists", err)
 		}
 	}
-	err = s.statement(ctx, func() error {
-		deleted := s.writing(ctx).Where("seen_ms < "+s.dialect.now+" - ?", time.Hour.Milliseconds()).Delete(&listenerRow{})
+	err = s.apart(ctx, func(db *gorm.DB) error {
+		deleted := db.Where("seen_ms < "+s.dialect.now+" - ?", time.Hour.Milliseconds()).Delete(&listenerRow{})
 		total += int(deleted.RowsAffected)
 		return deleted.Error
 	})

@@ -141,8 +141,8 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte, now time.T
 
 // TouchSession implements sessions.Store.
 func (s *Store) TouchSession(ctx context.Context, id string, seen, idle time.Time) error {
-	return fault("touch a login session", s.statement(ctx, func() error {
-		return s.writing(ctx).Exec("UPDATE login_sessions SET seen_ms = ?, idle_ms = ? WHERE id = ? AND ended_ms IS NULL", ms(seen), ms(idle), id).Error
+	return fault("touch a login session", s.statement(ctx, func(db *gorm.DB) error {
+		return db.Exec("UPDATE login_sessions SET seen_ms = ?, idle_ms = ? WHERE id = ? AND ended_ms IS NULL", ms(seen), ms(idle), id).Error
 	}))
 }
 
