@@ -24,6 +24,9 @@ var mysqlDialect = dialect{
 	takeNumber: takeNumberMySQL,
 	tableExists: `SELECT COUNT(*) FROM information_schema.tables
 	               WHERE table_schema = DATABASE() AND table_name = ?`,
+	tables: "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
+	bytes: `SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables
+	         WHERE table_schema = DATABASE()`,
 	history:         fmt.Sprintf(historySQL, "?"),
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),

@@ -153,6 +153,9 @@ type dialect struct {
 	ping string
 	// tableExists counts the tables with the name that is its parameter.
 	tableExists string
+	// tables and bytes are the statements of Store.Size: the names of all tables, and how
+	// much room they take.
+	tables, bytes string
 	// standing and standingOfGrant are the statements of Store.Standing.
 	standing, standingOfGrant string
 	// history is the statement of Store.History.

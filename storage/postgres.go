@@ -27,6 +27,8 @@ var postgresDialect = dialect{
 	tx: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	tableExists: `SELECT COUNT(*) FROM pg_catalog.pg_tables
 	               WHERE schemaname = current_schema() AND tablename = $1`,
+	tables:          "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",
+	bytes:           "SELECT pg_database_size(current_database())",
 	history:         fmt.Sprintf(historySQL, "$1"),
 	standing:        fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4", "$5", "$6", "$7"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("$1", "$2", "$3", "$4", "$5", "$6", "$7"), fmt.Sprintf(grantStanding, "$8", "$9", "$10")),

@@ -31,6 +31,8 @@ var sqliteDialect = dialect{
 	takeNumber:      takeNumberReturning,
 	ping:            "PRAGMA schema_version",
 	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+	tables:          "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+	bytes:           "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 	history:         fmt.Sprintf(historySQL, "?"),
 	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), ""),
 	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),

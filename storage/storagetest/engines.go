@@ -18,7 +18,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	neturl "net/url"
 	"os"
 	"path/filepath"
@@ -213,23 +212,27 @@ func LockWrites(t testing.TB, url string) (unlock func()) {
 	return func() { run("ROLLBACK"); conn.Close(); db.Close() }
 }
 
-// Rows counts the rows of all tables to which requests could add rows.
-func Rows(t testing.TB, url string) (n int) {
+// Rows counts the rows of all tables.
+func Rows(t testing.TB, url string) int {
 	t.Helper()
-	db := connect(t, url)
-	defer db.Close()
-	for _, table := range []string{
-		"changes", "api_secrets", "clients", "client_secrets", "revoked_tokens", "signing_keys", "audit_events",
-		"users", "login_sessions", "consents", "codes", "grants", "guesses",
-		"status_lists", "status_blocks",
-	} {
-		var rows int
-		if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&rows); err != nil {
-			t.Fatal(err)
-		}
-		n += rows
+	var size storage.Size
+	briefly(t, url, func(s *storage.Store) (err error) {
+		size, err = s.Size(t.Context())
+		return err
+	})
+	return int(size.Rows)
+}
+
+// briefly calls do with a Store that is open no longer than that takes.
+func briefly(t testing.TB, url string, do func(*storage.Store) error) {
+	t.Helper()
+	s, err := storage.Open(t.Context(), url, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return n
+	if err := errors.Join(do(s), s.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Count returns the number that a query returns.
@@ -243,32 +246,11 @@ func Count(t testing.TB, url, query string) (n int) {
 	return n
 }
 
-// DoubleGrants doubles the number of grants, several times: each copy gets an id and a
-// status of its own.
+// DoubleGrants doubles the number of grants, several times: see Store.MultiplyGrants.
 func DoubleGrants(t testing.TB, url string, times int) {
 	t.Helper()
-	db := connect(t, url)
-	defer db.Close()
-	found, err := db.QueryContext(t.Context(), "SELECT * FROM grants WHERE id = ''")
-	if err != nil {
-		t.Fatal(err)
-	}
-	columns, err := found.Columns()
-	found.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k := range times {
-		values := strings.Join(columns, ", ")
-		values = strings.Replace(values, "id,", "CONCAT(id, 'x'),", 1)
-		values = strings.Replace(values, "status_index", fmt.Sprintf("status_index + %d", 1<<k), 1)
-		if k > 0 {
-			values = strings.Replace(values, "'x'", fmt.Sprintf("'-%d'", k), 1)
-		}
-		if _, err := db.ExecContext(t.Context(), "INSERT INTO grants ("+strings.Join(columns, ", ")+") SELECT "+values+" FROM grants"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	there := Count(t, url, "SELECT COUNT(*) FROM grants")
+	briefly(t, url, func(s *storage.Store) error { return s.MultiplyGrants(t.Context(), int64(there)<<times) })
 }
 
 // Lock takes a lock on a database by the statements for its engine, on a connection of

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package load
+
+import (
+	"errors"
+	"time"
+)
+
+// CPU returns the CPU time that a process has used; here, it cannot.
+func CPU(int) (time.Duration, error) {
+	return 0, errors.New("the CPU time of another process can be read only on Linux")
+}
+
+var start = time.Now()
+
+// threadTime returns the time, for lack of that of a thread.
+func threadTime() time.Duration { return time.Since(start) }
