@@ -95,6 +95,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		backupCommand(t),
 		restoreCommand(t),
 		tokenCommand(t),
+		benchCommand(t),
 		configCommand(t),
 		versionCommand(t),
 	)

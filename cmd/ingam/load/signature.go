@@ -13,6 +13,9 @@ import (
 // by it is the unit S, in which costs on different machines can be compared.
 func StandardSigner() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 
+// LargestPID is the largest number that a process can have on Linux.
+const LargestPID = 1 << 22
+
 // signaturesAtOnce is how many signatures are measured between two rounds.
 const signaturesAtOnce = 20
 

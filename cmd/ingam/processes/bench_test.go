@@ -1,12 +1,7 @@
 package processes
 
 import (
-	"bufio"
-	"bytes"
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,34 +22,21 @@ import (
 
 	"github.com/go-crypt/crypt/algorithm/argon2"
 
+	"github.com/ingam/ingam/cmd/ingam/load"
 	"github.com/ingam/ingam/storage/storagetest"
 	"github.com/ingam/ingam/verify"
 )
 
-// BenchmarkServer measures the server as it is run in production: a release build in a
-// process of its own, with the default settings, which logs each request to a file. The
-// cost of a request is the CPU time of that process, of all threads and in the kernel,
-// divided by the time of one RSA-2048 signature. That unit, S, makes machines
-// comparable. The results are in docs/performance.md.
+// BenchmarkServer measures what ingam bench does not: people who sign in, storms,
+// revocations, starts, a million grants, memory. The server is as it is run in production: a
+// release build in a process of its own, with the default settings, which logs each request
+// to a file. The unit of its CPU time is S, the time of one RSA-2048 signature, which makes
+// machines comparable. The results are in docs/performance.md.
 func BenchmarkServer(b *testing.B) {
 	binary := release(b)
-	b.Run("Signature", benchmarkSignature)
-	b.Run("Token", func(b *testing.B) { benchmarkToken(b, binary) })
-	b.Run("Introspection", func(b *testing.B) {
-		for _, e := range storagetest.Engines() {
-			b.Run(e.Name, func(b *testing.B) { benchmarkIntrospection(b, binary, e.NewURL(b)) })
-		}
-	})
-	b.Run("Refresh", func(b *testing.B) {
-		for _, e := range storagetest.Engines() {
-			b.Run(e.Name, func(b *testing.B) { benchmarkRefresh(b, binary, e.NewURL(b)) })
-		}
-	})
 	b.Run("SignIn", func(b *testing.B) { benchmarkSignIn(b, binary) })
 	b.Run("RefusedSignIn", func(b *testing.B) { benchmarkRefusedSignIn(b, binary) })
 	b.Run("Storm", func(b *testing.B) { benchmarkStorm(b, binary) })
-	b.Run("JWKS", func(b *testing.B) { benchmarkJWKS(b, binary) })
-	b.Run("StatusList", func(b *testing.B) { benchmarkStatusList(b, binary) })
 	b.Run("Revocation", func(b *testing.B) { benchmarkRevocation(b, binary) })
 	b.Run("Ready", func(b *testing.B) { benchmarkReady(b, binary) })
 	b.Run("MillionGrants", func(b *testing.B) {
@@ -66,109 +47,14 @@ func BenchmarkServer(b *testing.B) {
 	b.Run("HundredThousandTokens", func(b *testing.B) { benchmarkHundredThousandTokens(b, binary) })
 }
 
-func benchmarkSignature(b *testing.B) {
-	sign := signer(b)
-	for b.Loop() {
-		sign()
-	}
-}
-
-func benchmarkToken(b *testing.B, binary string) {
-	s := newReleased(b, binary, "").start()
-	ask := s.tokenRequest()
-	b.Run("client_credentials", func(b *testing.B) { s.load(b, ask) })
-	for _, algorithm := range []string{"PS256", "ES256", "EdDSA", "HS256"} {
-		d := newReleased(b, binary, "")
-		s := d.start()
-		d.must("api", "create", "--audience", "https://api.test", "--name", "API", "--scope", "read write", "--signing-alg", algorithm)
-		ask := s.tokenRequest()
-		b.Run(algorithm, func(b *testing.B) { s.load(b, ask) })
-	}
-}
-
-// benchmarkIntrospection introspects valid tokens as the API that they are for: the
-// same token over and over, as APIs do while it is valid; and each token once, so that
-// its signature is checked for the first time.
-func benchmarkIntrospection(b *testing.B, binary, database string) {
-	s := newReleased(b, binary, database).start()
-	secret, asker := s.d.client("app"), s.d.client("api")
-	about := func(token string) request {
-		ask := s.formRequest("/oauth2/introspect", "api", asker, url.Values{"token": {token}})
-		ask.body = `{"active":true,`
-		return ask
-	}
-	one := about(s.token("app", secret))
-	b.Run("again", func(b *testing.B) { s.load(b, one) })
-	b.Run("first", func(b *testing.B) {
-		texts := make([]string, b.N+connections)
-		for i := range texts {
-			texts[i] = about(s.token("app", secret)).text
-		}
-		each := one
-		each.texts = texts
-		s.load(b, each)
-	})
-}
-
-// families is how many grants are refreshed in turn.
-const families = 100
-
-// benchmarkRefresh refreshes a hundred grants over and over, each with its latest
-// refresh token, and counts the rows afterwards.
-func benchmarkRefresh(b *testing.B, binary, database string) {
-	s := newReleased(b, binary, database).start()
-	s.d.user("minji")
-	p := s.person()
-	for _, scope := range []string{"read", "openid read"} {
-		a := s.d.webClient("app-" + strings.ReplaceAll(scope, " ", "-"))
-		// Two connections never refresh the same grant.
-		var chains [connections][]string
-		for i := range families {
-			chains[i%connections] = append(chains[i%connections], a.tokens(s.server, p, "minji", "scope", scope).Refresh)
-		}
-		text := func(token string) string {
-			form := url.Values{"grant_type": {"refresh_token"}, "client_id": {a.id}, "refresh_token": {token}}.Encode()
-			return fmt.Sprintf("POST /oauth2/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", s.address, len(form), form)
-		}
-		b.Run(scope, func(b *testing.B) {
-			wires := s.connect(b)
-			rows := storagetest.Rows(b, s.d.database)
-			refresh := func(n int) {
-				var sending sync.WaitGroup
-				for i, w := range wires {
-					chain := chains[i]
-					sending.Go(func() {
-						for turn := range (n + i) / connections { // these numbers add up to n
-							at := turn % len(chain)
-							body, err := w.exchange(text(chain[at]), request{status: http.StatusOK, body: `{"access_token":"ey`})
-							var set tokenSet
-							if err == nil {
-								err = json.Unmarshal([]byte(body), &set)
-							}
-							if err != nil {
-								b.Error(err)
-								return
-							}
-							chain[at] = set.Refresh
-						}
-					})
-				}
-				sending.Wait()
-			}
-			s.measure(b, refresh)
-			b.ReportMetric(float64(storagetest.Rows(b, s.d.database)-rows), "rows-added")
-		})
-	}
-}
-
 // benchmarkSignIn checks a password and begins a login session.
 func benchmarkSignIn(b *testing.B, binary string) {
 	s := newReleased(b, binary, "").start()
 	s.d.user("minji")
-	form := url.Values{"username": {"minji"}, "password": {goodPassword}}.Encode()
-	ask := request{status: http.StatusSeeOther, text: fmt.Sprintf(
-		"POST /login HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", s.address, len(form), form)}
-	b.Run("password", func(b *testing.B) { s.load(b, ask) })
+	ask := s.target.Form("/login", url.Values{"username": {"minji"}, "password": {goodPassword}})
+	b.Run("password", func(b *testing.B) {
+		s.load(b, load.Repeat(ask, connections), load.Answer{Status: http.StatusSeeOther})
+	})
 	hasher, err := argon2.New(argon2.WithVariantID(), argon2.WithM(19*1024), argon2.WithT(2), argon2.WithP(1))
 	if err != nil {
 		b.Fatal(err)
@@ -197,12 +83,11 @@ func benchmarkRefusedSignIn(b *testing.B, binary string) {
 	} {
 		b.Run(c.who, func(b *testing.B) {
 			body := fmt.Sprintf(`{"id":%q,"pw":%q,"client_id":"mobile"}`, c.user, c.password)
-			ask := request{status: http.StatusUnauthorized, body: `{"error":"invalid_grant"`}
+			var texts []string
 			for i := range b.N + connections {
-				ask.texts = append(ask.texts, fmt.Sprintf("POST /login HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.1.%d.%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-					s.address, i/250, i%250, len(body), body))
+				texts = append(texts, s.target.Post("/login", "application/json", body, "X-Forwarded-For", fmt.Sprintf("10.1.%d.%d", i/250, i%250)))
 			}
-			s.load(b, ask)
+			s.load(b, load.Each(texts, connections), load.Answer{Status: http.StatusUnauthorized, Begins: `{"error":"invalid_grant"`})
 		})
 	}
 }
@@ -221,14 +106,12 @@ func benchmarkStorm(b *testing.B, binary string) {
 	token := a.tokens(s.server, s.person(), "minji", "scope", "openid read").Refresh
 	w := s.connect(b)[0]
 	refresh := func() time.Duration {
-		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {a.id}, "refresh_token": {token}}.Encode()
 		began := time.Now()
-		body, err := w.exchange(fmt.Sprintf("POST /oauth2/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-			s.address, len(form), form), request{status: http.StatusOK, body: `{"access_token":"ey`})
+		body, err := w.Exchange(s.target.Form("/oauth2/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {a.id}, "refresh_token": {token}}), issues)
 		took := time.Since(began)
 		var set tokenSet
 		if err == nil {
-			err = json.Unmarshal([]byte(body), &set)
+			err = json.Unmarshal(body, &set)
 		}
 		if err != nil {
 			b.Fatal(err)
@@ -261,8 +144,8 @@ func benchmarkStorm(b *testing.B, binary string) {
 			for range crowd {
 				addresses++
 				body := fmt.Sprintf(`{"id":"nobody%d","pw":"wrong","client_id":"mobile"}`, addresses)
-				text := fmt.Sprintf("POST /login HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.%d.%d.%d\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-					s.address, addresses>>16, addresses>>8&255, addresses&255, len(body), body)
+				text := s.target.Post("/login", "application/json", body,
+					"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", addresses>>16, addresses>>8&255, addresses&255), "Connection", "close")
 				storm.Go(func() {
 					conn, err := net.Dial("tcp", s.address)
 					if err != nil {
@@ -297,41 +180,6 @@ func benchmarkStorm(b *testing.B, binary string) {
 		report(b, took)
 		b.ReportMetric(float64(lookedAt.Load())/float64(b.N), "looked-at")
 		b.ReportMetric(float64(turnedAway.Load())/float64(b.N), "turned-away")
-	})
-}
-
-func benchmarkJWKS(b *testing.B, binary string) {
-	s := newReleased(b, binary, "").start()
-	const path = "/.well-known/jwks.json"
-	etag := s.get(path).header.Get("ETag")
-	get := "GET " + path + " HTTP/1.1\r\nHost: " + s.address + "\r\n"
-	b.Run("200", func(b *testing.B) {
-		s.load(b, request{text: get + "\r\n", status: http.StatusOK, body: `{"keys":[{`})
-	})
-	b.Run("304", func(b *testing.B) {
-		s.load(b, request{text: get + "If-None-Match: " + etag + "\r\n\r\n", status: http.StatusNotModified})
-	})
-}
-
-// benchmarkStatusList fetches the status list that a token refers to, as polling
-// verifiers do, and in the same run introspects the token, as a resource server without
-// the list would.
-func benchmarkStatusList(b *testing.B, binary string) {
-	s := newReleased(b, binary, "").start()
-	secret, asker := s.d.client("app"), s.d.client("api")
-	token := s.token("app", secret)
-	list := part(b, token, 1)["status"].(map[string]any)["status_list"].(map[string]any)["uri"].(string)
-	path := strings.TrimPrefix(list, s.d.issuer)
-	get := "GET " + path + " HTTP/1.1\r\nHost: " + s.address + "\r\nAccept: application/statuslist+jwt\r\n"
-	b.Run("200", func(b *testing.B) { s.load(b, request{text: get + "\r\n", status: http.StatusOK, body: "ey"}) })
-	b.Run("304", func(b *testing.B) {
-		etag := s.get(path).header.Get("ETag")
-		s.load(b, request{text: get + "If-None-Match: " + etag + "\r\n\r\n", status: http.StatusNotModified})
-	})
-	b.Run("introspection", func(b *testing.B) {
-		ask := s.formRequest("/oauth2/introspect", "api", asker, url.Values{"token": {token}})
-		ask.body = `{"active":true,`
-		s.load(b, ask)
 	})
 }
 
@@ -477,11 +325,16 @@ func benchmarkMillionGrants(b *testing.B, binary, database string) {
 func benchmarkHundredThousandTokens(b *testing.B, binary string) {
 	const tokens = 100_000
 	s := newReleased(b, binary, "").start()
-	ask := s.tokenRequest()
-	s.send(b, s.connect(b), ask, connections)
+	ask := s.target.Form("/oauth2/token", url.Values{"grant_type": {"client_credentials"}}, "Authorization", load.Basic("app", s.d.client("app")))
+	send := func(n int) {
+		if _, err := (load.Plan{Wires: s.connect(b), Series: load.Repeat(ask, connections), Want: issues, Requests: n}).Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	send(connections)
 	stored := s.stored()
 	b.ResetTimer()
-	s.send(b, s.connect(b), ask, tokens)
+	send(tokens)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(s.memory("VmRSS"), "MB-resident")
 	b.ReportMetric(s.memory("VmHWM"), "MB-peak")
@@ -515,6 +368,7 @@ func newReleased(b *testing.B, binary, database string) released {
 type measured struct {
 	*server
 	address string
+	target  load.Target
 }
 
 func (d released) start() *measured {
@@ -534,7 +388,15 @@ func (d released) launch() *measured {
 	}
 	defer log.Close()
 	address := strings.TrimPrefix(d.issuer, "http://")
-	s := &measured{&server{d: d.deployment, url: d.issuer, log: &logBuffer{}, waited: make(chan struct{})}, address}
+	at, err := url.Parse(d.issuer)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	target, err := load.To(at)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	s := &measured{&server{d: d.deployment, url: d.issuer, log: &logBuffer{}, waited: make(chan struct{})}, address, target}
 	s.cmd = exec.Command(d.binary, "serve")
 	s.cmd.Dir, s.cmd.Env = d.dir, d.environ("INGAM_LISTEN="+address)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
@@ -559,8 +421,8 @@ func (s *measured) end() {
 	}
 	read := s.cpu()
 	s.kill()
-	if used := s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime(); (used - read).Abs() > 3*clockTick {
-		s.d.t.Errorf("the server used %s of CPU time by getrusage and %s by /proc", used, read)
+	if used := s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime(); (used - read).Abs() > 30*time.Millisecond {
+		s.d.t.Errorf("the server used %s of CPU time by getrusage and %s by its clock", used, read)
 	}
 }
 
@@ -575,31 +437,14 @@ func (s *measured) isReady() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// clockTick is the unit of the times in /proc/PID/stat (USER_HZ).
-const clockTick = 10 * time.Millisecond
-
-// cpuOf returns the CPU time, user and system, that the server's process has used.
-// getrusage returns the same counters, but only after the process has ended, so it
-// would include the start and the warm-up. A clock tick is exact enough for a load of
-// seconds.
+// cpuOf returns the CPU time that the server's process has used.
 func cpuOf(t testing.TB, s *server) time.Duration {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	used, err := load.CPU(s.cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The second field is the name, which may contain anything. The third one comes after
-	// its parenthesis; utime and stime are the 14th and 15th (proc_pid_stat(5)).
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	var ticks time.Duration
-	for _, field := range fields[14-3 : 16-3] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ticks += time.Duration(n)
-	}
-	return ticks * clockTick
+	return used
 }
 
 func (s *measured) cpu() time.Duration { return cpuOf(s.d.t, s.server) }
@@ -633,189 +478,43 @@ func (s *measured) stored() (size int64) {
 // connections is how many requests run concurrently.
 const connections = 8
 
-// request is a request to send, and what its answer must contain.
-type request struct {
-	text string
-	// texts, if set, are sent instead of text, each once.
-	texts  []string
-	status int
-	body   string // how the answer's body begins
-}
+// issues is how an answer with an access token begins.
+var issues = load.Answer{Status: http.StatusOK, Begins: `{"access_token":"ey`}
 
-// split returns one request with the first n texts, and one with the rest.
-func (r request) split(n int) (first, rest request) {
-	first, rest = r, r
-	if r.texts != nil {
-		first.texts, rest.texts = r.texts[:n], r.texts[n:]
-	}
-	return first, rest
-}
-
-func (s *measured) tokenRequest() request {
-	secret := s.d.client("app")
-	ask := s.formRequest("/oauth2/token", "app", secret, url.Values{"grant_type": {"client_credentials"}})
-	ask.body = `{"access_token":"ey`
-	return ask
-}
-
-func (s *measured) formRequest(path, id, secret string, form url.Values) request {
-	body := form.Encode()
-	r, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(body))
-	if err != nil {
-		s.d.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
-	var text strings.Builder
-	if err := r.Write(&text); err != nil {
-		s.d.t.Fatal(err)
-	}
-	return request{text: text.String(), status: http.StatusOK}
-}
-
-// load sends b.N requests and reports the cost of one. It pauses now and then to
-// measure the time of a signature, so that other load on the machine slows down both
-// alike.
-func (s *measured) load(b *testing.B, r request) {
-	wires := s.connect(b)
-	warming, r := r.split(connections)
-	s.send(b, wires, warming, connections)
-	s.measure(b, func(n int) {
-		var now request
-		now, r = r.split(n)
-		s.send(b, wires, now, n)
-	})
-}
-
-// measure is load with any function that sends n requests.
-func (s *measured) measure(b *testing.B, send func(n int)) {
-	const rounds = 10
-	sign := signer(b)
-	var signatures []time.Duration
-	before := s.cpu()
-	b.ResetTimer()
-	for round := range rounds {
-		send(b.N*(round+1)/rounds - b.N*round/rounds)
-		b.StopTimer()
-		for range 20 {
-			began := time.Now()
-			sign()
-			signatures = append(signatures, time.Since(began))
-		}
-		b.StartTimer()
-	}
-	b.StopTimer()
-	each := float64(s.cpu()-before) / float64(b.N)
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(each/float64(median(signatures)), "S/op")
-	b.ReportMetric(each/1e3, "µs-CPU/op")
-	b.ReportMetric(float64(median(signatures))/1e3, "µs-S")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
-}
-
-// send sends n requests over the connections.
-func (s *measured) send(b *testing.B, wires []*wire, r request, n int) {
+func (s *measured) connect(b *testing.B) []*load.Wire {
 	b.Helper()
-	var left atomic.Int64
-	left.Store(int64(n))
-	var sending sync.WaitGroup
-	for _, w := range wires {
-		sending.Go(func() {
-			for {
-				i := left.Add(-1)
-				if i < 0 {
-					return
-				}
-				text := r.text
-				if r.texts != nil {
-					text = r.texts[i]
-				}
-				if _, err := w.exchange(text, r); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	sending.Wait()
-	if b.Failed() {
-		b.FailNow()
-	}
-}
-
-// wire is an HTTP client that uses as little as possible of the CPUs that it shares
-// with the server.
-type wire struct {
-	net.Conn
-	in *bufio.Reader
-}
-
-func (s *measured) connect(b *testing.B) []*wire {
-	b.Helper()
-	var wires []*wire
-	for range connections {
-		conn, err := net.Dial("tcp", s.address)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(5 * time.Minute))
-		wires = append(wires, &wire{conn, bufio.NewReaderSize(conn, 16<<10)})
-	}
-	return wires
-}
-
-// exchange reads only as much of an answer as is needed to find its end and to check
-// it.
-func (w *wire) exchange(text string, want request) (string, error) {
-	if _, err := io.WriteString(w, text); err != nil {
-		return "", err
-	}
-	status, length := "", 0
-	for {
-		line, err := w.in.ReadSlice('\n')
-		if err != nil {
-			return "", err
-		}
-		line = bytes.TrimSuffix(line, []byte("\r\n"))
-		if len(line) == 0 {
-			break
-		}
-		if status == "" {
-			status = string(line)
-		}
-		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return "", err
-			}
-		}
-	}
-	peeked, err := w.in.Peek(length)
-	if err != nil {
-		return "", err
-	}
-	body := string(peeked)
-	if !strings.HasPrefix(status, fmt.Sprintf("HTTP/1.1 %d ", want.status)) || !strings.HasPrefix(body, want.body) {
-		return "", fmt.Errorf("%s: %s", status, body)
-	}
-	_, err = w.in.Discard(length)
-	return body, err
-}
-
-// signer returns a function that makes one signature of the unit S: RS256 with 2048
-// bits, by the standard library, in one thread.
-func signer(b *testing.B) func() {
-	b.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	wires, err := s.target.Dial(b.Context(), connections)
 	if err != nil {
 		b.Fatal(err)
 	}
-	digest := sha256.Sum256([]byte("what is signed does not matter"))
-	return func() {
-		if _, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]); err != nil {
-			b.Error(err)
-		}
+	b.Cleanup(func() { load.Close(wires) })
+	return wires
+}
+
+// load sends b.N requests and reports the cost of one.
+func (s *measured) load(b *testing.B, series []load.Series, want load.Answer) {
+	b.Helper()
+	standard, err := load.StandardSigner()
+	if err != nil {
+		b.Fatal(err)
 	}
+	plan := load.Plan{Wires: s.connect(b), Series: series, Want: want, Requests: connections}
+	if _, err := plan.Run(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	plan.Requests, plan.Signers = b.N, []crypto.Signer{standard}
+	plan.CPU = func() (time.Duration, error) { return load.CPU(s.cmd.Process.Pid) }
+	b.ResetTimer()
+	r, err := plan.Run(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	each := float64(r.CPU) / float64(b.N)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(each/float64(r.Signatures[0]), "S/op")
+	b.ReportMetric(each/1e3, "µs-CPU/op")
+	b.ReportMetric(float64(r.Signatures[0])/1e3, "µs-S")
+	b.ReportMetric(r.Rate(), "req/s")
 }
 
 func median(of []time.Duration) time.Duration {
