@@ -12,7 +12,7 @@ LINKED = -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMPS)'
 # A binary that needs no shared library, can be copied anywhere, and signs with crypto/rsa.
 STATIC = -trimpath -tags '$(TAGS) static' -ldflags '-s -w $(STAMPS) -linkmode external -extldflags -static'
 
-.PHONY: demo build static test databases clusters strangers bench lint vuln
+.PHONY: demo build static test databases clusters strangers bench bench-peers lint vuln
 
 demo:
 	go run ./cmd/ingam serve --demo
@@ -44,6 +44,11 @@ bench:
 	go test -run '^$$' -bench . -benchtime 3s ./authz/status/lists
 	go test -C cmd/ingam/processes -run '^$$' -bench . -benchtime 3s
 	go test -C verify -run '^$$' -bench . -benchtime 3s
+
+# Tokens per second beside those of another server, in one run.
+bench-peers:
+	cd cmd/ingam/testdata/peer && npm ci --no-audit --no-fund --silent
+	go test -C cmd/ingam/processes -run '^$$' -bench Command/Peer -benchtime 1x
 
 lint:
 	test -z "$$(gofmt -l .)"

@@ -20,6 +20,8 @@ type benchJSON struct {
 	Requests    int      `json:"requests"`
 	CPU         *float64 `json:"cpu_us"`
 	S           float64  `json:"s_us"`
+	Rate        float64  `json:"requests_per_second"`
+	P99         float64  `json:"p99_ms"`
 	Allocations *float64 `json:"allocations"`
 	Rows        *int     `json:"rows_added"`
 	Bytes       *int     `json:"bytes_added"`
@@ -39,7 +41,9 @@ func TestBenchMeasuresOnEveryEngineAndOnNewDatabasesOnly(t *testing.T) {
 			name string
 			rows int
 		}{{"code", 2}, {"refresh", 0}, {"introspection", 0}} {
-			if r := all[i]; r.Case != want.name || r.Requests != 2 || r.Rows == nil || *r.Rows != want.rows || r.Bytes == nil || r.Allocations == nil || *r.Allocations <= 0 {
+			// Every few seconds a server writes to see whether it can: the first time, that
+			// adds a row.
+			if r := all[i]; r.Case != want.name || r.Requests != 2 || r.Rows == nil || *r.Rows < want.rows || *r.Rows > want.rows+1 || r.Bytes == nil || r.Allocations == nil || *r.Allocations <= 0 {
 				t.Errorf("%+v", r)
 			}
 		}
