@@ -10,12 +10,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/cmd/ingam/load"
 	"github.com/ingam/ingam/verify"
 )
 
@@ -48,19 +48,12 @@ func benchmarkStorm(b *testing.B, binary string) {
 		time.Sleep(5 * time.Millisecond)
 		return took
 	}
-	report := func(b *testing.B, took []time.Duration) {
-		slices.Sort(took)
-		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(milliseconds(took[len(took)/2]), "ms-p50")
-		b.ReportMetric(milliseconds(took[len(took)*99/100]), "ms-p99")
-		b.ReportMetric(milliseconds(took[len(took)-1]), "ms-max")
-	}
 	b.Run("alone", func(b *testing.B) {
 		var took []time.Duration
 		for range 300 * b.N {
 			took = append(took, refresh())
 		}
-		report(b, took)
+		reportDelays(b, took)
 	})
 	addresses := 0
 	b.Run(fmt.Sprintf("beside-%d", crowd), func(b *testing.B) {
@@ -70,26 +63,13 @@ func benchmarkStorm(b *testing.B, binary string) {
 			var storm sync.WaitGroup
 			for range crowd {
 				addresses++
-				body := fmt.Sprintf(`{"id":"nobody%d","pw":"wrong","client_id":"mobile"}`, addresses)
-				text := s.target.Post("/login", "application/json", body,
-					"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", addresses>>16, addresses>>8&255, addresses&255), "Connection", "close")
+				n := addresses
 				storm.Go(func() {
-					conn, err := net.Dial("tcp", s.address)
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					defer conn.Close()
-					conn.SetDeadline(time.Now().Add(time.Minute))
-					io.WriteString(conn, text)
-					answer, err := io.ReadAll(conn)
-					switch {
-					case strings.HasPrefix(string(answer), "HTTP/1.1 401 "):
+					switch s.signInWrongly(b, n) {
+					case http.StatusUnauthorized:
 						lookedAt.Add(1)
-					case strings.HasPrefix(string(answer), "HTTP/1.1 503 "):
+					case http.StatusServiceUnavailable:
 						turnedAway.Add(1)
-					default:
-						b.Errorf("%v: %s", err, answer)
 					}
 				})
 			}
@@ -104,10 +84,40 @@ func benchmarkStorm(b *testing.B, binary string) {
 				}
 			}
 		}
-		report(b, took)
+		reportDelays(b, took)
 		b.ReportMetric(float64(lookedAt.Load())/float64(b.N), "looked-at")
 		b.ReportMetric(float64(turnedAway.Load())/float64(b.N), "turned-away")
 	})
+}
+
+// signInWrongly signs in with a wrong password, as the nth of a crowd of different users at
+// different addresses, and returns the status of the answer.
+func (s *measured) signInWrongly(b *testing.B, n int) (status int) {
+	body := fmt.Sprintf(`{"id":"nobody%d","pw":"wrong","client_id":"mobile"}`, n)
+	text := s.target.Post("/login", "application/json", body,
+		"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255), "Connection", "close")
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		b.Error(err)
+		return 0
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	io.WriteString(conn, text)
+	answer, err := io.ReadAll(conn)
+	if _, scanned := fmt.Sscanf(string(answer), "HTTP/1.1 %d ", &status); scanned != nil || status != http.StatusUnauthorized && status != http.StatusServiceUnavailable {
+		b.Errorf("%v: %s", err, answer)
+	}
+	return status
+}
+
+// reportDelays reports percentiles of how long something took.
+func reportDelays(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(milliseconds(load.Percentile(took, 0.5)), "ms-p50")
+	b.ReportMetric(milliseconds(load.Percentile(took, 0.99)), "ms-p99")
+	b.ReportMetric(milliseconds(load.Percentile(took, 1)), "ms-max")
 }
 
 // benchmarkRevocation revokes tokens and measures how long it takes until offline
@@ -168,11 +178,7 @@ func benchmarkRevocation(b *testing.B, binary string) {
 					}
 					refusing.Wait()
 				}
-				slices.Sort(delays)
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(milliseconds(delays[len(delays)/2]), "ms-p50")
-				b.ReportMetric(milliseconds(delays[len(delays)*99/100]), "ms-p99")
-				b.ReportMetric(milliseconds(delays[len(delays)-1]), "ms-max")
+				reportDelays(b, delays)
 			})
 		}
 	}

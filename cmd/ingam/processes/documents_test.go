@@ -61,7 +61,13 @@ var elsewhere = map[string]string{
 	"ingam restore --in-place":                                                "TestOtherEnginesAreBackedUpWithTheirOwnTools",
 	"ingam restore --in-place --reason the disk failed":                       "TestOtherEnginesAreBackedUpWithTheirOwnTools",
 	"ingam restore --in-place --reason failover":                              "TestOtherEnginesAreBackedUpWithTheirOwnTools",
-	"ingam restore --cut-all":                                                 "TestABackupOfARunningServerIsWhatTheDocumentationSays",
+	"ingam bench": "TestBenchMeasuresOnEveryEngineAndOnNewDatabasesOnly",
+	"ingam bench --connections N --only token,refresh,introspection,jwks":            "TestBenchMeasuresOnEveryEngineAndOnNewDatabasesOnly",
+	"ingam bench --grants N --only code,refresh":                                     "TestBenchMeasuresOnEveryEngineAndOnNewDatabasesOnly",
+	"ingam bench --clients N --only token,introspection":                             "TestBenchMeasuresOnEveryEngineAndOnNewDatabasesOnly",
+	"ingam bench --url https://id.example.com --client job --secret-file job.secret": "TestBenchMeasuresARunningServerByWhatItsClientMayDo",
+
+	"ingam restore --cut-all": "TestABackupOfARunningServerIsWhatTheDocumentationSays",
 }
 
 // mentioned are commands that the text only names. They would fail as they are printed,
