@@ -42,7 +42,7 @@ strangers:
 
 bench:
 	go test -run '^$$' -bench . -benchtime 3s ./authz/status/lists
-	go test -C cmd/ingam/processes -run '^$$' -bench . -benchtime 3s
+	go test -C cmd/ingam/processes -run '^$$' -bench . -benchtime 3s -timeout 2h
 	go test -C verify -run '^$$' -bench . -benchtime 3s
 
 # Tokens per second beside those of another server, in one run.

@@ -229,7 +229,7 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 		return err
 	}
 	if o.grants > 0 {
-		if err := records.multiplyGrants(ctx, own, s, o.grants); err != nil {
+		if err := records.multiplyGrants(ctx, own, s, b); err != nil {
 			return err
 		}
 	}

@@ -27,11 +27,12 @@ import (
 	"github.com/ingam/ingam/storage"
 )
 
+const benchActor audit.Actor = "bench"
+
 const (
-	benchActor    audit.Actor = "bench"
-	benchApp                  = "bench-app"
-	benchAPI                  = "bench-api"
-	benchCallback             = "https://app.bench.example/callback"
+	benchApp      = "bench-app"
+	benchAPI      = "bench-api"
+	benchCallback = "https://app.bench.example/callback"
 )
 
 // benchAlgs are the algorithms by which access tokens are signed.
@@ -252,12 +253,13 @@ func refreshTokenIn(body []byte) (string, error) {
 
 // multiplyGrants makes grants: one as everybody gets it, and copies of that. The server
 // does not run meanwhile, so that it begins with all of them.
-func (r *benchRecords) multiplyGrants(ctx context.Context, own *benchServer, s *benchTarget, n int) error {
+func (r *benchRecords) multiplyGrants(ctx context.Context, own *benchServer, s *benchTarget, b *bench) error {
+	b.progress.say("copying grants", 0)
 	if _, err := r.refreshTokens(ctx, s, 1, apis.OpenID, "read"); err != nil {
 		return err
 	}
 	own.stop()
-	if err := r.store.MultiplyGrants(ctx, int64(n)); err != nil {
+	if err := r.store.MultiplyGrants(ctx, int64(b.o.grants)); err != nil {
 		return err
 	}
 	return own.start(ctx)

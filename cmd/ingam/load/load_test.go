@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -207,6 +208,39 @@ func TestOnlyServersOfHTTPAreSpokenTo(t *testing.T) {
 		if got, err := To(u); err != nil || got.address != want {
 			t.Errorf("%s is at %s: %v", at, got.address, err)
 		}
+	}
+}
+
+func TestAServerWithTLSMustHaveTheNameThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto, " ", r.Host) }))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := To(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Dial(t.Context(), 1); err == nil {
+		t.Error("a certificate of nobody is accepted")
+	}
+	to.tls.RootCAs = x509.NewCertPool()
+	to.tls.RootCAs.AddCert(s.Certificate())
+	wires, err := to.Dial(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(wires)
+	if body, err := wires[1].Exchange(to.Get("/"), Answer{Status: 200}); err != nil || string(body) != "HTTP/1.1 "+u.Host {
+		t.Errorf("%q %v", body, err)
+	}
+	to.tls.ServerName = "other.test"
+	if _, err := to.Dial(t.Context(), 1); err == nil {
+		t.Error("a certificate of another server is accepted")
 	}
 }
 
