@@ -154,7 +154,7 @@ func benchRunning(t *terminal, cmd *cobra.Command, o benchOptions) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBench(t, o)
+	b, err := newBench(t, o, "auto")
 	if err != nil {
 		return err
 	}
@@ -205,17 +205,17 @@ func chosen(all []benchCase, only, missing []string) ([]benchCase, error) {
 
 // benchOwn starts a server, measures it, and removes all of it.
 func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
-	b, err := newBench(t, o)
-	if err != nil {
-		return err
-	}
-	defer b.progress.end()
-	ctx := cmd.Context()
 	own, err := newBenchServer(t, cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.remove()) }()
+	b, err := newBench(t, o, string(own.cfg.Keys.Engine))
+	if err != nil {
+		return err
+	}
+	defer b.progress.end()
+	ctx := cmd.Context()
 	records, err := newBenchRecords(ctx, own, b)
 	if err != nil {
 		return err

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"time"
 
@@ -26,20 +28,27 @@ type bench struct {
 	size        func(context.Context) (storage.Size, error)
 }
 
-func newBench(t *terminal, o benchOptions) (*bench, error) {
+func newBench(t *terminal, o benchOptions, engine string) (*bench, error) {
 	standard, err := load.StandardSigner()
 	if err != nil {
 		return nil, err
 	}
-	own, err := engineSigner()
+	own, err := engineSigner(standard, engine)
 	if err != nil {
 		return nil, err
 	}
 	return &bench{t: t, o: o, progress: newProgress(t.stderr), signers: []crypto.Signer{standard, own}}, nil
 }
 
-// engineSigner returns a key that signs RS256 in the way that the server does.
-func engineSigner() (crypto.Signer, error) { return load.StandardSigner() }
+// engineSigner returns a key that signs RS256 in the way that a server with that
+// keys.engine does.
+func engineSigner(key *rsa.PrivateKey, engine string) (crypto.Signer, error) {
+	e, err := openEngine(engine, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return e.Signer("", key)
+}
 
 // run measures cases and prints what was measured.
 func (b *bench) run(ctx context.Context, s *benchTarget, cases []benchCase, where string) error {

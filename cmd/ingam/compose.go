@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -31,7 +30,6 @@ import (
 	"github.com/ingam/ingam/config/limits"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/keys/masterkey"
-	"github.com/ingam/ingam/keys/openssl"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
 	"github.com/ingam/ingam/web/metrics"
@@ -92,32 +90,15 @@ func (s *server) watch() error {
 	}
 	s.watcher = changes.NewWatcher(s.store, s.cfg.Changes.Staleness.Std(), s.log)
 	s.ring = newKeyring(s.cfg, s.store, s.master, s.now)
-	if err := s.chooseEngine(); err != nil {
+	engine, err := openEngine(string(s.cfg.Keys.Engine), s.log)
+	if err != nil {
 		return err
 	}
+	s.ring.Use(engine)
 	s.catalog = catalog.New(s.store, own, s.now, s.watcher.Fresh)
 	s.registry = clients.NewRegistry(s.store, s.catalog, s.now, s.watcher.Fresh, clients.PKCE(s.cfg.Clients.PKCE))
 	s.epoch = revocation.NewEpoch(s.store, s.watcher.Fresh)
 	s.watcher.Tell(keyFollower{s.ring}, s.catalog, s.registry, s.epoch)
-	return nil
-}
-
-// chooseEngine decides what makes RSA signatures, and logs it.
-func (s *server) chooseEngine() error {
-	why := "keys.engine is go"
-	if s.cfg.Keys.Engine != "go" {
-		library, err := openssl.Open(s.log)
-		if err == nil {
-			s.ring.Use(library)
-			s.log.Info("RSA signatures are made by OpenSSL", "version", library.Version())
-			return nil
-		}
-		if s.cfg.Keys.Engine == "openssl" {
-			return fmt.Errorf("keys.engine is openssl: %w", err)
-		}
-		why = err.Error()
-	}
-	s.log.Info("RSA signatures are made by crypto/rsa", "reason", why)
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 
 // StandardSigner returns a new RSA key of 2048 bits of Go's standard library. One signature
 // by it is the unit S, in which costs on different machines can be compared.
-func StandardSigner() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+func StandardSigner() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 
 // LargestPID is the largest number that a process can have on Linux.
 const LargestPID = 1 << 22
