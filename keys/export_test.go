@@ -31,7 +31,7 @@ func (s KeySet) Check(signed string) (Verified, error) {
 	for _, key := range s.keys {
 		s.keys[""] = key
 	}
-	return s.check(jws, signed, time.Time{})
+	return s.checkParsed(jws, signed, time.Time{})
 }
 
 // CheckShared is VerifyShared for a text with any header.

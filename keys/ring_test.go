@@ -170,19 +170,15 @@ func TestASignatureIsOfTheAlgorithmOfItsKey(t *testing.T) {
 		must(t, err)
 		return token + encode(s)
 	}
-	for what, token := range map[string]string{
+	good := map[string]string{
 		"RS256": signed(head("RS256", rs), pkcs(rsKey)), "PS256": signed(head("PS256", ps), pss(psKey, 32)),
 		"ES256": signed(head("ES256", es), curve(fixed)), "EdDSA": ofInput(edKey, head("EdDSA", ed)),
 		// As anyone can rewrite it.
 		"ES256, in its other form": signed(head("ES256", es), curve(func(r, s *big.Int) []byte {
 			return fixed(r, new(big.Int).Sub(elliptic.P256().Params().N, s))
 		})),
-	} {
-		if _, err := h.Verify(keys.Tokens, token, "at+jwt"); err != nil {
-			t.Fatalf("%s, which the rest is forged like: %v", what, err)
-		}
 	}
-	for what, token := range map[string]string{
+	bad := map[string]string{
 		"RS256 by a key for PS256":         signed(head("RS256", ps), pkcs(psKey)),
 		"PS256 by a key for RS256":         signed(head("PS256", rs), pss(rsKey, 32)),
 		"the kid of another ring":          signed(head("RS256", ps), pkcs(rsKey)),
@@ -201,9 +197,21 @@ func TestASignatureIsOfTheAlgorithmOfItsKey(t *testing.T) {
 		"none":                             signed(head("none", es), func([]byte) []byte { return nil }),
 		"a key that the token brings":      signed(map[string]any{"alg": "ES256", "typ": "at+jwt", "jwk": map[string]string{"kty": "EC"}}, curve(fixed)),
 		"a key for refresh tokens, by kid": signed(head("RS256", func() string { kid, _ := h.signer(keys.Refresh); return kid }()), pkcs(rsKey)),
-	} {
-		if v, err := h.Verify(keys.Tokens, token, "at+jwt"); !errors.Is(err, keys.ErrInvalidToken) || v.Payload != nil {
-			t.Errorf("%s: %v", what, err)
+	}
+	// The second time the headers of the good ones are known.
+	for range 2 {
+		for what, token := range bad {
+			if v, err := h.Verify(keys.Tokens, token, "at+jwt"); !errors.Is(err, keys.ErrInvalidToken) || v.Payload != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		for what, token := range good {
+			if v, err := h.Verify(keys.Tokens, token, "at+jwt"); err != nil || string(v.Payload) == "" {
+				t.Errorf("%s, which the rest is forged like: %v", what, err)
+			}
+			if _, err := h.Verify(keys.Tokens, token, "JWT"); !errors.Is(err, keys.ErrInvalidToken) {
+				t.Errorf("%s, of another typ: %v", what, err)
+			}
 		}
 	}
 }

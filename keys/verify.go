@@ -3,13 +3,17 @@ package keys
 import (
 	"cmp"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -46,9 +50,18 @@ func ReadHeader(token string, into any) bool {
 }
 
 // KeySet is public keys by kid.
-type KeySet struct{ keys map[string]verificationKey }
+type KeySet struct {
+	keys map[string]verificationKey
+	// headers are the headers of good tokens (each a header64 as a string, without the
+	// dot), and what they say. A signer of ours writes only one for each key and typ, so
+	// these are few, and none is parsed twice.
+	headers *sync.Map
+}
 
-func newKeySet() KeySet { return KeySet{keys: map[string]verificationKey{}} }
+// headerSays is what a header says that parse has accepted.
+type headerSays struct{ kid, typ string }
+
+func newKeySet() KeySet { return KeySet{map[string]verificationKey{}, &sync.Map{}} }
 
 type verificationKey struct {
 	public crypto.PublicKey
@@ -86,31 +99,75 @@ func (s KeySet) Verify(token, typ string) (Verified, error) {
 }
 
 func (s KeySet) verify(token, typ string, now time.Time) (Verified, error) {
+	if len(s.keys) == 0 {
+		return Verified{}, ErrUnknownKey
+	}
+	header, _, _ := strings.Cut(token, ".")
+	if known, ok := s.headers.Load(header); ok && known.(headerSays).typ == typ {
+		return s.check(token, known.(headerSays).kid, now)
+	}
 	// None of these is `none`, or HS256 with the public key as its secret (RFC 8725
 	// section 2.1). Which of them it must be says the key.
 	jws, err := parse(token, typ, signatureAlgorithms...)
 	if err != nil {
 		return Verified{}, err
 	}
-	return s.check(jws, token, now)
+	v, err := s.checkParsed(jws, token, now)
+	if err == nil {
+		s.headers.Store(header, headerSays{v.KID, typ})
+	}
+	return v, err
+}
+
+// checkParsed checks that the header names the algorithm of its key, and then the signature.
+func (s KeySet) checkParsed(jws *jose.JSONWebSignature, token string, now time.Time) (Verified, error) {
+	header := jws.Signatures[0].Protected
+	if key, ok := s.keys[header.KeyID]; ok && key.live(now) && header.Algorithm != string(key.by) {
+		return Verified{}, fmt.Errorf("%w: its algorithm is not that of its key", ErrInvalidToken)
+	}
+	return s.check(token, header.KeyID, now)
 }
 
 // check looks the key up, and never takes one that the token brings along. It takes the
 // algorithm of that key alone.
-func (s KeySet) check(jws *jose.JSONWebSignature, token string, now time.Time) (Verified, error) {
-	header := jws.Signatures[0].Protected
-	key, ok := s.keys[header.KeyID]
+func (s KeySet) check(token, kid string, now time.Time) (Verified, error) {
+	key, ok := s.keys[kid]
 	if !ok || !key.live(now) {
 		return Verified{}, ErrUnknownKey
 	}
-	if header.Algorithm != string(key.by) {
-		return Verified{}, fmt.Errorf("%w: its algorithm is not that of its key", ErrInvalidToken)
+	parts, err := split(token)
+	if err != nil {
+		return Verified{}, err
 	}
-	payload, err := jws.Verify(key.public)
-	if err != nil || key.by == PS256 && !saltFits(key.public, token, jws.Signatures[0].Signature) {
+	if !key.verifies([]byte(token[:strings.LastIndexByte(token, '.')]), parts[2]) {
 		return Verified{}, fmt.Errorf("%w: its signature is wrong", ErrInvalidToken)
 	}
-	return Verified{header.KeyID, payload}, nil
+	return Verified{kid, parts[1]}, nil
+}
+
+// verifies checks a signature by the algorithm of the key (RFC 7518 section 3, RFC 8037
+// section 3.1).
+func (k verificationKey) verifies(input, signature []byte) bool {
+	digest := sha256.Sum256(input)
+	switch key := k.public.(type) {
+	case *rsa.PublicKey:
+		if k.by == PS256 {
+			// The salt is as long as the hash (section 3.5). With any length there would be
+			// several signatures of one text, and a verifier that is strict would refuse
+			// what this server accepts.
+			return rsa.VerifyPSS(key, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return k.by == RS256 && rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil
+	case *ecdsa.PublicKey:
+		if k.by != ES256 || len(signature) != 64 { // section 3.4
+			return false
+		}
+		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+		return ecdsa.Verify(key, digest[:], r, s)
+	case ed25519.PublicKey:
+		return k.by == EdDSA && ed25519.Verify(key, input, signature)
+	}
+	return false
 }
 
 // parse takes nothing that a signer of ours would not have written: one serialisation, one
@@ -132,40 +189,36 @@ func parse(token, typ string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSigna
 
 // parseAny is parse with any header.
 func parseAny(token string, by ...jose.SignatureAlgorithm) (*jose.JSONWebSignature, error) {
-	invalid := func(why string) (*jose.JSONWebSignature, error) {
-		return nil, fmt.Errorf("%w: %s", ErrInvalidToken, why)
+	if _, err := split(token); err != nil {
+		return nil, err
 	}
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return invalid("it does not have three parts")
+	jws, err := jose.ParseSignedCompact(token, by)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is not a JWS with an algorithm of this server", ErrInvalidToken)
 	}
-	for _, part := range parts {
+	return jws, nil
+}
+
+// split returns the three parts of a token, decoded.
+func split(token string) (parts [3][]byte, err error) {
+	texts := strings.SplitN(token, ".", 4)
+	if len(texts) != 3 {
+		return parts, fmt.Errorf("%w: it does not have three parts", ErrInvalidToken)
+	}
+	for i, text := range texts {
 		// Base64 leaves some bits of its last character unused, so that one
 		// signature has sixteen spellings; whoever keeps a list of tokens by
 		// their bytes would be fooled by the other fifteen. CR and LF, which
 		// Go's decoder skips, would make yet more. (An ES256 signature (r, s) stays
 		// good as (r, n-s), which no verifier refuses: only the `jti` names a token.)
-		if strings.ContainsAny(part, "\r\n") {
-			return invalid("it holds a line break")
+		if strings.ContainsAny(text, "\r\n") {
+			return parts, fmt.Errorf("%w: it holds a line break", ErrInvalidToken)
 		}
-		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return invalid("it is not in its one spelling")
+		if parts[i], err = base64.RawURLEncoding.Strict().DecodeString(text); err != nil {
+			return parts, fmt.Errorf("%w: it is not in its one spelling", ErrInvalidToken)
 		}
 	}
-	jws, err := jose.ParseSignedCompact(token, by)
-	if err != nil {
-		return invalid("it is not a JWS with an algorithm of this server")
-	}
-	return jws, nil
+	return parts, nil
 }
 
 var signatureAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
-
-// saltFits checks a signature of PS256 once more, with a salt as long as the hash (RFC 7518
-// section 3.5). The library takes a salt of any length, and so several signatures of one
-// text; a verifier that is strict would refuse what this server accepts.
-func saltFits(public crypto.PublicKey, token string, signature []byte) bool {
-	signed := sha256.Sum256([]byte(token[:strings.LastIndexByte(token, '.')]))
-	key, ok := public.(*rsa.PublicKey)
-	return ok && rsa.VerifyPSS(key, crypto.SHA256, signed[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
-}
