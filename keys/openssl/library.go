@@ -33,12 +33,13 @@ type Library struct {
 	// turns bounds calls to the number of cores: each occupies a thread, and more of them
 	// at once would not be done sooner.
 	turns chan struct{}
-	// failed counts calls in a row that ended with an error. From maxFailed on the library
-	// is not used any more.
+	// failed counts calls that ended with an error. From maxFailed on the library is not used
+	// any more. A good call forgives none: one that was under way would switch the library on
+	// again, and one that fails now and then would write to the log for ever.
 	failed atomic.Int64
 }
 
-// maxFailed is how many calls in a row may fail before the library is left alone.
+// maxFailed is how many calls may fail before the library is left alone.
 const maxFailed = 3
 
 // functions are addresses in the library, by the names that they have there.

@@ -118,7 +118,6 @@ func (s *signer) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]
 	if by, ok := schemeOf(options); ok && len(digest) == sha256.Size && s.lib.works() {
 		signature, err := s.native(by, digest)
 		if err == nil {
-			s.lib.failed.Store(0)
 			return signature, nil
 		}
 		if !errors.Is(err, errClosed) {
@@ -266,6 +265,6 @@ func (l *Library) works() bool { return l.failed.Load() < maxFailed }
 func (l *Library) fail(err error) {
 	l.log.Warn("OpenSSL failed to sign; crypto/rsa signed instead", "error", err)
 	if l.failed.Add(1) == maxFailed {
-		l.log.Error("OpenSSL failed several times in a row and is not used until the next start", "times", maxFailed)
+		l.log.Error("OpenSSL failed several times and is not used until the next start", "times", maxFailed)
 	}
 }

@@ -74,7 +74,7 @@ func TestAnEngineThatFailsIsReplacedInTheMiddle(t *testing.T) {
 	if n := strings.Count(log, "OpenSSL failed to sign; crypto/rsa signed instead"); n < 3 || n > 3+2*4 {
 		t.Errorf("%d lines tell of a failure", n)
 	}
-	if strings.Count(log, "OpenSSL failed several times in a row and is not used until the next start") != 1 {
+	if strings.Count(log, "OpenSSL failed several times and is not used until the next start") != 1 {
 		t.Error("it is not said, once, that the library is not used any more")
 	}
 }

@@ -38,11 +38,16 @@ void EVP_PKEY_free(void *key) {
 
 #ifdef GOOD
 // The first GOOD signatures are those of the system. After them none can be made or, with
-// WRONG, they have another bit.
+// WRONG, they have another bit. With ALTERNATING, every second one is good.
 typedef int sign(void *, unsigned char *, size_t *, const unsigned char *, size_t);
 int made = 0;
 int EVP_PKEY_sign(void *context, unsigned char *signature, size_t *length, const unsigned char *digest, size_t size) {
-	if (__atomic_fetch_add(&made, 1, __ATOMIC_SEQ_CST) < GOOD)
+	int before = __atomic_fetch_add(&made, 1, __ATOMIC_SEQ_CST);
+#ifdef ALTERNATING
+	if (before % 2 == 0)
+		before = 0;
+#endif
+	if (before < GOOD)
 		return ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);
 #ifdef WRONG
 	int done = ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);

@@ -1,0 +1,55 @@
+//go:build linux && cgo && !static
+
+package openssl
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// TestALibraryThatFailsNowAndThenIsNotUsedForever: one line for every second token would
+// fill a disk, and a library that fails at all has no right to be trusted again.
+func TestALibraryThatFailsNowAndThenIsNotUsedForever(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	l, err := open(faulty(t, "GOOD=6", "ALTERNATING"), slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := given(t, l, key(t, 2048))
+	defer s.Close()
+	digest := sha256.Sum256([]byte("text"))
+	for range 40 {
+		if _, err := s.Sign(nil, digest[:], crypto.SHA256); err != nil {
+			t.Error(err)
+		}
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != maxFailed+1 {
+		t.Errorf("%d lines: %s", lines, &log)
+	}
+}
+
+// TestNothingIsLeftInALibraryThatFails counts what is freed when a key is refused, or a
+// signature fails.
+func TestNothingIsLeftInALibraryThatFails(t *testing.T) {
+	t.Parallel()
+	digest := sha256.Sum256([]byte("text"))
+	for _, good := range []string{"GOOD=4", "GOOD=5", "GOOD=6"} {
+		path := faulty(t, good, "COUNTED")
+		l, err := open(path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := l.accept(key(t, 2048)); err == nil {
+			s.Sign(nil, digest[:], crypto.SHA256)
+			s.Close()
+		}
+		if contexts, keys := counted(t, path, "contexts"), counted(t, path, "keys"); contexts != 0 || keys != 0 {
+			t.Errorf("%s: %d contexts and %d keys are left in the library", good, contexts, keys)
+		}
+	}
+}
