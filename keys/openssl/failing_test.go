@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -30,6 +31,37 @@ func TestALibraryThatFailsNowAndThenIsNotUsedForever(t *testing.T) {
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != maxFailed+1 {
 		t.Errorf("%d lines: %s", lines, &log)
+	}
+}
+
+// TestWhoWaitedForATurnAsksABrokenLibraryNoMore: in a flood of requests many wait. Each of
+// them would fail, and log it, after the library has been given up.
+func TestWhoWaitedForATurnAsksABrokenLibraryNoMore(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	path := faulty(t, "GOOD=6", "SLOW=20000")
+	l, err := open(path, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := given(t, l, key(t, 2048))
+	defer s.Close()
+	digest := sha256.Sum256([]byte("text"))
+	var signing sync.WaitGroup
+	for range 40 * cap(l.turns) {
+		signing.Go(func() {
+			if _, err := s.Sign(nil, digest[:], crypto.SHA256); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	signing.Wait()
+	made := counted(t, path, "made")
+	if failed := int(made) - 6; failed > 10*cap(l.turns) {
+		t.Errorf("it failed %d times", failed)
+	}
+	if _, err := l.Signer("k2", key(t, 2048)); err == nil || counted(t, path, "made") != made {
+		t.Errorf("it is asked about the next key: %v", err)
 	}
 }
 

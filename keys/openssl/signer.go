@@ -120,7 +120,7 @@ func (s *signer) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]
 		if err == nil {
 			return signature, nil
 		}
-		if !errors.Is(err, errClosed) {
+		if !errors.Is(err, errClosed) && !errors.Is(err, errOff) {
 			s.lib.fail(err)
 		}
 	}
@@ -139,7 +139,11 @@ func schemeOf(options crypto.SignerOpts) (by scheme, ok bool) {
 	return pss, padding.SaltLength == sha256.Size || padding.SaltLength == rsa.PSSSaltLengthEqualsHash
 }
 
-var errClosed = errors.New("the key was taken from the library")
+// With these errors the library was not asked, so they are no failures of it.
+var (
+	errClosed = errors.New("the key was taken from the library")
+	errOff    = errors.New("OpenSSL failed several times and is not used until the next start")
+)
 
 func (s *signer) native(by scheme, digest []byte) (signature []byte, err error) {
 	l := s.lib
@@ -243,6 +247,11 @@ func (l *Library) call(do func() error) error {
 		runtime.UnlockOSThread()
 		<-l.turns
 	}()
+	// It may have been given up while this call waited. Hundreds wait in a flood of requests,
+	// and each of them would fail, and log it.
+	if !l.works() {
+		return errOff
+	}
 	return do()
 }
 
@@ -265,6 +274,6 @@ func (l *Library) works() bool { return l.failed.Load() < maxFailed }
 func (l *Library) fail(err error) {
 	l.log.Warn("OpenSSL failed to sign; crypto/rsa signed instead", "error", err)
 	if l.failed.Add(1) == maxFailed {
-		l.log.Error("OpenSSL failed several times and is not used until the next start", "times", maxFailed)
+		l.log.Error(errOff.Error(), "times", maxFailed)
 	}
 }

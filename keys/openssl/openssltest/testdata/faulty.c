@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #ifdef VERSION
 unsigned long OpenSSL_version_num(void) { return VERSION; }
@@ -38,7 +39,8 @@ void EVP_PKEY_free(void *key) {
 
 #ifdef GOOD
 // The first GOOD signatures are those of the system. After them none can be made or, with
-// WRONG, they have another bit. With ALTERNATING, every second one is good.
+// WRONG, they have another bit. With ALTERNATING, every second one is good. With SLOW, each
+// fails only after that many microseconds.
 typedef int sign(void *, unsigned char *, size_t *, const unsigned char *, size_t);
 int made = 0;
 int EVP_PKEY_sign(void *context, unsigned char *signature, size_t *length, const unsigned char *digest, size_t size) {
@@ -49,6 +51,9 @@ int EVP_PKEY_sign(void *context, unsigned char *signature, size_t *length, const
 #endif
 	if (before < GOOD)
 		return ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);
+#ifdef SLOW
+	usleep(SLOW);
+#endif
 #ifdef WRONG
 	int done = ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);
 	signature[7] ^= 1;
