@@ -5,6 +5,7 @@ package openssl
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
 	"log/slog"
 	"strings"
@@ -62,6 +63,33 @@ func TestWhoWaitedForATurnAsksABrokenLibraryNoMore(t *testing.T) {
 	}
 	if _, err := l.Signer("k2", key(t, 2048)); err == nil || counted(t, path, "made") != made {
 		t.Errorf("it is asked about the next key: %v", err)
+	}
+}
+
+// TestAnAnswerOfAnotherLengthIsNone: a length beyond the room for it would end the request
+// with a panic, and a shorter one would make a token that nobody accepts.
+func TestAnAnswerOfAnotherLengthIsNone(t *testing.T) {
+	t.Parallel()
+	for _, length := range []string{"LENGTH=0", "LENGTH=255", "LENGTH=257", "LENGTH=0xffffffffffffffffUL"} {
+		l, err := open(faulty(t, "GOOD=6", length), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := key(t, 2048)
+		s := given(t, l, k)
+		defer s.Close()
+		digest := sha256.Sum256([]byte("text"))
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					t.Errorf("%s: %v", length, p)
+				}
+			}()
+			got, err := s.Sign(nil, digest[:], crypto.SHA256)
+			if err != nil || rsa.VerifyPKCS1v15(&k.PublicKey, crypto.SHA256, digest[:], got) != nil {
+				t.Errorf("%s: %d bytes, %v", length, len(got), err)
+			}
+		}()
 	}
 }
 

@@ -158,11 +158,16 @@ func (s *signer) native(by scheme, digest []byte) (signature []byte, err error) 
 			uintptr(unsafe.Pointer(&c.signature[0])), uintptr(unsafe.Pointer(&c.length)),
 			uintptr(unsafe.Pointer(&c.digest[0])), sha256.Size)
 		if int32(done) != 1 {
-			err := l.reason("sign")
+			err = l.reason("sign")
+		} else if c.length != uintptr(len(c.signature)) {
+			// Taken as it is, it would end the request with a panic or make a bad token.
+			err = errors.New("sign: the signature is not as long as the key")
+		}
+		if err != nil {
 			s.drop(c)
 			return err
 		}
-		signature = append([]byte(nil), c.signature[:c.length]...)
+		signature = append([]byte(nil), c.signature...)
 		s.put(by, c)
 		return nil
 	})

@@ -39,8 +39,8 @@ void EVP_PKEY_free(void *key) {
 
 #ifdef GOOD
 // The first GOOD signatures are those of the system. After them none can be made or, with
-// WRONG, they have another bit. With ALTERNATING, every second one is good. With SLOW, each
-// fails only after that many microseconds.
+// WRONG, they have another bit; with LENGTH, they are said to be that long. With ALTERNATING,
+// every second one is good. With SLOW, each fails only after that many microseconds.
 typedef int sign(void *, unsigned char *, size_t *, const unsigned char *, size_t);
 int made = 0;
 int EVP_PKEY_sign(void *context, unsigned char *signature, size_t *length, const unsigned char *digest, size_t size) {
@@ -58,6 +58,9 @@ int EVP_PKEY_sign(void *context, unsigned char *signature, size_t *length, const
 	int done = ((sign *)dlsym(RTLD_NEXT, "EVP_PKEY_sign"))(context, signature, length, digest, size);
 	signature[7] ^= 1;
 	return done;
+#elif defined LENGTH
+	*length = LENGTH;
+	return 1;
 #else
 	return -1;
 #endif
