@@ -8,9 +8,13 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
 )
 
 // TestALibraryThatFailsNowAndThenIsNotUsedForever: one line for every second token would
@@ -90,6 +94,28 @@ func TestAnAnswerOfAnotherLengthIsNone(t *testing.T) {
 				t.Errorf("%s: %d bytes, %v", length, len(got), err)
 			}
 		}()
+	}
+}
+
+// TestAnErrorIsNotBlamedOnAnOlderOne: other code in the process may use the same library,
+// such as a plugin of libc that asks a directory for names, and leave errors behind.
+func TestAnErrorIsNotBlamedOnAnOlderOne(t *testing.T) {
+	t.Parallel()
+	l, err := open(faulty(t, "GOOD=6"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := given(t, l, key(t, 2048))
+	defer s.Close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	noKey := make([]byte, 64)
+	start := uintptr(unsafe.Pointer(&noKey[0]))
+	purego.SyscallN(l.parsePrivate, 0, uintptr(unsafe.Pointer(&start)), uintptr(len(noKey)))
+	runtime.KeepAlive(noKey)
+	digest := sha256.Sum256([]byte("text"))
+	if _, err := s.native(pkcs1, digest[:]); err == nil || err.Error() != "sign: OpenSSL does not say why" {
+		t.Error(err)
 	}
 }
 

@@ -257,10 +257,13 @@ func (l *Library) call(do func() error) error {
 	if !l.works() {
 		return errOff
 	}
+	// What another user of the library in this process left in the queue, such as a plugin of
+	// libc that looks up names, would be taken for the reason.
+	purego.SyscallN(l.clearErrors)
 	return do()
 }
 
-// reason takes the last error from the thread's queue, and empties it. OpenSSL's texts name
+// reason takes the first error from the thread's queue, and empties it. OpenSSL's texts name
 // functions and causes, never keys.
 func (l *Library) reason(doing string) error {
 	code, _, _ := purego.SyscallN(l.getError)
