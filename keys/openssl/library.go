@@ -110,7 +110,8 @@ func (l *Library) try() error {
 	return s.answers(digest[:], decoded(knownSignature))
 }
 
-// goString copies a text that ends with a zero byte.
+// goString copies a text of C's that ends with a zero byte. It is not for Go's memory, which
+// an address does not keep from the garbage collector.
 func goString(address uintptr) string {
 	if address == 0 {
 		return ""

@@ -3,6 +3,7 @@
 package openssl
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -273,7 +274,8 @@ func (l *Library) reason(doing string) error {
 	if code == 0 {
 		return fmt.Errorf("%s: OpenSSL does not say why", doing)
 	}
-	return fmt.Errorf("%s: %s", doing, goString(uintptr(unsafe.Pointer(&text[0]))))
+	text, _, _ = bytes.Cut(text, []byte{0})
+	return fmt.Errorf("%s: %s", doing, text)
 }
 
 func (l *Library) works() bool { return l.failed.Load() < maxFailed }
