@@ -167,6 +167,7 @@ func TestALibraryThatIsNotAsItShouldBeIsNotUsed(t *testing.T) {
 		"open the library":                filepath.Join(t.TempDir(), "libcrypto.so.3"),
 		"is OpenSSL 1, not 3":             faulty(t, "VERSION=0x1010117fL"),
 		"is OpenSSL 4, not 3":             faulty(t, "VERSION=0x40000000L"),
+		"is OpenSSL 3.0.4":                faulty(t, "VERSION=0x30000040L"),
 		"could not be initialised":        faulty(t, "UNREADY"),
 		"OpenSSL does not say why":        faulty(t, "GOOD=0"),
 		"its signature is not the one of": faulty(t, "GOOD=0", "WRONG"),
