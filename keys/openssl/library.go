@@ -3,6 +3,7 @@
 package openssl
 
 import (
+	"crypto/fips140"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -67,7 +68,12 @@ func (f *functions) names() map[string]*uintptr {
 }
 
 // Open opens the library, and tries it. It is never closed: threads keep its state.
-func Open(log *slog.Logger) (*Library, error) { return open(name, log) }
+func Open(log *slog.Logger) (*Library, error) {
+	if fips140.Enabled() { // who switched it on has promised that Go's module signs
+		return nil, errors.New("Go's FIPS 140-3 mode is on, and OpenSSL is not part of it")
+	}
+	return open(name, log)
+}
 
 func open(path string, log *slog.Logger) (*Library, error) {
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
