@@ -205,7 +205,7 @@ func (k *Keyring) Verify(ring Ring, token, typ string) (Verified, error) {
 	if len(token) > MaxTokenLength {
 		return Verified{}, errTooLong
 	}
-	asked := question{ring.purpose(), typ, sha256.Sum256([]byte(token))}
+	asked := questionOf(ring, token, typ)
 	if known, ok := k.good.GetIfPresent(asked); ok && known.held == held.number && known.key.live(now) {
 		return known.verified, nil
 	}
@@ -233,6 +233,10 @@ type question struct {
 	ring Ring
 	typ  string
 	hash [sha256.Size]byte
+}
+
+func questionOf(ring Ring, token, typ string) question {
+	return question{ring.purpose(), typ, sha256.Sum256([]byte(token))}
 }
 
 // goodToken is a token that was found good.

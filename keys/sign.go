@@ -27,11 +27,19 @@ func (k *Keyring) Sign(ring Ring, typ string, claims []byte) (string, error) {
 // signed once can be signed again, byte for byte. It fails if the key was withdrawn, or
 // its private half is gone.
 func (k *Keyring) SignWith(ring Ring, kid, typ string, claims []byte) (string, error) {
-	sk := k.held.Load().signer(ring, kid)
+	held := k.held.Load()
+	sk := held.signer(ring, kid)
 	if sk == nil {
 		return "", fmt.Errorf("%w: %s", ErrNoSigningKey, kid)
 	}
-	return sk.sign(typ, claims)
+	token, err := sk.sign(typ, claims)
+	if key, ok := held.verifying[ring.purpose()].keys[kid]; ok && err == nil && ring == Refresh {
+		// A refresh token comes back to this server, once, and it needs no proof then of
+		// what was signed here. Other tokens may never come back: they would only take the
+		// place of those that do.
+		k.good.Set(questionOf(ring, token, typ), goodToken{held.number, key, Verified{kid, claims}})
+	}
+	return token, err
 }
 
 func (sk *signingKey) sign(typ string, claims []byte) (string, error) {

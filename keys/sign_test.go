@@ -1,6 +1,8 @@
 package keys_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -32,4 +34,29 @@ func TestATokenHasTheBytesThatTheLibraryWouldWrite(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestARefreshTokenThatWasMadeHereIsKnown: it is good without a proof, and for nothing more
+// than one with a proof would be.
+func TestARefreshTokenThatWasMadeHereIsKnown(t *testing.T) {
+	t.Parallel()
+	k, _ := newRing(t)
+	kid := find(t, k, keys.Refresh, keys.Active).KID
+	token, err := k.SignWith(keys.Refresh, kid, "rt+jwt", []byte(`{"a":1}`))
+	must(t, err)
+	want := func(what string, good bool, ring keys.Ring, token, typ string) {
+		t.Helper()
+		v, err := k.Verify(ring, token, typ)
+		if good && (err != nil || v.KID != kid || string(v.Payload) != `{"a":1}`) || !good && !errors.Is(err, keys.ErrInvalidToken) {
+			t.Errorf("%s: %+v %v", what, v, err)
+		}
+	}
+	want("it", true, keys.Refresh, token, "rt+jwt")
+	want("as another type", false, keys.Refresh, token, "at+jwt")
+	want("as one of the other ring", false, keys.Tokens, token, "rt+jwt")
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	want("in another spelling", false, keys.Refresh, token[:len(token)-1]+string(alphabet[last^1]), "rt+jwt")
+	want("with another signature", false, keys.Refresh, token[:len(token)-4]+"AAAA", "rt+jwt")
+	must(t, k.Withdraw(t.Context(), kid, keys.Intervention{Force: true}))
+	want("once its key is withdrawn", false, keys.Refresh, token, "rt+jwt")
 }
