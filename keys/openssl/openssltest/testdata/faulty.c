@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifdef VERSION
@@ -14,25 +15,31 @@ int OPENSSL_init_crypto(unsigned long long options, const void *settings) { retu
 #endif
 
 #ifdef COUNTED
-// What is made and not freed again is counted.
+// What is made and not freed again is counted, but not what the system's library makes and
+// frees for itself: its own calls come here too.
 int contexts = 0, keys = 0;
+static void count(int *of, int more, void *caller) {
+	Dl_info from;
+	if (!dladdr(caller, &from) || !strstr(from.dli_fname, SYSTEM))
+		__atomic_add_fetch(of, more, __ATOMIC_SEQ_CST);
+}
 typedef void *make(void *, void *);
 typedef void *parse(void *, const unsigned char **, long);
 typedef void release(void *);
 void *EVP_PKEY_CTX_new(void *key, void *engine) {
-	__atomic_add_fetch(&contexts, 1, __ATOMIC_SEQ_CST);
+	count(&contexts, 1, __builtin_return_address(0));
 	return ((make *)dlsym(RTLD_NEXT, "EVP_PKEY_CTX_new"))(key, engine);
 }
 void EVP_PKEY_CTX_free(void *context) {
-	__atomic_sub_fetch(&contexts, 1, __ATOMIC_SEQ_CST);
+	count(&contexts, -1, __builtin_return_address(0));
 	((release *)dlsym(RTLD_NEXT, "EVP_PKEY_CTX_free"))(context);
 }
 void *d2i_AutoPrivateKey(void *into, const unsigned char **text, long length) {
-	__atomic_add_fetch(&keys, 1, __ATOMIC_SEQ_CST);
+	count(&keys, 1, __builtin_return_address(0));
 	return ((parse *)dlsym(RTLD_NEXT, "d2i_AutoPrivateKey"))(into, text, length);
 }
 void EVP_PKEY_free(void *key) {
-	__atomic_sub_fetch(&keys, 1, __ATOMIC_SEQ_CST);
+	count(&keys, -1, __builtin_return_address(0));
 	((release *)dlsym(RTLD_NEXT, "EVP_PKEY_free"))(key);
 }
 #endif
