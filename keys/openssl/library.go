@@ -70,7 +70,7 @@ func (f *functions) names() map[string]*uintptr {
 // Open opens the library, and tries it. It is never closed: threads keep its state.
 func Open(log *slog.Logger) (*Library, error) {
 	if fips140.Enabled() { // who switched it on has promised that Go's module signs
-		return nil, errors.New("Go's FIPS 140-3 mode is on, and OpenSSL is not part of it")
+		return nil, errors.New("the FIPS 140-3 mode of Go is on, and OpenSSL is not part of it")
 	}
 	return open(name, log)
 }
