@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"iter"
 	"strings"
@@ -174,7 +175,7 @@ func (s *Store) BeginGrant(ctx context.Context, g grants.Grant, now time.Time) e
 	return answer(op, "", err)
 }
 
-// standingRow is a grant and whether it stands, as standingColumns select it.
+// standingRow is a grant and whether it stands, as grantStandingColumns select it.
 type standingRow struct {
 	Grant        grantRow `gorm:"embedded"`
 	Stands       bool     `gorm:"column:stands"`
@@ -182,8 +183,23 @@ type standingRow struct {
 	AgeMS        int64    `gorm:"column:age_ms"`
 }
 
-func (s *Store) standingColumns() string {
-	return `g.*, CASE WHEN ` + grantStands + ` THEN TRUE ELSE FALSE END AS stands,
+// columns returns where the columns of grantStandingColumns go.
+func (r *standingRow) columns() []any {
+	g := &r.Grant
+	return []any{
+		&g.ID, &g.ClientID, &g.UserID, &g.SessionID, &g.Scopes, &g.Audiences, &g.Permissions, &g.AuthMS, &g.AMR, &g.ACR, &g.Offline,
+		&g.UserEpoch, &g.ClientEpoch, &g.ServerEpoch, &g.CreatedMS, &g.ExpiresMS,
+		&g.Generation, &g.RefreshIatMS, &g.RefreshExpMS, &g.RefreshKID, &g.RefreshVersion, &g.RevokedMS,
+		&g.StatusList, &g.StatusIndex, &g.FormerList, &g.FormerIndex, &r.Stands, &r.SessionEnded, &r.AgeMS,
+	}
+}
+
+func (s *Store) grantStandingColumns() string {
+	return `g.id, g.client_id, g.user_id, g.session_id, g.scopes, g.audiences, g.permissions, g.auth_ms, g.amr, g.acr, g.offline,
+		       g.user_epoch, g.client_epoch, g.server_epoch, g.created_ms, g.expires_ms,
+		       g.generation, g.refresh_iat_ms, g.refresh_exp_ms, g.refresh_kid, g.refresh_version, g.revoked_ms,
+		       g.status_list, g.status_index, g.former_list, g.former_index,
+		       CASE WHEN ` + grantStands + ` THEN TRUE ELSE FALSE END AS stands,
 		       CASE WHEN ` + sessionEnded + ` THEN TRUE ELSE FALSE END AS session_ended, ` + s.dialect.now + ` - g.rotated_ms AS age_ms`
 }
 
@@ -198,15 +214,15 @@ func (s *Store) Grant(ctx context.Context, id string) (grants.Standing, error) {
 	if !isText(id) {
 		return grants.Standing{}, answer(op, "", refuse(grants.ErrNotFound))
 	}
-	var rows []standingRow
-	err := s.reading(ctx).Raw("SELECT "+s.standingColumns()+" FROM grants AS g WHERE g.id = ?", id).Scan(&rows).Error
-	if err == nil && len(rows) == 0 {
+	var row standingRow
+	err := s.row(ctx, s.frequent.grant, []any{id}, row.columns())
+	if errors.Is(err, sql.ErrNoRows) {
 		err = refuse(grants.ErrNotFound)
 	}
 	if err != nil {
 		return grants.Standing{}, answer(op, "", err)
 	}
-	found, err := rows[0].standing()
+	found, err := row.standing()
 	return found, fault(op, err)
 }
 
@@ -228,7 +244,7 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 			ClientName string      `gorm:"column:client_name"`
 		}
 		err := s.reading(ctx).Raw(`
-			SELECT `+s.standingColumns()+`, COALESCE(n.username, '') AS username, COALESCE(a.name, '') AS client_name
+			SELECT `+s.grantStandingColumns()+`, COALESCE(n.username, '') AS username, COALESCE(a.name, '') AS client_name
 			  FROM grants AS g LEFT JOIN users AS n ON n.id = g.user_id LEFT JOIN clients AS a ON a.id = g.client_id
 			 WHERE g.id IN ? ORDER BY g.created_ms DESC, g.id`, ids).Scan(&rows).Error
 		if err != nil {
@@ -245,22 +261,25 @@ func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.
 	})
 }
 
+// rotateSQL is the statement of RotateGrant. %s is for the database's clock.
+const rotateSQL = `
+			UPDATE grants AS g
+			   SET generation = ?, rotated_ms = %s, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?,
+			       status_list = ?, status_index = ?, former_list = ?, former_index = ?
+			 WHERE g.id = ? AND g.generation = ? AND g.refresh_exp_ms > ? AND g.expires_ms > ? AND ` + grantStands
+
 // RotateGrant implements grants.Store.
 func (s *Store) RotateGrant(ctx context.Context, id string, from int64, next grants.Refresh, ref, former status.Ref, now time.Time) error {
 	statusList, statusIndex := refColumns(ref)
 	formerList, formerIndex := refColumns(former)
-	var rotated *gorm.DB
-	err := s.statement(ctx, func(db *gorm.DB) error {
-		rotated = db.Exec(`
-			UPDATE grants AS g
-			   SET generation = ?, rotated_ms = `+s.dialect.now+`, refresh_iat_ms = ?, refresh_exp_ms = ?, refresh_kid = ?, refresh_version = ?,
-			       status_list = ?, status_index = ?, former_list = ?, former_index = ?
-			 WHERE g.id = ? AND g.generation = ? AND g.refresh_exp_ms > ? AND g.expires_ms > ? AND `+grantStands,
+	var rotated int64
+	err := s.statement(ctx, func(db *gorm.DB) (err error) {
+		rotated, err = exec(db, s.frequent.rotate,
 			next.Generation, ms(next.IssuedAt), ms(next.ExpiresAt), next.KeyID, next.Version,
 			statusList, statusIndex, formerList, formerIndex, id, from, ms(now), ms(now))
-		return rotated.Error
+		return err
 	})
-	if err == nil && rotated.RowsAffected == 0 {
+	if err == nil && rotated == 0 {
 		err = refuse(grants.ErrNotFound)
 	}
 	return answer("rotate a refresh token", "", err)

@@ -16,7 +16,7 @@ import (
 // that has an entry, and the number and mark of one entry that the caller names.
 const historySQL = `
 	SELECT s.n, l.mark, (SELECT MIN(number) FROM changes), a.number, a.mark
-	  FROM change_seq AS s LEFT JOIN changes AS l ON l.number = s.n LEFT JOIN changes AS a ON a.number = %s
+	  FROM change_seq AS s LEFT JOIN changes AS l ON l.number = s.n LEFT JOIN changes AS a ON a.number = ?
 	 WHERE s.id = 1`
 
 // historyColumns is the number of columns that historySQL returns.

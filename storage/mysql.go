@@ -27,11 +27,9 @@ var mysqlDialect = dialect{
 	tables: "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
 	bytes: `SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables
 	         WHERE table_schema = DATABASE()`,
-	history:         fmt.Sprintf(historySQL, "?"),
-	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
-	countGuess:      countGuessMySQL,
-	now:             "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+	history:    historySQL,
+	countGuess: countGuessMySQL,
+	now:        "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
 }
 
 // mysqlParameters are the parameters that a mysql:// URL may have; their meaning is

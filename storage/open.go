@@ -111,6 +111,8 @@ type Store struct {
 	// changes and readiness.
 	read, write, watching          *gorm.DB
 	readPool, writePool, watchPool *sql.DB
+	// frequent are statements that are made once.
+	frequent frequent
 	// ownGuess is the subject of the row that TryWriting writes.
 	ownGuess string
 	// statements and changing are the shares of single statements that write and of
@@ -156,8 +158,6 @@ type dialect struct {
 	// tables and bytes are the statements of Store.Size: the names of all tables, and how
 	// much room they take.
 	tables, bytes string
-	// standing and standingOfGrant are the statements of Store.Standing.
-	standing, standingOfGrant string
 	// history is the statement of Store.History.
 	history string
 	// countGuess is the statement of Store.CountGuess: it adds one to a subject's count
@@ -226,6 +226,7 @@ func (s *Store) prepare(ctx context.Context, o Options) (err error) {
 	if s.latest, err = migrations.Latest(s.schema); err != nil {
 		return err
 	}
+	s.frequent = s.frequentStatements()
 	s.ownGuess = "written by " + rand.Text()
 	of := sharesOf(o.MaxOpen)
 	s.statements, s.changing, s.uncounting = newSlots(of.statements), newSlots(of.changes), newSlots(max(of.statements/3, 1))

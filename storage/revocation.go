@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -133,40 +132,28 @@ func (s *Store) ServerEpoch(ctx context.Context) (changes.Number, error) {
 	return changes.Number(row.Epoch), nil
 }
 
-// standingSQL makes the statement of Standing. Its parameters are a jti, a kid, twice, the
-// kid of a key that sealed, which may be empty, twice, and a client id, twice, in that
-// order. The first kid is that of a key or of a secret of an API. The client is read by
-// subqueries, because SQLite plans a LEFT JOIN on a parameter anew each time, which takes
-// longer than running it.
-func standingSQL(jti, kid, kidAgain, seal, sealAgain, client, clientAgain string) string {
-	return fmt.Sprintf(`
-		SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = %s),
-		       (EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL) OR EXISTS (SELECT 1 FROM api_secrets WHERE kid = %s))
-		       AND (%s = '' OR EXISTS (SELECT 1 FROM signing_keys WHERE kid = %s AND withdrawn_ms IS NULL)),
-		       (SELECT disabled FROM clients WHERE id = %s),
-		       (SELECT epoch FROM clients WHERE id = %s),
-		       epoch, (SELECT n FROM change_seq WHERE id = 1)%%s
-		  FROM server WHERE id = 1`, jti, kid, kidAgain, seal, sealAgain, client, clientAgain)
-}
+// standingColumns are what Standing reads from the table server. Their parameters are a jti,
+// a kid, twice, the kid of a key that sealed, which may be empty, twice, and a client id,
+// twice, in that order. The first kid is that of a key or of a secret of an API. The client
+// is read by subqueries, because SQLite plans a LEFT JOIN on a parameter anew each time,
+// which takes longer than running it.
+const standingColumns = `
+		       EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?),
+		       (EXISTS (SELECT 1 FROM signing_keys WHERE kid = ? AND withdrawn_ms IS NULL) OR EXISTS (SELECT 1 FROM api_secrets WHERE kid = ?))
+		       AND (? = '' OR EXISTS (SELECT 1 FROM signing_keys WHERE kid = ? AND withdrawn_ms IS NULL)),
+		       (SELECT disabled FROM clients WHERE id = ?),
+		       (SELECT epoch FROM clients WHERE id = ?),
+		       epoch, (SELECT n FROM change_seq WHERE id = 1)`
 
-// grantStanding are the further columns of standingSQL for a token with a grant: the
+// grantStanding are the further columns of Standing for a token with a grant: the
 // recorded permissions, which are NULL unless the grant stands, whether its login session
 // was ended, and the user's name. Its parameters are the grant, twice, and the user.
-const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = %s AND ` + grantStands + `),
-		       EXISTS (SELECT 1 FROM grants AS g WHERE g.id = %s AND ` + sessionEnded + `), (SELECT username FROM users WHERE id = %s)`
+const grantStanding = `, (SELECT COALESCE(g.permissions, '') FROM grants AS g WHERE g.id = ? AND ` + grantStands + `),
+		       EXISTS (SELECT 1 FROM grants AS g WHERE g.id = ? AND ` + sessionEnded + `), (SELECT username FROM users WHERE id = ?)`
 
-// Standing implements revocation.Store. Every introspection calls it, so it uses the
-// pool directly and not gorm's statement builder.
+// Standing implements revocation.Store.
 func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation.Standing, error) {
 	const op = "read a token's standing"
-	if s.Engine() == SQLite {
-		// The query takes microseconds on a local file and waits for nobody. To be
-		// cancelable it would need a goroutine, which costs a third more.
-		if err := ctx.Err(); err != nil {
-			return revocation.Standing{}, fault(op, err)
-		}
-		ctx = context.WithoutCancel(ctx)
-	}
 	var (
 		st       revocation.Standing
 		disabled sql.NullBool
@@ -175,14 +162,14 @@ func (s *Store) Standing(ctx context.Context, q revocation.Question) (revocation
 		username sql.NullString
 	)
 	client, kid, seal := askable(q.ClientID), askable(q.KeyID), askable(q.SealKeyID)
-	statement, args := s.dialect.standing, []any{askable(q.JTI), kid, kid, seal, seal, client, client}
+	statement, args := s.frequent.standing, []any{askable(q.JTI), kid, kid, seal, seal, client, client}
 	found := []any{&st.TokenCut, &st.KeyStands, &disabled, &epoch, &st.ServerEpoch, &st.Number}
 	if q.GrantID != "" {
-		statement = s.dialect.standingOfGrant
+		statement = s.frequent.standingOfGrant
 		grant := askable(q.GrantID)
 		args, found = append(args, grant, grant, askable(q.UserID)), append(found, &recorded, &st.SessionEnded, &username)
 	}
-	err := s.readPool.QueryRowContext(ctx, statement, args...).Scan(found...)
+	err := s.row(ctx, statement, args, found)
 	if err != nil {
 		return revocation.Standing{}, fault(op, err)
 	}

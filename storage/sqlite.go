@@ -27,17 +27,15 @@ const (
 )
 
 var sqliteDialect = dialect{
-	engine:          SQLite,
-	takeNumber:      takeNumberReturning,
-	ping:            "PRAGMA schema_version",
-	tableExists:     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
-	tables:          "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
-	bytes:           "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-	history:         fmt.Sprintf(historySQL, "?"),
-	standing:        fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), ""),
-	standingOfGrant: fmt.Sprintf(standingSQL("?", "?", "?", "?", "?", "?", "?"), fmt.Sprintf(grantStanding, "?", "?", "?")),
-	countGuess:      countGuessReturning,
-	now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+	engine:      SQLite,
+	takeNumber:  takeNumberReturning,
+	ping:        "PRAGMA schema_version",
+	tableExists: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+	tables:      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+	bytes:       "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+	history:     historySQL,
+	countGuess:  countGuessReturning,
+	now:         "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 }
 
 func openSQLite(ctx context.Context, url string, o Options) (*Store, error) {
