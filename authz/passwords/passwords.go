@@ -2,6 +2,8 @@ package passwords
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"regexp"
@@ -83,14 +85,19 @@ func New(atOnce int, cost Cost) (*Hasher, error) {
 	if err != nil {
 		return nil, err
 	}
-	digest, err := hasher.Hash(strings.Repeat("x", MinLength))
-	if err != nil {
-		return nil, err
-	}
 	if atOnce == 0 {
 		atOnce = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	return &Hasher{hasher, decoder, int64(atOnce), semaphore.NewWeighted(int64(atOnce)), digest.Encode()}, nil
+	return &Hasher{hasher, decoder, int64(atOnce), semaphore.NewWeighted(int64(atOnce)), hashOfNobody(cost)}, nil
+}
+
+// hashOfNobody returns a hash of that cost which no password has: it is random, so that
+// computing it does not keep a server from being ready.
+func hashOfNobody(cost Cost) string {
+	random := make([]byte, 16+32) // a salt and a hash, with the lengths that Hash makes
+	rand.Read(random)
+	text := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=1$%s$%s", cost.Memory, cost.Passes, text(random[:16]), text(random[16:]))
 }
 
 // AtOnce is how many threads hash at once.
