@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -205,6 +208,8 @@ func chosen(all []benchCase, only, missing []string) ([]benchCase, error) {
 
 // benchOwn starts a server, measures it, and removes all of it.
 func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
+	ctx, stop := outlive(cmd.Context())
+	defer stop()
 	own, err := newBenchServer(t, cmd)
 	if err != nil {
 		return err
@@ -215,7 +220,6 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 		return err
 	}
 	defer b.progress.end()
-	ctx := cmd.Context()
 	records, err := newBenchRecords(ctx, own, b)
 	if err != nil {
 		return err
@@ -251,6 +255,21 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 		fmt.Fprintln(t.stderr, "What was measured with is still in the database, which is good for nothing else.")
 	}
 	return nil
+}
+
+// outlive returns a context that also ends when the terminal is closed. That, and a reader of
+// the output who goes, as in "ingam bench | head", by default end a process at once: then its
+// server would run on for ever, and its folder stay.
+func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	// Not Ignore, which the server would inherit.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	stop := func() { signal.Stop(pipes) }
+	if signal.Ignored(syscall.SIGHUP) { // as nohup does
+		return ctx, stop
+	}
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
+	return ctx, func() { cancel(); stop() }
 }
 
 // benchSets are the settings that a benchmark sets itself.

@@ -116,6 +116,7 @@ func (s *benchServer) start(ctx context.Context) error {
 	defer log.Close()
 	s.process = exec.Command(binary, append([]string{"serve"}, s.settings...)...)
 	s.process.Args[0] = os.Args[0]
+	s.process.SysProcAttr = endedWithParent()
 	s.process.Env, s.process.Stdout, s.process.Stderr = s.environ, log, log
 	if err := s.process.Start(); err != nil {
 		return err
