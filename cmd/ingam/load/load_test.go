@@ -100,6 +100,56 @@ func TestOneAnswerEndsWhereTheNextBegins(t *testing.T) {
 	}
 }
 
+// TestAServerMayCloseConnections, if it says so: nginx does so after 1000 requests.
+func TestAServerMayCloseConnections(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	to, w := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1)%3 == 0 {
+			w.Header().Set("Connection", "close")
+		}
+		fmt.Fprint(w, "answer")
+	})
+	r, err := Plan{Wires: []*Wire{w}, Series: Repeat(to.Get("/"), 1), Want: Answer{Status: 200, Begins: "answer"}, Requests: 20}.Run(t.Context())
+	if err != nil || r.Requests() != 20 || asked.Load() != 20 {
+		t.Errorf("%d of 20 requests, of which %d arrived: %v", r.Requests(), asked.Load(), err)
+	}
+	for !w.ending {
+		if _, err := w.Exchange(to.Get("/"), Answer{Status: 200}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Close([]*Wire{w})
+	if _, err := w.Exchange(to.Get("/"), Answer{Status: 200}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a closed wire opens again: %v", err)
+	}
+}
+
+// TestAnAnswerThatIsTooLongIsRefused, before there is room for it.
+func TestAnAnswerThatIsTooLongIsRefused(t *testing.T) {
+	t.Parallel()
+	to, w := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/told" {
+			w.Header().Set("Content-Length", fmt.Sprint(mostBody+1))
+			return
+		}
+		for range mostBody>>10 + 1 {
+			w.Write(make([]byte, 1<<10))
+		}
+	})
+	if _, err := w.Exchange(to.Get("/chunks"), Answer{Status: 200}); err == nil {
+		t.Error("in chunks it is accepted, without its end")
+	}
+	wires, err := to.Dial(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(wires)
+	if _, err := wires[0].Exchange(to.Get("/told"), Answer{Status: 200}); err == nil || cap(wires[0].body) > 0 {
+		t.Errorf("%d bytes: %v", cap(wires[0].body), err)
+	}
+}
+
 // to returns the host that a request is sent to.
 func to(r *http.Request) string {
 	return r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }).String()

@@ -89,7 +89,7 @@ func (t Target) Dial(ctx context.Context, n int) ([]*Wire, error) {
 			Close(wires)
 			return nil, err
 		}
-		wires = append(wires, newWire(conn))
+		wires = append(wires, newWire(t, conn))
 	}
 	return wires, nil
 }

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/http/httputil"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -25,22 +27,55 @@ type Answer struct {
 // Wire is a connection on which requests are sent one after another. It speaks HTTP/1.1,
 // and reads only as much of an answer as is needed to find its end and to check it.
 type Wire struct {
+	to   Target
 	conn net.Conn
 	in   *bufio.Reader
-	body []byte
+	// ending says that the server closes the connection after its latest answer, as proxies
+	// do after some hundreds of them.
+	ending bool
+	// closed ends when the wire has been closed. mu is for changing conn.
+	closed context.Context
+	close  context.CancelFunc
+	mu     sync.Mutex
+	body   []byte
 	// until is the deadline of the connection.
 	until time.Time
 }
 
-func newWire(conn net.Conn) *Wire {
-	return &Wire{conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}
+func newWire(to Target, conn net.Conn) *Wire {
+	w := &Wire{to: to, conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}
+	w.closed, w.close = context.WithCancel(context.Background())
+	return w
 }
 
 // Close closes connections.
 func Close(wires []*Wire) {
 	for _, w := range wires {
+		w.close()
+		w.mu.Lock()
 		w.conn.Close()
+		w.mu.Unlock()
 	}
+}
+
+// renew opens a connection instead of one that the server has ended.
+func (w *Wire) renew() error {
+	ctx, cancel := context.WithTimeout(w.closed, patience)
+	defer cancel()
+	conn, err := w.to.dial(ctx)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn.Close()
+	w.conn, w.until, w.ending = conn, time.Time{}, false
+	w.in.Reset(conn)
+	if err := w.closed.Err(); err != nil { // meanwhile
+		conn.Close()
+		return err
+	}
+	return nil
 }
 
 // UnexpectedError says that a server did not answer as it should. It has nothing of an
@@ -61,6 +96,11 @@ func (e *UnexpectedError) Error() string {
 // Exchange sends a request and returns the body of the answer, which is valid until the
 // next one. Another answer than the wanted one is an *UnexpectedError.
 func (w *Wire) Exchange(text string, want Answer) ([]byte, error) {
+	if w.ending {
+		if err := w.renew(); err != nil {
+			return nil, err
+		}
+	}
 	// A deadline has its price, so each one is good for many requests.
 	if now := time.Now(); w.until.Sub(now) < patience/2 {
 		w.until = now.Add(patience)
@@ -111,12 +151,15 @@ func (w *Wire) head() (status, length int, err error) {
 			}
 		} else if value, ok := field(line, "Transfer-Encoding"); ok && bytes.EqualFold(value, []byte("chunked")) {
 			length = chunked
+		} else if value, ok := field(line, "Connection"); ok && bytes.EqualFold(value, []byte("close")) {
+			w.ending = true
 		}
 	}
 }
 
-// mostBody is the greatest length of a body.
-const mostBody = 64 << 20
+// mostBody is the greatest length of a body: that of the greatest status list. With as many
+// connections as there may be, a server could otherwise use up the memory of who measures it.
+const mostBody = 4 << 20
 
 // statusOf returns the status in the first line of an answer.
 func statusOf(line []byte) (int, error) {
@@ -145,8 +188,11 @@ func (w *Wire) readBody(length int) (err error) {
 		return err
 	}
 	// This reader stops before the empty line at the end.
-	if w.body, err = io.ReadAll(io.LimitReader(httputil.NewChunkedReader(w.in), mostBody)); err != nil {
+	if w.body, err = io.ReadAll(io.LimitReader(httputil.NewChunkedReader(w.in), mostBody+1)); err != nil {
 		return err
+	}
+	if len(w.body) > mostBody { // what follows would be taken for the next answer
+		return errors.New("the answer is too long")
 	}
 	for {
 		line, err := w.in.ReadSlice('\n')
