@@ -57,7 +57,8 @@ any other host. CPU time is measured if --pid names the server's process on this
 
 CPU time is told in microseconds, in S and in own signatures. S is the CPU time of one
 RSA-2048 signature by Go's standard library, measured meanwhile: it makes machines
-comparable. An own signature is one in the way that the server signs.`,
+comparable. An own signature is one in the way that the server signs;
+with --url, that is taken to be with 2048 bits and by keys.engine auto.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
@@ -157,7 +158,7 @@ func benchRunning(t *terminal, cmd *cobra.Command, o benchOptions) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBench(t, o, "auto")
+	b, err := newBench(t, o, "auto", 2048)
 	if err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.remove()) }()
-	b, err := newBench(t, o, string(own.cfg.Keys.Engine))
+	b, err := newBench(t, o, string(own.cfg.Keys.Engine), own.cfg.Keys.Bits)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rsa"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -106,5 +108,21 @@ func TestTheServerIsStartedWithTheSettingsThatWereGiven(t *testing.T) {
 	got, database := settingsIn(flags)
 	if want := []string{"--http-cors-origins=https://a.test", "--http-cors-origins=https://b.test", "--keys-bits=3072"}; !slices.Equal(got, want) || !database {
 		t.Errorf("%q %t", got, database)
+	}
+}
+
+// TestAnOwnSignatureIsOneOfTheServersKeys: with 4096 bits it takes seven times as long.
+func TestAnOwnSignatureIsOneOfTheServersKeys(t *testing.T) {
+	t.Parallel()
+	for _, bits := range []int{2048, 3072} {
+		b, err := newBench(&terminal{stderr: io.Discard}, benchOptions{}, "go", bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []int{2048, bits} {
+			if key, ok := b.signers[i].Public().(*rsa.PublicKey); !ok || key.N.BitLen() != want {
+				t.Errorf("with keys of %d bits, signer %d has %T of another size", bits, i, b.signers[i].Public())
+			}
+		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
@@ -28,12 +29,20 @@ type bench struct {
 	size        func(context.Context) (storage.Size, error)
 }
 
-func newBench(t *terminal, o benchOptions, engine string) (*bench, error) {
+// newBench returns a benchmark of a server that signs with an engine, and with RSA keys of so
+// many bits.
+func newBench(t *terminal, o benchOptions, engine string, bits int) (*bench, error) {
 	standard, err := load.StandardSigner()
 	if err != nil {
 		return nil, err
 	}
-	own, err := engineSigner(standard, engine)
+	key := standard
+	if bits != standard.N.BitLen() {
+		if key, err = rsa.GenerateKey(rand.Reader, bits); err != nil {
+			return nil, err
+		}
+	}
+	own, err := engineSigner(key, engine)
 	if err != nil {
 		return nil, err
 	}
