@@ -238,7 +238,11 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 			return err
 		}
 	}
-	b.cpu, b.size = own.cpu, records.store.Size
+	b.size = records.store.Size
+	// There may be no such clock: only Linux has one.
+	if _, err := own.cpu(); !errors.Is(err, errors.ErrUnsupported) {
+		b.cpu = own.cpu
+	}
 	if b.allocations, err = own.allocations(ctx); err != nil {
 		return err
 	}

@@ -1,11 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rsa"
+	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -124,5 +134,94 @@ func TestAnOwnSignatureIsOneOfTheServersKeys(t *testing.T) {
 				t.Errorf("with keys of %d bits, signer %d has %T of another size", bits, i, b.signers[i].Public())
 			}
 		}
+	}
+}
+
+// strange is a server whose answers a test chooses by their path, and what ingam bench says
+// of it.
+func strange(t *testing.T, answers map[string]http.HandlerFunc, more ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var s *httptest.Server
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch answer := answers[r.URL.Path]; {
+		case answer != nil:
+			answer(w, r)
+		case r.URL.Path == "/.well-known/openid-configuration":
+			json.NewEncoder(w).Encode(map[string]string{"issuer": s.URL, "token_endpoint": s.URL + "/token", "introspection_endpoint": s.URL + "/introspect", "jwks_uri": s.URL + "/keys"})
+		case r.URL.Path == "/token":
+			io.WriteString(w, `{"access_token":"ey"}`)
+		default:
+			io.WriteString(w, "{}")
+		}
+	}))
+	defer s.Close()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("abcdefghijklmnopqrstuvwxyz0123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, err bytes.Buffer
+	status = run(t.Context(), append([]string{"bench", "--url", s.URL, "--client", "app", "--secret-file", file, "--requests", "2", "--connections", "1"}, more...), nil, nil, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func TestAStrangeServerIsToldOfPlainly(t *testing.T) {
+	t.Parallel()
+	fails := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+	}
+	for name, c := range map[string]struct {
+		answers map[string]http.HandlerFunc
+		status  int
+		stderr  string
+	}{
+		"a client that may not introspect":  {map[string]http.HandlerFunc{"/introspect": fails(http.StatusForbidden)}, done, "may not introspect"},
+		"keys that cannot be remembered":    {nil, done, "not measured: jwks-304"},
+		"introspection that fails":          {map[string]http.HandlerFunc{"/introspect": fails(http.StatusServiceUnavailable)}, failed, "introspection: the server answers with status 503"},
+		"introspection that is limited":     {map[string]http.HandlerFunc{"/introspect": fails(http.StatusTooManyRequests)}, failed, "introspection: the server answers with status 429"},
+		"a status text that colours a line": {map[string]http.HandlerFunc{"/.well-known/openid-configuration": coloured}, failed, "500 Internal Server Error"},
+		"another issuer of the same host": {map[string]http.HandlerFunc{
+			"/.well-known/openid-configuration": func(w http.ResponseWriter, r *http.Request) {
+				at := "http://" + r.Host
+				json.NewEncoder(w).Encode(map[string]string{"issuer": at + "/other", "token_endpoint": at + "/other/token", "jwks_uri": at + "/keys"})
+			},
+			"/other/token": func(http.ResponseWriter, *http.Request) { t.Error("another issuer got the secret") },
+		}, failed, "another issuer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, _, stderr := strange(t, c.answers)
+			if status != c.status || !strings.Contains(stderr, c.stderr) || strings.Contains(stderr, "\x1b") {
+				t.Errorf("status %d, %q", status, stderr)
+			}
+		})
+	}
+}
+
+// coloured answers with a status text that is a command to terminals.
+func coloured(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "HTTP/1.1 500 \x1b[31mred\r\nContent-Length: 0\r\n\r\n")
+}
+
+// TestAProcessThatIsIdleIsNotTheServer: its costs would be told as zero.
+func TestAProcessThatIsIdleIsNotTheServer(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no such clock here")
+	}
+	idle := exec.Command("sleep", "60")
+	if err := idle.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Wait()
+	defer idle.Process.Kill()
+	time.Sleep(100 * time.Millisecond) // it uses some to start
+	status, stdout, stderr := strange(t, nil, "--pid", strconv.Itoa(idle.Process.Pid))
+	if status != failed || stdout != "" || !strings.Contains(stderr, "--pid") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 }

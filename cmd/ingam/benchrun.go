@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -111,10 +112,16 @@ func (b *bench) measure(ctx context.Context, s *benchTarget, c benchCase, title 
 	if err != nil {
 		return r, err
 	}
+	if b.cpu != nil && measured.Requests() > 0 && measured.CPU <= 0 {
+		return r, errIdle
+	}
 	r = newBenchResult(c.name, b.o.connections, measured, b.cpu != nil)
 	r.add(before, after, b.allocations != nil, b.size != nil)
 	return r, nil
 }
+
+// errIdle: who answers requests uses CPU time.
+var errIdle = errors.New("the process used no CPU time, so it is not the server: see --pid")
 
 // warmUp opens connections and sends some requests, which fill caches and show how many are
 // answered in a second.

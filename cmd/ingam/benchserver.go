@@ -243,7 +243,8 @@ func getOnce(ctx context.Context, url string, limit int64) (body []byte, etag st
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, "", fmt.Errorf("GET %s: %s", url, resp.Status)
+		// Not resp.Status: its text is the server's, and could control the terminal.
+		return nil, "", fmt.Errorf("GET %s: %d %s", url, resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	body, err = io.ReadAll(io.LimitReader(resp.Body, limit))
 	return body, resp.Header.Get("ETag"), err

@@ -60,12 +60,18 @@ func findBenchTarget(ctx context.Context, issuer string, connections int) (*benc
 		return nil, err
 	}
 	var metadata struct {
+		Issuer        string `json:"issuer"`
 		Token         string `json:"token_endpoint"`
 		Introspection string `json:"introspection_endpoint"`
 		JWKS          string `json:"jwks_uri"`
 	}
 	if err := json.Unmarshal(body, &metadata); err != nil {
 		return nil, fmt.Errorf("the metadata of %s cannot be read: %w", issuer, err)
+	}
+	// Another issuer may share the host, and must not get the client's secret (RFC 8414
+	// section 3.3).
+	if strings.TrimSuffix(metadata.Issuer, "/") != strings.TrimSuffix(issuer, "/") {
+		return nil, fmt.Errorf("the metadata of %s are those of another issuer: %q", issuer, metadata.Issuer)
 	}
 	var err1, err2, err3 error
 	s.token, err1 = s.pathOf(metadata.Token)
@@ -173,14 +179,16 @@ func (s *benchTarget) publicCases(ctx context.Context, token string) (cases []be
 	cases = append(cases, s.repeat("jwks", s.Get(s.jwks), there))
 	if etag != "" {
 		cases = append(cases, s.repeat("jwks-304", s.Get(s.jwks, "If-None-Match", etag), load.Answer{Status: http.StatusNotModified}))
+	} else {
+		missing = append(missing, "jwks-304 (its keys have no ETag)")
 	}
 	cases = append(cases, s.repeat("discovery", s.Get(s.discovery), there))
 	list := listOf(token)
 	path, err := s.pathOf(list)
 	if list == "" || err != nil {
-		return cases, []string{"status-list (its tokens name none here)"}, nil
+		return cases, append(missing, "status-list (its tokens name none here)"), nil
 	}
-	return append(cases, s.repeat("status-list", s.Get(path, "Accept", "application/statuslist+jwt"), load.Answer{Status: http.StatusOK, Begins: "ey"})), nil, nil
+	return append(cases, s.repeat("status-list", s.Get(path, "Accept", "application/statuslist+jwt"), load.Answer{Status: http.StatusOK, Begins: "ey"})), missing, nil
 }
 
 // visitorCases are what a client of a running server may do, and what it may not.
@@ -191,13 +199,30 @@ func (s *benchTarget) visitorCases(ctx context.Context, id, secret string) (case
 	}
 	cases = []benchCase{s.tokenCase("token", id, secret)}
 	introspection := s.introspectionCases(some[0], id, secret, id, secret)
-	if s.introspection != "" && s.try(ctx, introspection[0]) == nil {
+	may, err := s.mayIntrospect(ctx, introspection[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("introspection: %w", err)
+	}
+	if may {
 		cases = append(cases, introspection...)
 	} else {
 		missing = append(missing, "introspection (the client may not introspect its token)")
 	}
 	public, without, err := s.publicCases(ctx, some[0])
 	return append(cases, public...), append(missing, without...), err
+}
+
+// mayIntrospect tries one introspection. A server that fails, or that says that there are too
+// many requests, says nothing about what the client may do.
+func (s *benchTarget) mayIntrospect(ctx context.Context, c benchCase) (bool, error) {
+	if s.introspection == "" {
+		return false, nil
+	}
+	err := s.try(ctx, c)
+	if refused, ok := errors.AsType[*load.UnexpectedError](err); ok && refused.Status < http.StatusInternalServerError && refused.Status != http.StatusTooManyRequests {
+		return false, nil
+	}
+	return err == nil, outcome(ctx, err)
 }
 
 // try sends one request of a case.

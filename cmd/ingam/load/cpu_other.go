@@ -4,12 +4,14 @@ package load
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
-// CPU returns the CPU time that a process has used; here, it cannot.
+// CPU returns the CPU time that a process has used; here, it cannot, and returns an
+// errors.ErrUnsupported.
 func CPU(int) (time.Duration, error) {
-	return 0, errors.New("the CPU time of another process can be read only on Linux")
+	return 0, fmt.Errorf("the CPU time of another process can be read only on Linux: %w", errors.ErrUnsupported)
 }
 
 var start = time.Now()

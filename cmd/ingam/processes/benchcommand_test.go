@@ -124,7 +124,7 @@ func TestBenchSendsASecretNowhereElse(t *testing.T) {
 	}
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"the token endpoint": func(w http.ResponseWriter, r *http.Request) {
-			json.NewEncoder(w).Encode(map[string]string{"token_endpoint": elsewhere.URL + "/token", "jwks_uri": "http://" + r.Host + "/keys"})
+			json.NewEncoder(w).Encode(map[string]string{"issuer": "http://" + r.Host, "token_endpoint": elsewhere.URL + "/token", "jwks_uri": "http://" + r.Host + "/keys"})
 		},
 		"the metadata": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
 		"the tokens": func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func TestBenchSendsASecretNowhereElse(t *testing.T) {
 				http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 				return
 			}
-			json.NewEncoder(w).Encode(map[string]string{"token_endpoint": "http://" + r.Host + "/token", "jwks_uri": "http://" + r.Host + "/keys"})
+			json.NewEncoder(w).Encode(map[string]string{"issuer": "http://" + r.Host, "token_endpoint": "http://" + r.Host + "/token", "jwks_uri": "http://" + r.Host + "/keys"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
