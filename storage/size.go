@@ -14,11 +14,22 @@ type Size struct {
 	Bytes int64
 }
 
+// Blank says whether the database has no tables at all, also none of somebody else.
+func (s *Store) Blank(ctx context.Context) (bool, error) {
+	tables, err := s.tables(ctx)
+	return len(tables) == 0, fault("look for tables", err)
+}
+
+func (s *Store) tables(ctx context.Context) (names []string, err error) {
+	err = s.reading(ctx).Raw(s.dialect.tables).Scan(&names).Error
+	return names, err
+}
+
 // Size counts the rows of all tables, which may take long.
 func (s *Store) Size(ctx context.Context) (size Size, err error) {
 	const op = "measure the size of the database"
-	var tables []string
-	if err := s.reading(ctx).Raw(s.dialect.tables).Scan(&tables).Error; err != nil {
+	tables, err := s.tables(ctx)
+	if err != nil {
 		return size, fault(op, err)
 	}
 	for _, table := range tables {

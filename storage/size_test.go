@@ -57,3 +57,19 @@ func TestGrantsAreMultipliedToAnyNumberAndCounted(t *testing.T) {
 		}
 	})
 }
+
+func TestADatabaseWithTablesOfOthersIsNotBlank(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		url := e.NewURL(t)
+		s := storagetest.Open(t, url)
+		for _, want := range []bool{true, false} {
+			if blank, err := s.Blank(t.Context()); err != nil || blank != want {
+				t.Errorf("blank: %t, %v; want %t", blank, err, want)
+			}
+			if want {
+				storagetest.Exec(t, url, "CREATE TABLE orders (id int)")
+			}
+		}
+	})
+}

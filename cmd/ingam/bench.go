@@ -215,7 +215,12 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, own.remove()) }()
+	defer func() {
+		err = errors.Join(err, own.remove())
+		if own.taken {
+			fmt.Fprintln(t.stderr, "What was measured with is still in the database, which is good for nothing else.")
+		}
+	}()
 	b, err := newBench(t, o, string(own.cfg.Keys.Engine), own.cfg.Keys.Bits)
 	if err != nil {
 		return err
@@ -238,7 +243,7 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 			return err
 		}
 	}
-	b.size = records.store.Size
+	b.size, b.sound = records.store.Size, own.logs
 	// There may be no such clock: only Linux has one.
 	if _, err := own.cpu(); !errors.Is(err, errors.ErrUnsupported) {
 		b.cpu = own.cpu
@@ -255,9 +260,6 @@ func benchOwn(t *terminal, cmd *cobra.Command, o benchOptions) (err error) {
 	}
 	if err := b.run(ctx, s, cases, "a server of its own on "+string(records.store.Engine())); err != nil {
 		return own.explain(err)
-	}
-	if own.givenDatabase {
-		fmt.Fprintln(t.stderr, "What was measured with is still in the database, which is good for nothing else.")
 	}
 	return nil
 }

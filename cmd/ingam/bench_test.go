@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/cmd/ingam/load"
 	"github.com/ingam/ingam/config"
 )
 
@@ -223,5 +225,37 @@ func TestAProcessThatIsIdleIsNotTheServer(t *testing.T) {
 	status, stdout, stderr := strange(t, nil, "--pid", strconv.Itoa(idle.Process.Pid))
 	if status != failed || stdout != "" || !strings.Contains(stderr, "--pid") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+}
+
+// TestAServerThatCannotLogIsNotMeasured: its figures would be too good.
+func TestAServerThatCannotLogIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	s := &benchServer{folder: t.TempDir()}
+	if err := os.WriteFile(s.log(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.logs(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no full disk here")
+	}
+	if err := errors.Join(os.Remove(s.log()), os.Symlink("/dev/full", s.log())); err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBench(&terminal{stderr: io.Discard}, benchOptions{connections: 1, requests: 2}, "go", 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sound = s.logs
+	answers := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer answers.Close()
+	to, err := newBenchTarget(answers.URL, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.measure(t.Context(), to, to.repeat("jwks", to.Get("/"), load.Answer{Status: 200}), ""); err == nil || !strings.Contains(err.Error(), "cannot log") {
+		t.Errorf("%v", err)
 	}
 }

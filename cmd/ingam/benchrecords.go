@@ -61,6 +61,7 @@ func newBenchRecords(ctx context.Context, own *benchServer, b *bench) (r *benchR
 		return nil, err
 	}
 	if err = r.takeOver(ctx, own.cfg.Issuer.String()); err == nil {
+		own.taken = own.givenDatabase
 		err = r.make(ctx, own, b)
 	}
 	if err != nil {
@@ -77,17 +78,24 @@ var errInUse = errors.New("the database is in use: ingam bench needs a new one")
 func (r *benchRecords) takeOver(ctx context.Context, issuer string) error {
 	err := r.store.CheckSchema(ctx)
 	if errors.Is(err, storage.ErrNoSchema) {
-		err = r.store.Migrate(ctx)
+		var blank bool
+		if blank, err = r.store.Blank(ctx); err == nil && !blank {
+			err = errInUse // by another program
+		}
+		if err == nil {
+			err = r.store.Migrate(ctx)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	apps, err1 := r.store.Clients(ctx)
 	users, err2 := r.store.Users(ctx)
-	if err := errors.Join(err1, err2); err != nil {
+	list, err3 := r.store.APIs(ctx)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	if len(apps) > 0 || len(users) > 0 {
+	if len(apps) > 0 || len(users) > 0 || len(list) > 0 {
 		return errInUse
 	}
 	// One that a server has claimed, although nothing is registered yet.

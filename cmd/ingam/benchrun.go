@@ -28,6 +28,8 @@ type bench struct {
 	cpu         func() (time.Duration, error)
 	allocations func(context.Context) (float64, error)
 	size        func(context.Context) (storage.Size, error)
+	// sound, if set, fails after a case in which the server did not do all its work.
+	sound func() error
 }
 
 // newBench returns a benchmark of a server that signs with an engine, and with RSA keys of so
@@ -107,6 +109,11 @@ func (b *bench) measure(ctx context.Context, s *benchTarget, c benchCase, title 
 	measured, err := plan.Run(ctx)
 	if err != nil {
 		return r, err
+	}
+	if b.sound != nil {
+		if err := b.sound(); err != nil {
+			return r, err
+		}
 	}
 	after, err := b.look(ctx)
 	if err != nil {

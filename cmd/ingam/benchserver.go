@@ -35,6 +35,8 @@ type benchServer struct {
 	// settings are the flags that it is started with.
 	settings      []string
 	givenDatabase bool
+	// taken says that there are records of the benchmark in a database that was given.
+	taken bool
 
 	process *exec.Cmd
 	ended   chan struct{}
@@ -145,6 +147,20 @@ func (s *benchServer) start(ctx context.Context) error {
 }
 
 func (s *benchServer) log() string { return filepath.Join(s.folder, "server.log") }
+
+// logs fails if the server cannot log. It answers all the same then, and faster than it
+// would otherwise.
+func (s *benchServer) logs() error {
+	log, err := os.OpenFile(s.log(), os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		_, err = log.WriteString("\n")
+		err = errors.Join(err, log.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("the server cannot log what it does: %w", err)
+	}
+	return nil
+}
 
 // stop ends the server, and waits for its end.
 func (s *benchServer) stop() {

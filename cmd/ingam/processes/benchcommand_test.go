@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 // benchJSON is what ingam bench tells of a case.
@@ -30,6 +32,12 @@ type benchJSON struct {
 func TestBenchMeasuresOnEveryEngineAndOnNewDatabasesOnly(t *testing.T) {
 	t.Parallel()
 	onEachEmptyEngine(t, func(t *testing.T, d *deployment) {
+		// Tables of another program are left alone.
+		storagetest.Exec(t, d.database, "CREATE TABLE orders (id int)")
+		if e := d.program("", nil, "bench", "--database", d.database, "--only", "jwks", "--requests", "1"); e.status != 1 || !strings.Contains(e.stderr, "in use") {
+			t.Errorf("with tables of others: status %d, %s", e.status, e.stderr)
+		}
+		storagetest.Exec(t, d.database, "DROP TABLE orders")
 		args := []string{"bench", "--database", d.database, "--json", "--only", "code,refresh,introspection", "--requests", "2", "--connections", "2", "--grants", "5"}
 		e := d.program("", nil, args...)
 		if e.status != 0 {
