@@ -255,7 +255,7 @@ func TestDisabledApplicationsAreShownAndDeletedOnesAreNot(t *testing.T) {
 		c.must(c.store.SetClientDisabled(c.ctx, id, true, audit.Event{At: noon}))
 	}
 	for _, id := range []string{"gone", "gone own"} {
-		c.must(c.store.DeleteClient(c.ctx, id, audit.Event{At: noon}))
+		c.must(c.store.DeleteClient(c.ctx, id, nil, audit.Event{At: noon}))
 	}
 	want := []authz.Connection{
 		{ClientID: "asked", Name: "asked", Disabled: true, Since: at(1), Permissions: []string{"a read"}},

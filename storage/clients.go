@@ -220,12 +220,15 @@ func (s *Store) SetClientDisabled(ctx context.Context, id string, disabled bool,
 }
 
 // DeleteClient implements clients.Store.
-func (s *Store) DeleteClient(ctx context.Context, id string, ev audit.Event) error {
+func (s *Store) DeleteClient(ctx context.Context, id string, allow func(clients.Client) error, ev audit.Event) error {
 	const op = "delete client"
 	if !isText(id) {
 		return answer(op, id, refuse(clients.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.Client, id, ev, func(tx *gorm.DB, _ changes.Number) error {
+		if err := allowed(tx, id, allow); err != nil {
+			return err
+		}
 		if err := tx.Where("client_id = ?", id).Delete(&secretRow{}).Error; err != nil {
 			return err
 		}
@@ -245,6 +248,22 @@ func (s *Store) DeleteClient(ctx context.Context, id string, ev audit.Event) err
 		}
 		return deleted.Error
 	})
+}
+
+// allowed asks whether a client as it is now may be deleted. A client that is not there is
+// found out by the deletion.
+func allowed(tx *gorm.DB, id string, allow func(clients.Client) error) error {
+	if allow == nil {
+		return nil
+	}
+	found, err := readClients(tx, &id)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	if err := allow(found[0]); err != nil {
+		return refuse(err)
+	}
+	return nil
 }
 
 // mustExist tells, after a statement that changed no row, whether the reason is that

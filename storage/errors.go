@@ -72,6 +72,9 @@ func (r *Refusal) Error() string {
 // Unwrap returns the interface's error, for callers that name the subject themselves.
 func (r *Refusal) Unwrap() error { return r.why }
 
+// Why is Unwrap for package web, which does not import this one.
+func (r *Refusal) Why() error { return r.why }
+
 // answer turns the error of an operation into a Refusal, which names the subject, or
 // into a Fault, which does not.
 func answer(op, subject string, err error) error {

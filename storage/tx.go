@@ -141,12 +141,29 @@ func step(kind changes.Kind) int64 {
 	return 1
 }
 
-// transaction runs work in a transaction, and again if it lost to a concurrent one.
+// transaction runs work in a transaction, and again if it lost to a concurrent one. In a
+// dry run the transaction is rolled back at its end.
 func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
-	return s.changing.within(ctx, func() error {
-		return again(ctx, func() error { return s.writing(ctx).Transaction(s.settled(work), s.dialect.tx) })
+	do := work
+	if changes.IsDryRun(ctx) {
+		do = func(tx *gorm.DB) error {
+			if err := work(tx); err != nil {
+				return err
+			}
+			return errDryRun
+		}
+	}
+	err := s.changing.within(ctx, func() error {
+		return again(ctx, func() error { return s.writing(ctx).Transaction(s.settled(do), s.dialect.tx) })
 	})
+	if errors.Is(err, errDryRun) {
+		return nil
+	}
+	return err
 }
+
+// errDryRun rolls a transaction back whose work is only tried.
+var errDryRun = errors.New("a dry run")
 
 // mostTries is how often work that loses to concurrent transactions is tried. The pause
 // before a further try is random: at most firstPause, doubled each time, up to

@@ -144,8 +144,9 @@ type Store interface {
 	// SetClientDisabled returns ErrNotFound if there is no such client, and
 	// changes nothing (no event either) if it already is as asked.
 	SetClientDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error
-	// DeleteClient removes the client and its secrets, or returns ErrNotFound.
-	DeleteClient(ctx context.Context, id string, ev audit.Event) error
+	// DeleteClient removes the client and its secrets, unless allow, which may be nil,
+	// returns an error for the client as it is then. Returns that error, or ErrNotFound.
+	DeleteClient(ctx context.Context, id string, allow func(Client) error, ev audit.Event) error
 	// AddClientSecret returns ErrNotFound or ErrTooManySecrets; two calls at
 	// once do not make three secrets.
 	AddClientSecret(ctx context.Context, id string, s Secret, ev audit.Event) error

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/field"
 )
 
 // check refuses a registration that could not work, given all APIs that there are.
@@ -19,7 +20,11 @@ func (c Client) check(all []apis.API, own *apis.Own, lost []string) error {
 	for i, audience := range slices.Concat(c.Audiences, c.Introspects) {
 		at := slices.IndexFunc(all, func(a apis.API) bool { return a.Audience == audience })
 		if at < 0 {
-			return fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience)
+			member, n := "audiences", i
+			if i >= len(c.Audiences) {
+				member, n = "introspects", i-len(c.Audiences)
+			}
+			return field.At(fmt.Errorf("%w: %s (create it first: ingam api create --audience %s …)", ErrUnknownAudience, audience, audience), member, n)
 		}
 		if i < len(c.Audiences) {
 			offered = append(offered, all[at].Scopes...)
@@ -31,9 +36,9 @@ func (c Client) check(all []apis.API, own *apis.Own, lost []string) error {
 		switch {
 		case slices.Contains(lost, scope):
 		case len(c.Audiences) > 0:
-			return fmt.Errorf("%w: scope %q is offered by none of the client's APIs, which offer %q", ErrInvalid, scope, strings.Join(offered, " "))
+			return invalid("scopes", fmt.Errorf("scope %q is offered by none of the client's APIs, which offer %q", scope, strings.Join(offered, " ")))
 		default:
-			return fmt.Errorf("%w: scope %q is offered by no API of the client: name one with --audience (the server's own scopes are %q)", ErrInvalid, scope, strings.Join(own.Names(), " "))
+			return invalid("scopes", fmt.Errorf("scope %q is offered by no API of the client: name one with --audience (the server's own scopes are %q)", scope, strings.Join(own.Names(), " ")))
 		}
 	}
 	return nil

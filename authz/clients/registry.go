@@ -164,8 +164,8 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID,
 		Details: c.details(),
 	})
-	if err != nil {
-		return Client{}, "", err
+	if err != nil || changes.IsDryRun(ctx) {
+		return c, "", err
 	}
 	c, err = r.store.Client(ctx, c.ID)
 	return c, secret, err
@@ -266,6 +266,16 @@ func (c Client) details() map[string]string {
 	}
 }
 
+// Version is another one after every change of what an administrator sees of the client.
+func (c Client) Version() string {
+	facts := c.details()
+	facts["id"], facts["disabled"], facts["id_token_alg_from"] = c.ID, fmt.Sprint(c.Disabled), c.IDTokenSigning.From.UTC().String()
+	for _, s := range c.Secrets {
+		facts["secret "+s.ID] = ""
+	}
+	return changes.Version(facts)
+}
+
 // Disable refuses the client everything until it is enabled again; what was
 // issued to it does not stand meanwhile. Returns ErrNotFound.
 func (r *Registry) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
@@ -282,9 +292,10 @@ func (r *Registry) Enable(ctx context.Context, id, reason string, by audit.Actor
 }
 
 // Delete removes the client; what was issued to it no longer stands, not even
-// if the id is registered again. Returns ErrNotFound.
-func (r *Registry) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
-	return r.store.DeleteClient(ctx, id, audit.Event{
+// if the id is registered again. Returns ErrNotFound, or what allow returns of the client
+// as it is when no editor can come in between; nil allows it.
+func (r *Registry) Delete(ctx context.Context, id string, allow func(Client) error, reason string, by audit.Actor) error {
+	return r.store.DeleteClient(ctx, id, allow, audit.Event{
 		At: r.now(), Actor: by, Action: audit.ClientDeleted, Subject: id, Reason: reason,
 	})
 }

@@ -3,7 +3,6 @@ package clients
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/ingam/ingam/authz/apis"
@@ -45,7 +44,7 @@ func (r *Registry) ensureEdited(ctx context.Context, id string, edit func(*Clien
 		return time.Time{}, err
 	}
 	if err := stored.IDTokenSigning.Validate(); err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return time.Time{}, invalid("id_token_signed_response_alg", err)
 	}
 	return r.ensure(ctx, has, stored.IDTokenSigning, by)
 }

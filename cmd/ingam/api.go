@@ -92,7 +92,7 @@ have the private half before.`,
 					if err := c.warnUnoffered(cmd, a, offered); err != nil {
 						return err
 					}
-					t.tellSigning("access tokens for the API", a.Signing)
+					t.tellSigning("access tokens for the API", newSigningJSON(a.Signing, t.now()))
 					c.settle(cmd.Context())
 				}
 				if asJSON {

@@ -80,17 +80,17 @@ func newSigningJSON(s apis.Signing, now time.Time) signingJSON {
 }
 
 // signingText says the same for people.
-func signingText(s apis.Signing, now time.Time) string {
-	if s.At(now) == s.Wants() {
-		return s.Wants()
+func signingText(s signingJSON) string {
+	if s.From == nil {
+		return s.Alg
 	}
-	return fmt.Sprintf("%s from %s, until then %s", s.Wants(), text(s.From), s.At(now))
+	return fmt.Sprintf("%s from %s, until then %s", s.Alg, instantText(s.From), s.Former)
 }
 
 // tellSigning says from when a new algorithm signs, if that is not at once.
-func (t *terminal) tellSigning(what string, s apis.Signing) {
-	if s.At(t.now()) != s.Wants() {
-		fmt.Fprintf(t.stderr, "%s are signed with %s: verifiers may keep a key set without the new key until then\n", what, signingText(s, t.now()))
+func (t *terminal) tellSigning(what string, s signingJSON) {
+	if s.From != nil {
+		fmt.Fprintf(t.stderr, "%s are signed with %s: verifiers may keep a key set without the new key until then\n", what, signingText(s))
 	}
 }
 
@@ -184,7 +184,7 @@ func apiShow(t *terminal) *cobra.Command {
 					{"access TTL", c.ttlText(a)},
 					{"roles", fmt.Sprint(a.Roles)},
 					{"token typ", string(a.TokenType)},
-					{"signing alg", signingText(a.Signing, t.now())},
+					{"signing alg", signingText(newSigningJSON(a.Signing, t.now()))},
 					{"encryption key", encryptionOf(a).String()},
 					{"created", text(a.CreatedAt)},
 				}...)

@@ -1,22 +1,21 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
+	"net/http"
 
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
-	"github.com/ingam/ingam/authz/audit"
-	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
 
 func clientCommand(t *terminal) *cobra.Command {
 	return group("client", "The applications that ask for tokens",
 		clientCreate(t), clientList(t), clientShow(t), clientUpdate(t),
-		clientChange(t, "disable", "Refuse a client everything until it is enabled", "disabled", (*clients.Registry).Disable),
-		clientChange(t, "enable", "Take a disable back", "enabled", (*clients.Registry).Enable),
-		clientChange(t, "delete", "Remove a client; what was issued to it no longer stands", "deleted", (*clients.Registry).Delete),
+		clientChange(t, "disable", "Refuse a client everything until it is enabled", "disabled"),
+		clientChange(t, "enable", "Take a disable back", "enabled"),
+		clientChange(t, "delete", "Remove a client; what was issued to it no longer stands", "deleted"),
 		group("secret", "Rotate a client's secret", secretAdd(t), secretRemove(t)),
 	)
 }
@@ -36,36 +35,27 @@ func clientCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "id", "name", "auth"); err != nil {
 				return err
 			}
-			c := clients.Client{ID: id, Auth: clients.AuthMethod(auth)}
-			if err := flags.apply(cmd.Flags(), &c); err != nil {
+			settings, err := flags.settings(cmd.Flags(), admin.Client{})
+			if err != nil {
 				return err
 			}
 			given, err := readSecret(secretFile)
 			if err != nil {
 				return err
 			}
-			return t.withRings(cmd, []string{"id-token-alg"}, func(con *concerns) error {
-				if err := con.onSite(c); err != nil {
-					return err
-				}
-				created, secret, err := con.clients.Create(cmd.Context(), c, given, con.actor)
+			return t.withAdminRings(cmd, []string{"id-token-alg"}, func(api *adminAPI) error {
+				api.settles = cmd.Flags().Changed("id-token-alg") && flags.given.IDTokenAlg != apis.DefaultAlg // servers must have its keys
+				var created admin.Client
+				_, err := api.do(cmd.Context(), request{method: http.MethodPost, path: "/clients", body: admin.NewClient{ID: id, Auth: auth, Secret: given, ClientSettings: settings}}, &created)
 				if err != nil {
 					return named("client "+id, err)
 				}
-				t.warn(created)
-				if created.IDTokenSigning != (apis.Signing{}) {
-					con.settle(cmd.Context()) // servers must have its keys
-				}
-				if given != "" {
-					secret = "" // the operator chose it, and need not be shown it
-				}
+				t.warn(&created)
 				if asJSON {
-					j := newClientJSON(created, t.now())
-					j.ClientSecret = secret
-					return t.printJSON(j)
+					return t.printJSON(created)
 				}
 				fmt.Fprintf(t.stdout, "created client %s\n", created.ID)
-				t.showSecret(secret)
+				t.showSecret(created.ClientSecret)
 				return nil
 			})
 		},
@@ -79,21 +69,13 @@ func clientCreate(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// warn prints warnings about a client to whoever registered it.
-func (t *terminal) warn(c clients.Client) {
-	for _, warning := range c.Warnings() {
+// warn prints the warnings about a client to whoever changed it, and takes them out of
+// what is printed for programs.
+func (t *terminal) warn(c *admin.Client) {
+	for _, warning := range c.Warnings {
 		fmt.Fprintf(t.stderr, "warning: %s\n", warning)
 	}
-}
-
-// warnStillAPI warns of APIs for which a client may ask no longer, and whose tokens it may
-// still introspect.
-func (t *terminal) warnStillAPI(c clients.Client, before []string) {
-	for _, audience := range before {
-		if !slices.Contains(c.Audiences, audience) && slices.Contains(c.Introspects, audience) {
-			fmt.Fprintf(t.stderr, "warning: client %s still is the API %s: it may introspect its tokens, until: ingam client update %s --remove-introspects %s\n", c.ID, audience, c.ID, audience)
-		}
-	}
+	c.Warnings = nil
 }
 
 func clientUpdate(t *terminal) *cobra.Command {
@@ -114,28 +96,19 @@ grants that had it have it again.`,
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withRings(cmd, []string{"id-token-alg"}, func(con *concerns) error {
-				var before []string
-				c, changed, err := con.clients.Update(cmd.Context(), args[0], func(c *clients.Client) error {
-					before = c.Audiences
-					if err := flags.apply(cmd.Flags(), c); err != nil {
-						return err
-					}
-					return con.onSite(*c)
-				}, reason, con.actor)
+			return t.withAdminRings(cmd, []string{"id-token-alg"}, func(api *adminAPI) error {
+				c, changed, err := edit(cmd.Context(), api, "/clients"+segment(args[0]), reasoned(reason), func(c admin.Client) (administration.ClientSettings, error) {
+					return flags.settings(cmd.Flags(), c)
+				})
 				if err != nil {
 					return named("client "+args[0], err)
 				}
+				t.warn(&c)
 				if changed {
-					t.warn(c)
-					if !cmd.Flags().Changed("introspects") { // or it was said which it is to be
-						t.warnStillAPI(c, before)
-					}
-					t.tellSigning("ID tokens for the client", c.IDTokenSigning)
-					con.settle(cmd.Context())
+					t.tellSigning("ID tokens for the client", clientSigning(c))
 				}
 				if asJSON {
-					return t.printJSON(newClientJSON(c, t.now()))
+					return t.printJSON(c)
 				}
 				t.updated(changed, "client", c.ID)
 				return nil
@@ -153,19 +126,20 @@ grants that had it have it again.`,
 	return cmd
 }
 
-type clientVerb func(d *clients.Registry, ctx context.Context, id, reason string, by audit.Actor) error
-
-func clientChange(t *terminal, verb, short, past string, change clientVerb) *cobra.Command {
+func clientChange(t *terminal, verb, short, past string) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: verb + " ID", Short: short, Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				if err := change(c.clients, cmd.Context(), args[0], reason, c.actor); err != nil {
-					return named("client "+args[0], err)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				r := request{method: http.MethodPost, path: "/clients" + segment(args[0]) + "/" + verb, query: reasoned(reason)}
+				if verb == "delete" {
+					r = request{method: http.MethodDelete, path: "/clients" + segment(args[0]), query: reasoned(reason), version: administration.Any}
+					r.query.Set("force", "true")
 				}
-				if verb != "enable" { // a server that is behind never refuses by what it holds
-					c.settle(cmd.Context())
+				api.settles = verb != "enable" // a server that is behind never refuses by what it holds
+				if _, err := api.do(cmd.Context(), r, nil); err != nil {
+					return named("client "+args[0], err)
 				}
 				fmt.Fprintf(t.stdout, "%s client %s\n", past, args[0])
 				return nil

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 
-	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
-
-type secretJSON struct {
-	ID           string  `json:"id"`
-	CreatedAt    *string `json:"created_at"`
-	ClientSecret string  `json:"client_secret,omitempty"`
-}
 
 func secretAdd(t *terminal) *cobra.Command {
 	var (
@@ -28,22 +23,21 @@ func secretAdd(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.withConcerns(cmd, func(c *concerns) error {
-				s, secret, err := c.clients.AddSecret(cmd.Context(), args[0], given, c.actor)
-				if errors.Is(err, clients.ErrTooManySecrets) {
-					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], clients.ErrTooManySecrets, args[0])
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				api.settles = false // the former secret still works
+				var s admin.ClientSecret
+				_, err := api.do(cmd.Context(), request{method: http.MethodPost, path: "/clients" + segment(args[0]) + "/secrets", body: admin.NewSecret{Secret: given}}, &s)
+				if isProblem(err, "too-many-secrets") {
+					return fmt.Errorf("client %s: %w: ingam client secret remove %s", args[0], err, args[0])
 				}
 				if err != nil {
 					return named("client "+args[0], err)
 				}
-				if given != "" {
-					secret = ""
-				}
 				if asJSON {
-					return t.printJSON(secretJSON{s.ID, instant(s.CreatedAt), secret})
+					return t.printJSON(s)
 				}
 				fmt.Fprintf(t.stdout, "added secret %s to client %s\n", s.ID, args[0])
-				t.showSecret(secret)
+				t.showSecret(s.ClientSecret)
 				return nil
 			})
 		},
@@ -59,18 +53,18 @@ func secretRemove(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "remove ID [--secret SECRET-ID]", Short: "Remove a secret of a client: the older one, unless --secret names another", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				removed, err := c.clients.RemoveSecret(cmd.Context(), args[0], secretID, c.actor)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				var removed admin.ClientSecret
+				_, err := api.do(cmd.Context(), request{method: http.MethodDelete, path: "/clients" + segment(args[0]) + "/secrets" + segment(cmp.Or(secretID, "oldest"))}, &removed)
 				switch {
-				case errors.Is(err, clients.ErrLastSecret):
-					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], clients.ErrLastSecret, args[0])
-				case errors.Is(err, clients.ErrSecretNotFound) && secretID != "":
-					return fmt.Errorf("client %s: %w: %s", args[0], clients.ErrSecretNotFound, secretID)
+				case isProblem(err, "last-secret"):
+					return fmt.Errorf("client %s: %w: ingam client secret add %s", args[0], err, args[0])
+				case isProblem(err, "no-such-secret") && secretID != "":
+					return fmt.Errorf("client %s: %w: %s", args[0], err, secretID)
 				case err != nil:
 					return named("client "+args[0], err)
 				}
-				c.settle(cmd.Context())
-				fmt.Fprintf(t.stdout, "removed secret %s of client %s, which was added %s\n", removed.ID, args[0], text(removed.CreatedAt))
+				fmt.Fprintf(t.stdout, "removed secret %s of client %s, which was added %s\n", removed.ID, args[0], instantText(removed.CreatedAt))
 				return nil
 			})
 		},

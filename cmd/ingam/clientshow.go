@@ -2,79 +2,28 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
-
-type clientJSON struct {
-	ID                     string       `json:"client_id"`
-	Name                   string       `json:"name"`
-	Grants                 []string     `json:"grant_types"`
-	RedirectURIs           []string     `json:"redirect_uris"`
-	Scopes                 []string     `json:"scopes"`
-	Audiences              []string     `json:"audiences"`
-	Introspects            []string     `json:"introspects"`
-	Auth                   string       `json:"token_endpoint_auth_method"`
-	PostLogoutRedirectURIs []string     `json:"post_logout_redirect_uris"`
-	InsecureRedirects      bool         `json:"insecure_redirects,omitempty"`
-	PKCE                   string       `json:"pkce"`
-	RefreshGrace           *string      `json:"refresh_grace"`
-	RefreshIDToken         bool         `json:"refresh_id_token"`
-	IDTokenClaims          bool         `json:"id_token_claims"`
-	IDTokenAlg             string       `json:"id_token_signed_response_alg"`
-	FormerIDTokenAlg       string       `json:"former_id_token_signed_response_alg,omitempty"`
-	IDTokenAlgFrom         *string      `json:"id_token_signed_response_alg_from,omitempty"`
-	FirstParty             bool         `json:"first_party"`
-	Hold                   string       `json:"hold,omitempty"`
-	Origins                []string     `json:"origins,omitempty"`
-	Disabled               bool         `json:"disabled"`
-	Secrets                []secretJSON `json:"secrets"`
-	CreatedAt              *string      `json:"created_at"`
-	// ClientSecret is present only in the answer to the command that generated it.
-	ClientSecret string `json:"client_secret,omitempty"`
-}
-
-func newClientJSON(c clients.Client, now time.Time) clientJSON {
-	signing := newSigningJSON(c.IDTokenSigning, now)
-	secrets := make([]secretJSON, len(c.Secrets))
-	for i, s := range c.Secrets {
-		secrets[i] = secretJSON{ID: s.ID, CreatedAt: instant(s.CreatedAt)}
-	}
-	list := func(s []string) []string { return append([]string{}, s...) } // [], never null
-	var grace *string
-	if c.RefreshGrace != nil {
-		s := c.RefreshGrace.String()
-		grace = &s
-	}
-	return clientJSON{
-		ID: c.ID, Name: c.Name, Grants: list(c.Grants), RedirectURIs: list(c.RedirectURIs),
-		Scopes: list(c.Scopes), Audiences: list(c.Audiences), Introspects: list(c.Introspects), Auth: string(c.Auth),
-		PostLogoutRedirectURIs: list(c.PostLogoutRedirectURIs), InsecureRedirects: c.InsecureRedirects, PKCE: string(c.PKCE), RefreshGrace: grace, RefreshIDToken: !c.NoRefreshIDToken, IDTokenClaims: !c.NoIDTokenClaims,
-		IDTokenAlg: signing.Alg, FormerIDTokenAlg: signing.Former, IDTokenAlgFrom: signing.From,
-		FirstParty: c.FirstParty, Hold: string(c.Hold), Origins: c.Origins, Disabled: c.Disabled, Secrets: secrets, CreatedAt: instant(c.CreatedAt),
-	}
-}
 
 func clientList(t *terminal) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the clients", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				list, err := c.clients.List(cmd.Context())
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				list := []admin.Client{}
+				err := eachOf(cmd.Context(), api, "/clients", nil, func(c admin.Client) error { list = append(list, c); return nil })
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					out := make([]clientJSON, len(list))
-					for i, c := range list {
-						out[i] = newClientJSON(c, t.now())
-					}
-					return t.printJSON(out)
+					return t.printJSON(list)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "CLIENT ID\tNAME\tGRANT TYPES\tAUTH\tPKCE\tSTATE")
@@ -94,36 +43,36 @@ func clientShow(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show a client", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withConcerns(cmd, func(con *concerns) error {
-				c, err := con.clients.Client(cmd.Context(), args[0])
-				if err != nil {
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				var c admin.Client
+				if _, err := api.do(cmd.Context(), request{method: http.MethodGet, path: "/clients" + segment(args[0])}, &c); err != nil {
 					return named("client "+args[0], err)
 				}
 				if asJSON {
-					return t.printJSON(newClientJSON(*c, t.now()))
+					return t.printJSON(c)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				for _, row := range [][2]string{
 					{"client id", c.ID},
 					{"name", c.Name},
-					{"state", stateText(*c)},
+					{"state", stateText(c)},
 					{"grant types", strings.Join(c.Grants, " ")},
 					{"redirect URIs", strings.Join(c.RedirectURIs, " ")},
 					{"after sign-out", strings.Join(c.PostLogoutRedirectURIs, " ")},
 					{"scope", strings.Join(c.Scopes, " ")},
 					{"audiences", strings.Join(c.Audiences, " ")},
 					{"introspects", strings.Join(c.Introspects, " ")},
-					{"authentication", string(c.Auth)},
-					{"PKCE", string(c.PKCE)},
-					{"consent", consentText(*c)},
-					{"ID tokens", idTokenText(*c) + ", signed by " + signingText(c.IDTokenSigning, t.now())},
-					{"refresh tokens", holdText(*c)},
-					{"created", text(c.CreatedAt)},
+					{"authentication", c.Auth},
+					{"PKCE", c.PKCE},
+					{"consent", consentText(c)},
+					{"ID tokens", idTokenText(c) + ", signed by " + signingText(clientSigning(c))},
+					{"refresh tokens", holdText(c)},
+					{"created", instantText(c.CreatedAt)},
 				} {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 				}
 				for _, s := range c.Secrets {
-					fmt.Fprintf(w, "secret\t%s, added %s\n", s.ID, text(s.CreatedAt))
+					fmt.Fprintf(w, "secret\t%s, added %s\n", s.ID, instantText(s.CreatedAt))
 				}
 				return w.Flush()
 			})
@@ -133,7 +82,7 @@ func clientShow(t *terminal) *cobra.Command {
 	return cmd
 }
 
-func stateText(c clients.Client) string {
+func stateText(c admin.Client) string {
 	if c.Disabled {
 		return "disabled"
 	}
@@ -141,7 +90,7 @@ func stateText(c clients.Client) string {
 }
 
 // consentText says whether people are asked for their consent.
-func consentText(c clients.Client) string {
+func consentText(c admin.Client) string {
 	if c.FirstParty {
 		return "skipped"
 	}
@@ -149,19 +98,24 @@ func consentText(c clients.Client) string {
 }
 
 // idTokenText says what the ID tokens of a client contain.
-func idTokenText(c clients.Client) string {
-	if c.NoIDTokenClaims {
+func idTokenText(c admin.Client) string {
+	if !c.IDTokenClaims {
 		return "who it is; the rest is at userinfo"
 	}
 	return "what the scopes release"
 }
 
+// clientSigning is by which algorithm ID tokens for a client are signed.
+func clientSigning(c admin.Client) signingJSON {
+	return signingJSON{c.IDTokenAlg, c.FormerIDTokenAlg, c.IDTokenAlgFrom}
+}
+
 // holdText says how a first-party app stores refresh tokens.
-func holdText(c clients.Client) string {
+func holdText(c admin.Client) string {
 	switch c.Hold {
-	case clients.HoldCookie:
+	case string(clients.HoldCookie):
 		return "in a cookie, from " + strings.Join(c.Origins, " ")
-	case clients.HoldMemory:
+	case string(clients.HoldMemory):
 		return "in its memory"
 	}
 	return "as the standard has it"

@@ -119,7 +119,7 @@ func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThin
 		return made, err
 	}
 	// Its redirect URIs belong to this issuer, which may differ from the last start's.
-	err = registry.Delete(ctx, demoApp, "made anew", demoActor)
+	err = registry.Delete(ctx, demoApp, nil, "made anew", demoActor)
 	if err != nil && !errors.Is(err, clients.ErrNotFound) {
 		return made, err
 	}
@@ -186,7 +186,7 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, o
 			return strings.TrimSpace(string(b)), nil
 		}
 		// The secret is lost, perhaps because the first start was interrupted.
-		if err := registry.Delete(ctx, demoClient, "its secret was lost", demoActor); err != nil {
+		if err := registry.Delete(ctx, demoClient, nil, "its secret was lost", demoActor); err != nil {
 			return "", err
 		}
 	}

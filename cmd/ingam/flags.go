@@ -118,6 +118,14 @@ func (d *durationFlag) Set(s string) error {
 	return err
 }
 
+// value returns the duration as the admin API takes it; nil for the default.
+func (d *durationFlag) value() *string {
+	if d.of == nil {
+		return nil
+	}
+	return new(d.of.String())
+}
+
 // claimsFlag is a JSON object of claims; several flags are merged into one object.
 type claimsFlag accounts.Claims
 

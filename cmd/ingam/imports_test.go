@@ -23,7 +23,7 @@ const root = "../.."
 // allowed says which packages of this project a package may import, apart from tests;
 // ARCHITECTURE.md says the same.
 var allowed = map[string][]string{
-	"cmd/ingam":                {"authz", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "cmd/ingam/load", "config", "keys", "keys/masterkey", "keys/openssl", "storage", "web", "web/metrics", "web/pages", "web/pages/texts"},
+	"cmd/ingam":                {"authz", "authz/administration", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "cmd/ingam/load", "config", "keys", "keys/masterkey", "keys/openssl", "storage", "web", "web/admin", "web/metrics", "web/pages", "web/pages/texts"},
 	"cmd/ingam/load":           {},
 	"cmd/ingam/processes":      {},
 	"cmd/ingam-demo-api":       {"verify"},
@@ -47,7 +47,9 @@ var allowed = map[string][]string{
 	"authz/throttle":           {},
 	"authz/passwords":          {"authz/accounts", "authz/throttle"},
 	"authz/signin":             {"authz/audit", "authz/accounts", "authz/passwords", "authz/sessions", "authz/throttle"},
-	"authz/clients":            {"authz/audit", "authz/changes", "authz/protocol", "authz/apis", "keys"},
+	"authz/clients":            {"authz/audit", "authz/changes", "authz/field", "authz/protocol", "authz/apis", "keys"},
+	"authz/field":              {},
+	"authz/administration":     {"authz/audit", "authz/changes", "authz/clients", "authz/field", "authz/revocation"},
 	"authz/status":             {},
 	"authz/revocation":         {"authz/audit", "authz/changes", "authz/status"},
 	"authz/tokens":             {"authz/changes", "authz/status", "keys"},
@@ -58,6 +60,7 @@ var allowed = map[string][]string{
 	"storage":                  {"authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations"},
 	"storage/storagetest":      {"authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations", "storage"},
 	"web":                      {"authz", "authz/authorization", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/pages", "web/pages/texts"},
+	"web/admin":                {"authz/administration", "authz/changes", "authz/clients", "authz/field", "authz/protocol"},
 	"web/metrics":              {},
 	"web/pages":                {"web/pages/texts"},
 	"web/pages/texts":          {},
@@ -83,6 +86,7 @@ var confined = map[string][]string{
 	"go.yaml.in/yaml/":            {"config"},
 	"github.com/prometheus/":      {"web/metrics"},
 	"github.com/rs/cors":          {"web", "cmd/ingam-demo-api"},
+	"github.com/danielgtaylor/":   {"web/admin"},
 }
 
 func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {

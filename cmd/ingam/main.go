@@ -234,3 +234,15 @@ func text(at time.Time) string {
 	}
 	return at.UTC().Format(time.DateTime)
 }
+
+// instantText is text for a time that instant has formatted.
+func instantText(at *string) string {
+	if at == nil {
+		return text(time.Time{})
+	}
+	parsed, err := time.Parse(time.RFC3339, *at)
+	if err != nil {
+		return *at
+	}
+	return text(parsed)
+}

@@ -46,7 +46,7 @@ var apiTests = []test{
 			return d.s.UpdateAPI(d.ctx, "a", func(a *apis.API) (*audit.Event, error) { a.TokenType = typ; return &ev, nil })
 		}
 		d.refuses(catalog.ErrIsClient, func() error { return become(apis.PlainJWT) })
-		d.must(d.s.DeleteClient(d.ctx, "a", ev))
+		d.must(d.s.DeleteClient(d.ctx, "a", nil, ev))
 		d.must(become(apis.PlainJWT))
 		create := func(s *storage.Store, id string) error {
 			return s.CreateClient(d.ctx, clients.Client{ID: id, Auth: clients.None}, event(audit.ClientCreated, id))
@@ -153,8 +153,8 @@ var apiTests = []test{
 				return err
 			})
 		}
-		d.must(d.s.DeleteClient(d.ctx, "d", event(audit.ClientDeleted, "d")))
-		d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
+		d.must(d.s.DeleteClient(d.ctx, "d", nil, event(audit.ClientDeleted, "d")))
+		d.must(d.s.DeleteClient(d.ctx, "c", nil, event(audit.ClientDeleted, "c")))
 		d.must(d.s.DeleteAPI(d.ctx, "first", event(audit.APIDeleted, "first")))
 	}},
 	{"an API that a client is cannot be deleted", func(d *databaseTest) {
@@ -174,7 +174,7 @@ var apiTests = []test{
 			})
 		}
 		named("both, is")
-		d.must(d.s.DeleteClient(d.ctx, "both", event(audit.ClientDeleted, "both")))
+		d.must(d.s.DeleteClient(d.ctx, "both", nil, event(audit.ClientDeleted, "both")))
 		named("is")
 		ev := event(audit.ClientUpdated, "is")
 		give := func(audiences ...string) error {
@@ -213,7 +213,7 @@ var apiTests = []test{
 			}
 			d.equal(len(list), 1)
 			d.must(err)
-			d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
+			d.must(d.s.DeleteClient(d.ctx, "c", nil, event(audit.ClientDeleted, "c")))
 			d.must(d.s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")))
 		}
 	}},

@@ -33,7 +33,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 			return s.UpdateClient(ctx, "a", func(*clients.Client, []apis.API) (*audit.Event, error) { return &ev, nil })
 		},
 		"SetClientDisabled":  func() error { return s.SetClientDisabled(ctx, "a", true, ev) },
-		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", ev) },
+		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", nil, ev) },
 		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
 		"RemoveClientSecret": func() error { _, err := s.RemoveClientSecret(ctx, "a", "", ev); return err },
 		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },

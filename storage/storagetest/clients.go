@@ -91,7 +91,7 @@ var clientTests = []test{
 			for name, call := range map[string]func() error{
 				"Client":             func() error { _, err := d.s.Client(d.ctx, id); return err },
 				"SetClientDisabled":  func() error { return d.s.SetClientDisabled(d.ctx, id, true, ev) },
-				"DeleteClient":       func() error { return d.s.DeleteClient(d.ctx, id, ev) },
+				"DeleteClient":       func() error { return d.s.DeleteClient(d.ctx, id, nil, ev) },
 				"AddClientSecret":    func() error { return d.s.AddClientSecret(d.ctx, id, secret("x", noon), ev) },
 				"RemoveClientSecret": func() error { return removeSecret(d, d.s, id, "s", ev) },
 				"the older":          func() error { return removeSecret(d, d.s, id, "", ev) },
@@ -179,8 +179,8 @@ var clientTests = []test{
 		c := clients.Client{ID: "a", Audiences: []string{"aud"}, Secrets: []clients.Secret{secret("s", noon)}}
 		d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, "a")))
 		ev := event(audit.ClientDeleted, "a")
-		d.changes(changes.Client, "a", ev, func() error { return d.other.DeleteClient(d.ctx, "a", ev) })
-		d.refuses(clients.ErrNotFound, func() error { return d.s.DeleteClient(d.ctx, "a", ev) })
+		d.changes(changes.Client, "a", ev, func() error { return d.other.DeleteClient(d.ctx, "a", nil, ev) })
+		d.refuses(clients.ErrNotFound, func() error { return d.s.DeleteClient(d.ctx, "a", nil, ev) })
 		d.refuses(clients.ErrNotFound, func() error { _, err := d.s.Client(d.ctx, "a"); return err })
 		d.client("a")
 		again, err := d.s.Client(d.ctx, "a")

@@ -102,7 +102,7 @@ var grantTests = []test{
 			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
 			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
-			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, nil, ev)); return noon },
 		} {
 			u, c, s, x := fmt.Sprint("u", i), fmt.Sprint("c", i), fmt.Sprint("s", i), fmt.Sprint("x", i)
 			d.client(c)
@@ -169,7 +169,7 @@ var grantTests = []test{
 			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
 			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
-			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, ev)); return noon },
+			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, nil, ev)); return noon },
 		} {
 			u, c, s, x := fmt.Sprint("u", i), fmt.Sprint("c", i), fmt.Sprint("s", i), fmt.Sprint("x", i)
 			d.client(c)
@@ -194,7 +194,7 @@ var grantTests = []test{
 			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
 			func(g grants.Grant) { d.endAll(g.UserID, "") },
 			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
-			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, nil, ev)) },
 		} {
 			g := d.grant(fmt.Sprint("g", i))
 			d.stands(g.ID, true)

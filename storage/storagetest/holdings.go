@@ -50,7 +50,7 @@ var holdingTests = []test{
 		d.granted("s", "off", "off 1", made(5, 500))
 		d.must(d.s.SetClientDisabled(d.ctx, "off", true, event(audit.ClientDisabled, "off")))
 		d.granted("s", "gone", "gone 1", made(5, 500))
-		d.must(d.s.DeleteClient(d.ctx, "gone", event(audit.ClientDeleted, "gone")))
+		d.must(d.s.DeleteClient(d.ctx, "gone", nil, event(audit.ClientDeleted, "gone")))
 		d.granted("of another", "theirs", "theirs 1", made(5, 500))
 		d.granted("of another", "one", "one 4", made(0, 500))
 		// Without a refresh token, and of a version that recorded no permissions.
@@ -116,7 +116,7 @@ var holdingTests = []test{
 		d.session("u", "s")
 		d.client("c")
 		d.granted("s", "c", "before", nil)
-		d.must(d.s.DeleteClient(d.ctx, "c", event(audit.ClientDeleted, "c")))
+		d.must(d.s.DeleteClient(d.ctx, "c", nil, event(audit.ClientDeleted, "c")))
 		d.must(d.s.CreateClient(d.ctx, clients.Client{ID: "c", CreatedAt: noon.Add(time.Minute)}, event(audit.ClientCreated, "c")))
 		got, err := d.other.Holdings(d.ctx, "u", noon.Add(time.Hour))
 		d.must(err)

@@ -58,7 +58,7 @@ var setTests = []test{
 			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
 			func(g grants.Grant) { d.endAll(g.UserID, "") },
 			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
-			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteConsent(d.ctx, g.UserID, g.ClientID, ev)) },
 		} {
 			d.placed(fmt.Sprint("bystander", i), status.Ref{List: list, Index: int64(100 + i)})
@@ -137,7 +137,7 @@ var setTests = []test{
 		d.must(d.s.CutToken(d.ctx, "t", noon, status.Ref{List: second.List, Index: second.First + 3}, ev))
 		d.equal(d.setBecause(before), []lists.Run{{List: second.List, First: second.First + 3, Size: 1}})
 		d.must(d.s.CutToken(d.ctx, "of a version before", noon, status.Ref{}, ev))
-		d.must(d.s.DeleteClient(d.ctx, "a", ev))
+		d.must(d.s.DeleteClient(d.ctx, "a", nil, ev))
 		set(run(first), run(second), lists.Run{List: second.List, First: second.First + 3, Size: 1})
 		// Another client that gets the id later has other indices.
 		d.client("a")

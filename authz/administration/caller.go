@@ -1,0 +1,56 @@
+package administration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ingam/ingam/authz/audit"
+)
+
+var (
+	// ErrForbidden: the caller may not do this. The error says which scope they lack.
+	ErrForbidden = errors.New("not allowed")
+	// ErrStale: the record was changed since the caller read it.
+	ErrStale = errors.New("it was changed meanwhile: read it again")
+)
+
+// Caller is who administers the server: by which name the audit log knows them, and what
+// they may do at this moment.
+type Caller struct {
+	Actor  audit.Actor
+	scopes []string
+}
+
+// Operator returns the caller who runs a command on the server's own machine. They may do
+// everything, since they could open the database itself.
+func Operator(actor audit.Actor) Caller { return Caller{actor, []string{All}} }
+
+// May reports whether the caller has a scope.
+func (c Caller) May(scope string) bool {
+	return slices.Contains(c.scopes, All) || slices.Contains(c.scopes, scope)
+}
+
+// must returns ErrForbidden unless the caller has All, for what could reach further.
+func (c Caller) must(what string) error {
+	if c.May(All) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s needs the scope %s", ErrForbidden, what, All)
+}
+
+// callerKey is of a type that no other package can name, so that no header, cookie or
+// address makes somebody a caller.
+type callerKey struct{}
+
+// With returns a context whose requests are the caller's.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns the caller of a request.
+func From(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(callerKey{}).(Caller)
+	return c, ok
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/web/admin"
+)
+
+// adminAPI sends a command's requests to the admin API: to its handlers within this
+// process, on the server's database, while the server runs.
+type adminAPI struct {
+	t    *terminal
+	send http.RoundTripper
+	// base is the address of the API.
+	base string
+	// settles says that changes are answered when every server must know of them, so that
+	// an operator who is told "disabled" or "revoked" can rely on it everywhere.
+	settles bool
+}
+
+// withAdmin calls do with the admin API on the configured database.
+func (t *terminal) withAdmin(cmd *cobra.Command, do func(*adminAPI) error, needs ...config.Need) error {
+	return t.withConcerns(cmd, func(c *concerns) error { return do(c.adminAPI()) }, needs...)
+}
+
+// withAdminRings is withAdmin for commands that may ask for another algorithm, or for
+// encryption. If they do, by one of those flags, keys for it may have to be made.
+func (t *terminal) withAdminRings(cmd *cobra.Command, flags []string, do func(*adminAPI) error) error {
+	return t.withRings(cmd, flags, func(c *concerns) error { return do(c.adminAPI()) })
+}
+
+// adminAPI returns the API whose handlers are those of a server, called by the operator.
+func (c *concerns) adminAPI() *adminAPI {
+	in := &inside{by: administration.Operator(c.actor)}
+	issuer := c.cfg.Issuer.String()
+	in.handler = admin.New(admin.Parts{
+		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
+		Clients: administration.NewClients(c.clients, c.cuts, issuer),
+	}, "")
+	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
+}
+
+// inside sends requests to a handler in the same process. That the operator sends them is
+// in their context, where no header, cookie or address can write it.
+type inside struct {
+	by      administration.Caller
+	handler http.Handler
+	fault   error
+}
+
+// failed keeps the cause of a fault: the operator may know what a caller elsewhere may not.
+func (in *inside) failed(_ context.Context, err error) { in.fault = err }
+
+// RoundTrip implements http.RoundTripper.
+func (in *inside) RoundTrip(r *http.Request) (*http.Response, error) {
+	in.fault = nil
+	w := &recorder{header: http.Header{}, status: http.StatusOK}
+	in.handler.ServeHTTP(w, r.WithContext(administration.With(r.Context(), in.by)))
+	if in.fault != nil {
+		return nil, in.fault
+	}
+	return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
+}
+
+// recorder keeps an answer.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *recorder) Header() http.Header         { return w.header }
+func (w *recorder) WriteHeader(status int)      { w.status = status }
+func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
+
+// ownCursors are cursors that never leave this process, so nobody can make one.
+type ownCursors struct{}
+
+func (ownCursors) Seal(note, _ []byte) (string, error) {
+	return base64.RawURLEncoding.EncodeToString(note), nil
+}
+
+func (ownCursors) Open(text string, _ []byte) ([]byte, bool) {
+	note, err := base64.RawURLEncoding.DecodeString(text)
+	return note, err == nil
+}
+
+// request is one request to the admin API.
+type request struct {
+	method, path string
+	query        url.Values
+	// version is the ETag of the record as it was read.
+	version string
+	body    any
+}
+
+// problemError is a refusal of the admin API.
+type problemError struct{ admin.Problem }
+
+func (p *problemError) Error() string { return p.Detail }
+
+// isProblem reports whether err is the problem with that name.
+func isProblem(err error, name string) bool {
+	var p *problemError
+	return errors.As(err, &p) && strings.HasSuffix(p.Type, ":problem:"+name)
+}
+
+// do sends a request, reads the answer into a value, unless that is nil, and returns its
+// ETag.
+func (a *adminAPI) do(ctx context.Context, r request, into any) (version string, err error) {
+	var body io.Reader
+	if r.body != nil {
+		b, err := json.Marshal(r.body)
+		if err != nil {
+			return "", err
+		}
+		body = bytes.NewReader(b)
+	}
+	if r.query == nil {
+		r.query = url.Values{}
+	}
+	if r.method != http.MethodGet && a.settles {
+		r.query.Set("settle", "true")
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, a.base+r.path+"?"+r.query.Encode(), body)
+	if err != nil {
+		return "", err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.version != "" {
+		req.Header.Set("If-Match", r.version)
+	}
+	answer, err := a.send.RoundTrip(req)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode >= http.StatusMultipleChoices {
+		p := &problemError{}
+		if err := json.NewDecoder(answer.Body).Decode(&p.Problem); err != nil || p.Detail == "" {
+			return "", fmt.Errorf("the admin API answered %s", answer.Status)
+		}
+		return "", p
+	}
+	if into != nil {
+		err = json.NewDecoder(answer.Body).Decode(into)
+	}
+	return answer.Header.Get("ETag"), err
+}
+
+// edit reads a record, has change made from it, and sends that; again, if somebody else
+// changed the record in between. It reports whether the record is another one now.
+func edit[T, C any](ctx context.Context, a *adminAPI, path string, query url.Values, change func(T) (C, error)) (is T, changed bool, err error) {
+	for {
+		var was T
+		version, err := a.do(ctx, request{method: http.MethodGet, path: path}, &was)
+		if err != nil {
+			return is, false, err
+		}
+		body, err := change(was)
+		if err != nil {
+			return is, false, err
+		}
+		now, err := a.do(ctx, request{method: http.MethodPatch, path: path, query: query, version: version, body: body}, &is)
+		if isProblem(err, "stale") && ctx.Err() == nil {
+			continue
+		}
+		return is, now != version, err
+	}
+}
+
+// eachOf calls do with each record of a list.
+func eachOf[T any](ctx context.Context, a *adminAPI, path string, query url.Values, do func(T) error) error {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("limit", "1000")
+	for {
+		var page admin.Page[T]
+		if _, err := a.do(ctx, request{method: http.MethodGet, path: path, query: query}, &page); err != nil {
+			return err
+		}
+		for _, record := range page.Items {
+			if err := do(record); err != nil {
+				return err
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		query.Set("cursor", page.Next)
+	}
+}
+
+// reasoned is the query of a change that has a reason.
+func reasoned(reason string) url.Values {
+	if reason == "" {
+		return url.Values{}
+	}
+	return url.Values{"reason": {reason}}
+}
+
+// segment is an id as a part of a path.
+func segment(id string) string { return "/" + url.PathEscape(id) }

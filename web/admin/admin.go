@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/ingam/ingam/authz/administration"
+)
+
+// Path is where the API is, below the issuer.
+const Path = "/admin/v1"
+
+// Parts is what the API works with. A command fills in what it needs.
+type Parts struct {
+	// Issuer is the URL of the server.
+	Issuer string
+	// Version is that of the binary.
+	Version string
+	// Bearer returns who calls with an access token, or an error: protocol.InvalidToken
+	// for one that is not good. It is nil within a command, where nobody has a token.
+	Bearer func(ctx context.Context, token string) (administration.Caller, error)
+	// Settle waits until every process must know of a change.
+	Settle func(ctx context.Context)
+	// Failed is told the cause of each fault; the caller is not.
+	Failed func(ctx context.Context, err error)
+	Now    func() time.Time
+
+	Cursors Cursors
+	Clients *administration.Clients
+}
+
+func init() {
+	// They are global in the library, and this is the only package that uses it.
+	huma.NewError = newProblem
+	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
+}
+
+// New returns the API's handler for requests whose paths begin with base, which is the
+// path of the issuer, and Path.
+func New(p Parts, base string) http.Handler {
+	mux := http.NewServeMux()
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[string]](), reflect.TypeFor[*string]())
+	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[bool]](), reflect.TypeFor[*bool]())
+	api := humago.NewWithPrefix(mux, base+Path, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Ingam administration", Version: p.Version},
+			Servers: []*huma.Server{{URL: p.Issuer + Path}},
+			Components: &huma.Components{
+				Schemas:         registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{scheme: {Type: "http", Scheme: "bearer", BearerFormat: "at+jwt"}},
+			},
+		},
+		OpenAPIPath:                  "/openapi",
+		Formats:                      map[string]huma.Format{"application/json": plainJSON, "json": plainJSON},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	})
+	s := surface{api, p}
+	clientOperations{p.Clients, s}.add()
+	return mux
+}
+
+// surface is the API while its operations are added, and what all of them use.
+type surface struct {
+	huma.API
+	parts Parts
+}
+
+// plainJSON writes texts as they are: nothing of it is put into HTML.
+var plainJSON = huma.DefaultJSONFormat

@@ -1,0 +1,117 @@
+package admin_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+)
+
+const newApp = `{"client_id": "app", "name": "App", "token_endpoint_auth_method": "client_secret_basic",
+	"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": ["https://app.example.com/cb"]}`
+
+func TestAClientIsCreatedChangedAndDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	made := h.operator("POST", "/clients", newApp, nil)
+	h.want(made, http.StatusCreated, "")
+	if secret, _ := made.body["client_secret"].(string); len(secret) < 32 || made.header.Get("Location") != issuer+"/admin/v1/clients/app" {
+		t.Fatalf("%v %v", made.header, made.text)
+	}
+	again := h.operator("POST", "/clients", newApp, nil)
+	h.want(again, http.StatusConflict, "exists")
+
+	shown := h.operator("GET", "/clients/app", "", nil)
+	h.want(shown, http.StatusOK, "")
+	tag := shown.header.Get("ETag")
+	if _, again := shown.body["client_secret"]; again || tag == "" || tag != made.header.Get("ETag") {
+		t.Errorf("%s instead of %s, %v", tag, made.header.Get("ETag"), shown.text)
+	}
+	h.want(h.operator("PATCH", "/clients/app", `{"name": "Other"}`, nil), http.StatusPreconditionRequired, "no-version")
+	changed := h.operator("PATCH", "/clients/app", `{"name": "Other", "refresh_grace": "5s"}`, with{"If-Match": tag})
+	h.want(changed, http.StatusOK, "")
+	if changed.body["name"] != "Other" || changed.body["refresh_grace"] != "5s" || changed.header.Get("ETag") == tag {
+		t.Errorf("%v", changed.text)
+	}
+	h.want(h.operator("PATCH", "/clients/app", `{"name": "Third"}`, with{"If-Match": tag}), http.StatusPreconditionFailed, "stale")
+	h.want(h.operator("DELETE", "/clients/app", "", with{"If-Match": tag}), http.StatusPreconditionFailed, "stale")
+	if reset := h.operator("PATCH", "/clients/app", `{"refresh_grace": null}`, with{"If-Match": "*"}); reset.body["refresh_grace"] != nil || reset.body["name"] != "Other" {
+		t.Errorf("%v", reset.text)
+	}
+
+	tried := h.operator("DELETE", "/clients/app?dry_run=true", "", with{"If-Match": "*"})
+	h.want(tried, http.StatusNoContent, "")
+	h.want(h.operator("GET", "/clients/app", "", nil), http.StatusOK, "")
+	h.want(h.operator("DELETE", "/clients/app", "", with{"If-Match": "*"}), http.StatusNoContent, "")
+	h.want(h.operator("GET", "/clients/app", "", nil), http.StatusNotFound, "not-found")
+}
+
+func TestADryRunCreatesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	tried := h.operator("POST", "/clients?dry_run=true", newApp, nil)
+	h.want(tried, http.StatusCreated, "")
+	if _, shown := tried.body["client_secret"]; shown {
+		t.Error("a secret that nobody has was shown")
+	}
+	h.want(h.operator("GET", "/clients/app", "", nil), http.StatusNotFound, "not-found")
+}
+
+func TestWhatIsWrongWithAClientIsPointedAt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.want(h.operator("POST", "/clients", newApp, nil), http.StatusCreated, "")
+	for body, want := range map[string][]string{
+		`{"redirect_uris": ["https://app.example.com/cb", "http://app.example.com/cb"]}`: {"/redirect_uris/1"},
+		`{"grant_types": ["password"]}`:              {"/grant_types/0"},
+		`{"scopes": ["unheard:of"]}`:                 {"/scopes"},
+		`{"audiences": ["https://api.example.com"]}`: {"/audiences/0"},
+		`{"id_token_signed_response_alg": "none"}`:   {"/id_token_signed_response_alg"},
+		`{"origins": ["https://elsewhere.example"]}`: {"/origins"},
+		`{"name": "a\u202eb"}`:                       {"/name"},
+		`{"pkce": "never"}`:                          {"/pkce"},
+		`{"refresh_grace": "a while"}`:               {"/refresh_grace"},
+		`{"client_id": "other"}`:                     {"/client_id"},
+		`{"name": 1}`:                                {"/name"},
+		`{"Name": "x"}`:                              {"/Name"},
+		`{"disabled": true, "created_at": "x", "secrets": [], "epoch": 1}`: {"/created_at", "/disabled", "/epoch", "/secrets"},
+	} {
+		a := h.operator("PATCH", "/clients/app", body, with{"If-Match": "*"})
+		if got := a.pointers(); a.status != http.StatusUnprocessableEntity || !slices.Equal(got, want) {
+			t.Errorf("%s: %d %q %s", body, a.status, got, a.text)
+		}
+	}
+	if a := h.operator("GET", "/clients/app", "", nil); a.body["name"] != "App" {
+		t.Errorf("%v", a.text)
+	}
+}
+
+func TestClientsComeInPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		h.want(h.operator("POST", "/clients", `{"client_id": "`+id+`", "name": "N", "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]}`, nil), http.StatusCreated, "")
+	}
+	var seen []string
+	for cursor, pages := "", 0; ; pages++ {
+		a := h.operator("GET", "/clients?limit=2&cursor="+cursor, "", nil)
+		h.want(a, http.StatusOK, "")
+		for _, item := range a.body["items"].([]any) {
+			seen = append(seen, item.(map[string]any)["client_id"].(string))
+		}
+		next, _ := a.body["next_cursor"].(string)
+		if next == "" {
+			if pages != 2 {
+				t.Errorf("%d pages", pages+1)
+			}
+			break
+		}
+		cursor = queryOf(next)
+	}
+	if !slices.Equal(seen, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("%q", seen)
+	}
+	h.want(h.operator("GET", "/clients?cursor=made-up", "", nil), http.StatusUnprocessableEntity, "cursor")
+	h.want(h.operator("GET", "/clients?limit=0", "", nil), http.StatusUnprocessableEntity, "malformed")
+	h.want(h.operator("GET", "/clients?limit=2&limit=3", "", nil), http.StatusUnprocessableEntity, "malformed")
+	h.want(h.operator("GET", "/clients?size=2", "", nil), http.StatusUnprocessableEntity, "malformed")
+}

@@ -1,0 +1,142 @@
+package admin_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/catalog"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/storage"
+	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/web/admin"
+)
+
+const issuer = "https://id.example.com/base"
+
+// house is the admin API on a real database.
+type house struct {
+	testing.TB
+	store   *storage.Store
+	catalog *catalog.Catalog
+	handler http.Handler
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	store := storagetest.New(t, storagetest.Engines()[0])
+	own, err := apis.NewOwn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catalog.New(store, own, time.Now, nil)
+	registry := clients.NewRegistry(store, c, time.Now, nil, clients.PKCERequired)
+	return &house{t, store, c, admin.New(admin.Parts{
+		Issuer: issuer, Version: "test", Now: time.Now,
+		Failed:  func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
+		Cursors: openCursors{},
+		Clients: administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
+	}, "/base")}
+}
+
+// openCursors are cursors that a test can read.
+type openCursors struct{}
+
+func (openCursors) Seal(note, about []byte) (string, error) {
+	return string(about) + "|" + string(note), nil
+}
+
+func (openCursors) Open(text string, about []byte) ([]byte, bool) {
+	note, ok := strings.CutPrefix(text, string(about)+"|")
+	return []byte(note), ok
+}
+
+// answer is what the API sent.
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+	text   string
+}
+
+// with are the headers of a request.
+type with map[string]string
+
+// as sends a request of a caller; nobody, if by is nil.
+func (h *house) as(by *administration.Caller, method, path, body string, headers with) answer {
+	h.Helper()
+	ctx := h.Context()
+	if by != nil {
+		ctx = administration.With(ctx, *by)
+	}
+	r := httptest.NewRequestWithContext(ctx, method, issuer+admin.Path+path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, r)
+	text, err := io.ReadAll(w.Result().Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	a := answer{status: w.Code, header: w.Header(), text: string(text)}
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &a.body); err != nil {
+			h.Fatalf("%s %s: %d %q: %v", method, path, w.Code, text, err)
+		}
+	}
+	return a
+}
+
+// operator sends a request of the operator.
+func (h *house) operator(method, path, body string, headers with) answer {
+	h.Helper()
+	o := administration.Operator(audit.Operator("test"))
+	return h.as(&o, method, path, body, headers)
+}
+
+// want checks the status of an answer, and the type of a problem.
+func (h *house) want(a answer, status int, kind string) {
+	h.Helper()
+	if got, _ := a.body["type"].(string); a.status != status || status >= 400 && got != "urn:ingam:problem:"+kind {
+		h.Errorf("%d %v, want %d %s", a.status, a.text, status, kind)
+	}
+	if status >= 400 && a.header.Get("Content-Type") != "application/problem+json" {
+		h.Errorf("a problem of type %s", a.header.Get("Content-Type"))
+	}
+}
+
+// pointers returns the members that a problem names.
+func (a answer) pointers() (at []string) {
+	flaws, _ := a.body["errors"].([]any)
+	for _, flaw := range flaws {
+		for _, name := range []string{"pointer", "parameter"} {
+			if p, ok := flaw.(map[string]any)[name].(string); ok {
+				at = append(at, p)
+			}
+		}
+	}
+	slices.Sort(at)
+	return at
+}
+
+// members returns the names of the members of an answer.
+func (a answer) members() []string { return slices.Sorted(maps.Keys(a.body)) }
+
+// queryOf escapes a value of a query.
+func queryOf(value string) string { return url.QueryEscape(value) }

@@ -1,0 +1,109 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/changes"
+)
+
+// scheme is the name of the only way to authenticate.
+const scheme = "bearer"
+
+// operation is one line of the API: what it is called, and who may.
+type operation struct {
+	method, path, id string
+	// scope is what the caller must have.
+	scope   string
+	summary string
+	// status is that of success; zero means 200.
+	status int
+	// refuses are the statuses of problems, besides those that every operation can have.
+	refuses []int
+}
+
+// Write is the input of operations that change something.
+type Write struct {
+	Reason string `query:"reason" maxLength:"500" doc:"Why, for the audit log"`
+	DryRun bool   `query:"dry_run" doc:"Check everything and answer as if it was done, but do nothing"`
+	Settle bool   `query:"settle" doc:"Answer only when every server must know of the change"`
+}
+
+// context returns the context to make the change in.
+func (w *Write) context(ctx context.Context) context.Context {
+	if w.DryRun {
+		return changes.DryRun(ctx)
+	}
+	return ctx
+}
+
+// settle waits if the caller asked for it.
+func (s surface) settle(ctx context.Context, w Write) {
+	if w.Settle && !w.DryRun && s.parts.Settle != nil {
+		s.parts.Settle(ctx)
+	}
+}
+
+// Conditional is the input of operations that change a record which others may change.
+type Conditional struct {
+	IfMatch string `header:"If-Match" doc:"The ETag of the record as you have read it, or * (RFC 9110 section 13.1.1)"`
+}
+
+// known returns the version of the record that the caller has read. Without one, of two
+// editors at once the second would undo what the first did, and neither would be told.
+func (c *Conditional) known() (string, error) {
+	switch tag := strings.TrimSpace(c.IfMatch); {
+	case tag == "":
+		return "", newKind(http.StatusPreconditionRequired, "no-version", "say which version of the record you change: If-Match, with its ETag or *")
+	case tag == administration.Any:
+		return administration.Any, nil
+	default:
+		return strings.Trim(tag, `"`), nil
+	}
+}
+
+// tag writes a version as an ETag.
+func tag(version string) string { return `"` + version + `"` }
+
+// add registers an operation.
+func add[I, O any](s surface, op operation, handle func(context.Context, administration.Caller, *I) (*O, error)) {
+	errs := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable}, op.refuses...)
+	if op.method != http.MethodGet {
+		errs = append(errs, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
+	}
+	slices.Sort(errs)
+	huma.Register(s.API, huma.Operation{
+		Method: op.method, Path: op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status,
+		Errors: slices.Compact(errs), Tags: []string{strings.SplitN(op.path, "/", 3)[1]},
+		Security:    []map[string][]string{{scheme: {op.scope}}},
+		Middlewares: huma.Middlewares{s.admit(op.scope), s.once},
+	}, func(ctx context.Context, in *I) (*O, error) {
+		caller, ok := administration.From(ctx)
+		if !ok { // admit lets nobody through without one
+			return nil, s.told(ctx, administration.ErrForbidden)
+		}
+		out, err := handle(ctx, caller, in)
+		if err != nil {
+			return nil, s.told(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// once refuses a parameter that is given twice: the library would read the first, and
+// whoever looks at the request in between may read the last.
+func (s surface) once(ctx huma.Context, next func(huma.Context)) {
+	u := ctx.URL()
+	for name, values := range u.Query() {
+		if len(values) > 1 {
+			s.refuse(ctx, &Problem{Type: kindPrefix + "malformed", Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity, Detail: "a parameter is given twice", Errors: []Flaw{{Parameter: name, Detail: "given twice"}}})
+			return
+		}
+	}
+	next(ctx)
+}

@@ -1,0 +1,87 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ingam/ingam/authz/administration"
+)
+
+// page is the input of operations that list records.
+type page struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many records the page has at most"`
+	Cursor string `query:"cursor" maxLength:"2000" doc:"The next_cursor of the page before; without it, the first page"`
+}
+
+// Page is a page of records.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one"`
+}
+
+type pageAnswer[T any] struct{ Body Page[T] }
+
+// Cursors seals where a page ended, so that nobody can read it, change it or make one.
+// *masterkey.Notes does.
+type Cursors interface {
+	Seal(note, about []byte) (string, error)
+	Open(text string, about []byte) (note []byte, ok bool)
+}
+
+// about is what a cursor is bound to: the caller and the query. Another caller, or another
+// query, cannot use it.
+func about(by administration.Caller, query ...string) []byte {
+	b, err := json.Marshal(append([]string{string(by.Actor)}, query...))
+	if err != nil {
+		panic(err) // texts are always JSON
+	}
+	return b
+}
+
+// after opens the cursor of a request. It is nil for the first page.
+func (s surface) after(p *page, about []byte) ([]byte, error) {
+	if p.Cursor == "" {
+		return nil, nil
+	}
+	last, ok := s.parts.Cursors.Open(p.Cursor, about)
+	if !ok {
+		wrong := newKind(http.StatusUnprocessableEntity, "cursor", "the cursor is none of yours for this query, or is too old: begin with the first page")
+		wrong.Errors = []Flaw{{Parameter: "cursor", Detail: wrong.Detail}}
+		return nil, wrong
+	}
+	return last, nil
+}
+
+// pageOf cuts a page out of all records of a kind, which are ordered by the key that show
+// returns with each.
+func pageOf[R, T any](s surface, by administration.Caller, kind string, in *page, list []R, show func(R) (key string, shown T)) (*pageAnswer[T], error) {
+	bound := about(by, kind)
+	last, err := s.after(in, bound)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		from, found := slices.BinarySearchFunc(list, string(last), func(r R, key string) int {
+			k, _ := show(r)
+			return strings.Compare(k, key)
+		})
+		if found {
+			from++
+		}
+		list = list[from:]
+	}
+	answer := &pageAnswer[T]{Page[T]{Items: []T{}}}
+	for i, r := range list {
+		key, shown := show(r)
+		answer.Body.Items = append(answer.Body.Items, shown)
+		if i+1 == in.Limit {
+			if len(list) > in.Limit {
+				answer.Body.Next, err = s.parts.Cursors.Seal([]byte(key), bound)
+			}
+			break
+		}
+	}
+	return answer, err
+}
