@@ -27,6 +27,9 @@ type Caller struct {
 // everything, since they could open the database itself.
 func Operator(actor audit.Actor) Caller { return Caller{actor, []string{All}} }
 
+// NewCaller returns a caller who has these scopes.
+func NewCaller(actor audit.Actor, scopes ...string) Caller { return Caller{actor, scopes} }
+
 // May reports whether the caller has a scope.
 func (c Caller) May(scope string) bool {
 	return slices.Contains(c.scopes, All) || slices.Contains(c.scopes, scope)

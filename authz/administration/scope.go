@@ -1,20 +1,13 @@
 package administration
 
-import (
-	"slices"
-	"strings"
-)
-
-// Prefix begins the name of each scope of the admin API. No other API has such scopes, and
-// a role with this prefix makes an administrator.
-const Prefix = "ingam:"
+import "github.com/ingam/ingam/authz/apis"
 
 // The scopes of the admin API, by resource and act. A user has one through the role of the
 // same name.
 const (
 	// All is every other scope, and alone reaches what could reach further: administrators,
 	// their clients, and the admin API itself.
-	All = "ingam:admin"
+	All = apis.AdministrationAll
 
 	ClientsRead  = "ingam:clients:read"
 	ClientsWrite = "ingam:clients:write"
@@ -29,9 +22,4 @@ var Scopes = []struct{ Name, Text string }{
 }
 
 // IsScope reports whether a scope or a role is one of the administration.
-func IsScope(name string) bool { return strings.HasPrefix(name, Prefix) }
-
-// known reports whether there is such a scope.
-func known(name string) bool {
-	return slices.ContainsFunc(Scopes, func(s struct{ Name, Text string }) bool { return s.Name == name })
-}
+func IsScope(name string) bool { return apis.IsAdministration(name) }

@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"authz/signin":             {"authz/audit", "authz/accounts", "authz/passwords", "authz/sessions", "authz/throttle"},
 	"authz/clients":            {"authz/audit", "authz/changes", "authz/field", "authz/protocol", "authz/apis", "keys"},
 	"authz/field":              {},
-	"authz/administration":     {"authz/audit", "authz/changes", "authz/clients", "authz/field", "authz/revocation"},
+	"authz/administration":     {"authz/apis", "authz/audit", "authz/changes", "authz/clients", "authz/field", "authz/revocation"},
 	"authz/status":             {},
 	"authz/revocation":         {"authz/audit", "authz/changes", "authz/status"},
 	"authz/tokens":             {"authz/changes", "authz/status", "keys"},
