@@ -73,7 +73,7 @@ func errForeign(cause error) error {
 func nothing(routes *http.ServeMux, unserved map[string]bool) page {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
+		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost, http.MethodPut} {
 			if _, pattern := routes.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); !unserved[pattern] {
 				allowed = append(allowed, method)
 			}

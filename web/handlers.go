@@ -41,6 +41,7 @@ type handlers struct {
 	jwks            jwks
 	statuses        statuses
 	ready           ready
+	administration  endpoint
 }
 
 func newHandlers(p Parts, s shared) handlers {
@@ -71,6 +72,7 @@ func newHandlers(p Parts, s shared) handlers {
 		jwks:            jwks{process.Keys, process.Watcher, set.JWKSMaxAge},
 		statuses:        statuses{status, process.Observer, set.RequestTimeout, process.Now},
 		ready:           ready{process.Health, process.Watcher, status.Lists},
+		administration:  administrators{p}.handler(s.base),
 	}
 }
 

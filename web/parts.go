@@ -15,6 +15,7 @@ import (
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/status/lists"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/ingam/ingam/web/pages"
 )
 
@@ -26,6 +27,9 @@ type Parts struct {
 	People    People
 	Statuses  Statuses
 	Process   Process
+	// Administration is the admin API, and Administrators are who may call it.
+	Administration admin.Parts
+	Administrators *authz.Administrators
 }
 
 // Settings are the settings for HTTP.

@@ -1,5 +1,7 @@
 package web
 
+import "github.com/ingam/ingam/web/admin"
+
 // The paths, below the issuer, that other packages need too.
 const (
 	PathAuthorize = "/oauth2/authorize"
@@ -32,6 +34,8 @@ const (
 	pathOAuth  = "/.well-known/oauth-authorization-server"
 	pathLive   = "/health/live"
 	pathReady  = "/health/ready"
+
+	pathAdministration = admin.Path + "/{operation...}"
 
 	pathHome     = "/{$}"
 	pathLanguage = "/language"

@@ -39,8 +39,10 @@ func headersOf(r *http.Request) int {
 // requests without an address, as on a Unix socket, come from the same place. The
 // address in r.RemoteAddr is that of the client: addressed has looked through trusted
 // proxies.
-func from(r *http.Request) netip.Prefix {
-	address, _ := netip.ParseAddr(r.RemoteAddr)
+func from(r *http.Request) netip.Prefix { return fromAddress(r.RemoteAddr) }
+
+func fromAddress(text string) netip.Prefix {
+	address, _ := netip.ParseAddr(text)
 	return subscriber(address)
 }
 

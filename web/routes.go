@@ -74,6 +74,8 @@ const (
 	noBody   body = ""
 	formBody body = "form"
 	jsonBody body = "JSON"
+	// operationBody is read by the operation of the admin API that gets the request.
+	operationBody body = "JSON, as its document says"
 )
 
 // scripts says whose scripts may read an answer in a browser.
@@ -130,6 +132,12 @@ func (h handlers) routes(e *authz.Endpoints) []route {
 		{method: get, path: pathStatusList, scripts: anyScripts, handler: endpoint(h.statuses.list), about: "a status list, which says which tokens were revoked"},
 		{method: get, path: pathStatusEvents, endless: true, handler: endpoint(h.statuses.events), announced: &e.StatusEvents, about: "the status stream, from which an API learns what is revoked"},
 		{method: post, path: pathStatusAck, body: formBody, handler: endpoint(h.statuses.acknowledge), announced: &e.StatusAck, about: "an API acknowledges what it has applied"},
+
+		{method: get, path: pathAdministration, handler: h.administration, about: "the admin API; its document is at /admin/v1/openapi.json"},
+		{method: post, path: pathAdministration, body: operationBody, handler: h.administration, about: "the admin API"},
+		{method: http.MethodPut, path: pathAdministration, body: operationBody, handler: h.administration, about: "the admin API"},
+		{method: http.MethodPatch, path: pathAdministration, body: operationBody, handler: h.administration, about: "the admin API"},
+		{method: http.MethodDelete, path: pathAdministration, handler: h.administration, about: "the admin API"},
 
 		{method: get, path: pathLive, where: rootToo, handler: endpoint(live), about: "whether the process serves HTTP"},
 		{method: get, path: pathReady, where: rootToo, handler: endpoint(h.ready.get), about: "whether to send traffic here"},

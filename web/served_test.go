@@ -78,6 +78,9 @@ func TestAnAddressHasTheMethodsOfTheTableAndNoOthers(t *testing.T) {
 			slices.Sort(methods)
 			want := strings.Join(slices.Compact(methods), ", ")
 			for _, method := range []string{http.MethodDelete, http.MethodPut, http.MethodTrace, "QUERY"} {
+				if slices.Contains(methods, method) {
+					continue
+				}
 				if a := s.ask(method, path, ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != want {
 					t.Errorf("%s %s: %d, allowed are %q and not %q", method, path, a.status, a.header.Get("Allow"), want)
 				}
@@ -154,7 +157,7 @@ func TestABodyIsWhatTheTableSays(t *testing.T) {
 	s.withApp()
 	cookie := s.signIn("", "minji")
 	for _, r := range table() {
-		if r.body == noBody {
+		if r.body == noBody || r.body == operationBody { // which is not read before the token
 			continue
 		}
 		long, contentType := "x="+strings.Repeat("a", 4095), urlencoded

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/permission"
@@ -58,6 +60,13 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 			return fail(protocol.LoginRequired, "Someone else signed in than the id_token_hint names.")
 		}
 	}
+	if err := e.narrow(ctx, req, session.UserID); err != nil {
+		var refused *protocol.Error
+		if errors.As(err, &refused) {
+			return fail(protocol.AccessDenied, refused.Description)
+		}
+		return 0, err
+	}
 	// Any program on a device can claim the scheme of such a redirect URI, begin an
 	// authorization request here, and would get the code without the person's knowledge.
 	// So the person is always asked: that the operator trusts this client, or that the
@@ -83,6 +92,23 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 	return StepDone, nil
 }
 
+// narrow leaves out of a request what the user who is signed in cannot give: scopes of the
+// administration that they hold no role for. They are neither asked for it, nor is it in
+// the code.
+func (e *Endpoint) narrow(ctx context.Context, req *Request, userID string) error {
+	held, err := e.rules.Held(ctx, userID, req.permissions)
+	if err != nil || len(held) == len(req.permissions) {
+		return err
+	}
+	req.permissions = held
+	asked := len(req.Scopes)
+	req.Scopes = slices.DeleteFunc(slices.Clone(req.Scopes), func(scope string) bool {
+		return apis.IsAdministration(scope) && !slices.ContainsFunc(held, func(p permission.Permission) bool { return p.Scope == scope })
+	})
+	req.LeftOut += asked - len(req.Scopes)
+	return nil
+}
+
 // Permissions returns what the person is asked to allow: each scope of the server's own,
 // and each other scope together with each API where it counts.
 func (req *Request) Permissions() []string { return permission.Texts(req.permissions) }
@@ -96,12 +122,18 @@ func (req *Request) signInAgain(age time.Duration) bool {
 
 // Allow stores that the user of a session has allowed what a request asks for.
 func (e *Endpoint) Allow(ctx context.Context, req *Request, session sessions.Session) error {
+	if err := e.narrow(ctx, req, session.UserID); err != nil {
+		return err
+	}
 	return e.consents.Give(ctx, session.UserID, req.Client.ID, req.Permissions())
 }
 
 // IssueCode issues an authorization code for the user of a session. Returns
 // grants.ErrNotFound if the session has ended meanwhile.
 func (e *Endpoint) IssueCode(ctx context.Context, req *Request, session sessions.Session) (code string, err error) {
+	if err := e.narrow(ctx, req, session.UserID); err != nil {
+		return "", err
+	}
 	now := e.now()
 	code = rand.Text() + rand.Text()
 	if req.own {

@@ -107,6 +107,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 	return nil, refused
 }
 
+// Failed counts a failed attempt to be somebody without a client's credentials, such as one
+// with an access token that is not good. It returns for how long no more are heard from
+// there, if there were too many.
+func (a *Authenticator) Failed(from netip.Prefix) time.Duration { return a.failures.add("", from) }
+
 // AuthenticateBy is Authenticate, and also returns the id of the secret that was shown;
 // empty for a public client. What goes on long after the request needs it: the secret may
 // be removed meanwhile.

@@ -37,6 +37,9 @@ type beginning struct {
 // can be handed out. At last it is asked once more whether the grant stands.
 func (p *Parts) begin(ctx context.Context, b beginning) (Issued, error) {
 	left, err := p.Rules.Left(ctx, b.client, b.grant.Granted())
+	if err == nil {
+		left.Permissions, err = p.Rules.Held(ctx, b.grant.UserID, left.Permissions)
+	}
 	if err != nil {
 		return Issued{}, err
 	}

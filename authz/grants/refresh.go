@@ -107,6 +107,9 @@ func (h *refreshToken) standing(ctx context.Context, token tokens.Refresh, clien
 // does so for offline_access: without that it ends with the session.
 func (h *refreshToken) left(ctx context.Context, client *clients.Client, g Standing) (Allowance, error) {
 	left, err := h.Rules.Left(ctx, client, g.Granted())
+	if err == nil {
+		left.Permissions, err = h.Rules.Held(ctx, g.UserID, left.Permissions)
+	}
 	if err == nil && g.SessionEnded && !slices.Contains(left.Own(), apis.OfflineAccess) {
 		return Allowance{}, errRefresh(protocol.ReasonRevoked, "its session has ended, and the client may not have offline_access any more")
 	}

@@ -20,6 +20,9 @@ type Rules struct {
 	// Clients are asked where the copy of a client in memory lacks what it was
 	// allowed; nil is for those who hold no copies.
 	Clients *clients.Registry
+	// Users are asked which roles a user holds, for the scopes of the administration; it is
+	// nil where no tokens are issued.
+	Users Users
 	// Issuer is the audience of a token that is for no API.
 	Issuer string
 	// AccessTTL is the life of an access token for an API that sets none.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
@@ -32,6 +33,7 @@ import (
 	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/ingam/ingam/web/metrics"
 )
 
@@ -160,10 +162,21 @@ func (s *server) handle() error {
 			Lists: s.lists, Stream: s.stream, Connections: s.connections,
 			Events: authz.NewStatusEvents(c.authenticator, s.registry, s.store), Listeners: s.store,
 		},
-		Process: web.Process{Keys: s.ring, Watcher: s.watcher, Health: s.health, Observer: s.measures, Log: s.log, Now: s.now},
+		Administration: admin.Parts{
+			Version: s.made.version, Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
+			Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
+		},
+		Administrators: authz.NewAdministrators(s.cfg.Issuer.String()+admin.Path, c.tokens, s.registry, c.rules, c.users, c.cuts),
+		Process:        web.Process{Keys: s.ring, Watcher: s.watcher, Health: s.health, Observer: s.measures, Log: s.log, Now: s.now},
 	})
 	return err
 }
+
+// cursorLife is for how long a page of the admin API can be followed by the next.
+const cursorLife = time.Hour
+
+// settle waits until every server process must know of a change.
+func (s *server) settle(ctx context.Context) { settled(ctx, s.cfg) }
 
 func (s *server) share(hasher *passwords.Hasher) shared {
 	cfg, store, now := s.cfg, s.store, s.now
@@ -176,6 +189,7 @@ func (s *server) share(hasher *passwords.Hasher) shared {
 		sessions:      sessions.New(store, cfg.Sessions.IdleTTL.Std(), cfg.Sessions.TTL.Std(), now),
 		consents:      consents.New(store, now),
 	}
+	c.rules.Users = c.users
 	c.types = grants.New(grants.Parts{
 		Rules: c.rules, Epoch: s.epoch, Cuts: c.cuts, Issuer: c.tokens, Store: store, Users: c.users,
 		Lists: s.lists, Indices: indices.New(store, s.lists, cfg.Tokens.AccessTTL.Std(), int64(cfg.Status.ListSize), now),

@@ -131,9 +131,11 @@ func (c *concerns) keyring(master keys.Sealer) *keys.Keyring {
 // who is told "disabled" or "revoked" can rely on it everywhere. (Where the database is
 // asked, a cut works at once. But a server that does not know of it yet still issues
 // tokens under the old epoch, which are revoked from the beginning.)
-func (c *concerns) settle(ctx context.Context) {
+func (c *concerns) settle(ctx context.Context) { settled(ctx, c.cfg) }
+
+func settled(ctx context.Context, cfg *config.Config) {
 	select {
-	case <-time.After(c.cfg.Changes.Staleness.Std()):
+	case <-time.After(cfg.Changes.Staleness.Std()):
 	case <-ctx.Done():
 	}
 }

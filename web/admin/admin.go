@@ -65,6 +65,7 @@ func New(p Parts, base string) http.Handler {
 	})
 	s := surface{api, p}
 	clientOperations{p.Clients, s}.add()
+	mux.HandleFunc(base+Path+"/", s.nothing)
 	return mux
 }
 

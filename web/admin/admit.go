@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/protocol"
@@ -37,6 +40,19 @@ func (s surface) admit(scope string) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// nothing answers a request for which there is no operation. Who has no token is not told
+// so: which operations there are is told by the document.
+func (s surface) nothing(w http.ResponseWriter, r *http.Request) {
+	ctx := humago.NewContext(&huma.Operation{}, r, w)
+	if _, known := administration.From(r.Context()); !known {
+		if _, p := s.bearer(ctx); p != nil {
+			s.refuse(ctx, p)
+			return
+		}
+	}
+	s.refuse(ctx, newKind(http.StatusNotFound, "no-operation", "there is no such operation: see "+s.parts.Issuer+Path+"/openapi.json"))
+}
+
 // bearer returns who calls by the access token of a request (RFC 6750 section 2.1).
 func (s surface) bearer(ctx huma.Context) (administration.Caller, *Problem) {
 	unauthorized := func(challenge, detail string) *Problem {
@@ -59,6 +75,11 @@ func (s surface) bearer(ctx huma.Context) (administration.Caller, *Problem) {
 	}
 	caller, err := s.parts.Bearer(ctx.Context(), strings.TrimSpace(token))
 	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.RetryAfter > 0 && refused.Code == protocol.InvalidToken {
+		p := newKind(http.StatusTooManyRequests, "too-many", refused.Description)
+		p.headers = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(refused.RetryAfter.Seconds())))}}
+		return administration.Caller{}, p
+	}
 	if errors.As(err, &refused) && refused.Code == protocol.InvalidToken {
 		return administration.Caller{}, unauthorized(fmt.Sprintf(`, error="%s"`, refused.Code), refused.Description)
 	}

@@ -72,7 +72,7 @@ func tag(version string) string { return `"` + version + `"` }
 
 // add registers an operation.
 func add[I, O any](s surface, op operation, handle func(context.Context, administration.Caller, *I) (*O, error)) {
-	errs := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable}, op.refuses...)
+	errs := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable}, op.refuses...)
 	if op.method != http.MethodGet {
 		errs = append(errs, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
 	}

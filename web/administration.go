@@ -1,0 +1,54 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/web/admin"
+)
+
+// administrators admits whoever calls the admin API, and notes it for the log.
+type administrators struct {
+	Parts
+}
+
+// handler returns the admin API for requests below base.
+func (a administrators) handler(base string) endpoint {
+	parts := a.Administration
+	parts.Issuer, parts.Bearer, parts.Failed, parts.Now = a.Settings.Issuer, a.caller, failed, a.Process.Now
+	api := admin.New(parts, base)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		api.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+// caller returns who calls by an access token. Tokens that are not good are counted by
+// where they come from, as failed clients are.
+func (a administrators) caller(ctx context.Context, token string) (administration.Caller, error) {
+	rec := ctx.Value(recordKey{}).(*record)
+	caller, client, err := a.Administrators.Caller(ctx, token)
+	rec.clientID = client
+	rec.userID, _ = caller.Actor.User()
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == protocol.InvalidToken {
+		rec.err, rec.errorCode = err, string(refused.Code)
+		if wait := a.Clients.Authenticator.Failed(fromAddress(rec.address)); wait > 0 {
+			rec.throttled = throttledClients
+			late := protocol.Refuse(protocol.InvalidToken, "Too many bad access tokens from this address.")
+			late.RetryAfter, late.Cause = wait, errors.Join(clients.ErrThrottled, err)
+			return caller, late
+		}
+	}
+	return caller, err
+}
+
+// failed notes the cause of a fault for the log.
+func failed(ctx context.Context, err error) {
+	rec := ctx.Value(recordKey{}).(*record)
+	rec.err, rec.errorCode = err, string(protocol.From(err).Code)
+}
