@@ -21,5 +21,8 @@ var Scopes = []struct{ Name, Text string }{
 	{ClientsWrite, "register, change and delete clients"},
 }
 
+// LoginClient is the id of the client of `ingam login`.
+const LoginClient = "ingam-cli"
+
 // IsScope reports whether a scope or a role is one of the administration.
 func IsScope(name string) bool { return apis.IsAdministration(name) }

@@ -71,7 +71,9 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 	// authorization request here, and would get the code without the person's knowledge.
 	// So the person is always asked: that the operator trusts this client, or that the
 	// person allowed it before, says nothing about the program that asks now.
-	always := clients.MustAsk(req.RedirectURI)
+	// The same goes for scopes of the administration: any program on the machine can listen
+	// on a loopback address, and send the browser here.
+	always := clients.MustAsk(req.RedirectURI) || !req.Client.FirstParty && slices.ContainsFunc(req.Scopes, apis.IsAdministration)
 	consent := always || slices.Contains(req.prompt, "consent")
 	if !consent && !req.Client.FirstParty {
 		covered, err := e.consents.Covers(ctx, session.UserID, req.Client.ID, req.Permissions())
@@ -83,7 +85,7 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 	if consent {
 		switch {
 		case silent && always:
-			return fail(protocol.ConsentRequired, "The user is always asked, because any program can claim the scheme of the redirect_uri (RFC 8252 section 8.6).")
+			return fail(protocol.ConsentRequired, "The user is always asked, because any program could have asked (RFC 8252 section 8.6).")
 		case silent:
 			return fail(protocol.ConsentRequired, "The user has not allowed this yet.")
 		}

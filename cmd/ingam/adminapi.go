@@ -33,13 +33,34 @@ type adminAPI struct {
 
 // withAdmin calls do with the admin API on the configured database.
 func (t *terminal) withAdmin(cmd *cobra.Command, do func(*adminAPI) error, needs ...config.Need) error {
+	if t.server != "" {
+		return t.withRemote(cmd, do)
+	}
 	return t.withConcerns(cmd, func(c *concerns) error { return do(c.adminAPI()) }, needs...)
 }
 
 // withAdminRings is withAdmin for commands that may ask for another algorithm, or for
 // encryption. If they do, by one of those flags, keys for it may have to be made.
 func (t *terminal) withAdminRings(cmd *cobra.Command, flags []string, do func(*adminAPI) error) error {
+	if t.server != "" {
+		return t.withRemote(cmd, do)
+	}
 	return t.withRings(cmd, flags, func(c *concerns) error { return do(c.adminAPI()) })
+}
+
+// withRemote calls do with the admin API of the server that --server names.
+func (t *terminal) withRemote(cmd *cobra.Command, do func(*adminAPI) error) error {
+	r, err := t.remote(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return do(r.api(t))
+}
+
+// administered returns a group of commands that can also be sent to a server elsewhere.
+func administered(t *terminal, g *cobra.Command) *cobra.Command {
+	g.PersistentFlags().StringVar(&t.server, "server", "", "send it to the server with this URL, where you are signed in (ingam login)")
+	return g
 }
 
 // adminAPI returns the API whose handlers are those of a server, called by the operator.

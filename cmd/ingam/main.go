@@ -46,10 +46,13 @@ type terminal struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
+	// server is the server elsewhere that commands are sent to; empty for the one whose
+	// database is at hand.
+	server string
 }
 
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &terminal{environ, stdin, stdout, stderr, time.Now}
+	t := &terminal{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
 	root := &cobra.Command{
 		Use:           "ingam",
 		Short:         "An OAuth 2 authorization server and OpenID Provider",
@@ -84,7 +87,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		migrateCommand(t),
 		masterKeyCommand(t),
 		apiCommand(t),
-		clientCommand(t),
+		administered(t, clientCommand(t)),
 		userCommand(t),
 		sessionCommand(t),
 		grantCommand(t),
@@ -97,6 +100,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		tokenCommand(t),
 		benchCommand(t),
 		configCommand(t),
+		loginCommand(t),
+		logoutCommand(t),
 		versionCommand(t),
 	)
 	strictBuiltins(root)

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/web/admin"
+)
+
+// remote is a server elsewhere, whose administrator runs the commands.
+type remote struct {
+	// server is the issuer of the server.
+	server string
+	ends   remoteEndpoints
+	http   *http.Client
+	// file has the tokens.
+	file string
+	// browse opens an address in a browser; nil if the person does that.
+	browse func(address string) error
+}
+
+// remoteEndpoints is what a command needs of the server's metadata (RFC 8414).
+type remoteEndpoints struct {
+	Issuer        string `json:"issuer"`
+	Authorization string `json:"authorization_endpoint"`
+	Token         string `json:"token_endpoint"`
+	Revocation    string `json:"revocation_endpoint"`
+}
+
+// remote returns the server that --server names.
+func (t *terminal) remote(ctx context.Context) (*remote, error) {
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return nil, err
+	}
+	r := &remote{
+		server: strings.TrimSuffix(t.server, "/"), file: filepath.Join(folder, "ingam", "login.json"), browse: openBrowser,
+		// A redirect would send a token, or a person, to whoever the server names.
+		http: &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	u, err := url.Parse(r.server)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+		return nil, fmt.Errorf("--server is the https URL of a server (http only on this machine): tokens are sent there")
+	}
+	return r, r.discover(ctx)
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// discover reads the server's metadata.
+func (r *remote) discover(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server+"/.well-known/openid-configuration", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := r.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s has no metadata: %s", r.server, answer.Status)
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(nil, answer.Body, 1<<20)).Decode(&r.ends); err != nil {
+		return fmt.Errorf("the metadata of %s cannot be read", r.server)
+	}
+	if r.ends.Issuer != r.server {
+		// It could be anybody's, who gives the code of one server to another (RFC 8414
+		// section 3.3).
+		return fmt.Errorf("the metadata of %s are those of %s", r.server, visible(r.ends.Issuer))
+	}
+	return nil
+}
+
+func (r *remote) config() *oauth2.Config {
+	var scopes []string
+	for _, s := range administration.Scopes {
+		scopes = append(scopes, s.Name)
+	}
+	return &oauth2.Config{
+		ClientID: administration.LoginClient, Scopes: scopes,
+		Endpoint: oauth2.Endpoint{AuthURL: r.ends.Authorization, TokenURL: r.ends.Token, AuthStyle: oauth2.AuthStyleInParams},
+	}
+}
+
+// context has the oauth2 library use our client.
+func (r *remote) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, r.http)
+}
+
+// told returns the error of a token request without the body that the library repeats.
+func (r *remote) told(err error) error {
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) {
+		if refused.ErrorCode == "" {
+			return fmt.Errorf("the server refused: %s", refused.Response.Status)
+		}
+		return fmt.Errorf("the server refused: %s", refusal(refused.ErrorCode, refused.ErrorDescription))
+	}
+	return err
+}
+
+// RoundTrip implements http.RoundTripper: it sends a request to the admin API with the
+// access token, which it refreshes when it is about to expire.
+func (r *remote) RoundTrip(req *http.Request) (*http.Response, error) {
+	token, err := r.kept()
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := r.config().TokenSource(r.context(req.Context()), token).Token()
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" {
+		return nil, fmt.Errorf("you are signed out: ingam login --server %s", r.server)
+	}
+	if err != nil {
+		return nil, r.told(err)
+	}
+	if fresh.AccessToken != token.AccessToken {
+		if err := r.keep(fresh); err != nil {
+			return nil, err
+		}
+	}
+	req.Header.Set("Authorization", "Bearer "+fresh.AccessToken)
+	return r.http.Do(req)
+}
+
+// api returns the admin API of the server.
+func (r *remote) api(t *terminal) *adminAPI {
+	return &adminAPI{t: t, send: r, base: r.server + admin.Path, settles: true}
+}
+
+// kept returns the token for this server.
+func (r *remote) kept() (*oauth2.Token, error) {
+	all, err := r.all()
+	if err != nil {
+		return nil, err
+	}
+	token, ok := all[r.server]
+	if !ok {
+		return nil, fmt.Errorf("you are not signed in: ingam login --server %s", r.server)
+	}
+	return token, nil
+}
+
+// all returns the tokens for all servers.
+func (r *remote) all() (map[string]*oauth2.Token, error) {
+	all := map[string]*oauth2.Token{}
+	b, err := os.ReadFile(r.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, fmt.Errorf("%s is damaged; remove it and sign in again", r.file)
+	}
+	return all, nil
+}
+
+func (r *remote) keep(token *oauth2.Token) error {
+	return r.change(func(all map[string]*oauth2.Token) { all[r.server] = token })
+}
+
+func (r *remote) forget() error {
+	return r.change(func(all map[string]*oauth2.Token) { delete(all, r.server) })
+}
+
+// change replaces the file, which only its owner can read, so that another command never
+// reads half of it.
+func (r *remote) change(edit func(map[string]*oauth2.Token)) error {
+	all, err := r.all()
+	if err != nil {
+		return err
+	}
+	edit(all)
+	b, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Dir(r.file)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(folder, ".login-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), r.file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
