@@ -98,7 +98,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	var sealed error
 	for _, s := range statuses(records, k.policy, k.now()) {
 		// A newer version may have rings that this one does not know.
-		if s.State == Withdrawn || !slices.Contains(allRings(), s.Ring) {
+		if s.State == Withdrawn || !slices.Contains(Rings(), s.Ring) {
 			continue
 		}
 		if err := next.verifies(s); err != nil {
@@ -257,8 +257,11 @@ func (k *Keyring) List() []Status {
 
 func listed(held *snapshot, p Policy, now time.Time) (list []Status) {
 	all := statuses(held.records, p, now)
-	for _, ring := range allRings() {
+	for _, ring := range Rings() {
 		list = append(list, ringOf(all, ring).all...)
 	}
 	return list
 }
+
+// KeySetMaxAge returns for how long the published key set may be cached.
+func (k *Keyring) KeySetMaxAge() time.Duration { return k.policy.JWKSMaxAge }

@@ -9,15 +9,17 @@ import (
 )
 
 var (
-	// errNoRing: the ring has no keys.
-	errNoRing = errors.New("the ring has no keys yet")
-	// errNotFound: there is no key with that kid.
-	errNotFound = errors.New("no such key")
-	// errEnded: the key is withdrawn already.
-	errEnded = errors.New("the key has ended already")
-	// errTooFresh: the next key was published so recently that verifiers may
+	// ErrNoRing: the ring has no keys.
+	ErrNoRing = errors.New("the ring has no keys yet")
+	// ErrNotFound: there is no key with that kid.
+	ErrNotFound = errors.New("no such key")
+	// ErrEnded: the key is withdrawn already.
+	ErrEnded = errors.New("the key has ended already")
+	// ErrForceAlone: only a rotation at once can be forced.
+	ErrForceAlone = errors.New("only a rotation that is at once (now) can be forced")
+	// ErrTooFresh: the next key was published so recently that verifiers may
 	// not know it yet.
-	errTooFresh = errors.New("verifiers cannot all know the next key yet")
+	ErrTooFresh = errors.New("verifiers cannot all know the next key yet")
 )
 
 // attempts is how often decide tries while other processes are faster. Each time it loses,
@@ -83,7 +85,7 @@ func (k *Keyring) rings(ctx context.Context) ([]Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(allRings(), func(ring Ring) bool {
+	return slices.DeleteFunc(Rings(), func(ring Ring) bool {
 		return ring != Tokens && ring != Refresh && !slices.ContainsFunc(records, func(r Record) bool { return r.Ring == ring })
 	}), nil
 }

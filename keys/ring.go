@@ -78,9 +78,9 @@ func (r Ring) purpose() Ring {
 // published reports whether the public keys of a ring are in the JWKS.
 func (r Ring) published() bool { return r.purpose() == Tokens }
 
-// allRings returns every ring that there can be. The first two always have keys; the others
+// Rings returns every ring that there can be. The first two always have keys; the others
 // from when an API or a client first asks for them (see Keyring.Ensure).
-func allRings() []Ring {
+func Rings() []Ring {
 	rings := []Ring{Refresh, Tokens}
 	for _, a := range Algorithms()[1:] {
 		rings = append(rings, TokensBy(a))
@@ -94,9 +94,9 @@ func (r Ring) MarshalText() ([]byte, error) { return []byte(r), nil }
 // UnmarshalText implements encoding.TextUnmarshaler. For a name that no ring has, the
 // error says which rings there can be.
 func (r *Ring) UnmarshalText(name []byte) error {
-	if named := Ring(name); slices.Contains(allRings(), named) {
+	if named := Ring(name); slices.Contains(Rings(), named) {
 		*r = named
 		return nil
 	}
-	return fmt.Errorf("there is no ring %q; there can be %v", name, allRings())
+	return fmt.Errorf("there is no ring %q; there can be %v", name, Rings())
 }

@@ -18,7 +18,11 @@ type Intervention struct {
 
 // Rotate lets the next key of a ring sign, and returns its status. With i.Now it refuses
 // if verifiers may not know the next key yet, unless i.Force accepts that.
+// Returns ErrForceAlone, ErrNoRing, ErrTooFresh or ErrRaced.
 func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status, error) {
+	if i.Force && !i.Now {
+		return Status{}, ErrForceAlone
+	}
 	if err := k.Maintain(ctx); err != nil {
 		return Status{}, err
 	}
@@ -27,9 +31,9 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status
 		r := ringOf(all, ring)
 		if len(r.all) == 0 {
 			if ring == Seals {
-				return nil, fmt.Errorf("%w: no API has asked for encryption", errNoRing)
+				return nil, fmt.Errorf("%w: no API has asked for encryption", ErrNoRing)
 			}
-			return nil, fmt.Errorf("%w: no API and no client has asked for %s", errNoRing, ring.Algorithm())
+			return nil, fmt.Errorf("%w: no API and no client has asked for %s", ErrNoRing, ring.Algorithm())
 		}
 		if r.active == nil || r.next == nil {
 			return nil, ErrRaced // since Maintain; whoever was faster goes on
@@ -63,7 +67,7 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status
 			return s, nil
 		}
 	}
-	return Status{}, fmt.Errorf("%w: %s", errNotFound, kid)
+	return Status{}, fmt.Errorf("%w: %s", ErrNotFound, kid)
 }
 
 // insertSuccessor adds to a change the key that follows one which signs from
@@ -79,19 +83,20 @@ func (k *Keyring) insertSuccessor(c *Change, ring Ring, ordinal int64, now time.
 
 func (k *Keyring) tooFresh(next *Status, ready time.Time) error {
 	return fmt.Errorf("%w: key %s was published at %s, and some may keep an older key set until %s; wait until then, or use --force and accept that they refuse new tokens until they fetch the key set",
-		errTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
+		ErrTooFresh, next.KID, next.PublishedAt.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
 }
 
 // Withdraw ends a key, and with it everything that it signed: nothing accepts that any
 // more, not even as a hint. If it is the key that signs, the next one takes over in the
 // same commit, and a fresh one is published. Withdraw refuses a key that is not there or
 // that is withdrawn already; and, unless i.Force accepts it, the key that signs, while
-// verifiers may not know the next one yet.
+// verifiers may not know the next one yet. Returns ErrNotFound, ErrEnded, ErrTooFresh or
+// ErrRaced.
 func (k *Keyring) Withdraw(ctx context.Context, kid string, i Intervention) error {
 	return k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
 		found := indexOf(all, kid)
 		if found < 0 {
-			return nil, fmt.Errorf("%w: %s", errNotFound, kid)
+			return nil, fmt.Errorf("%w: %s", ErrNotFound, kid)
 		}
 		ring := all[found].Ring
 		r := ringOf(all, ring)
@@ -101,7 +106,7 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, i Intervention) erro
 		}
 		switch all[found].State {
 		case Withdrawn:
-			return nil, fmt.Errorf("%w: it is withdrawn", errEnded)
+			return nil, fmt.Errorf("%w: it is withdrawn", ErrEnded)
 		case Retired, Gone:
 			return c, nil
 		case Published:
@@ -111,7 +116,7 @@ func (k *Keyring) Withdraw(ctx context.Context, kid string, i Intervention) erro
 		}
 		if r.next == nil {
 			if !i.Force {
-				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", errTooFresh)
+				return nil, fmt.Errorf("%w: there is none yet; wait until a server has published it and verifiers know it, or use --force and accept that they refuse new tokens until they fetch the key set", ErrTooFresh)
 			}
 			heir, err := k.generate(ring, r.last+1, now, now)
 			if err != nil {

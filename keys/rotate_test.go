@@ -3,7 +3,9 @@ package keys_test
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,5 +159,45 @@ func TestAKeyThatCannotBeOpenedDoesNotKeepAWithdrawalFromTakingEffect(t *testing
 		if v, err := server.Verify(keys.Tokens, token, "at+jwt"); err != nil || v.KID == kid {
 			t.Errorf("a key signs that does not verify: %v", err)
 		}
+	}
+}
+
+func TestATrialShowsWhatAChangeWouldDo(t *testing.T) {
+	t.Parallel()
+	k, _ := newRing(t)
+	ctx := t.Context()
+	before := k.List()
+	signs, err := k.SignsNow(keys.Tokens)
+	must(t, err)
+
+	tried, err := k.Trial(ctx)
+	must(t, err)
+	next, err := tried.Rotate(ctx, keys.Tokens, keys.Intervention{Now: true, Force: true})
+	must(t, err)
+	if next.State != keys.Active || next.KID == signs {
+		t.Errorf("%+v", next)
+	}
+	must(t, tried.Withdraw(ctx, signs, keys.Intervention{Force: true}))
+	after := tried.List()
+	if i := slices.IndexFunc(after, func(s keys.Status) bool { return s.KID == signs }); after[i].State != keys.Withdrawn {
+		t.Errorf("%+v", after[i])
+	}
+	if !slices.IsSortedFunc(after, func(a, b keys.Status) int { return strings.Compare(a.Place(), b.Place()) }) {
+		t.Errorf("%+v", after)
+	}
+	if err := tried.Withdraw(ctx, signs, keys.Intervention{Force: true}); !errors.Is(err, keys.ErrEnded) {
+		t.Error(err)
+	}
+	must(t, k.Reload(ctx))
+	if got := k.List(); !reflect.DeepEqual(got, before) {
+		t.Errorf("%+v instead of %+v", got, before)
+	}
+}
+
+func TestOnlyARotationAtOnceIsForced(t *testing.T) {
+	t.Parallel()
+	k, _ := newRing(t)
+	if _, err := k.Rotate(t.Context(), keys.Tokens, keys.Intervention{Force: true}); !errors.Is(err, keys.ErrForceAlone) {
+		t.Error(err)
 	}
 }

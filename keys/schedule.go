@@ -2,6 +2,7 @@ package keys
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -95,6 +96,11 @@ type Status struct {
 	// zero while RetiresAt is.
 	forgottenAt time.Time
 	record      Record
+}
+
+// Place returns a text by which keys sort as in List.
+func (s Status) Place() string {
+	return fmt.Sprintf("%02d %020d %020d", slices.Index(Rings(), s.Ring), s.SignsFrom.UnixMilli(), s.record.Ordinal)
 }
 
 // bySigning orders keys as they sign.
