@@ -11,6 +11,9 @@ const (
 
 	ClientsRead  = "ingam:clients:read"
 	ClientsWrite = "ingam:clients:write"
+
+	KeysRead  = "ingam:keys:read"
+	KeysWrite = "ingam:keys:write"
 )
 
 // Scopes are all of them, with what each allows, as the end of "the application would like
@@ -19,6 +22,8 @@ var Scopes = []struct{ Name, Text string }{
 	{All, "administer the server"},
 	{ClientsRead, "see which clients are registered"},
 	{ClientsWrite, "register, change and delete clients"},
+	{KeysRead, "see the signing keys and their states"},
+	{KeysWrite, "rotate and withdraw signing keys"},
 }
 
 // LoginClient is the id of the client of `ingam login`.

@@ -70,6 +70,7 @@ func (c *concerns) adminAPI() *adminAPI {
 	in.handler = admin.New(admin.Parts{
 		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
 		Clients: administration.NewClients(c.clients, c.cuts, issuer),
+		Keys:    administration.NewKeys(c.rings),
 	}, "")
 	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
 }

@@ -29,7 +29,9 @@ type concerns struct {
 	apis    *catalog.Catalog
 	clients *clients.Registry
 	cuts    *revocation.Cuts
-	t       *terminal
+	// rings can be listed only, except within withKeyring.
+	rings *keys.Keyring
+	t     *terminal
 }
 
 // load reads the configuration and checks that it has what the command needs.
@@ -82,13 +84,15 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 		return err
 	}
 	catalog := catalog.New(store, own, t.now, nil)
-	return do(&concerns{
+	c := &concerns{
 		cfg: cfg, store: store, actor: operator(),
 		apis:    catalog,
 		clients: clients.NewRegistry(store, catalog, t.now, nil, clients.PKCE(cfg.Clients.PKCE)),
 		cuts:    revocation.NewCuts(store, t.now),
 		t:       t,
-	})
+	}
+	c.rings = c.keyring(nil)
+	return do(c)
 }
 
 // ownScopes returns the server's own scopes, including those that the configuration

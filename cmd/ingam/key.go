@@ -2,29 +2,22 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/keys/masterkey"
+	"github.com/ingam/ingam/web/admin"
 )
 
 func keyCommand(t *terminal) *cobra.Command {
 	return group("key", "The signing keys", keyList(t), keyRotate(t), keyWithdraw(t))
-}
-
-type keyJSON struct {
-	KID         string  `json:"kid"`
-	Ring        string  `json:"ring"`
-	State       string  `json:"state"`
-	PublishedAt *string `json:"published_at"`
-	SignsFrom   *string `json:"signs_from"`
-	RetiresAt   *string `json:"retires_at"`
-	GoneAt      *string `json:"gone_at"`
-	WithdrawnAt *string `json:"withdrawn_at"`
 }
 
 func keyList(t *terminal) *cobra.Command {
@@ -32,27 +25,20 @@ func keyList(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the signing keys and their states", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				ring := c.keyring(nil)
-				if err := ring.Reload(cmd.Context()); err != nil {
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				list := []admin.Key{}
+				err := eachOf(cmd.Context(), api, "/keys", nil, func(k admin.Key) error { list = append(list, k); return nil })
+				if err != nil {
 					return err
 				}
-				list := ring.List()
 				if asJSON {
-					out := make([]keyJSON, len(list))
-					for i, k := range list {
-						out[i] = keyJSON{
-							k.KID, string(k.Ring), string(k.State),
-							instant(k.PublishedAt), instant(k.SignsFrom), instant(k.RetiresAt), instant(k.GoneAt), instant(k.WithdrawnAt),
-						}
-					}
-					return t.printJSON(out)
+					return t.printJSON(list)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "KID\tRING\tSTATE\tPUBLISHED\tSIGNS FROM\tRETIRES\tGONE\tWITHDRAWN")
 				for _, k := range list {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.KID, k.Ring, k.State,
-						text(k.PublishedAt), text(k.SignsFrom), text(k.RetiresAt), text(k.GoneAt), text(k.WithdrawnAt))
+						instantText(k.PublishedAt), instantText(k.SignsFrom), instantText(k.RetiresAt), instantText(k.GoneAt), instantText(k.WithdrawnAt))
 				}
 				return w.Flush()
 			})
@@ -72,12 +58,17 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 		if err := agrees(cmd.Context(), c.cfg, c.store, t.now()); err != nil {
 			return err
 		}
-		ring := c.keyring(master)
-		if err := ring.Reload(cmd.Context()); err != nil {
+		c.rings = c.keyring(master)
+		if err := c.rings.Reload(cmd.Context()); err != nil {
 			return err
 		}
-		return do(c, ring)
+		return do(c, c.rings)
 	}, config.ForMasterKey)
+}
+
+// withAdminKeys is withAdmin for commands that change keys.
+func (t *terminal) withAdminKeys(cmd *cobra.Command, do func(*adminAPI) error) error {
+	return t.withKeyring(cmd, func(c *concerns, _ *keys.Keyring) error { return do(c.adminAPI()) })
 }
 
 // withRings is withConcerns for commands that may ask for another algorithm, or for
@@ -97,8 +88,9 @@ func (t *terminal) withRings(cmd *cobra.Command, flags []string, do func(*concer
 
 func keyRotate(t *terminal) *cobra.Command {
 	var (
-		opts keys.Intervention
-		ring keys.Ring
+		ring       keys.Ring
+		now, force bool
+		reason     string
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate [--now] [--force]",
@@ -108,54 +100,65 @@ func keyRotate(t *terminal) *cobra.Command {
 			"would refuse its tokens for a while. --force accepts that.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if opts.Force && !opts.Now {
+			if force && !now {
 				return usage(cmd, "--force goes with --now")
 			}
-			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
-				opts.Actor = string(c.actor)
-				next, err := k.Rotate(cmd.Context(), ring, opts)
-				if err != nil {
+			return t.withAdminKeys(cmd, func(api *adminAPI) error {
+				api.settles = false // what the former key signs goes on to be good
+				r := request{method: http.MethodPost, path: "/keys/rotate", query: reasoned(reason)}
+				r.query.Set("ring", string(ring))
+				r.query.Set("now", strconv.FormatBool(now))
+				r.query.Set("force", strconv.FormatBool(force))
+				var next admin.Key
+				if _, err := api.do(cmd.Context(), r, &next); err != nil {
 					return err
 				}
-				fmt.Fprintf(t.stdout, "key %s of ring %s signs from %s\n", next.KID, next.Ring, text(next.SignsFrom))
+				fmt.Fprintf(t.stdout, "key %s of ring %s signs from %s\n", next.KID, next.Ring, instantText(next.SignsFrom))
 				return nil
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&opts.Now, "now", false, "let it sign at once")
-	f.BoolVar(&opts.Force, "force", false, "with --now, even if some verifiers cannot know the next key yet")
+	f.BoolVar(&now, "now", false, "let it sign at once")
+	f.BoolVar(&force, "force", false, "with --now, even if some verifiers cannot know the next key yet")
 	f.TextVar(&ring, "ring", keys.Tokens, "the `ring` of keys: tokens (for access and ID tokens by RS256; published), tokens/PS256, tokens/ES256, tokens/EdDSA (for those by another algorithm), refresh (for refresh tokens; never published) or seal (for what only the server reads in encrypted tokens)")
-	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
+	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	return cmd
 }
 
 func keyWithdraw(t *terminal) *cobra.Command {
-	var opts keys.Intervention
+	var (
+		force  bool
+		reason string
+	)
 	cmd := &cobra.Command{
 		Use:   "withdraw KID [--force]",
 		Short: "Withdraw a key, and with it everything that it signed",
 		Args:  exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
-				opts.Actor = string(c.actor)
-				sealed := slices.ContainsFunc(k.List(), func(s keys.Status) bool { return s.KID == args[0] && s.Ring == keys.Seals })
-				if err := k.Withdraw(cmd.Context(), args[0], opts); err != nil {
+			return t.withAdminKeys(cmd, func(api *adminAPI) error {
+				r := request{method: http.MethodPost, path: "/keys" + segment(args[0]) + "/withdraw", query: reasoned(reason)}
+				r.query.Set("force", strconv.FormatBool(force))
+				var withdrawn admin.WithdrawnKey
+				if _, err := api.do(cmd.Context(), r, &withdrawn); err != nil {
 					return fmt.Errorf("%w (ingam key list has the keys that there are)", err)
 				}
-				c.settle(cmd.Context())
-				if sealed {
+				cached, err := time.ParseDuration(withdrawn.CachedFor)
+				if err != nil {
+					return err
+				}
+				if withdrawn.Ring == string(keys.Seals) {
 					fmt.Fprintf(t.stdout, "withdrew key %s: to the server encrypted tokens that were sealed with it are unknown now, so it answers that they are not active, and revokes none that is presented; their APIs accept them until they expire or are revoked otherwise (ingam revoke --client, --grant, --user)\n", args[0])
 					return nil
 				}
 				fmt.Fprintf(t.stdout, "withdrew key %s: every instance now refuses what it signed; resource servers will when they next fetch the key set, within %s\n",
-					args[0], c.cfg.Keys.JWKSMaxAge)
+					args[0], config.Duration(cached))
 				return nil
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&opts.Force, "force", false, "even if some verifiers cannot know the next key yet")
-	f.StringVar(&opts.Reason, "reason", "", "why, for the audit log")
+	f.BoolVar(&force, "force", false, "even if some verifiers cannot know the next key yet")
+	f.StringVar(&reason, "reason", "", "why, for the audit log")
 	return cmd
 }

@@ -32,6 +32,7 @@ type Parts struct {
 
 	Cursors Cursors
 	Clients *administration.Clients
+	Keys    *administration.Keys
 }
 
 func init() {
@@ -65,6 +66,7 @@ func New(p Parts, base string) http.Handler {
 	})
 	s := surface{api, p}
 	clientOperations{p.Clients, s}.add()
+	keyOperations{p.Keys, s}.add()
 	mux.HandleFunc(base+Path+"/", s.nothing)
 	return mux
 }

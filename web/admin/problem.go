@@ -13,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/field"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/keys"
 )
 
 // errOtherID: the body of a change names another record than the path.
@@ -57,6 +58,12 @@ var kinds = []struct {
 	{clients.ErrLastSecret, http.StatusConflict, "last-secret"},
 	{clients.ErrSecretNotFound, http.StatusNotFound, "no-such-secret"},
 	{clients.ErrUnknownAudience, http.StatusUnprocessableEntity, "unknown-audience"},
+	{keys.ErrNotFound, http.StatusNotFound, "not-found"},
+	{keys.ErrNoRing, http.StatusConflict, "no-ring"},
+	{keys.ErrEnded, http.StatusConflict, "ended"},
+	{keys.ErrTooFresh, http.StatusConflict, "too-fresh"},
+	{keys.ErrRaced, http.StatusConflict, "raced"},
+	{keys.ErrForceAlone, http.StatusUnprocessableEntity, "invalid"},
 	{clients.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 }
 
