@@ -16,6 +16,7 @@ import (
 
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/web/admin"
 )
 
@@ -46,6 +47,14 @@ func (t *terminal) withAdminRings(cmd *cobra.Command, flags []string, do func(*a
 		return t.withRemote(cmd, do)
 	}
 	return t.withRings(cmd, flags, func(c *concerns) error { return do(c.adminAPI()) })
+}
+
+// withAdminKeys is withAdmin for commands that change keys.
+func (t *terminal) withAdminKeys(cmd *cobra.Command, do func(*adminAPI) error) error {
+	if t.server != "" {
+		return t.withRemote(cmd, do)
+	}
+	return t.withKeyring(cmd, func(c *concerns, _ *keys.Keyring) error { return do(c.adminAPI()) })
 }
 
 // withRemote calls do with the admin API of the server that --server names.

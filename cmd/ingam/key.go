@@ -66,11 +66,6 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 	}, config.ForMasterKey)
 }
 
-// withAdminKeys is withAdmin for commands that change keys.
-func (t *terminal) withAdminKeys(cmd *cobra.Command, do func(*adminAPI) error) error {
-	return t.withKeyring(cmd, func(c *concerns, _ *keys.Keyring) error { return do(c.adminAPI()) })
-}
-
 // withRings is withConcerns for commands that may ask for another algorithm, or for
 // encryption. If they do, by one of those flags, keys for it may have to be made.
 func (t *terminal) withRings(cmd *cobra.Command, flags []string, do func(*concerns) error) error {

@@ -92,7 +92,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		sessionCommand(t),
 		grantCommand(t),
 		accessCommand(t),
-		keyCommand(t),
+		administered(t, keyCommand(t)),
 		revokeCommand(t),
 		auditCommand(t),
 		backupCommand(t),

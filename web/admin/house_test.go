@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,8 @@ import (
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 	"github.com/ingam/ingam/web/admin"
@@ -31,6 +34,7 @@ type house struct {
 	testing.TB
 	store   *storage.Store
 	catalog *catalog.Catalog
+	rings   *keys.Keyring
 	handler http.Handler
 }
 
@@ -43,12 +47,28 @@ func newHouse(t testing.TB) *house {
 	}
 	c := catalog.New(store, own, time.Now, nil)
 	registry := clients.NewRegistry(store, c, time.Now, nil, clients.PKCERequired)
-	return &house{t, store, c, admin.New(admin.Parts{
+	rings := newRings(t, store)
+	return &house{t, store, c, rings, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
 		Failed:  func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
 		Cursors: openCursors{},
 		Clients: administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
+		Keys:    administration.NewKeys(rings),
 	}, "/base")}
+}
+
+// newRings returns key rings that have no keys until they are maintained.
+func newRings(t testing.TB, store *storage.Store) *keys.Keyring {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "master.key")
+	if err := masterkey.Write(file, ""); err != nil {
+		t.Fatal(err)
+	}
+	master, err := masterkey.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys.New(store, master, keys.Policy{Bits: 2048, RotateEvery: 30 * 24 * time.Hour, JWKSMaxAge: 5 * time.Minute}, time.Now)
 }
 
 // openCursors are cursors that a test can read.
