@@ -123,6 +123,9 @@ func (s *Store) several(ctx context.Context, f func(tx *gorm.DB) error) error {
 
 // reading returns the gorm.DB for reading: polls of the changes have their own.
 func (s *Store) reading(ctx context.Context) *gorm.DB {
+	if tx := s.together(ctx); tx != nil {
+		return tx
+	}
 	if changes.Polling(ctx) {
 		return s.watching.WithContext(ctx)
 	}

@@ -144,6 +144,9 @@ func step(kind changes.Kind) int64 {
 // transaction runs work in a transaction, and again if it lost to a concurrent one. In a
 // dry run the transaction is rolled back at its end.
 func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
+	if tx := s.together(ctx); tx != nil {
+		return within(tx, work)
+	}
 	do := work
 	if changes.IsDryRun(ctx) {
 		do = func(tx *gorm.DB) error {

@@ -43,6 +43,7 @@ func Run(t *testing.T, e Engine) {
 		{"issuer", issuerTests},
 		{"keys", keyTests},
 		{"changes", changeTests},
+		{"together", togetherTests},
 		{"status lists", listTests},
 		{"statuses", setTests},
 		{"listeners", listenerTests},
