@@ -134,7 +134,7 @@ func (o clientOperations) get(ctx context.Context, _ administration.Caller, in *
 	return o.answer(c, nil), nil
 }
 
-func (o clientOperations) list(ctx context.Context, by administration.Caller, in *page) (*pageAnswer[Client], error) {
+func (o clientOperations) list(ctx context.Context, by administration.Caller, in *Paging) (*pageAnswer[Client], error) {
 	list, err := o.clients.List(ctx)
 	if err != nil {
 		return nil, err

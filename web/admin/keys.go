@@ -48,7 +48,7 @@ func (o keyOperations) add() {
 	add(o.surface, operation{method: http.MethodPost, path: "/keys/{kid}/withdraw", id: "withdrawKey", scope: write, summary: "Withdraw a key, and with it everything that it signed", refuses: append(conflict, http.StatusNotFound)}, o.withdraw)
 }
 
-func (o keyOperations) list(ctx context.Context, by administration.Caller, in *page) (*pageAnswer[Key], error) {
+func (o keyOperations) list(ctx context.Context, by administration.Caller, in *Paging) (*pageAnswer[Key], error) {
 	list, err := o.keys.List(ctx)
 	if err != nil {
 		return nil, err

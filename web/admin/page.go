@@ -9,8 +9,9 @@ import (
 	"github.com/ingam/ingam/authz/administration"
 )
 
-// page is the input of operations that list records.
-type page struct {
+// Paging is the input of operations that list records. Where it is a part of a larger input
+// it must have a name that other packages could see: the library fills in no other.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many records the page has at most"`
 	Cursor string `query:"cursor" maxLength:"2000" doc:"The next_cursor of the page before; without it, the first page"`
 }
@@ -41,7 +42,7 @@ func about(by administration.Caller, query ...string) []byte {
 }
 
 // after opens the cursor of a request. It is nil for the first page.
-func (s surface) after(p *page, about []byte) ([]byte, error) {
+func (s surface) after(p *Paging, about []byte) ([]byte, error) {
 	if p.Cursor == "" {
 		return nil, nil
 	}
@@ -56,7 +57,7 @@ func (s surface) after(p *page, about []byte) ([]byte, error) {
 
 // pageOf cuts a page out of all records of a kind, which are ordered by the key that show
 // returns with each.
-func pageOf[R, T any](s surface, by administration.Caller, kind string, in *page, list []R, show func(R) (key string, shown T)) (*pageAnswer[T], error) {
+func pageOf[R, T any](s surface, by administration.Caller, kind string, in *Paging, list []R, show func(R) (key string, shown T)) (*pageAnswer[T], error) {
 	bound := about(by, kind)
 	last, err := s.after(in, bound)
 	if err != nil {
