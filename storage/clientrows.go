@@ -44,6 +44,9 @@ type clientOptions struct {
 	// IDTokenSigning is absent for the default algorithm.
 	IDTokenSigning *signingOption `json:"id_token_signing,omitempty"`
 
+	// Applied is absent for what no file has made.
+	Applied string `json:"applied,omitempty"`
+
 	Hold    clients.Hold `json:"hold,omitempty"`
 	Origins []string     `json:"origins,omitempty"`
 }
@@ -72,8 +75,9 @@ type secretRow struct {
 	Hash     []byte `gorm:"column:hash;not null"`
 	// Added is the number of the change that added the secret. It tells which of two
 	// secrets is older without relying on anyone's clock.
-	Added     int64 `gorm:"column:added;not null"`
-	CreatedMS int64 `gorm:"column:created_ms;not null"`
+	Added     int64  `gorm:"column:added;not null"`
+	CreatedMS int64  `gorm:"column:created_ms;not null"`
+	UsedMS    *int64 `gorm:"column:used_ms"`
 }
 
 func (secretRow) TableName() string { return "client_secrets" }
@@ -84,7 +88,7 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	scopes, err3 := list(c.Scopes)
 	options := clientOptions{
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, NoIDTokenClaims: c.NoIDTokenClaims, InsecureRedirects: c.InsecureRedirects,
-		Hold: c.Hold, Origins: c.Origins, IDTokenSigning: newSigningOption(c.IDTokenSigning),
+		Hold: c.Hold, Origins: c.Origins, IDTokenSigning: newSigningOption(c.IDTokenSigning), Applied: c.Applied,
 	}
 	if c.PKCE != clients.PKCERequired {
 		options.PKCE = c.PKCE
@@ -122,7 +126,7 @@ func (r clientRow) client() (clients.Client, error) {
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
 		InsecureRedirects: options.InsecureRedirects, NoIDTokenClaims: options.NoIDTokenClaims, PKCE: cmp.Or(options.PKCE, clients.PKCERequired),
-		Hold: options.Hold, Origins: options.Origins, IDTokenSigning: options.IDTokenSigning.signing(),
+		Hold: options.Hold, Origins: options.Origins, IDTokenSigning: options.IDTokenSigning.signing(), Applied: options.Applied,
 
 		ID:           r.ID,
 		Name:         r.Name,
@@ -149,6 +153,7 @@ type joinedRow struct {
 	SecretID        *string   `gorm:"column:secret_id"`
 	SecretHash      []byte    `gorm:"column:secret_hash"`
 	SecretCreatedMS *int64    `gorm:"column:secret_created_ms"`
+	SecretUsedMS    *int64    `gorm:"column:secret_used_ms"`
 	// Position is that of an audience; it is negative if the client is the API.
 	Position *int64  `gorm:"column:position"`
 	Audience *string `gorm:"column:audience"`
@@ -166,7 +171,7 @@ func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
 	}
 	tx = tx.Table("clients AS c").Select(`
 		c.id, c.name, c.grants, c.redirect_uris, c.scopes, c.auth, c.first_party, c.disabled, c.epoch, c.created_ms, c.options,
-		s.id AS secret_id, s.hash AS secret_hash, s.created_ms AS secret_created_ms,
+		s.id AS secret_id, s.hash AS secret_hash, s.created_ms AS secret_created_ms, s.used_ms AS secret_used_ms,
 		a.position, a.audience`).
 		Joins("LEFT JOIN client_secrets AS s ON s.client_id = c.id").
 		Joins(fmt.Sprintf(`LEFT JOIN (
@@ -193,7 +198,7 @@ func readClients(tx *gorm.DB, id *string) ([]clients.Client, error) {
 		}
 		c := &all[len(all)-1]
 		if r.SecretID != nil && (len(c.Secrets) == 0 || c.Secrets[len(c.Secrets)-1].ID != *r.SecretID) {
-			s := clients.Secret{ID: *r.SecretID, CreatedAt: at(*r.SecretCreatedMS)}
+			s := clients.Secret{ID: *r.SecretID, CreatedAt: at(*r.SecretCreatedMS), UsedAt: optionalAt(r.SecretUsedMS)}
 			if copy(s.Hash[:], r.SecretHash) != len(s.Hash) {
 				return nil, errors.New("the hash of a client's secret is too short")
 			}

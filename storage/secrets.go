@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
@@ -55,6 +57,24 @@ func (s *Store) RemoveClientSecret(ctx context.Context, id, secretID string, ev 
 		return recorded, err
 	})
 	return removed, err
+}
+
+// NoteSecretUses implements clients.Store.
+func (s *Store) NoteSecretUses(ctx context.Context, uses map[clients.SecretRef]time.Time) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		// In one order everywhere, so that two servers do not wait for each other.
+		for _, ref := range slices.SortedFunc(maps.Keys(uses), func(a, b clients.SecretRef) int {
+			return cmp.Or(strings.Compare(a.ClientID, b.ClientID), strings.Compare(a.ID, b.ID))
+		}) {
+			used := ms(uses[ref])
+			err := tx.Exec("UPDATE client_secrets SET used_ms = ? WHERE client_id = ? AND id = ? AND (used_ms IS NULL OR used_ms < ?)", used, ref.ClientID, ref.ID, used).Error
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return fault("note the uses of secrets", err)
 }
 
 // removeSecret deletes a secret and returns the deleted row.

@@ -23,6 +23,7 @@ var ErrThrottled = errors.New("too many failures")
 type Authenticator struct {
 	registry *Registry
 	failures *failures
+	uses     uses
 }
 
 // NewAuthenticator returns an Authenticator. After limit failures within window, for one
@@ -87,6 +88,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 		return nil, err
 	default:
 		if cause = c.refuses(offered); cause == nil {
+			a.noteUse(c, offered)
 			return c, nil
 		}
 	}
@@ -105,6 +107,18 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented Presented) (
 		refused.Cause = fmt.Errorf("%w: %w", ErrThrottled, cause)
 	}
 	return nil, refused
+}
+
+// noteUse notes which secret was used, where there are two: of one it is known.
+func (a *Authenticator) noteUse(c *Client, offered credentials) {
+	if len(c.Secrets) == 0 {
+		return
+	}
+	id := c.Secrets[0].ID
+	if len(c.Secrets) > 1 {
+		id = cmp.Or(c.secretOf(offered.secret), c.secretOf(offered.literal))
+	}
+	a.uses.note(SecretRef{c.ID, id}, a.registry.now())
 }
 
 // Failed counts a failed attempt to be somebody without a client's credentials, such as one
@@ -141,6 +155,9 @@ func (c *Client) refuses(offered credentials) error {
 	}
 	return nil
 }
+
+// HasSecret reports whether a secret is live. It compares in constant time.
+func (c *Client) HasSecret(secret string) bool { return c.secretOf(secret) != "" }
 
 // secretOf returns the id of the client's secret that this is; empty if it is none. It
 // compares in constant time, with all of them.

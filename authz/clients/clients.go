@@ -111,6 +111,9 @@ type Client struct {
 	Epoch     changes.Number
 	Secrets   []Secret
 	CreatedAt time.Time
+	// Applied is what the client was registered for when it was last changed to what a file
+	// says, as a version; empty if it never was.
+	Applied string
 }
 
 // Secret is one live secret of a client, as stored: 256 random bits need no
@@ -121,6 +124,8 @@ type Secret struct {
 	// Hash is the SHA-256 of the secret.
 	Hash      [32]byte
 	CreatedAt time.Time
+	// UsedAt is the beginning of the hour in which it was last used; zero for never.
+	UsedAt time.Time
 }
 
 // Store keeps clients.
@@ -155,4 +160,7 @@ type Store interface {
 	// secretID means the older of two. Which it was is returned without its hash, and
 	// in the details of the event: secret_id, and secret_added, when that was.
 	RemoveClientSecret(ctx context.Context, id, secretID string, ev audit.Event) (Secret, error)
+	// NoteSecretUses stores when secrets were last used. It is no change: nobody has to know
+	// of it. Secrets that are gone, or for which a later time is stored, are left out.
+	NoteSecretUses(ctx context.Context, at map[SecretRef]time.Time) error
 }

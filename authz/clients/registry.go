@@ -125,15 +125,7 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 	if err != nil {
 		return Client{}, "", err
 	}
-	c.introspectAudiences()
-	c.complete(offered)
-	switch {
-	case c.PKCE != "":
-	case c.mustUsePKCE() != "":
-		c.PKCE = PKCERequired
-	default:
-		c.PKCE = r.pkce
-	}
+	c = r.completed(c, offered)
 	if err := c.check(offered, r.apis.Own(), nil); err != nil {
 		return Client{}, "", err
 	}
@@ -162,13 +154,36 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 	}
 	err = r.store.CreateClient(ctx, c, audit.Event{
 		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID,
-		Details: c.details(),
+		Details: c.Details(),
 	})
 	if err != nil || changes.IsDryRun(ctx) {
 		return c, "", err
 	}
 	c, err = r.store.Client(ctx, c.ID)
 	return c, secret, err
+}
+
+// Completed returns what a new client would be registered for: with all that follows from
+// what it says.
+func (r *Registry) Completed(ctx context.Context, c Client) (Client, error) {
+	offered, err := r.apis.List(ctx)
+	if err != nil {
+		return Client{}, err
+	}
+	return r.completed(c, offered), nil
+}
+
+func (r *Registry) completed(c Client, offered []apis.API) Client {
+	c.introspectAudiences()
+	c.complete(offered)
+	switch {
+	case c.PKCE != "":
+	case c.mustUsePKCE() != "":
+		c.PKCE = PKCERequired
+	default:
+		c.PKCE = r.pkce
+	}
+	return c
 }
 
 // Update lets edit change what a client is registered for, and says whether it did:
@@ -184,7 +199,7 @@ func (r *Registry) Update(ctx context.Context, id string, edit func(*Client) err
 	}
 	err = r.store.UpdateClient(ctx, id, func(stored *Client, offered []apis.API) (*audit.Event, error) {
 		was := *stored
-		before, lost := was.details(), was.Unoffered(offered, r.apis.Own())
+		before, lost := was.Details(), was.Unoffered(offered, r.apis.Own())
 		if err := edit(stored); err != nil {
 			return nil, err
 		}
@@ -205,7 +220,7 @@ func (r *Registry) Update(ctx context.Context, id string, edit func(*Client) err
 		if c.ID != was.ID || c.Auth != was.Auth || c.Disabled != was.Disabled || c.Epoch != was.Epoch || len(c.Secrets) != len(was.Secrets) {
 			return nil, fmt.Errorf("%w: an update leaves the id, the authentication, the secrets and the state of a client alone", ErrInvalid)
 		}
-		details := audit.Changed(before, c.details())
+		details := audit.Changed(before, c.Details())
 		if changed = details != nil; !changed {
 			return nil, nil
 		}
@@ -238,8 +253,8 @@ func (c *Client) complete(all []apis.API) {
 	}
 }
 
-// details are what the audit records of a client: all that it is registered for.
-func (c Client) details() map[string]string {
+// Details are what the audit records of a client: all that it is registered for.
+func (c Client) Details() map[string]string {
 	grace := ""
 	if c.RefreshGrace != nil {
 		grace = c.RefreshGrace.String()
@@ -268,7 +283,7 @@ func (c Client) details() map[string]string {
 
 // Version is another one after every change of what an administrator sees of the client.
 func (c Client) Version() string {
-	facts := c.details()
+	facts := c.Details()
 	facts["id"], facts["disabled"], facts["id_token_alg_from"] = c.ID, fmt.Sprint(c.Disabled), c.IDTokenSigning.From.UTC().String()
 	for _, s := range c.Secrets {
 		facts["secret "+s.ID] = ""

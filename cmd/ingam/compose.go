@@ -55,6 +55,7 @@ type server struct {
 	health               *health
 	measures             *metrics.Metrics
 	signIn               *signin.SignIn
+	authenticator        *clients.Authenticator
 	handler              http.Handler
 
 	listener, metricsListener net.Listener // the second is nil unless metrics are configured
@@ -149,6 +150,7 @@ func (s *server) handle() error {
 	}
 	c := s.share(hasher)
 	guesses := throttle.New(s.store, hasher.AtOnce(), s.cfg.Throttle.SignInFailures, s.cfg.Throttle.SignInWindow.Std(), s.now)
+	s.authenticator = c.authenticator
 	s.signIn = signin.New(c.users, c.sessions, hasher, guesses, s.store, s.now)
 	s.handler, err = web.New(web.Parts{
 		Settings:  settingsOfHTTP(s.cfg),

@@ -21,6 +21,8 @@ const (
 	// refusalInterval is how long refused sign-ins are counted in memory before they
 	// are stored. A crash can lose as many.
 	refusalInterval = time.Minute
+	// useInterval is how long the uses of secrets are noted in memory.
+	useInterval = time.Minute
 	// formInterval is how often the server looks for e-mail addresses that an older
 	// version wrote meanwhile.
 	formInterval = 10 * time.Minute
@@ -49,6 +51,7 @@ func (s *server) startTasks(ctx context.Context) (end func()) {
 	task(keyInterval, "maintain the signing keys", s.maintainKeys)
 	task(seenInterval, "note which verifiers listen", s.seeListeners)
 	task(refusalInterval, "write down who was not signed in", s.signIn.WriteRefusals)
+	task(useInterval, "note which secrets of clients are used", s.authenticator.WriteUses)
 	task(settleInterval, "bring what was written into the database's file", s.store.Settle)
 	task(formInterval, "renew the forms of addresses", s.store.RenewEmailForms)
 	task(listInterval, "close full status lists", s.closeLists)

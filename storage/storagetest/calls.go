@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
@@ -36,12 +37,15 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", nil, ev) },
 		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
 		"RemoveClientSecret": func() error { _, err := s.RemoveClientSecret(ctx, "a", "", ev); return err },
-		"CutToken":           func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },
-		"CutClient":          func() error { return s.CutClient(ctx, "a", ev) },
-		"Restored":           func() error { return s.Restored(ctx, ev) },
-		"CutEverything":      func() error { return s.CutEverything(ctx, ev) },
-		"TakeIssuer":         func() error { _, err := s.TakeIssuer(ctx, "https://id.test"); return err },
-		"ChangeIssuer":       func() error { return s.ChangeIssuer(ctx, "https://id.test", ev) },
+		"NoteSecretUses": func() error {
+			return s.NoteSecretUses(ctx, map[clients.SecretRef]time.Time{{ClientID: "a", ID: "s1"}: noon})
+		},
+		"CutToken":      func() error { return s.CutToken(ctx, "x", noon, status.Ref{}, ev) },
+		"CutClient":     func() error { return s.CutClient(ctx, "a", ev) },
+		"Restored":      func() error { return s.Restored(ctx, ev) },
+		"CutEverything": func() error { return s.CutEverything(ctx, ev) },
+		"TakeIssuer":    func() error { _, err := s.TakeIssuer(ctx, "https://id.test"); return err },
+		"ChangeIssuer":  func() error { return s.ChangeIssuer(ctx, "https://id.test", ev) },
 		"ChangeKeys": func() error {
 			return s.ChangeKeys(ctx, keys.Change{At: noon, Insert: []keys.Record{newKey("x", keys.Tokens, 1)}})
 		},

@@ -192,6 +192,18 @@ var clientTests = []test{
 }
 
 var secretTests = []test{
+	{"the last use of a secret is noted, and is no change", func(d *databaseTest) {
+		d.client("a", "s1", "s2")
+		before, hour := d.number(), stored(noon).Truncate(time.Hour)
+		for _, used := range []time.Time{hour.Add(time.Hour), hour} { // the later one stays
+			d.must(d.s.NoteSecretUses(d.ctx, map[clients.SecretRef]time.Time{{ClientID: "a", ID: "s2"}: used, {ClientID: "a", ID: "gone"}: used, {ClientID: "gone", ID: "s1"}: used}))
+		}
+		c, err := d.other.Client(d.ctx, "a")
+		d.must(err)
+		if !c.Secrets[0].UsedAt.IsZero() || !c.Secrets[1].UsedAt.Equal(hour.Add(time.Hour)) || d.number() != before {
+			d.Errorf("%v, %v", c.Secrets[0].UsedAt, c.Secrets[1].UsedAt)
+		}
+	}},
 	{"a second secret is added, a third is not", func(d *databaseTest) {
 		d.client("a", "s1")
 		ev := event(audit.ClientSecretAdded, "a")

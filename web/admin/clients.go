@@ -44,6 +44,7 @@ type Client struct {
 type ClientSecret struct {
 	ID           string  `json:"id"`
 	CreatedAt    *string `json:"created_at" format:"date-time"`
+	LastUsedAt   *string `json:"last_used_at,omitempty" format:"date-time" doc:"The hour in which it was last used"`
 	ClientSecret string  `json:"client_secret,omitempty" doc:"Present only in the answer to the request that made it"`
 }
 
@@ -69,7 +70,7 @@ type NewSecret struct {
 func newClient(c clients.Client, now time.Time) Client {
 	secrets := make([]ClientSecret, len(c.Secrets))
 	for i, s := range c.Secrets {
-		secrets[i] = ClientSecret{ID: s.ID, CreatedAt: instant(s.CreatedAt)}
+		secrets[i] = ClientSecret{ID: s.ID, CreatedAt: instant(s.CreatedAt), LastUsedAt: instant(s.UsedAt)}
 	}
 	var grace *string
 	if c.RefreshGrace != nil {
@@ -233,7 +234,7 @@ func (o clientOperations) addSecret(ctx context.Context, by administration.Calle
 		return nil, err
 	}
 	o.settle(ctx, in.Write)
-	return &clientSecretAnswer{ClientSecret{s.ID, instant(s.CreatedAt), secret}}, nil
+	return &clientSecretAnswer{ClientSecret{ID: s.ID, CreatedAt: instant(s.CreatedAt), ClientSecret: secret}}, nil
 }
 
 func (o clientOperations) removeSecret(ctx context.Context, by administration.Caller, in *struct {
