@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"maps"
 	"slices"
 
@@ -72,65 +71,90 @@ func (s *Store) Record(ctx context.Context, events []audit.Event) error {
 	return answer("record events", "", s.transaction(ctx, func(tx *gorm.DB) error { return tx.CreateInBatches(&rows, rowsAtOnce).Error }))
 }
 
-// AuditEvents implements audit.Store.
-func (s *Store) AuditEvents(ctx context.Context, q audit.Query) (events iter.Seq2[audit.Named, error], older bool, err error) {
+// eventsLookedAt is how many events one part of the audit log comes from at most.
+const eventsLookedAt = 5000
+
+// AuditPart implements audit.Store.
+func (s *Store) AuditPart(ctx context.Context, q audit.Query, most int) (audit.Part, error) {
 	const op = "read the audit log"
 	for _, asked := range slices.Concat(q.Subjects, texts(q.Actors), []string{string(q.Action)}) {
 		if !isText(asked) {
-			return func(func(audit.Named, error) bool) {}, false, nil
+			return audit.Part{}, nil
 		}
 	}
-	matching := func() *gorm.DB {
-		tx := s.reading(ctx)
-		if q.Action != "" {
-			tx = tx.Where("action = ?", string(q.Action))
+	var end int64
+	if sifts(q) {
+		// How many events do not match is not known, so it is limited how many are read.
+		var last []auditRow
+		if err := s.eventsOf(ctx, q).Select("id").Offset(eventsLookedAt - 1).Limit(1).Find(&last).Error; err != nil {
+			return audit.Part{}, fault(op, err)
 		}
-		if len(q.Subjects) > 0 {
-			tx = tx.Where("subject IN ?", q.Subjects)
-		}
-		if len(q.Actors) > 0 {
-			tx = tx.Where("actor IN ?", texts(q.Actors))
-		}
-		if !q.Since.IsZero() {
-			tx = tx.Where("at_ms >= ?", ms(q.Since))
-		}
-		return tx
-	}
-	// The newest event that the limit leaves out.
-	var before []auditRow
-	if q.Limit > 0 {
-		if err := matching().Select("id").Order("id DESC").Offset(q.Limit).Limit(1).Find(&before).Error; err != nil {
-			return nil, false, fault(op, err)
+		if len(last) > 0 {
+			end = last[0].ID
 		}
 	}
-	return func(yield func(audit.Named, error) bool) {
-		last, n := int64(0), 0
-		if len(before) > 0 {
-			last = before[0].ID
-		}
-		for {
-			var rows []auditRow
-			err := matching().Where("id > ?", last).Order("id").Limit(wholeAtOnce).Find(&rows).Error
-			var some []audit.Named
-			if err == nil {
-				some, err = s.nameEvents(ctx, rows)
-			}
-			if err != nil {
-				yield(audit.Named{}, fault(op, err))
-				return
-			}
-			for _, ev := range some {
-				// New events may have been stored since the limit was computed.
-				if n++; !yield(ev, nil) || n == q.Limit {
-					return
-				}
-			}
-			if len(rows) < wholeAtOnce {
-				return
-			}
-			last = rows[len(rows)-1].ID
-		}
-	}, len(before) > 0, nil
+	tx := s.eventsOf(ctx, q)
+	switch {
+	case end != 0 && q.NewestFirst:
+		tx = tx.Where("id >= ?", end)
+	case end != 0:
+		tx = tx.Where("id <= ?", end)
+	}
+	var rows []auditRow
+	if err := sifted(tx, q).Limit(most + 1).Find(&rows).Error; err != nil {
+		return audit.Part{}, fault(op, err)
+	}
+	part := audit.Part{More: end != 0, Last: end}
+	if len(rows) > most {
+		rows = rows[:most]
+		part.More, part.Last = true, rows[most-1].ID
+	}
+	var err error
+	part.Events, err = s.nameEvents(ctx, rows)
+	return part, fault(op, err)
+}
+
+// eventsOf selects events in the order of a query by what there is an index on.
+func (s *Store) eventsOf(ctx context.Context, q audit.Query) *gorm.DB {
+	tx := s.reading(ctx)
+	switch {
+	case len(q.Subjects) > 0:
+		tx = tx.Where("subject IN ?", q.Subjects)
+	case q.Action != "":
+		tx = tx.Where("action = ?", string(q.Action))
+	}
+	if q.After != 0 {
+		tx = tx.Where("id > ?", q.After)
+	}
+	if q.Before != 0 {
+		tx = tx.Where("id < ?", q.Before)
+	}
+	if q.NewestFirst {
+		return tx.Order("id DESC")
+	}
+	return tx.Order("id")
+}
+
+// sifts reports whether a query has conditions that no index answers.
+func sifts(q audit.Query) bool {
+	return len(q.Subjects) > 0 && q.Action != "" || len(q.Actors) > 0 || !q.Since.IsZero() || !q.Until.IsZero()
+}
+
+// sifted adds these conditions.
+func sifted(tx *gorm.DB, q audit.Query) *gorm.DB {
+	if len(q.Subjects) > 0 && q.Action != "" {
+		tx = tx.Where("action = ?", string(q.Action))
+	}
+	if len(q.Actors) > 0 {
+		tx = tx.Where("actor IN ?", texts(q.Actors))
+	}
+	if !q.Since.IsZero() {
+		tx = tx.Where("at_ms >= ?", ms(q.Since))
+	}
+	if !q.Until.IsZero() {
+		tx = tx.Where("at_ms < ?", ms(q.Until))
+	}
+	return tx
 }
 
 // texts converts values of a string type to plain strings, which drivers accept.

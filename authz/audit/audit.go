@@ -125,16 +125,63 @@ type Query struct {
 	// An event must have one of Subjects, and one of Actors.
 	Subjects []string
 	Actors   []Actor
-	Since    time.Time
-	// Limit selects only that many of the newest events.
-	Limit int
+	// Since selects what happened then or later; Until, what happened before it.
+	Since, Until time.Time
+	// After selects events with a greater ID; Before, those with a lower one.
+	After, Before int64
+	// NewestFirst is the order.
+	NewestFirst bool
+}
+
+// Goes returns the query for what comes after an event, in its order.
+func (q Query) Goes(on int64) Query {
+	if q.NewestFirst {
+		q.Before = on
+	} else {
+		q.After = on
+	}
+	return q
+}
+
+// Part is some of the events that a query selects, in its order.
+type Part struct {
+	Events []Named
+	// More is whether there may be more events after Last, which is the ID of the last
+	// event that was looked at.
+	More bool
+	Last int64
 }
 
 // Store reads the audit log. (Events are written by each concern's own store, together
 // with the change.)
 type Store interface {
-	// AuditEvents returns the matching events, oldest first, and whether the limit has
-	// left out older ones. It reads them in parts, so that a long log does not fill
-	// memory.
-	AuditEvents(ctx context.Context, q Query) (events iter.Seq2[Named, error], older bool, err error)
+	// AuditPart returns the first events that q selects, at most that many. It looks at a
+	// bounded number of events, so there may be less of them, or none, and more to come.
+	AuditPart(ctx context.Context, q Query, most int) (Part, error)
+}
+
+// AtOnce is how many events are read at a time, where all are read.
+const AtOnce = 500
+
+// Read returns all events that q selects. It reads them in parts, so that a long log does
+// not fill memory, and no statement stays open.
+func Read(ctx context.Context, s Store, q Query) iter.Seq2[Named, error] {
+	return func(yield func(Named, error) bool) {
+		for {
+			part, err := s.AuditPart(ctx, q, AtOnce)
+			if err != nil {
+				yield(Named{}, err)
+				return
+			}
+			for _, ev := range part.Events {
+				if !yield(ev, nil) {
+					return
+				}
+			}
+			if !part.More {
+				return
+			}
+			q = q.Goes(part.Last)
+		}
+	}
 }

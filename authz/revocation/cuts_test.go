@@ -75,9 +75,7 @@ func (w *world) must(err error) {
 // events returns the audit log without the events of creating the world.
 func (w *world) events() (events []audit.Event) {
 	w.Helper()
-	all, _, err := w.store.AuditEvents(w.ctx, audit.Query{Since: later, Limit: 1000})
-	w.must(err)
-	for ev, err := range all {
+	for ev, err := range audit.Read(w.ctx, w.store, audit.Query{Since: later}) {
 		w.must(err)
 		events = append(events, ev.Event)
 	}

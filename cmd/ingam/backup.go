@@ -163,7 +163,7 @@ func (r *restoring) goOn(ctx context.Context, s *storage.Store, details map[stri
 	if err != nil {
 		return "", err
 	}
-	last, _, err := s.AuditEvents(ctx, audit.Query{Limit: 1})
+	last, err := s.AuditPart(ctx, audit.Query{NewestFirst: true}, 1)
 	if err != nil {
 		return "", err
 	}
@@ -172,10 +172,7 @@ func (r *restoring) goOn(ctx context.Context, s *storage.Store, details map[stri
 		details = map[string]string{}
 	}
 	details["change"] = fmt.Sprint(n)
-	for ev, err := range last {
-		if err != nil {
-			return "", err
-		}
+	for _, ev := range last.Events {
 		as += fmt.Sprintf("; the last thing recorded in it is of %s (UTC)", text(ev.At))
 		details["last_event_at"] = *instant(ev.At)
 	}

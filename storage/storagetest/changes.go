@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,13 +171,11 @@ var auditTests = []test{
 		d.must(d.s.CutToken(d.ctx, "u", noon, status.Ref{}, audit.Event{At: noon, Actor: "client:u", Action: audit.TokenCut, Subject: "u"}))
 		user, err := d.s.User(d.ctx, "u")
 		d.must(err)
-		events, older, err := d.other.AuditEvents(d.ctx, audit.Query{Limit: 6})
+		last, err := d.other.AuditPart(d.ctx, audit.Query{NewestFirst: true}, 6)
 		d.must(err)
-		d.equal(older, true)
-		all, err := All(events)
-		d.must(err)
+		d.equal(last.More, true)
 		var got [][3]string
-		for _, ev := range all {
+		for _, ev := range slices.Backward(last.Events) {
 			got = append(got, [3]string{ev.ActorName, ev.SubjectName, ev.UserName})
 		}
 		d.equal(got, [][3]string{{user.Username, "Client", ""}, {"Client", user.Username, ""}, {}, {"", "", user.Username}, {}, {}})
@@ -194,7 +193,7 @@ var auditTests = []test{
 		d.must(err)
 		d.equal(after, n)
 	}},
-	{"events are found by action, subject and time, the newest of them, the oldest first", func(d *databaseTest) {
+	{"events are found by action, subject, actor, time and id, in either order", func(d *databaseTest) {
 		var want []audit.Event
 		for i := range 12 {
 			jti := fmt.Sprint("jti ", i%4)
@@ -207,6 +206,9 @@ var auditTests = []test{
 			want = append(want, ev)
 		}
 		d.equal(d.events(), want)
+		all, err := Events(d.ctx, d.other, audit.Query{})
+		d.must(err)
+		first := all[0].ID
 		pick := func(is ...int) (list []audit.Event) {
 			for _, i := range is {
 				list = append(list, want[i])
@@ -218,13 +220,17 @@ var auditTests = []test{
 			want []audit.Event
 		}{
 			{audit.Query{}, want},
-			{audit.Query{Limit: 2}, want[10:]},
+			{audit.Query{After: first + 9}, want[10:]},
+			{audit.Query{Before: first + 2}, want[:2]},
+			{audit.Query{After: first, Before: first + 3, NewestFirst: true}, pick(2, 1)},
+			{audit.Query{NewestFirst: true, Subjects: []string{"jti 3"}}, pick(11, 7, 3)},
 			{audit.Query{Action: audit.TokenCut}, pick(0, 2, 4, 6, 8, 10)},
 			{audit.Query{Subjects: []string{"jti 3"}}, pick(3, 7, 11)},
 			{audit.Query{Subjects: []string{"JTI 3"}}, nil},
-			{audit.Query{Subjects: []string{"jti 3"}, Limit: 2}, pick(7, 11)},
 			{audit.Query{Since: want[9].At}, want[9:]},
-			{audit.Query{Subjects: []string{"jti 0"}, Action: audit.TokenCut, Since: want[1].At, Limit: 5}, pick(4, 8)},
+			{audit.Query{Until: want[2].At}, want[:2]},
+			{audit.Query{Since: want[3].At, Until: want[6].At, NewestFirst: true}, pick(5, 4, 3)},
+			{audit.Query{Subjects: []string{"jti 0"}, Action: audit.TokenCut, Since: want[1].At}, pick(4, 8)},
 			{audit.Query{Subjects: []string{"jti 3", "jti 1"}}, pick(1, 3, 5, 7, 9, 11)},
 			{audit.Query{Subjects: []string{"\x00"}}, nil},
 			{audit.Query{Actors: []audit.Actor{"\x00", audit.Server}}, nil},

@@ -102,10 +102,10 @@ var purgeTests = []test{
 		d.equal(left, []string{"5", "6"})
 		// A later entry gets an id that was never used before.
 		newest := func() int64 {
-			log, err := Events(d.ctx, d.s, audit.Query{Limit: 1})
+			log, err := d.s.AuditPart(d.ctx, audit.Query{NewestFirst: true}, 1)
 			d.must(err)
-			d.equal(len(log), 1)
-			return log[0].ID
+			d.equal(len(log.Events), 1)
+			return log.Events[0].ID
 		}
 		last := newest()
 		n, err = d.s.PurgeAudit(d.ctx, noon.Add(24*time.Hour), 100)

@@ -153,13 +153,9 @@ func All[T any](seq iter.Seq2[T, error]) (all []T, err error) {
 	return all, nil
 }
 
-// Events returns the audit events that a query selects, oldest first.
+// Events returns the audit events that a query selects.
 func Events(ctx context.Context, s *storage.Store, q audit.Query) ([]audit.Event, error) {
-	events, _, err := s.AuditEvents(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	named, err := All(events)
+	named, err := All(audit.Read(ctx, s, q))
 	list := make([]audit.Event, len(named))
 	for i, ev := range named {
 		list[i] = ev.Event
