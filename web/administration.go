@@ -31,6 +31,8 @@ func (a administrators) handler(base string) endpoint {
 // where they come from, as failed clients are.
 func (a administrators) caller(ctx context.Context, token string) (administration.Caller, error) {
 	rec := ctx.Value(recordKey{}).(*record)
+	ctx, cancel := context.WithTimeout(ctx, a.Settings.RequestTimeout) // some routes have no limit
+	defer cancel()
 	caller, client, err := a.Administrators.Caller(ctx, token)
 	rec.clientID = client
 	rec.userID, _ = caller.Actor.User()

@@ -36,6 +36,7 @@ const (
 	pathReady  = "/health/ready"
 
 	pathAdministration = admin.Path + "/{operation...}"
+	pathAuditExport    = admin.Path + admin.ExportPath
 
 	pathHome     = "/{$}"
 	pathLanguage = "/language"

@@ -133,6 +133,7 @@ func (h handlers) routes(e *authz.Endpoints) []route {
 		{method: get, path: pathStatusEvents, endless: true, handler: endpoint(h.statuses.events), announced: &e.StatusEvents, about: "the status stream, from which an API learns what is revoked"},
 		{method: post, path: pathStatusAck, body: formBody, handler: endpoint(h.statuses.acknowledge), announced: &e.StatusAck, about: "an API acknowledges what it has applied"},
 
+		{method: get, path: pathAuditExport, endless: true, handler: h.administration, about: "the audit log, one JSON object in each line (`application/x-ndjson`); of the admin API"},
 		{method: get, path: pathAdministration, handler: h.administration, about: "the admin API; its document is at /admin/v1/openapi.json"},
 		{method: post, path: pathAdministration, body: operationBody, handler: h.administration, about: "the admin API"},
 		{method: http.MethodPut, path: pathAdministration, body: operationBody, handler: h.administration, about: "the admin API"},

@@ -14,6 +14,8 @@ const (
 
 	KeysRead  = "ingam:keys:read"
 	KeysWrite = "ingam:keys:write"
+
+	AuditRead = "ingam:audit:read"
 )
 
 // Scopes are all of them, with what each allows, as the end of "the application would like
@@ -24,6 +26,7 @@ var Scopes = []struct{ Name, Text string }{
 	{ClientsWrite, "register, change and delete clients"},
 	{KeysRead, "see the signing keys and their states"},
 	{KeysWrite, "rotate and withdraw signing keys"},
+	{AuditRead, "read the audit log"},
 }
 
 // LoginClient is the id of the client of `ingam login`.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
@@ -80,6 +81,7 @@ func (c *concerns) adminAPI() *adminAPI {
 		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
 		Clients: administration.NewClients(c.clients, c.cuts, issuer),
 		Keys:    administration.NewKeys(c.rings),
+		Audit:   administration.NewAudit(c.store, accounts.NewUsers(c.store, nil, c.t.now), c.clients),
 	}, "")
 	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
 }

@@ -4,43 +4,27 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
-
-	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/audit"
 )
 
 func auditCommand(t *terminal) *cobra.Command {
 	return group("audit", "Who changed what, when and why", auditList(t))
 }
 
-type eventJSON struct {
-	ID      int64   `json:"id"`
-	At      *string `json:"at"`
-	Actor   string  `json:"actor"`
-	Action  string  `json:"action"`
-	Subject string  `json:"subject,omitempty"`
-	// The names are the present ones, which may have changed since the event.
-	ActorName   string            `json:"actor_name,omitempty"`
-	SubjectName string            `json:"subject_name,omitempty"`
-	UserName    string            `json:"user_name,omitempty"`
-	Reason      string            `json:"reason,omitempty"`
-	Details     map[string]string `json:"details,omitempty"`
-}
-
 func auditList(t *terminal) *cobra.Command {
 	var (
-		q              audit.Query
-		subject, actor string
-		action         string
-		since          time.Duration
-		shown          bound
-		asJSON         bool
+		subject, actor, action string
+		since                  time.Duration
+		shown                  bound
+		asJSON                 bool
 	)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the newest events, oldest first", Args: exactly(0),
@@ -48,40 +32,35 @@ func auditList(t *terminal) *cobra.Command {
 			if err := shown.check(cmd); err != nil {
 				return err
 			}
-			if q.Action = audit.Action(action); !shown.all {
-				q.Limit = shown.limit
+			query := url.Values{}
+			for name, value := range map[string]string{"action": action, "subject": subject, "actor": actor} {
+				if cmd.Flags().Changed(name) {
+					query.Set(name, value)
+				}
 			}
 			if since > 0 {
-				q.Since = t.now().Add(-since)
+				query.Set("since", *instant(t.now().Add(-since)))
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) (err error) {
-				if cmd.Flags().Changed("subject") {
-					of, err := c.called(cmd.Context(), users, subject)
-					if err != nil {
-						return err
-					}
-					q.Subjects = append(append(of.users, of.clients...), subject)
-				}
-				if cmd.Flags().Changed("actor") {
-					if q.Actors, err = c.actorsCalled(cmd.Context(), users, actor); err != nil {
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				older, err := int64(0), error(nil)
+				if !shown.all {
+					if older, err = leftOut(cmd.Context(), api, query, shown.limit); err != nil {
 						return err
 					}
 				}
-				events, older, err := c.store.AuditEvents(cmd.Context(), q)
+				query.Set("after", strconv.FormatInt(older, 10))
+				list := t.printList(asJSON, "AT", "ACTOR", "ACTION", "SUBJECT", "REASON", "DETAILS")
+				err = eachEvent(cmd.Context(), api, "oldest", query, func(e admin.Event) error {
+					if !shown.all && list.n == shown.limit {
+						return errEnough // it was stored since
+					}
+					return list.add(e, instantText(e.At), visible(withName(e.Actor, e.ActorName)), e.Action,
+						visible(withName(e.Subject, e.SubjectName)), visible(e.Reason), visible(detailsText(e)))
+				})
 				if err != nil {
 					return err
 				}
-				list := t.printList(asJSON, "AT", "ACTOR", "ACTION", "SUBJECT", "REASON", "DETAILS")
-				for e, err := range events {
-					if err == nil {
-						err = list.add(eventJSON{e.ID, instant(e.At), string(e.Actor), string(e.Action), e.Subject, e.ActorName, e.SubjectName, e.UserName, e.Reason, e.Details},
-							text(e.At), visible(withName(string(e.Actor), e.ActorName)), e.Action, visible(withName(e.Subject, e.SubjectName)), visible(e.Reason), visible(detailsText(e)))
-					}
-					if err != nil {
-						return err
-					}
-				}
-				if older {
+				if older != 0 {
 					defer shown.tellMore(t, "the newest events")
 				}
 				return list.end()
@@ -98,6 +77,33 @@ func auditList(t *terminal) *cobra.Command {
 	return cmd
 }
 
+// errEnough ends a walk through a list.
+var errEnough = errors.New("enough")
+
+// eachEvent calls do with each event, in an order, until do returns errEnough.
+func eachEvent(ctx context.Context, api *adminAPI, order string, query url.Values, do func(admin.Event) error) error {
+	query = maps.Clone(query)
+	query.Set("order", order)
+	if err := eachOf(ctx, api, "/audit", query, do); !errors.Is(err, errEnough) {
+		return err
+	}
+	return nil
+}
+
+// leftOut returns the id of the newest event that a limit leaves out; zero if there is
+// none. Nothing but that is kept, so that the limit may be high.
+func leftOut(ctx context.Context, api *adminAPI, query url.Values, limit int) (id int64, err error) {
+	n := 0
+	err = eachEvent(ctx, api, "newest", query, func(e admin.Event) error {
+		if n++; n > limit {
+			id = e.ID
+			return errEnough
+		}
+		return nil
+	})
+	return id, err
+}
+
 // withName returns an id followed by its name in brackets, if it has one.
 func withName(id, name string) string {
 	if name == "" || name == id {
@@ -106,7 +112,7 @@ func withName(id, name string) string {
 	return id + " (" + name + ")"
 }
 
-func detailsText(e audit.Named) string {
+func detailsText(e admin.Event) string {
 	var all []string
 	for _, k := range slices.Sorted(maps.Keys(e.Details)) {
 		switch v := e.Details[k]; {
@@ -117,48 +123,6 @@ func detailsText(e audit.Named) string {
 		}
 	}
 	return strings.Join(all, ", ")
-}
-
-// calledSo are the ids of the user and the clients with a name.
-type calledSo struct{ users, clients []string }
-
-// called finds a user by user name, and clients by their display name, which is not
-// unique.
-func (c *concerns) called(ctx context.Context, users *accounts.Users, name string) (of calledSo, err error) {
-	u, err := users.ByName(ctx, name)
-	switch {
-	case err == nil:
-		of.users = []string{u.ID}
-	case !errors.Is(err, accounts.ErrNotFound):
-		return calledSo{}, err
-	}
-	all, err := c.clients.List(ctx)
-	for _, client := range all {
-		if client.Name == name {
-			of.clients = append(of.clients, client.ID)
-		}
-	}
-	return of, err
-}
-
-// actorsCalled returns the actors that --actor may mean. A prefix says which kind of
-// actor is meant; without one it may be any.
-func (c *concerns) actorsCalled(ctx context.Context, users *accounts.Users, asked string) ([]audit.Actor, error) {
-	actors := []audit.Actor{audit.Actor(asked)}
-	kinds := map[string]func(id string) audit.Actor{"cli": audit.Operator, "client": audit.Client, "user": audit.User}
-	kind, name, ok := strings.Cut(asked, ":")
-	if !ok || kinds[kind] == nil {
-		kind, name = "", asked
-	}
-	of, err := c.called(ctx, users, name)
-	for k, ids := range map[string][]string{"cli": {name}, "client": append(of.clients, name), "user": append(of.users, name)} {
-		for _, id := range ids {
-			if kind == "" || kind == k {
-				actors = append(actors, kinds[k](id))
-			}
-		}
-	}
-	return actors, err
 }
 
 // visible replaces control characters in text that others wrote. Otherwise it could

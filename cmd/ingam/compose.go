@@ -168,6 +168,7 @@ func (s *server) handle() error {
 			Version: s.made.version, Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
 			Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
 			Keys:    administration.NewKeys(s.ring),
+			Audit:   administration.NewAudit(s.store, c.users, s.registry),
 		},
 		Administrators: authz.NewAdministrators(s.cfg.Issuer.String()+admin.Path, c.tokens, s.registry, c.rules, c.users, c.cuts),
 		Process:        web.Process{Keys: s.ring, Watcher: s.watcher, Health: s.health, Observer: s.measures, Log: s.log, Now: s.now},

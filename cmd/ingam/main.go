@@ -94,7 +94,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		accessCommand(t),
 		administered(t, keyCommand(t)),
 		revokeCommand(t),
-		auditCommand(t),
+		administered(t, auditCommand(t)),
 		backupCommand(t),
 		restoreCommand(t),
 		tokenCommand(t),

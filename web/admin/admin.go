@@ -33,6 +33,7 @@ type Parts struct {
 	Cursors Cursors
 	Clients *administration.Clients
 	Keys    *administration.Keys
+	Audit   *administration.Audit
 }
 
 func init() {
@@ -67,6 +68,7 @@ func New(p Parts, base string) http.Handler {
 	s := surface{api, p}
 	clientOperations{p.Clients, s}.add()
 	keyOperations{p.Keys, s}.add()
+	auditOperations{p.Audit, s}.add()
 	mux.HandleFunc(base+Path+"/", s.nothing)
 	return mux
 }

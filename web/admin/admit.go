@@ -40,6 +40,20 @@ func (s surface) admit(scope string) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// again says why the caller of an answer that takes long may not have the rest of it; nil if
+// they may.
+func (s surface) again(ctx huma.Context, scope string) *Problem {
+	r, _ := humago.Unwrap(ctx)
+	if _, inside := administration.From(r.Context()); inside {
+		return nil
+	}
+	caller, p := s.bearer(ctx)
+	if p == nil && !caller.May(scope) {
+		p = newKind(http.StatusForbidden, "forbidden", "this needs the scope "+scope)
+	}
+	return p
+}
+
 // nothing answers a request for which there is no operation. Who has no token is not told
 // so: which operations there are is told by the document.
 func (s surface) nothing(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -54,6 +55,7 @@ func newHouse(t testing.TB) *house {
 		Cursors: openCursors{},
 		Clients: administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
 		Keys:    administration.NewKeys(rings),
+		Audit:   administration.NewAudit(store, accounts.NewUsers(store, nil, time.Now), registry),
 	}, "/base")}
 }
 

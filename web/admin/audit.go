@@ -1,0 +1,200 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/audit"
+)
+
+// Event is an event of the audit log as it is shown.
+type Event struct {
+	ID      int64   `json:"id"`
+	At      *string `json:"at" format:"date-time"`
+	Actor   string  `json:"actor" doc:"Who did it: user:ID, client:ID, cli:NAME for who ran a command, or server"`
+	Action  string  `json:"action" example:"client.disable"`
+	Subject string  `json:"subject,omitempty" doc:"The id of what was changed: a user, a client, a kid, a jti; absent for the whole server"`
+	// The names are the present ones, which may have changed since the event.
+	ActorName   string            `json:"actor_name,omitempty"`
+	SubjectName string            `json:"subject_name,omitempty"`
+	UserName    string            `json:"user_name,omitempty" doc:"The name of the user in the details"`
+	Reason      string            `json:"reason,omitempty"`
+	Details     map[string]string `json:"details,omitempty"`
+}
+
+func newEvent(e audit.Named) Event {
+	return Event{e.ID, instant(e.At), string(e.Actor), string(e.Action), e.Subject, e.ActorName, e.SubjectName, e.UserName, e.Reason, e.Details}
+}
+
+type auditOperations struct {
+	audit *administration.Audit
+	surface
+}
+
+// ExportPath is the path of the only operation whose answer has no end that is known.
+const ExportPath = "/audit/export"
+
+func (o auditOperations) add() {
+	add(o.surface, operation{method: http.MethodGet, path: "/audit", id: "listAudit", scope: administration.AuditRead, summary: "List events of the audit log; a page may have less of them than the limit, or none, and be followed by another"}, o.list)
+	add(o.surface, operation{method: http.MethodGet, path: ExportPath, id: "exportAudit", scope: administration.AuditRead, summary: "Write events of the audit log, the oldest first, one JSON object in each line; what breaks off is not complete, and goes on after its last id"}, o.export)
+	o.OpenAPI().Paths[ExportPath].Get.Responses["200"].Content = map[string]*huma.MediaType{
+		ndjson: {Schema: &huma.Schema{Type: huma.TypeString, Description: "In each line an Event"}},
+	}
+}
+
+const ndjson = "application/x-ndjson"
+
+// EventQuery is the input of operations that select events.
+type EventQuery struct {
+	Action  string    `query:"action" doc:"Only this action, such as client.disable"`
+	Subject string    `query:"subject" doc:"Only this subject: a user or a client by name or id, an audience, a kid, a jti; with no value, changes to the whole server"`
+	Actor   string    `query:"actor" doc:"Only what this actor did: a user or a client by name or id, or an actor as it is written"`
+	Since   time.Time `query:"since" doc:"Only what happened then or later"`
+	Until   time.Time `query:"until" doc:"Only what happened before"`
+	After   int64     `query:"after" minimum:"0" doc:"Only events with a greater id"`
+
+	// sent are these parameters if they are there, even without a value.
+	sent struct{ subject, actor *string }
+}
+
+// Resolve implements huma.Resolver.
+func (q *EventQuery) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	query := u.Query()
+	if query.Has("subject") {
+		q.sent.subject = &q.Subject
+	}
+	if query.Has("actor") {
+		q.sent.actor = &q.Actor
+	}
+	return nil
+}
+
+func (q *EventQuery) asked() administration.Asked {
+	return administration.Asked{
+		Action: audit.Action(q.Action), Subject: q.sent.subject, Actor: q.sent.actor,
+		Since: q.Since, Until: q.Until, After: q.After,
+	}
+}
+
+// text is the same only for the same query.
+func (q *EventQuery) text() string {
+	b, err := json.Marshal(q.asked())
+	if err != nil {
+		panic(err) // texts, times and numbers are always JSON
+	}
+	return string(b)
+}
+
+func (o auditOperations) list(ctx context.Context, by administration.Caller, in *struct {
+	page
+	EventQuery
+	Order string `query:"order" enum:"newest,oldest" default:"newest" doc:"Which events come first"`
+},
+) (*pageAnswer[Event], error) {
+	asked, bound := in.asked(), about(by, "audit", in.Order, in.text())
+	asked.NewestFirst = in.Order == "newest"
+	last, err := o.after(&in.page, bound)
+	if err != nil {
+		return nil, err
+	}
+	q, err := o.audit.Find(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		on, err := strconv.ParseInt(string(last), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		q = q.Goes(on)
+	}
+	part, err := o.audit.Part(ctx, q, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	answer := &pageAnswer[Event]{Page[Event]{Items: []Event{}}}
+	for _, e := range part.Events {
+		answer.Body.Items = append(answer.Body.Items, newEvent(e))
+	}
+	if part.More {
+		answer.Body.Next, err = o.parts.Cursors.Seal(strconv.AppendInt(nil, part.Last, 10), bound)
+	}
+	return answer, err
+}
+
+// A long answer has no limit of its own. These limit how long a part of it is waited for:
+// of the database, and of who reads the answer; and when it is asked again whether they
+// may.
+const (
+	partRead   = 10 * time.Second
+	partTaken  = 30 * time.Second
+	askedAgain = 5 * time.Second
+)
+
+func (o auditOperations) part(ctx context.Context, q audit.Query) (audit.Part, error) {
+	ctx, cancel := context.WithTimeout(ctx, partRead)
+	defer cancel()
+	return o.audit.Part(ctx, q, audit.AtOnce)
+}
+
+func (o auditOperations) export(ctx context.Context, _ administration.Caller, in *EventQuery) (*huma.StreamResponse, error) {
+	q, err := o.audit.Find(ctx, in.asked())
+	if err != nil {
+		return nil, err
+	}
+	// What fails at once is a problem like others.
+	first, err := o.part(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(to huma.Context) {
+		if err := o.write(to, q, first); err != nil && ctx.Err() == nil {
+			o.told(ctx, err)
+			// Otherwise what was sent would look complete.
+			panic(http.ErrAbortHandler)
+		}
+	}}, nil
+}
+
+// write writes events, part by part, until there are no more or nobody reads them.
+func (o auditOperations) write(to huma.Context, q audit.Query, part audit.Part) error {
+	to.SetHeader("Content-Type", ndjson)
+	to.SetStatus(http.StatusOK)
+	_, w := humago.Unwrap(to)
+	control, lines := http.NewResponseController(w), json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	for admitted := time.Now(); ; {
+		_ = control.SetWriteDeadline(time.Now().Add(partTaken)) // within a process nobody is slow
+		for _, e := range part.Events {
+			if lines.Encode(newEvent(e)) != nil {
+				return nil
+			}
+		}
+		if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return nil
+		}
+		if !part.More {
+			return nil
+		}
+		if time.Since(admitted) > askedAgain {
+			if p := o.again(to, administration.AuditRead); p != nil {
+				return p
+			}
+			admitted = time.Now()
+		}
+		var err error
+		q = q.Goes(part.Last)
+		if part, err = o.part(to.Context(), q); err != nil {
+			return err
+		}
+	}
+}
