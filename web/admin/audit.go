@@ -95,14 +95,14 @@ func (q *EventQuery) text() string {
 }
 
 func (o auditOperations) list(ctx context.Context, by administration.Caller, in *struct {
-	page
+	Paging
 	EventQuery
 	Order string `query:"order" enum:"newest,oldest" default:"newest" doc:"Which events come first"`
 },
 ) (*pageAnswer[Event], error) {
 	asked, bound := in.asked(), about(by, "audit", in.Order, in.text())
 	asked.NewestFirst = in.Order == "newest"
-	last, err := o.after(&in.page, bound)
+	last, err := o.after(&in.Paging, bound)
 	if err != nil {
 		return nil, err
 	}
