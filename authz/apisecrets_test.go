@@ -20,7 +20,7 @@ func TestTheSecretsOfAnAPIRotate(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t)
 	old := s.signedIn()
-	next, err := s.APIs.AddSecret(t.Context(), ofShared, audit.Server)
+	next, err := s.APIs.AddSecret(t.Context(), ofShared, "", audit.Server)
 	s.Must(err)
 	kid := func() string {
 		t.Helper()
@@ -35,24 +35,24 @@ func TestTheSecretsOfAnAPIRotate(t *testing.T) {
 	if next.Signs || next.Shown == "" || kid() != s.secret.ID {
 		t.Errorf("%+v signs already", next)
 	}
-	if _, err := s.APIs.AddSecret(t.Context(), ofShared, audit.Server); !errors.Is(err, apis.ErrTooManySecrets) {
+	if _, err := s.APIs.AddSecret(t.Context(), ofShared, "", audit.Server); !errors.Is(err, apis.ErrTooManySecrets) {
 		t.Errorf("a third one: %v", err)
 	}
-	if err := s.APIs.RemoveSecret(t.Context(), ofShared, s.secret.ID, audit.Server); !errors.Is(err, apis.ErrSecretSigns) {
+	if _, err := s.APIs.RemoveSecret(t.Context(), ofShared, s.secret.ID, "", audit.Server); !errors.Is(err, apis.ErrSecretSigns) {
 		t.Errorf("removing the one that signs: %v", err)
 	}
-	if _, err := s.APIs.UseSecret(t.Context(), "https://other.test", next.ID, audit.Server); !errors.Is(err, apis.ErrSecretNotFound) {
+	if _, _, err := s.APIs.UseSecret(t.Context(), "https://other.test", next.ID, "", audit.Server); !errors.Is(err, apis.ErrSecretNotFound) {
 		t.Errorf("using another API's: %v", err)
 	}
 	for _, want := range []bool{true, false} {
-		if changed, err := s.APIs.UseSecret(t.Context(), ofShared, next.ID, audit.Server); err != nil || changed != want {
+		if _, changed, err := s.APIs.UseSecret(t.Context(), ofShared, next.ID, "", audit.Server); err != nil || changed != want {
 			t.Errorf("using it: %t, %v", changed, err)
 		}
 	}
 	if kid() != next.ID || !s.ask(s.api, old.AccessToken).Active {
 		t.Error("the next one does not sign, or the former one is refused")
 	}
-	s.Must(s.APIs.RemoveSecret(t.Context(), ofShared, s.secret.ID, audit.Server))
+	s.removed(s.APIs.RemoveSecret(t.Context(), ofShared, s.secret.ID, "", audit.Server))
 	if s.ask(s.api, old.AccessToken).Active {
 		t.Error("a token of a secret that was removed is active")
 	}
@@ -67,7 +67,7 @@ func TestTheSecretsOfAnAPIRotate(t *testing.T) {
 	if kid() != next.ID {
 		t.Error("it does not sign until verifiers know a key of the ring")
 	}
-	if err := s.APIs.RemoveSecret(t.Context(), ofShared, next.ID, audit.Server); !errors.Is(err, apis.ErrSecretSigns) {
+	if _, err := s.APIs.RemoveSecret(t.Context(), ofShared, next.ID, "", audit.Server); !errors.Is(err, apis.ErrSecretSigns) {
 		t.Errorf("removing the one that signs for a while: %v", err)
 	}
 	s.Later(5 * time.Minute)
@@ -77,7 +77,7 @@ func TestTheSecretsOfAnAPIRotate(t *testing.T) {
 	if !s.ask(s.api, refreshed.AccessToken).Active {
 		t.Error("its tokens do not live out")
 	}
-	s.Must(s.APIs.RemoveSecret(t.Context(), ofShared, next.ID, audit.Server))
+	s.removed(s.APIs.RemoveSecret(t.Context(), ofShared, next.ID, "", audit.Server))
 	if s.ask(s.api, refreshed.AccessToken).Active {
 		t.Error("a token of a secret that was removed is active")
 	}
@@ -91,9 +91,9 @@ func TestAnAPICanHaveItsSecretBeforeItsTokensAreSignedSo(t *testing.T) {
 		a, _, err := s.APIs.Update(t.Context(), api, func(a *apis.API) error { a.Signing.Alg = apis.SharedAlg; return nil }, "", audit.Server)
 		return a, err
 	}
-	first, err := s.APIs.AddSecret(t.Context(), api, audit.Server)
+	first, err := s.APIs.AddSecret(t.Context(), api, "", audit.Server)
 	s.Must(err)
-	second, err := s.APIs.AddSecret(t.Context(), api, audit.Server)
+	second, err := s.APIs.AddSecret(t.Context(), api, "", audit.Server)
 	s.Must(err)
 	issued, err := s.Ask(s.client, clients.ClientCredentials, "resource", api)
 	s.Must(err)
@@ -101,7 +101,7 @@ func TestAnAPICanHaveItsSecretBeforeItsTokensAreSignedSo(t *testing.T) {
 	if _, err := change(); !errors.Is(err, apis.ErrNoneSigns) {
 		t.Errorf("with two of which none was chosen: %v", err)
 	}
-	s.Must(s.APIs.RemoveSecret(t.Context(), api, second.ID, audit.Server))
+	s.removed(s.APIs.RemoveSecret(t.Context(), api, second.ID, "", audit.Server))
 	a, err := change()
 	s.Must(err)
 	if signs, ok := a.SigningSecret(); !ok || signs.ID != first.ID {
@@ -130,7 +130,7 @@ func TestASecretThatIsNewerThanTheCopyInMemoryIsFound(t *testing.T) {
 	s := newSharing(t)
 	fresh := catalog.New(s.Store, s.APIs.Own(), s.Now, func() bool { return true })
 	s.Must(fresh.Follow(t.Context(), nil))
-	made, err := s.APIs.AddSecret(t.Context(), ofShared, audit.Server)
+	made, err := s.APIs.AddSecret(t.Context(), ofShared, "", audit.Server)
 	s.Must(err)
 	for kid, found := range map[string]bool{made.ID: true, s.secret.ID: true, "": false, "x": false} {
 		for audience, is := range map[string]bool{ofShared: true, "https://other.test": false, "https://api.test": false, "": false} {

@@ -43,7 +43,7 @@ func newEncrypted(t *testing.T) *encrypted {
 	e.Must(err)
 	jwk, err := jose.JSONWebKey{Key: e.private.Public()}.MarshalJSON()
 	e.Must(err)
-	_, err = e.APIs.Create(t.Context(), apis.API{Audience: secretAPI, Name: "Secret", Scopes: []string{"use"}, Roles: true, EncryptionJWK: string(jwk)}, audit.Server)
+	_, err = e.APIs.Create(t.Context(), apis.API{Audience: secretAPI, Name: "Secret", Scopes: []string{"use"}, Roles: true, EncryptionJWK: string(jwk)}, "", audit.Server)
 	e.Must(err)
 	_, _, err = e.registry.Update(t.Context(), "app", func(c *clients.Client) error {
 		c.Audiences, c.Scopes = append(c.Audiences, secretAPI), append(c.Scopes, "use")

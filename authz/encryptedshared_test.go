@@ -126,14 +126,14 @@ func TestAnAPIForgesNoEncryptedTokenEither(t *testing.T) {
 		t.Errorf("under the header of another token: %s", diff)
 	}
 	// A secret that is removed takes its tokens with it, as the key of a ring does.
-	next, err := s.APIs.AddSecret(t.Context(), ofShared, audit.Server)
+	next, err := s.APIs.AddSecret(t.Context(), ofShared, "", audit.Server)
 	s.Must(err)
-	_, err = s.APIs.UseSecret(t.Context(), ofShared, next.ID, audit.Server)
+	_, _, err = s.APIs.UseSecret(t.Context(), ofShared, next.ID, "", audit.Server)
 	s.Must(err)
 	if !s.ask(s.api, own).Active {
 		t.Error("it ends with the rotation")
 	}
-	s.Must(s.APIs.RemoveSecret(t.Context(), ofShared, s.secret.ID, audit.Server))
+	s.removed(s.APIs.RemoveSecret(t.Context(), ofShared, s.secret.ID, "", audit.Server))
 	if s.ask(s.api, own).Active || s.ask(s.api, users).Active || !s.ask(s.api, s.ofClient()).Active {
 		t.Error("after the secret was removed")
 	}

@@ -31,7 +31,7 @@ func TestIntrospectionIsForWhoTheTokenIsFor(t *testing.T) {
 	t.Parallel()
 	e := newTokenEndpoints(t)
 	const api, roles = "https://api.test", "https://roles.test"
-	_, err := e.APIs.Create(t.Context(), apis.API{Audience: "orders", Name: "Orders", Scopes: []string{"read"}}, audit.Server)
+	_, err := e.APIs.Create(t.Context(), apis.API{Audience: "orders", Name: "Orders", Scopes: []string{"read"}}, "", audit.Server)
 	e.Must(err)
 	machine := []string{clients.ClientCredentials}
 	token := func(client string, parameters ...string) string {

@@ -34,6 +34,12 @@ type sharing struct {
 	client            *clients.Client
 }
 
+// removed checks what the removal of a secret returned.
+func (s *sharing) removed(_ apis.Secret, err error) {
+	s.Helper()
+	s.Must(err)
+}
+
 const ofShared = "https://shared.test"
 
 func newSharing(t *testing.T) *sharing {
@@ -56,7 +62,7 @@ func newSharing(t *testing.T) *sharing {
 
 func (s *sharing) shares(audience string) apis.Secret {
 	s.Helper()
-	a, err := s.APIs.Create(s.Context(), apis.API{Audience: audience, Name: audience, Scopes: []string{"use"}, Signing: apis.Signing{Alg: apis.SharedAlg}}, audit.Server)
+	a, err := s.APIs.Create(s.Context(), apis.API{Audience: audience, Name: audience, Scopes: []string{"use"}, Signing: apis.Signing{Alg: apis.SharedAlg}}, "", audit.Server)
 	s.Must(err)
 	made, ok := a.NewSecret()
 	if !ok || !made.Signs {

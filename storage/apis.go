@@ -249,12 +249,22 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, edit func(*apis.
 }
 
 // DeleteAPI implements catalog.Store.
-func (s *Store) DeleteAPI(ctx context.Context, audience string, ev audit.Event) error {
+func (s *Store) DeleteAPI(ctx context.Context, audience string, allow func(apis.API) error, ev audit.Event) error {
 	const op = "delete API"
 	if !isText(audience) {
 		return answer(op, audience, refuse(catalog.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.API, audience, ev, func(tx *gorm.DB, _ changes.Number) error {
+		found, err := readAPIs(tx, &audience)
+		if err != nil {
+			return err
+		}
+		// One that is not there is found out by the deletion.
+		if len(found) == 1 && allow != nil {
+			if err := allow(found[0]); err != nil {
+				return refuse(err)
+			}
+		}
 		return deleteAPI(tx, audience)
 	})
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -100,9 +101,18 @@ func (s *Store) WouldEnd(ctx context.Context, kind changes.Kind, subject string,
 	of, ok := map[changes.Kind][2]string{
 		changes.Grant: {"g.id = ?", "l.id = ?"}, changes.Session: {"g.session_id = ? AND g.offline = FALSE", "l.id = ?"},
 		changes.User: {"g.user_id = ?", "l.user_id = ?"}, changes.Client: {"g.client_id = ?", ""}, changes.Everything: {"'' = ?", "'' = ?"},
+		// No index has them: all live grants are looked at.
+		changes.API: {"REPLACE(g.audiences, ?, '') <> g.audiences", ""},
 	}[kind]
 	if !ok || !isText(subject) {
 		return revocation.Ended{}, nil
+	}
+	if kind == changes.API {
+		quoted, err := json.Marshal(subject) // as list writes it
+		if err != nil {
+			return revocation.Ended{}, fault(op, err)
+		}
+		subject = string(quoted)
 	}
 	var row struct{ Grants, Clients, Users, Refreshed int64 }
 	err := s.reading(ctx).Raw(`
@@ -114,7 +124,7 @@ func (s *Store) WouldEnd(ctx context.Context, kind changes.Kind, subject string,
 		return revocation.Ended{}, fault(op, err)
 	}
 	ended := revocation.Ended{Grants: row.Grants, Clients: row.Clients, Users: row.Users, Refreshed: row.Refreshed}
-	if kind == changes.Client || kind == changes.Grant {
+	if kind == changes.Client || kind == changes.Grant || kind == changes.API {
 		return ended, nil
 	}
 	err = s.reading(ctx).Raw(`

@@ -19,7 +19,7 @@ import (
 func TestAnAPIGetsWhatTheTokenSaysAsItAsksForIt(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "https://auth.acme.test")
-	if _, err := s.catalog.Create(t.Context(), apis.API{Audience: "https://api.test", Name: "API", Scopes: []string{"read"}}, "system"); err != nil {
+	if _, err := s.catalog.Create(t.Context(), apis.API{Audience: "https://api.test", Name: "API", Scopes: []string{"read"}}, "", "system"); err != nil {
 		t.Fatal(err)
 	}
 	job := basic("job", s.client(clients.Client{ID: "job", Grants: []string{clients.ClientCredentials}, Scopes: []string{"read"}, Audiences: []string{"https://api.test"}}))

@@ -9,6 +9,9 @@ const (
 	// their clients, and the admin API itself.
 	All = apis.AdministrationAll
 
+	APIsRead  = "ingam:apis:read"
+	APIsWrite = "ingam:apis:write"
+
 	ClientsRead  = "ingam:clients:read"
 	ClientsWrite = "ingam:clients:write"
 
@@ -22,6 +25,8 @@ const (
 // to …".
 var Scopes = []struct{ Name, Text string }{
 	{All, "administer the server"},
+	{APIsRead, "see which APIs are registered"},
+	{APIsWrite, "register, change and delete APIs"},
 	{ClientsRead, "see which clients are registered"},
 	{ClientsWrite, "register, change and delete clients"},
 	{KeysRead, "see the signing keys and their states"},

@@ -65,6 +65,9 @@ func NewOwn(further ...OwnScope) (*Own, error) {
 		if list, err := ParseScope(s.Name); err != nil || len(list) != 1 || list[0] != s.Name {
 			return nil, fmt.Errorf("the scope %q is not one word of visible ASCII characters without quotes and backslashes", s.Name)
 		}
+		if IsAdministration(s.Name) {
+			return nil, fmt.Errorf("the scope %s is one of the administration", s.Name)
+		}
 		if own.Has(s.Name) {
 			return nil, fmt.Errorf("the scope %s is there already", s.Name)
 		}
@@ -161,9 +164,9 @@ func NamesClaim(list []string, name string) bool {
 // CheckNew refuses an API that offers one of the server's own scopes, unless the API
 // offered it before.
 func (o *Own) CheckNew(scopes, before []string) error {
-	for _, scope := range scopes {
+	for i, scope := range scopes {
 		if o.Has(scope) && !slices.Contains(before, scope) {
-			return fmt.Errorf("%w: the scope %s is the server's own; call the API's another name", ErrInvalid, scope)
+			return Invalid(fmt.Errorf("the scope %s is the server's own; call the API's another name", scope), "scopes", i)
 		}
 	}
 	return nil

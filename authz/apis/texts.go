@@ -3,6 +3,7 @@ package apis
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -85,11 +86,18 @@ func (t ScopeTexts) String() string {
 	return strings.Join(all, " ")
 }
 
+// languageTag is the form of a language's tag, as far as it matters here.
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$`)
+
 // validTexts checks the texts of one scope.
 func validTexts(scope string, texts map[string]string) error {
 	for _, language := range slices.Sorted(maps.Keys(texts)) {
-		if err := validText(texts[language]); err != nil {
-			return fmt.Errorf("the text of the scope %s (%s): %w", scope, language, err)
+		err := validText(texts[language])
+		if err == nil && !languageTag.MatchString(language) {
+			err = fmt.Errorf("%q is no language (BCP 47)", language)
+		}
+		if err != nil {
+			return at(fmt.Errorf("the text of the scope %s (%s): %w", scope, language, err), language)
 		}
 	}
 	return nil

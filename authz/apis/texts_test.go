@@ -51,7 +51,7 @@ func registered(t *testing.T, a apis.API) (*catalog.Catalog, *storage.Store) {
 		t.Fatal(err)
 	}
 	catalog := catalog.New(store, own, time.Now, nil)
-	if _, err := catalog.Create(t.Context(), a, "test"); err != nil {
+	if _, err := catalog.Create(t.Context(), a, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	return catalog, store
@@ -63,7 +63,7 @@ func TestAnAPIHasTextsForScopesThatItOffersAlone(t *testing.T) {
 	catalog, store := registered(t, apis.API{Audience: "a", Name: "A", Scopes: []string{"read", "write"}, ScopeTexts: texts})
 	ctx := t.Context()
 	for _, bad := range []apis.ScopeTexts{{"other": {"en": "x"}}, {"read": {"en": ""}}, {"read": {"ko": "a\u202eb"}}} {
-		if _, err := catalog.Create(ctx, apis.API{Audience: "b", Name: "B", Scopes: []string{"read"}, ScopeTexts: bad}, "test"); !errors.Is(err, apis.ErrInvalid) {
+		if _, err := catalog.Create(ctx, apis.API{Audience: "b", Name: "B", Scopes: []string{"read"}, ScopeTexts: bad}, "", "test"); !errors.Is(err, apis.ErrInvalid) {
 			t.Errorf("%v: %v", bad, err)
 		}
 		edit := func(a *apis.API) error { a.ScopeTexts = bad; return nil }

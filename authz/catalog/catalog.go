@@ -13,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/field"
 	"github.com/ingam/ingam/config/limits"
 )
 
@@ -159,9 +160,48 @@ func (c *Catalog) Follow(ctx context.Context, changed []changes.Change) error {
 // List returns all APIs, ordered by audience.
 func (c *Catalog) List(ctx context.Context) ([]apis.API, error) { return c.store.APIs(ctx) }
 
-// Create registers an API; it fills in ID and CreatedAt. Returns ErrInvalid or
-// ErrExists.
-func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.API, error) {
+// Stored returns the API that ref names, as it is in the database at this moment, or
+// ErrNotFound. ref is its id or its audience, in any spelling. Nobody chooses an id, so it
+// comes first: an audience that is written like the id of another API names that other one.
+func (c *Catalog) Stored(ctx context.Context, ref string) (apis.API, error) {
+	list, err := c.store.APIs(ctx)
+	if err != nil {
+		return apis.API{}, err
+	}
+	if i := slices.IndexFunc(list, func(a apis.API) bool { return a.ID == ref }); i >= 0 {
+		return list[i], nil
+	}
+	for _, spelling := range apis.Spellings(ref) {
+		if i := slices.IndexFunc(list, func(a apis.API) bool { return a.Audience == spelling }); i >= 0 {
+			return list[i], nil
+		}
+	}
+	return apis.API{}, ErrNotFound
+}
+
+// Create registers an API; it fills in ID and CreatedAt. Returns apis.ErrInvalid, ErrExists
+// or ErrIsClient.
+func (c *Catalog) Create(ctx context.Context, a apis.API, reason string, by audit.Actor) (apis.API, error) {
+	if err := takesNone(a.Scopes); err != nil {
+		return apis.API{}, err
+	}
+	return c.create(ctx, a, reason, by)
+}
+
+// CreateAdministration is Create for the API of the administration, which alone offers
+// scopes of the administration. Returns ErrExists if there is such an API already.
+func (c *Catalog) CreateAdministration(ctx context.Context, a apis.API, reason string, by audit.Actor) (apis.API, error) {
+	list, err := c.store.APIs(ctx)
+	if err != nil {
+		return apis.API{}, err
+	}
+	if i := slices.IndexFunc(list, apis.API.Administers); i >= 0 {
+		return apis.API{}, fmt.Errorf("%w: %s is the API of the administration", ErrExists, list[i].Audience)
+	}
+	return c.create(ctx, a, reason, by)
+}
+
+func (c *Catalog) create(ctx context.Context, a apis.API, reason string, by audit.Actor) (apis.API, error) {
 	if err := validate(a); err != nil {
 		return apis.API{}, err
 	}
@@ -186,13 +226,33 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, by audit.Actor) (apis.
 		return apis.API{}, err
 	}
 	err := c.store.CreateAPI(ctx, a, audit.Event{
-		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience,
+		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience, Reason: reason,
 		Details: details(a),
 	})
 	if err != nil {
-		return apis.API{}, err
+		return apis.API{}, located(err)
 	}
 	return a, nil
+}
+
+// located says which member of an API is taken.
+func located(err error) error {
+	switch {
+	case errors.Is(err, ErrExists):
+		return field.At(err, "audience")
+	case errors.Is(err, ErrIsClient):
+		return field.At(err, "token_typ")
+	}
+	return err
+}
+
+// takesNone refuses scopes of the administration.
+func takesNone(scopes []string) error {
+	i := slices.IndexFunc(scopes, apis.IsAdministration)
+	if i < 0 {
+		return nil
+	}
+	return apis.Invalid(fmt.Errorf("the scope %s is one of the administration; call the API's another name", scopes[i]), "scopes", i)
 }
 
 // validate returns an error if a field of the API is not acceptable, or if its access
@@ -205,37 +265,25 @@ func validate(a apis.API) error {
 		return err
 	}
 	if a.AccessTTL != 0 && (a.AccessTTL < limits.MinAccessTTL || a.AccessTTL > limits.MaxAccessTTL || a.AccessTTL%time.Second != 0) {
-		return fmt.Errorf("%w: the access-token life %s is not a whole number of seconds from %s to %s", apis.ErrInvalid, a.AccessTTL, limits.MinAccessTTL, limits.MaxAccessTTL)
+		return apis.Invalid(fmt.Errorf("the access-token life %s is not a whole number of seconds from %s to %s", a.AccessTTL, limits.MinAccessTTL, limits.MaxAccessTTL), "access_ttl")
 	}
 	return nil
 }
 
-// Update lets edit change the API with that audience, in any of its spellings, and
-// reports whether it changed anything. Updates at the same time come one after the
-// other, so edit may be called twice, and must work on the API that it is given. Tokens
-// and grants stay valid; but of their scopes only those count that the API still offers.
-// Returns ErrNotFound, ErrInvalid, or what edit returned.
-func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.API) error, reason string, by audit.Actor) (a apis.API, updated bool, err error) {
-	of, err := c.ByAudience(ctx, audience)
-	if err != nil {
-		return apis.API{}, false, err
-	}
-	wanted := of
-	wanted.Scopes, wanted.ScopeTexts = slices.Clone(of.Scopes), of.ScopeTexts.Clone()
-	if err := edit(&wanted); err != nil {
-		return apis.API{}, false, err
-	}
-	if err := wanted.Signing.ValidateForAPI(); err != nil {
-		return apis.API{}, false, fmt.Errorf("%w: %w", apis.ErrInvalid, err)
-	}
-	if err := validEncryption(wanted.EncryptionJWK); err != nil {
-		return apis.API{}, false, err
-	}
-	known, err := c.ensure(ctx, of, wanted, by)
+// Update lets edit change the API that ref names (see Stored), and reports whether it
+// changed anything. Updates at the same time come one after the other, so edit may be
+// called twice, and must work on the API that it is given. Tokens and grants stay valid;
+// but of their scopes only those count that the API still offers. Returns ErrNotFound,
+// apis.ErrInvalid, ErrIsClient, or what edit returned.
+func (c *Catalog) Update(ctx context.Context, ref string, edit func(*apis.API) error, reason string, by audit.Actor) (a apis.API, updated bool, err error) {
+	of, known, err := c.ensureEdited(ctx, ref, edit, by)
 	if err != nil {
 		return apis.API{}, false, err
 	}
 	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *apis.API) (*audit.Event, error) {
+		if stored.ID != of.ID { // deleted and made again
+			return nil, ErrNotFound
+		}
 		was := *stored
 		was.Scopes = slices.Clone(was.Scopes) // edit may change the slice in place
 		// An older version, which knows no texts, may have removed a scope and left
@@ -254,35 +302,80 @@ func (c *Catalog) Update(ctx context.Context, audience string, edit func(*apis.A
 		}
 		stored.LoseTexts(was.ScopeTexts)
 		a = *stored
-		if a.ID != was.ID || a.Audience != was.Audience {
-			return nil, fmt.Errorf("%w: an update leaves the audience of an apis.API alone", apis.ErrInvalid)
-		}
 		details := changed(was, a)
 		if updated = details != nil; !updated {
 			return nil, nil
 		}
-		if err := validate(a); err != nil {
-			return nil, err
-		}
-		if err := c.own.CheckNew(a.Scopes, was.Scopes); err != nil {
+		if err := c.mayBecome(was, a); err != nil {
 			return nil, err
 		}
 		return &audit.Event{At: c.now(), Actor: by, Action: audit.APIUpdated, Subject: of.Audience, Reason: reason, Details: details}, nil
 	})
 	if err != nil {
-		return apis.API{}, false, err
+		return apis.API{}, false, located(err)
 	}
 	return a, updated, nil
 }
 
-// Delete removes the API with that audience, in any of its spellings. Returns
-// ErrNotFound, or ErrInUse if a client still names the audience.
-func (c *Catalog) Delete(ctx context.Context, audience string, by audit.Actor) error {
-	of, err := c.ByAudience(ctx, audience)
+// ensureEdited makes keys for what an edit asks for, unless it would be refused. That takes
+// a while, and so happens before the transaction in which the API is changed. It returns
+// the API as it is, and what ensure does.
+func (c *Catalog) ensureEdited(ctx context.Context, ref string, edit func(*apis.API) error, by audit.Actor) (of apis.API, known time.Time, err error) {
+	if of, err = c.Stored(ctx, ref); err != nil {
+		return apis.API{}, time.Time{}, err
+	}
+	of.ScopeTexts = of.ScopeTexts.Of(of.Scopes)
+	wanted := of
+	wanted.Scopes, wanted.ScopeTexts = slices.Clone(of.Scopes), of.ScopeTexts.Clone()
+	if err := edit(&wanted); err != nil {
+		return apis.API{}, time.Time{}, err
+	}
+	wanted.LoseTexts(of.ScopeTexts)
+	if changed(of, wanted) != nil {
+		if err := c.mayBecome(of, wanted); err != nil {
+			return apis.API{}, time.Time{}, err
+		}
+	}
+	known, err = c.ensure(ctx, of, wanted, by)
+	return of, known, err
+}
+
+// mayBecome refuses an update to what an API cannot be, or cannot be any longer.
+func (c *Catalog) mayBecome(was, is apis.API) error {
+	if is.ID != was.ID || is.Audience != was.Audience {
+		return fmt.Errorf("%w: an update leaves the audience of an API alone", apis.ErrInvalid)
+	}
+	if err := validate(is); err != nil {
+		return err
+	}
+	switch {
+	case !was.Administers():
+		if err := takesNone(is.Scopes); err != nil {
+			return err
+		}
+	case !is.Administers():
+		return apis.Invalid(errors.New("the API of the administration stays it"), "scopes")
+	}
+	return c.own.CheckNew(is.Scopes, was.Scopes)
+}
+
+// Delete removes the API that ref names (see Stored). Returns ErrNotFound, ErrInUse if a
+// client still names the audience, or what allow returns of the API as it is when no editor
+// can come in between; nil allows it.
+func (c *Catalog) Delete(ctx context.Context, ref string, allow func(apis.API) error, reason string, by audit.Actor) error {
+	of, err := c.Stored(ctx, ref)
 	if err != nil {
 		return err
 	}
-	return c.store.DeleteAPI(ctx, of.Audience, audit.Event{
-		At: c.now(), Actor: by, Action: audit.APIDeleted, Subject: of.Audience,
+	return c.store.DeleteAPI(ctx, of.Audience, func(a apis.API) error {
+		if a.ID != of.ID { // deleted and made again
+			return ErrNotFound
+		}
+		if allow == nil {
+			return nil
+		}
+		return allow(a)
+	}, audit.Event{
+		At: c.now(), Actor: by, Action: audit.APIDeleted, Subject: of.Audience, Reason: reason,
 	})
 }

@@ -1,20 +1,23 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/changes"
 )
 
-// details returns what the audit log records of an API: all that can be changed.
+// details returns what the audit log records of an API: all that can be changed. A key to
+// encrypt to is recorded by its thumbprint, of which the kid is no part, and its kid.
 func details(a apis.API) map[string]string {
-	thumbprint, kid := encryptionNames(a.EncryptionJWK)
+	alg, kid, thumbprint := Encryption(a)
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
 		"scope_texts": a.ScopeTexts.String(), "signing_alg": a.Signing.Wants(), "secret_ids": a.SecretIDs(),
-		"encryption_key": thumbprint, "encryption_kid": kid,
+		"encryption_key": cmp.Or(thumbprint, alg), "encryption_kid": kid,
 	}
 }
 
@@ -23,4 +26,18 @@ func details(a apis.API) map[string]string {
 func changed(was, is apis.API) map[string]string {
 	was.ScopeTexts, is.ScopeTexts = was.ScopeTexts.Without(is.ScopeTexts), is.ScopeTexts.Without(was.ScopeTexts)
 	return audit.Changed(details(was), details(is))
+}
+
+// Version is another one after every change of what an administrator sees of the API.
+func Version(a apis.API) string {
+	a.ScopeTexts = a.ScopeTexts.Of(a.Scopes)
+	facts := details(a)
+	facts["id"], facts["audience"] = a.ID, a.Audience
+	if !a.Signing.From.IsZero() {
+		facts["signing_alg_from"] = fmt.Sprint(a.Signing.From.UnixMilli())
+	}
+	for _, s := range a.Secrets {
+		facts["secret "+s.ID] = fmt.Sprint(s.Signs)
+	}
+	return changes.Version(facts)
 }

@@ -17,20 +17,30 @@ func validEncryption(jwk string) error {
 		err = key.Try()
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the encryption key is %w", apis.ErrInvalid, err)
+		return apis.Invalid(fmt.Errorf("the encryption key is %w", err), "encryption_key")
 	}
 	return nil
 }
 
-// encryptionNames are what the audit log calls a key by: its thumbprint, of which the kid is
-// no part, and its kid. Without a key they are empty.
-func encryptionNames(jwk string) (thumbprint, kid string) {
-	if jwk == "" {
-		return "", ""
-	}
-	key, err := keys.ParseEncryptionKey([]byte(jwk))
+// EncryptionKey writes a public JWK as an API has it, so that the same key is the same text.
+// Returns apis.ErrInvalid.
+func EncryptionKey(jwk []byte) (string, error) {
+	key, err := keys.ParseEncryptionKey(jwk)
 	if err != nil {
-		return "unreadable", ""
+		return "", apis.Invalid(fmt.Errorf("the encryption key is %w", err), "encryption_key")
 	}
-	return key.Thumbprint(), key.KeyID()
+	return key.JSON(), nil
+}
+
+// Encryption returns how access tokens for an API are encrypted: the algorithm, and the kid
+// and the thumbprint of the key. They are empty if tokens are only signed.
+func Encryption(a apis.API) (alg, kid, thumbprint string) {
+	if a.EncryptionJWK == "" {
+		return "", "", ""
+	}
+	key, err := keys.ParseEncryptionKey([]byte(a.EncryptionJWK))
+	if err != nil {
+		return "unreadable", "", ""
+	}
+	return key.Algorithm(), key.KeyID(), key.Thumbprint()
 }

@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
@@ -28,54 +30,69 @@ func (c *Catalog) newSecret(api string) (apis.Secret, error) {
 	return apis.Secret{ID: s.KID, Sealed: s.Sealed, CreatedAt: c.now(), Shown: shown}, err
 }
 
-// AddSecret makes a further secret for the API with that audience, which does not sign yet.
-// It returns the secret as it is to be shown, once. Returns ErrNotFound, or
-// apis.ErrTooManySecrets.
-func (c *Catalog) AddSecret(ctx context.Context, audience string, by audit.Actor) (made apis.Secret, err error) {
-	of, err := c.ByAudience(ctx, audience)
+// AddSecret makes a further secret for the API that ref names (see Stored), which does not
+// sign yet. It returns the secret as it is to be shown, once. Returns ErrNotFound,
+// apis.ErrInvalid for an API that cannot share one, or apis.ErrTooManySecrets.
+func (c *Catalog) AddSecret(ctx context.Context, ref, reason string, by audit.Actor) (made apis.Secret, err error) {
+	of, err := c.Stored(ctx, ref)
 	if err != nil {
 		return apis.Secret{}, err
+	}
+	if of.Administers() {
+		return apis.Secret{}, fmt.Errorf("%w: the API of the administration shares no secret", apis.ErrInvalid)
 	}
 	if made, err = c.newSecret(of.ID); err != nil {
 		return apis.Secret{}, err
 	}
-	_, err = c.editSecrets(ctx, of.Audience, audit.APISecretAdded, made.ID, by, func(a *apis.API) (bool, error) {
-		if a.ID != of.ID { // deleted and made again: the secret is sealed for the former one
-			return false, ErrNotFound
-		}
+	_, err = c.editSecrets(ctx, of, audit.APISecretAdded, made.ID, reason, by, func(a *apis.API) (bool, error) {
 		return true, a.AddSecret(made)
 	})
 	return made, err
 }
 
-// UseSecret lets a secret of the API with that audience sign, and reports whether it did
-// not before. The API must know it: every server signs with it within the staleness.
-// Returns ErrNotFound or apis.ErrSecretNotFound.
-func (c *Catalog) UseSecret(ctx context.Context, audience, id string, by audit.Actor) (changed bool, err error) {
-	return c.editSecrets(ctx, audience, audit.APISecretUsed, id, by, func(a *apis.API) (bool, error) { return a.UseSecret(id) })
+// UseSecret lets a secret of the API that ref names sign, and reports whether it did not
+// before. The API must know it: every server signs with it within the staleness. Returns
+// ErrNotFound or apis.ErrSecretNotFound.
+func (c *Catalog) UseSecret(ctx context.Context, ref, id, reason string, by audit.Actor) (used apis.Secret, changed bool, err error) {
+	of, err := c.Stored(ctx, ref)
+	if err != nil {
+		return apis.Secret{}, false, err
+	}
+	changed, err = c.editSecrets(ctx, of, audit.APISecretUsed, id, reason, by, func(a *apis.API) (bool, error) {
+		changed, err := a.UseSecret(id)
+		used, _ = a.SigningSecret()
+		return changed, err
+	})
+	return used, changed, err
 }
 
-// RemoveSecret removes a secret of the API with that audience, and with it every token that
-// it signed. Returns ErrNotFound, apis.ErrSecretNotFound or apis.ErrSecretSigns.
-func (c *Catalog) RemoveSecret(ctx context.Context, audience, id string, by audit.Actor) error {
-	_, err := c.editSecrets(ctx, audience, audit.APISecretRemoved, id, by, func(a *apis.API) (bool, error) {
+// RemoveSecret removes a secret of the API that ref names, and with it every token that it
+// signed. Returns ErrNotFound, apis.ErrSecretNotFound or apis.ErrSecretSigns.
+func (c *Catalog) RemoveSecret(ctx context.Context, ref, id, reason string, by audit.Actor) (removed apis.Secret, err error) {
+	of, err := c.Stored(ctx, ref)
+	if err != nil {
+		return apis.Secret{}, err
+	}
+	_, err = c.editSecrets(ctx, of, audit.APISecretRemoved, id, reason, by, func(a *apis.API) (bool, error) {
+		if i := slices.IndexFunc(a.Secrets, func(s apis.Secret) bool { return s.ID == id }); i >= 0 {
+			removed = a.Secrets[i]
+		}
 		return true, a.RemoveSecret(id, c.now())
 	})
-	return err
+	return removed, err
 }
 
 // editSecrets lets edit change the secrets of an API, and records that as an action on the
 // secret with that id. edit reports whether there is anything to record.
-func (c *Catalog) editSecrets(ctx context.Context, audience string, action audit.Action, id string, by audit.Actor, edit func(*apis.API) (bool, error)) (changed bool, err error) {
-	of, err := c.ByAudience(ctx, audience)
-	if err != nil {
-		return false, err
-	}
+func (c *Catalog) editSecrets(ctx context.Context, of apis.API, action audit.Action, id, reason string, by audit.Actor, edit func(*apis.API) (bool, error)) (changed bool, err error) {
 	err = c.store.UpdateAPI(ctx, of.Audience, func(stored *apis.API) (*audit.Event, error) {
+		if stored.ID != of.ID { // deleted and made again: a secret is sealed for the former one
+			return nil, ErrNotFound
+		}
 		if changed, err = edit(stored); err != nil || !changed {
 			return nil, err
 		}
-		return &audit.Event{At: c.now(), Actor: by, Action: action, Subject: of.Audience, Details: map[string]string{"secret_id": id}}, nil
+		return &audit.Event{At: c.now(), Actor: by, Action: action, Subject: of.Audience, Reason: reason, Details: map[string]string{"secret_id": id}}, nil
 	})
 	return changed && err == nil, err
 }

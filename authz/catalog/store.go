@@ -33,7 +33,8 @@ type Store interface {
 	// is stored. edit may be called again, if the first transaction was rolled back, and
 	// must not use the database. Returns ErrNotFound, or what edit returned.
 	UpdateAPI(ctx context.Context, audience string, edit func(*apis.API) (*audit.Event, error)) error
-	// DeleteAPI removes an API. Returns ErrNotFound, or ErrInUse if clients name the
-	// audience when the transaction commits.
-	DeleteAPI(ctx context.Context, audience string, ev audit.Event) error
+	// DeleteAPI removes an API. Returns ErrNotFound, ErrInUse if clients name the audience
+	// when the transaction commits, or what allow returns of the API as it is then; nil
+	// allows it. allow may be called again, and must not use the database.
+	DeleteAPI(ctx context.Context, audience string, allow func(apis.API) error, ev audit.Event) error
 }

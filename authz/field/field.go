@@ -21,8 +21,8 @@ func At(err error, path ...any) error {
 // does not say so. Of several places in one chain the outer ones come first.
 func Pointer(err error) string {
 	var b strings.Builder
-	for l := (*located)(nil); errors.As(err, &l); err = l.error {
-		for _, name := range l.path {
+	for l := Located(nil); errors.As(err, &l); err = l.Unwrap() {
+		for _, name := range l.Where() {
 			b.WriteString("/" + escaped.Replace(fmt.Sprint(name)))
 		}
 	}
@@ -32,9 +32,20 @@ func Pointer(err error) string {
 // escaped writes a name as RFC 6901 section 3 has it.
 var escaped = strings.NewReplacer("~", "~0", "/", "~1")
 
+// Located is an error that says itself where it is: also one of a package that stands below
+// this one.
+type Located interface {
+	error
+	Where() []any
+	Unwrap() error
+}
+
 type located struct {
 	error
 	path []any
 }
 
 func (l *located) Unwrap() error { return l.error }
+
+// Where implements Located.
+func (l *located) Where() []any { return l.path }

@@ -13,6 +13,7 @@ func TestAnErrorSaysWhereItIs(t *testing.T) {
 	cause := errors.New("wrong")
 	for want, err := range map[string]error{
 		"":                 cause,
+		"/itself/1":        fmt.Errorf("record: %w", itself{field.At(cause, 1)}),
 		"/name":            field.At(cause, "name"),
 		"/origins/2":       fmt.Errorf("client: %w", field.At(cause, "origins", 2)),
 		"/claims/a~1b~0/x": field.At(fmt.Errorf("claims: %w", field.At(cause, "a/b~", "x")), "claims"),
@@ -28,3 +29,9 @@ func TestAnErrorSaysWhereItIs(t *testing.T) {
 		t.Errorf("the text became %q", text)
 	}
 }
+
+// itself is an error that says where it is.
+type itself struct{ error }
+
+func (i itself) Where() []any  { return []any{"itself"} }
+func (i itself) Unwrap() error { return i.error }

@@ -41,7 +41,7 @@ func inToken(t *testing.T, token string, part int) (m map[string]any) {
 // offer registers an API whose tokens have an algorithm.
 func offer(h *grantstest.House, audience, alg string) {
 	h.Helper()
-	_, err := h.APIs.Create(h.Context(), apis.API{Audience: audience, Name: audience, Scopes: []string{"use"}, Signing: apis.Signing{Alg: alg}}, audit.Operator("test"))
+	_, err := h.APIs.Create(h.Context(), apis.API{Audience: audience, Name: audience, Scopes: []string{"use"}, Signing: apis.Signing{Alg: alg}}, "", audit.Operator("test"))
 	h.Must(err)
 }
 
@@ -133,7 +133,7 @@ func TestAnEncryptedTokenIsForOneAPI(t *testing.T) {
 	jwk, err := jose.JSONWebKey{Key: private.Public()}.MarshalJSON()
 	h.Must(err)
 	for _, audience := range []string{secret, other} {
-		_, err := h.APIs.Create(t.Context(), apis.API{Audience: audience, Name: "Secret", Scopes: []string{"use"}, EncryptionJWK: string(jwk)}, audit.Operator("test"))
+		_, err := h.APIs.Create(t.Context(), apis.API{Audience: audience, Name: "Secret", Scopes: []string{"use"}, EncryptionJWK: string(jwk)}, "", audit.Operator("test"))
 		h.Must(err)
 	}
 	app := h.Client("app", func(c *clients.Client) {

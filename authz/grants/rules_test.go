@@ -313,7 +313,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	operators := catalog.New(store, ownScopes(t), time.Now, nil)
 	create := func(audience string, scopes ...string) {
 		t.Helper()
-		if _, err := operators.Create(ctx, apis.API{Audience: audience, Name: audience, Scopes: scopes}, "test"); err != nil {
+		if _, err := operators.Create(ctx, apis.API{Audience: audience, Name: audience, Scopes: scopes}, "", "test"); err != nil {
 			t.Fatal(err)
 		}
 	}

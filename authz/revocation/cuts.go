@@ -93,7 +93,7 @@ func (c *Cuts) Restored(ctx context.Context, details map[string]string, reason s
 }
 
 // WouldEnd counts what would end if a grant, a session, a user, a client or everything
-// were revoked. It revokes nothing.
+// were revoked, and of an API the grants that are for it. It revokes nothing.
 func (c *Cuts) WouldEnd(ctx context.Context, kind changes.Kind, subject string) (Ended, error) {
 	return c.store.WouldEnd(ctx, kind, subject, c.now())
 }

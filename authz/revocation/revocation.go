@@ -86,7 +86,8 @@ type Store interface {
 	// original has not given out either.
 	Restored(ctx context.Context, ev audit.Event) error
 	// WouldEnd counts what is valid at now and would end if that grant, session, user
-	// or client, or everything, were revoked.
+	// or client, or everything, were revoked. Of an API it counts the grants that are for
+	// it, perhaps among others.
 	WouldEnd(ctx context.Context, kind changes.Kind, subject string, now time.Time) (Ended, error)
 	// Standing answers in one statement, so that all that it returns was true at the
 	// same moment.

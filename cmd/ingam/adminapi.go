@@ -50,7 +50,8 @@ func (t *terminal) withAdminRings(cmd *cobra.Command, flags []string, do func(*a
 	return t.withRings(cmd, flags, func(c *concerns) error { return do(c.adminAPI()) })
 }
 
-// withAdminKeys is withAdmin for commands that change keys.
+// withAdminKeys is withAdmin for commands that change keys, or make
+// secrets which the master key seals.
 func (t *terminal) withAdminKeys(cmd *cobra.Command, do func(*adminAPI) error) error {
 	if t.server != "" {
 		return t.withRemote(cmd, do)
@@ -79,9 +80,11 @@ func (c *concerns) adminAPI() *adminAPI {
 	issuer := c.cfg.Issuer.String()
 	in.handler = admin.New(admin.Parts{
 		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
-		Clients: administration.NewClients(c.clients, c.cuts, issuer),
-		Keys:    administration.NewKeys(c.rings),
-		Audit:   administration.NewAudit(c.store, accounts.NewUsers(c.store, nil, c.t.now), c.clients),
+		AccessTTL: c.cfg.Tokens.AccessTTL.Std(),
+		APIs:      administration.NewAPIs(c.apis, c.clients, c.cuts),
+		Clients:   administration.NewClients(c.clients, c.cuts, issuer),
+		Keys:      administration.NewKeys(c.rings),
+		Audit:     administration.NewAudit(c.store, accounts.NewUsers(c.store, nil, c.t.now), c.clients),
 	}, "")
 	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
 }

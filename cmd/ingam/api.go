@@ -1,13 +1,16 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"slices"
+	"net/http"
+	"net/url"
 	"strings"
 
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/catalog"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
 
@@ -15,11 +18,30 @@ func apiCommand(t *terminal) *cobra.Command {
 	return group("api", "The APIs that tokens are made for", apiCreate(t), apiList(t), apiShow(t), apiUpdate(t), apiDelete(t), apiSecret(t))
 }
 
+// pathOf returns the path of the API with that id or audience. An audience is usually a
+// URL, and there are proxies that do not pass on a slash within a part of a path: the path
+// has its id then.
+func (a *adminAPI) pathOf(ctx context.Context, ref string) (string, error) {
+	if ref != "" && ref != "." && ref != ".." && !strings.Contains(ref, "/") {
+		return "/apis" + segment(ref), nil
+	}
+	var found admin.Page[admin.API]
+	if ref != "" {
+		if _, err := a.do(ctx, request{method: http.MethodGet, path: "/apis", query: url.Values{"audience": {ref}}}, &found); err != nil {
+			return "", err
+		}
+	}
+	if len(found.Items) == 0 {
+		return "", catalog.ErrNotFound
+	}
+	return "/apis" + segment(found.Items[0].ID), nil
+}
+
 func apiCreate(t *terminal) *cobra.Command {
 	var (
-		a      apis.API
-		flags  apiFlags
-		asJSON bool
+		audience string
+		flags    apiFlags
+		asJSON   bool
 	)
 	cmd := &cobra.Command{
 		Use:   `create --audience A --name N --scope "read write"`,
@@ -29,19 +51,20 @@ func apiCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "audience", "name", "scope"); err != nil {
 				return err
 			}
-			if err := flags.apply(cmd.Flags(), &a); err != nil {
+			settings, err := flags.settings(cmd.Flags(), admin.API{})
+			if err != nil {
 				return err
 			}
-			return t.withRings(cmd, ringFlags, func(c *concerns) error {
-				created, err := c.apis.Create(cmd.Context(), a, c.actor)
+			return t.withAdminRings(cmd, ringFlags, func(api *adminAPI) error {
+				// Servers must have its keys.
+				api.settles = cmd.Flags().Changed("signing-alg") && flags.signingAlg != apis.DefaultAlg || settings.EncryptionKey.Value != nil
+				var created admin.API
+				_, err := api.do(cmd.Context(), request{method: http.MethodPost, path: "/apis", body: admin.NewAPI{Audience: audience, APISettings: settings}}, &created)
 				if err != nil {
-					return named("API "+a.Audience, err)
-				}
-				if created.Signing != (apis.Signing{}) || created.EncryptionJWK != "" {
-					c.settle(cmd.Context()) // servers must have its keys
+					return named("API "+audience, err)
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(created, c.apis.Own(), t.now()))
+					return t.printJSON(forPrograms(created))
 				}
 				fmt.Fprintf(t.stdout, "created API %s\n", created.Audience)
 				t.tellShared(created, false)
@@ -50,7 +73,7 @@ func apiCreate(t *terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&a.Audience, "audience", "", "the aud of access tokens for the API, usually its URL")
+	f.StringVar(&audience, "audience", "", "the aud of access tokens for the API, usually its URL")
 	flags.bind(f)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -78,25 +101,27 @@ have the private half before.`,
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withRings(cmd, ringFlags, func(c *concerns) error {
-				var offered []string
-				shared := false
-				a, changed, err := c.apis.Update(cmd.Context(), args[0], func(a *apis.API) error {
-					offered, shared = a.Scopes, a.Signing.Wants() == apis.SharedAlg
-					return flags.apply(cmd.Flags(), a)
-				}, reason, c.actor)
+			return t.withAdminRings(cmd, ringFlags, func(api *adminAPI) error {
+				path, err := api.pathOf(cmd.Context(), args[0])
 				if err != nil {
 					return ofAPI(args[0], err)
 				}
+				shared := false
+				a, changed, err := edit(cmd.Context(), api, path, reasoned(reason), func(a admin.API) (administration.APISettings, error) {
+					shared = a.SigningAlg == apis.SharedAlg
+					return flags.settings(cmd.Flags(), a)
+				})
+				if err != nil {
+					return ofAPI(args[0], err)
+				}
+				for _, warning := range a.Warnings {
+					fmt.Fprintln(t.stderr, warning)
+				}
 				if changed {
-					if err := c.warnUnoffered(cmd, a, offered); err != nil {
-						return err
-					}
-					t.tellSigning("access tokens for the API", newSigningJSON(a.Signing, t.now()))
-					c.settle(cmd.Context())
+					t.tellSigning("access tokens for the API", apiSigning(a))
 				}
 				if asJSON {
-					return t.printJSON(newAPIJSON(a, c.apis.Own(), t.now()))
+					return t.printJSON(forPrograms(a))
 				}
 				t.updated(changed, "API", a.Audience)
 				t.tellShared(a, shared)
@@ -117,35 +142,18 @@ have the private half before.`,
 	return cmd
 }
 
-// warnUnoffered warns of clients that are registered for a scope which the API offered
-// before, and which none of their APIs offers now.
-func (c *concerns) warnUnoffered(cmd *cobra.Command, a apis.API, before []string) error {
-	all, err := c.apis.List(cmd.Context())
-	if err != nil {
-		return err
-	}
-	named, err := c.clients.List(cmd.Context())
-	if err != nil {
-		return err
-	}
-	for _, client := range named {
-		lost := slices.DeleteFunc(client.Unoffered(all, c.apis.Own()), func(scope string) bool { return !slices.Contains(before, scope) })
-		if slices.Contains(client.Audiences, a.Audience) && len(lost) > 0 {
-			fmt.Fprintf(c.t.stderr, "client %s still names the scope %s, which none of its APIs offers now: it gets no more tokens for that scope\n",
-				client.ID, strings.Join(lost, " "))
-		}
-	}
-	return nil
-}
-
 func apiDelete(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete AUDIENCE", Short: "Delete an API that no client is registered for", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				err := c.apis.Delete(cmd.Context(), args[0], c.actor)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				path, err := api.pathOf(cmd.Context(), args[0])
+				if err == nil {
+					api.settles = false // no client could use it any more
+					_, err = api.do(cmd.Context(), request{method: http.MethodDelete, path: path, query: url.Values{"force": {"true"}}, version: administration.Any}, nil)
+				}
 				err = named("API "+args[0], err)
-				if errors.Is(err, catalog.ErrInUse) {
+				if isProblem(err, "in-use") {
 					return fmt.Errorf("%w; first, for each: ingam client update ID --remove-audience %s, or --remove-introspects %s, or both", err, args[0], args[0])
 				}
 				if err != nil {

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/pflag"
 )
 
@@ -40,63 +42,65 @@ func (a *apiFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&a.tokenType, "token-typ", string(apis.ATJWT), "the typ of access tokens for the API: at+jwt, or JWT for a library that accepts nothing else. ID tokens have the typ JWT too, so such an API must check aud, which in an ID token is a client id")
 }
 
-// apply sets the fields whose flags were given.
-func (a *apiFlags) apply(f *pflag.FlagSet, api *apis.API) (err error) {
-	if f.Changed("name") {
-		api.Name = a.name
+// settings returns what the flags ask for, given the API as it is.
+func (a *apiFlags) settings(f *pflag.FlagSet, is admin.API) (s administration.APISettings, err error) {
+	for flag, write := range map[string]func(){
+		"name":        func() { s.Name = &a.name },
+		"roles":       func() { s.Roles = &a.roles },
+		"token-typ":   func() { s.TokenType = &a.tokenType },
+		"signing-alg": func() { s.SigningAlg = &a.signingAlg },
+		"access-ttl":  func() { s.AccessTTL = administration.Null(a.ttl.value()) },
+	} {
+		if f.Changed(flag) {
+			write()
+		}
 	}
-	if f.Changed("roles") {
-		api.Roles = a.roles
-	}
-	if f.Changed("token-typ") {
-		api.TokenType = apis.TokenType(a.tokenType)
-	}
-	if f.Changed("signing-alg") {
-		api.Signing.Alg = a.signingAlg
+	if a.ttl.of != nil && *a.ttl.of == 0 {
+		return s, fmt.Errorf("%w: --access-ttl is zero", apis.ErrInvalid)
 	}
 	if f.Changed("encryption-key") {
-		if api.EncryptionJWK, err = readEncryptionKey(a.encryption); err != nil {
-			return err
+		if s.EncryptionKey, err = readEncryptionKey(a.encryption); err != nil {
+			return s, err
 		}
 	}
-	if f.Changed("access-ttl") {
-		api.AccessTTL = 0
-		if a.ttl.of != nil {
-			if api.AccessTTL = *a.ttl.of; api.AccessTTL == 0 {
-				return fmt.Errorf("%w: --access-ttl is zero", apis.ErrInvalid)
-			}
-		}
-	}
+	edited := apis.API{Scopes: is.Scopes, ScopeTexts: is.ScopeTexts}
 	if f.Changed("scope") {
-		if api.Scopes, err = apis.ParseScope(a.scope); err != nil {
-			return err
+		if edited.Scopes, err = apis.ParseScope(a.scope); err != nil {
+			return s, err
 		}
 	}
-	if err := a.scopes.apply(f, &api.Scopes); err != nil {
-		return err
+	if err := a.scopes.apply(f, &edited.Scopes); err != nil {
+		return s, err
+	}
+	if changed(f, "scope", "add-scope", "remove-scope") {
+		s.Scopes = new(append([]string{}, edited.Scopes...))
 	}
 	for i, flag := range scopeTextFlags {
-		if err := a.texts[i].apply(api, flag.language); err != nil {
-			return fmt.Errorf("--%s: %w", flag.name, err)
+		if err := a.texts[i].apply(&edited, flag.language); err != nil {
+			return s, fmt.Errorf("--%s: %w", flag.name, err)
+		}
+		if f.Changed(flag.name) {
+			s.ScopeTexts = (*map[string]map[string]string)(&edited.ScopeTexts)
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // readEncryptionKey reads a public JWK from a file; "none" is no key.
-func readEncryptionKey(path string) (jwk string, err error) {
+func readEncryptionKey(path string) (jwk administration.Nullable[map[string]any], err error) {
 	if path == "none" {
-		return "", nil
+		return administration.Null[map[string]any](nil), nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("--encryption-key: %w", err)
+		return jwk, fmt.Errorf("--encryption-key: %w", err)
 	}
+	// A private key is not sent to anybody.
 	key, err := keys.ParseEncryptionKey(text)
 	if err != nil {
-		return "", fmt.Errorf("--encryption-key: %s is %w", path, err)
+		return jwk, fmt.Errorf("--encryption-key: %s is %w", path, err)
 	}
-	return key.JSON(), nil
+	return jwk, jwk.UnmarshalJSON([]byte(key.JSON()))
 }
 
 // scopeTextFlags are the flags for the texts that tell people what a scope allows, one

@@ -1,27 +1,16 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/ingam/ingam/authz/apis"
-	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
 
 func apiSecret(t *terminal) *cobra.Command {
 	return group("secret", "The secrets that are shared with an API, for HS256", apiSecretAdd(t), apiSecretUse(t), apiSecretRemove(t))
-}
-
-type apiSecretJSON struct {
-	ID        string  `json:"id"`
-	Signs     bool    `json:"signs"`
-	CreatedAt *string `json:"created_at"`
-	APISecret string  `json:"api_secret,omitempty"`
-}
-
-func newAPISecretJSON(s apis.Secret) apiSecretJSON {
-	return apiSecretJSON{s.ID, s.Signs, instant(s.CreatedAt), s.Shown}
 }
 
 func apiSecretAdd(t *terminal) *cobra.Command {
@@ -34,18 +23,20 @@ does, and then let it sign with: ingam api secret use AUDIENCE SECRET-ID. An API
 tokens have another algorithm can get its first secret so, before they change to HS256.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
-				c.apis.Rings = k
-				made, err := c.apis.AddSecret(cmd.Context(), args[0], c.actor)
+			return t.withAdminKeys(cmd, func(api *adminAPI) error {
+				var made admin.APISecret
+				path, err := api.pathOf(cmd.Context(), args[0])
+				if err == nil {
+					_, err = api.do(cmd.Context(), request{method: http.MethodPost, path: path + "/secrets"}, &made)
+				}
 				if err != nil {
 					return ofAPI(args[0], err)
 				}
-				c.settle(cmd.Context()) // or the API has it before a server does
 				if asJSON {
-					return t.printJSON(newAPISecretJSON(made))
+					return t.printJSON(made)
 				}
 				fmt.Fprintf(t.stdout, "added secret %s to API %s; it does not sign yet\n", made.ID, args[0])
-				t.showAPISecret(made)
+				t.showAPISecret(made.APISecret)
 				return nil
 			})
 		},
@@ -58,16 +49,19 @@ func apiSecretUse(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "use AUDIENCE SECRET-ID", Short: "Let a secret sign, once the API has it", Args: exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				changed, err := c.apis.UseSecret(cmd.Context(), args[0], args[1], c.actor)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				var used admin.UsedSecret
+				path, err := api.pathOf(cmd.Context(), args[0])
+				if err == nil {
+					_, err = api.do(cmd.Context(), request{method: http.MethodPost, path: path + "/secrets" + segment(args[1]) + "/use"}, &used)
+				}
 				if err != nil {
 					return ofAPI(args[0], err)
 				}
-				if !changed {
+				if !used.Changed {
 					fmt.Fprintf(t.stdout, "unchanged: secret %s of API %s is the one that signs\n", args[1], args[0])
 					return nil
 				}
-				c.settle(cmd.Context())
 				fmt.Fprintf(t.stdout, "secret %s of API %s is the one that signs\n", args[1], args[0])
 				return nil
 			})
@@ -79,11 +73,14 @@ func apiSecretRemove(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove AUDIENCE SECRET-ID", Short: "Remove a secret that does not sign any more, and all tokens that it signed", Args: exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withConcerns(cmd, func(c *concerns) error {
-				if err := c.apis.RemoveSecret(cmd.Context(), args[0], args[1], c.actor); err != nil {
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				path, err := api.pathOf(cmd.Context(), args[0])
+				if err == nil {
+					_, err = api.do(cmd.Context(), request{method: http.MethodDelete, path: path + "/secrets" + segment(args[1])}, nil)
+				}
+				if err != nil {
 					return ofAPI(args[0], err)
 				}
-				c.settle(cmd.Context())
 				fmt.Fprintf(t.stdout, "removed secret %s of API %s: introspection refuses what it signed; the API itself does once it has forgotten the secret\n", args[1], args[0])
 				return nil
 			})
@@ -94,11 +91,11 @@ func apiSecretRemove(t *terminal) *cobra.Command {
 // ofAPI says which API an error is about, and what would help.
 func ofAPI(audience string, err error) error {
 	switch named := named("API "+audience, err); {
-	case errors.Is(err, apis.ErrTooManySecrets):
+	case isProblem(err, "too-many-secrets"):
 		return fmt.Errorf("%w: ingam api secret remove %s SECRET-ID", named, audience)
-	case errors.Is(err, apis.ErrSecretSigns), errors.Is(err, apis.ErrNoneSigns):
+	case isProblem(err, "secret-signs"), isProblem(err, "none-signs"):
 		return fmt.Errorf("%w: ingam api secret use %s SECRET-ID", named, audience)
-	case errors.Is(err, apis.ErrSecretNotFound):
+	case isProblem(err, "no-such-secret"):
 		return fmt.Errorf("%w (ingam api show %s has those that there are)", named, audience)
 	default:
 		return named
@@ -106,17 +103,22 @@ func ofAPI(audience string, err error) error {
 }
 
 // showAPISecret shows a secret to the operator who made it.
-func (t *terminal) showAPISecret(s apis.Secret) {
-	fmt.Fprintf(t.stdout, "api_secret: %s\n", s.Shown)
+func (t *terminal) showAPISecret(secret string) {
+	fmt.Fprintf(t.stdout, "api_secret: %s\n", secret)
 	fmt.Fprintln(t.stderr, "Keep the secret now: it cannot be shown again. Whoever has it can make tokens for this API. It is base64url of the 32 bytes that are the key.")
 }
 
 // tellShared says what it means that an API has come to share a secret with the server.
-func (t *terminal) tellShared(a apis.API, before bool) {
-	if s, ok := a.NewSecret(); ok {
-		fmt.Fprintf(t.stdout, "secret %s signs access tokens for the API from now on\n", s.ID)
-		t.showAPISecret(s)
-	} else if s, ok := a.SigningSecret(); ok && !before && a.Signing.Wants() == apis.SharedAlg {
-		fmt.Fprintf(t.stdout, "secret %s signs access tokens for the API from now on\n", s.ID)
+func (t *terminal) tellShared(a admin.API, before bool) {
+	if before && a.APISecret == "" || a.SigningAlg != apis.SharedAlg {
+		return
+	}
+	for _, s := range a.Secrets {
+		if s.Signs {
+			fmt.Fprintf(t.stdout, "secret %s signs access tokens for the API from now on\n", s.ID)
+		}
+	}
+	if a.APISecret != "" {
+		t.showAPISecret(a.APISecret)
 	}
 }

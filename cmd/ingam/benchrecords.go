@@ -125,7 +125,7 @@ func (r *benchRecords) make(ctx context.Context, own *benchServer, b *bench) err
 		if alg == apis.DefaultAlg {
 			a.Signing = apis.Signing{}
 		}
-		if _, err := offered.Create(ctx, a, benchActor); err != nil {
+		if _, err := offered.Create(ctx, a, "", benchActor); err != nil {
 			return err
 		}
 		if err := r.client(ctx, registry, clients.Client{ID: "bench-" + alg, Audiences: []string{a.Audience}}); err != nil {

@@ -106,8 +106,8 @@ func idTokenText(c admin.Client) string {
 }
 
 // clientSigning is by which algorithm ID tokens for a client are signed.
-func clientSigning(c admin.Client) signingJSON {
-	return signingJSON{c.IDTokenAlg, c.FormerIDTokenAlg, c.IDTokenAlgFrom}
+func clientSigning(c admin.Client) signing {
+	return signing{c.IDTokenAlg, c.FormerIDTokenAlg, c.IDTokenAlgFrom}
 }
 
 // holdText says how a first-party app stores refresh tokens.

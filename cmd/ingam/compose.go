@@ -100,6 +100,7 @@ func (s *server) watch() error {
 	s.ring.Use(engine)
 	s.catalog = catalog.New(s.store, own, s.now, s.watcher.Fresh)
 	s.registry = clients.NewRegistry(s.store, s.catalog, s.now, s.watcher.Fresh, clients.PKCE(s.cfg.Clients.PKCE))
+	s.catalog.Rings, s.registry.Rings = s.ring, s.ring
 	s.epoch = revocation.NewEpoch(s.store, s.watcher.Fresh)
 	s.watcher.Tell(keyFollower{s.ring}, s.catalog, s.registry, s.epoch)
 	return nil
@@ -165,7 +166,9 @@ func (s *server) handle() error {
 			Events: authz.NewStatusEvents(c.authenticator, s.registry, s.store), Listeners: s.store,
 		},
 		Administration: admin.Parts{
-			Version: s.made.version, Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
+			Version: s.made.version, AccessTTL: s.cfg.Tokens.AccessTTL.Std(),
+			Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
+			APIs:    administration.NewAPIs(s.catalog, s.registry, c.cuts),
 			Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
 			Keys:    administration.NewKeys(s.ring),
 			Audit:   administration.NewAudit(s.store, c.users, s.registry),

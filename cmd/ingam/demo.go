@@ -172,7 +172,7 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, o
 			"read":  {"en": "read your orders", "ko": "주문 내역 보기"},
 			"write": {"en": "place and change orders for you", "ko": "주문하기와 주문 변경"},
 		},
-	}, demoActor)
+	}, "", demoActor)
 	if err != nil && !errors.Is(err, catalog.ErrExists) {
 		return "", err
 	}

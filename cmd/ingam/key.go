@@ -62,6 +62,7 @@ func (t *terminal) withKeyring(cmd *cobra.Command, do func(*concerns, *keys.Keyr
 		if err := c.rings.Reload(cmd.Context()); err != nil {
 			return err
 		}
+		c.apis.Rings, c.clients.Rings = c.rings, c.rings
 		return do(c, c.rings)
 	}, config.ForMasterKey)
 }
@@ -75,10 +76,7 @@ func (t *terminal) withRings(cmd *cobra.Command, flags []string, do func(*concer
 	}) {
 		return t.withConcerns(cmd, do)
 	}
-	return t.withKeyring(cmd, func(c *concerns, k *keys.Keyring) error {
-		c.apis.Rings, c.clients.Rings = k, k
-		return do(c)
-	})
+	return t.withKeyring(cmd, func(c *concerns, _ *keys.Keyring) error { return do(c) })
 }
 
 func keyRotate(t *terminal) *cobra.Command {

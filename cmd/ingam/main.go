@@ -86,7 +86,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		serveCommand(t),
 		migrateCommand(t),
 		masterKeyCommand(t),
-		apiCommand(t),
+		administered(t, apiCommand(t)),
 		administered(t, clientCommand(t)),
 		userCommand(t),
 		sessionCommand(t),

@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/storage"
 )
 
@@ -85,7 +86,7 @@ var apiTests = []test{
 		}
 		d.equal(got, slices.Sorted(slices.Values(alike)))
 		ev := event(audit.APIDeleted, "A")
-		d.changes(changes.API, "A", ev, func() error { return d.s.DeleteAPI(d.ctx, "A", ev) })
+		d.changes(changes.API, "A", ev, func() error { return d.s.DeleteAPI(d.ctx, "A", nil, ev) })
 		list, err = d.s.APIs(d.ctx)
 		d.must(err)
 		d.equal(len(list), len(alike)-1)
@@ -126,15 +127,58 @@ var apiTests = []test{
 			d.refuses(apis.ErrInvalid, func() error {
 				return d.s.CreateAPI(d.ctx, apis.API{ID: "x", Audience: "x", Name: s}, event(audit.APICreated, ""))
 			})
-			d.refuses(catalog.ErrNotFound, func() error { return d.s.DeleteAPI(d.ctx, s, event(audit.APIDeleted, "")) })
+			d.refuses(catalog.ErrNotFound, func() error { return d.s.DeleteAPI(d.ctx, s, nil, event(audit.APIDeleted, "")) })
 		}
 	}},
 	{"an API can be deleted, once", func(d *databaseTest) {
 		d.api("aud")
 		ev := event(audit.APIDeleted, "aud")
-		d.changes(changes.API, "aud", ev, func() error { return d.s.DeleteAPI(d.ctx, "aud", ev) })
-		d.refuses(catalog.ErrNotFound, func() error { return d.other.DeleteAPI(d.ctx, "aud", ev) })
+		d.changes(changes.API, "aud", ev, func() error { return d.s.DeleteAPI(d.ctx, "aud", nil, ev) })
+		d.refuses(catalog.ErrNotFound, func() error { return d.other.DeleteAPI(d.ctx, "aud", nil, ev) })
 		d.api("aud")
+	}},
+	{"an API is deleted if the one that is there may be", func(d *databaseTest) {
+		d.api("aud")
+		d.must(d.s.UpdateAPI(d.ctx, "aud", func(a *apis.API) (*audit.Event, error) {
+			ev := event(audit.APIUpdated, "aud")
+			a.Secrets = []apis.Secret{{ID: "s", Sealed: []byte("x"), CreatedAt: noon}}
+			return &ev, nil
+		}))
+		no, ev := errors.New("no"), event(audit.APIDeleted, "aud")
+		allow := func(answer error) func(apis.API) error {
+			return func(a apis.API) error {
+				d.equal(a.ID, "id of aud")
+				d.equal(len(a.Secrets), 1)
+				return answer
+			}
+		}
+		d.refuses(no, func() error { return d.other.DeleteAPI(d.ctx, "aud", allow(no), ev) })
+		d.refuses(catalog.ErrNotFound, func() error { return d.other.DeleteAPI(d.ctx, "other", allow(no), ev) })
+		d.changes(changes.API, "aud", ev, func() error { return d.other.DeleteAPI(d.ctx, "aud", allow(nil), ev) })
+	}},
+	{"the live grants that are for an API are counted", func(d *databaseTest) {
+		d.user("u")
+		d.session("u", "s")
+		d.client("c")
+		const audience = `https://a.example/?x=1&y=<a>%20_%`
+		for id, audiences := range map[string][]string{
+			"alone": {audience}, "among others": {"x", audience, "y"}, "other": {"x"}, "none": nil,
+			"longer": {audience + "/"}, "another case": {"HTTPS://A.EXAMPLE/?X=1&Y=<A>%20_%"}, "expired": {audience}, "revoked": {audience},
+		} {
+			d.granted("s", "c", id, func(g *grants.Grant) {
+				if g.Audiences = audiences; id == "expired" {
+					g.ExpiresAt = noon.Add(time.Minute)
+				}
+			})
+		}
+		d.must(d.s.RevokeGrant(d.ctx, "revoked", event(audit.GrantCut, "revoked")))
+		for of, want := range map[string]int64{audience: 2, "x": 2, "y": 1, "https://a.example/": 0, "": 0, "%": 0} {
+			ended, err := d.other.WouldEnd(d.ctx, changes.API, of, noon.Add(time.Hour))
+			d.must(err)
+			if ended.Grants != want || ended.Sessions != 0 {
+				d.Errorf("%s: %+v instead of %d", of, ended, want)
+			}
+		}
 	}},
 	{"an API that a client names cannot be deleted", func(d *databaseTest) {
 		d.api("first")
@@ -146,7 +190,7 @@ var apiTests = []test{
 		}
 		for _, audience := range c.Audiences {
 			d.refuses(catalog.ErrInUse, func() error {
-				err := d.other.DeleteAPI(d.ctx, audience, event(audit.APIDeleted, audience))
+				err := d.other.DeleteAPI(d.ctx, audience, nil, event(audit.APIDeleted, audience))
 				if s := fmt.Sprint(err); !strings.HasSuffix(s, ": c, d") {
 					d.Errorf("it does not name the clients: %s", s)
 				}
@@ -155,7 +199,7 @@ var apiTests = []test{
 		}
 		d.must(d.s.DeleteClient(d.ctx, "d", nil, event(audit.ClientDeleted, "d")))
 		d.must(d.s.DeleteClient(d.ctx, "c", nil, event(audit.ClientDeleted, "c")))
-		d.must(d.s.DeleteAPI(d.ctx, "first", event(audit.APIDeleted, "first")))
+		d.must(d.s.DeleteAPI(d.ctx, "first", nil, event(audit.APIDeleted, "first")))
 	}},
 	{"an API that a client is cannot be deleted", func(d *databaseTest) {
 		d.api("aud")
@@ -163,7 +207,7 @@ var apiTests = []test{
 			c.Introspects = []string{"aud"}
 			d.must(d.s.CreateClient(d.ctx, c, event(audit.ClientCreated, c.ID)))
 		}
-		del := func() error { return d.other.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")) }
+		del := func() error { return d.other.DeleteAPI(d.ctx, "aud", nil, event(audit.APIDeleted, "aud")) }
 		named := func(clients string) {
 			d.refuses(catalog.ErrInUse, func() error {
 				err := del()
@@ -197,7 +241,7 @@ var apiTests = []test{
 			before := d.number()
 			errs := d.atOnce(2, func(i int, s *storage.Store) error {
 				if i == 0 {
-					return s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud"))
+					return s.DeleteAPI(d.ctx, "aud", nil, event(audit.APIDeleted, "aud"))
 				}
 				return s.CreateClient(d.ctx, clients.Client{ID: "c", Audiences: []string{"aud"}}, event(audit.ClientCreated, "c"))
 			})
@@ -214,7 +258,7 @@ var apiTests = []test{
 			d.equal(len(list), 1)
 			d.must(err)
 			d.must(d.s.DeleteClient(d.ctx, "c", nil, event(audit.ClientDeleted, "c")))
-			d.must(d.s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")))
+			d.must(d.s.DeleteAPI(d.ctx, "aud", nil, event(audit.APIDeleted, "aud")))
 		}
 	}},
 }

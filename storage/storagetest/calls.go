@@ -28,7 +28,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 	for name, call := range map[string]func() error{
 		"CreateAPI":    func() error { return s.CreateAPI(ctx, apis.API{ID: "i", Audience: "x"}, ev) },
 		"UpdateAPI":    func() error { return s.UpdateAPI(ctx, "x", func(*apis.API) (*audit.Event, error) { return &ev, nil }) },
-		"DeleteAPI":    func() error { return s.DeleteAPI(ctx, "x", ev) },
+		"DeleteAPI":    func() error { return s.DeleteAPI(ctx, "x", nil, ev) },
 		"CreateClient": func() error { return s.CreateClient(ctx, clients.Client{ID: "x"}, ev) },
 		"UpdateClient": func() error {
 			return s.UpdateClient(ctx, "a", func(*clients.Client, []apis.API) (*audit.Event, error) { return &ev, nil })

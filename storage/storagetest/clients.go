@@ -138,7 +138,7 @@ var clientTests = []test{
 			d.Fatalf("the error is %q", message)
 		}
 		d.refuses(clients.ErrNotFound, func() error { _, err := d.s.Client(d.ctx, "a"); return err })
-		d.must(d.s.DeleteAPI(d.ctx, "known", event(audit.APIDeleted, "known")))
+		d.must(d.s.DeleteAPI(d.ctx, "known", nil, event(audit.APIDeleted, "known")))
 	}},
 	{"an audience matches byte by byte", func(d *databaseTest) {
 		d.api("a")
@@ -187,7 +187,7 @@ var clientTests = []test{
 		d.must(err)
 		d.equal(again.Epoch, d.number())
 		d.equal(len(again.Secrets)+len(again.Audiences), 0)
-		d.must(d.s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")))
+		d.must(d.s.DeleteAPI(d.ctx, "aud", nil, event(audit.APIDeleted, "aud")))
 	}},
 }
 

@@ -259,14 +259,14 @@ var updateTests = []test{
 			d.api("aud")
 			errs := d.atOnce(2, func(i int, s *storage.Store) error {
 				if i == 0 {
-					return s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud"))
+					return s.DeleteAPI(d.ctx, "aud", nil, event(audit.APIDeleted, "aud"))
 				}
 				return give(s, "aud")
 			})
 			d.oneWins(errs, catalog.ErrInUse, clients.ErrUnknownAudience)
 			if errs[0] != nil {
 				d.must(give(d.s))
-				d.must(d.s.DeleteAPI(d.ctx, "aud", event(audit.APIDeleted, "aud")))
+				d.must(d.s.DeleteAPI(d.ctx, "aud", nil, event(audit.APIDeleted, "aud")))
 			}
 		}
 	}},

@@ -30,7 +30,11 @@ type Parts struct {
 	Failed func(ctx context.Context, err error)
 	Now    func() time.Time
 
+	// AccessTTL is the life of access tokens for an API that has none of its own.
+	AccessTTL time.Duration
+
 	Cursors Cursors
+	APIs    *administration.APIs
 	Clients *administration.Clients
 	Keys    *administration.Keys
 	Audit   *administration.Audit
@@ -50,6 +54,7 @@ func New(p Parts, base string) http.Handler {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[string]](), reflect.TypeFor[*string]())
 	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[bool]](), reflect.TypeFor[*bool]())
+	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[map[string]any]](), reflect.TypeFor[*map[string]any]())
 	api := humago.NewWithPrefix(mux, base+Path, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -66,6 +71,7 @@ func New(p Parts, base string) http.Handler {
 		RejectUnknownQueryParameters: true,
 	})
 	s := surface{api, p}
+	apiOperations{p.APIs, s}.add()
 	clientOperations{p.Clients, s}.add()
 	keyOperations{p.Keys, s}.add()
 	auditOperations{p.Audit, s}.add()

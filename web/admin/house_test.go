@@ -51,8 +51,9 @@ func newHouse(t testing.TB) *house {
 	rings := newRings(t, store)
 	return &house{t, store, c, rings, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
-		Failed:  func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
-		Cursors: openCursors{},
+		Failed:    func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
+		Cursors:   openCursors{},
+		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, revocation.NewCuts(store, time.Now)),
 		Clients: administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
 		Keys:    administration.NewKeys(rings),
 		Audit:   administration.NewAudit(store, accounts.NewUsers(store, nil, time.Now), registry),

@@ -10,14 +10,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/field"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/keys"
 )
 
-// errOtherID: the body of a change names another record than the path.
-var errOtherID = errors.New("the id cannot be changed: it is that in the path")
+var (
+	// errOtherID: the body of a change names another record than the path.
+	errOtherID = errors.New("the id cannot be changed: it is that in the path")
+	// errOtherAudience: the same of an API.
+	errOtherAudience = errors.New("an API's audience cannot be changed: clients and tokens name it")
+)
 
 // Problem is the body of an error (RFC 9457).
 type Problem struct {
@@ -51,6 +57,16 @@ var kinds = []struct {
 	{administration.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{administration.ErrInUse, http.StatusConflict, "in-use"},
 	{errOtherID, http.StatusUnprocessableEntity, "invalid"},
+	{errOtherAudience, http.StatusUnprocessableEntity, "invalid"},
+	{catalog.ErrNotFound, http.StatusNotFound, "not-found"},
+	{catalog.ErrExists, http.StatusConflict, "exists"},
+	{catalog.ErrInUse, http.StatusConflict, "in-use"},
+	{catalog.ErrIsClient, http.StatusConflict, "is-client"},
+	{apis.ErrTooManySecrets, http.StatusConflict, "too-many-secrets"},
+	{apis.ErrSecretSigns, http.StatusConflict, "secret-signs"},
+	{apis.ErrNoneSigns, http.StatusConflict, "none-signs"},
+	{apis.ErrSecretNotFound, http.StatusNotFound, "no-such-secret"},
+	{apis.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{clients.ErrNotFound, http.StatusNotFound, "not-found"},
 	{clients.ErrExists, http.StatusConflict, "exists"},
 	{clients.ErrIsAudience, http.StatusConflict, "is-audience"},
@@ -74,6 +90,7 @@ func problemOf(err error) *Problem {
 	if errors.As(err, &told) {
 		return told
 	}
+	at := field.Pointer(err)
 	var stored interface{ Why() error }
 	if errors.As(err, &stored) {
 		err = stored.Why() // without the operation and the subject, which the caller knows
@@ -81,7 +98,7 @@ func problemOf(err error) *Problem {
 	for _, k := range kinds {
 		if errors.Is(err, k.err) {
 			p := newKind(k.status, k.name, err.Error())
-			if at := field.Pointer(err); at != "" {
+			if at != "" {
 				p.Errors = []Flaw{{Pointer: at, Detail: err.Error()}}
 			}
 			return p

@@ -68,7 +68,7 @@ func New(t *testing.T) *House {
 		{Audience: "https://api.test", Name: "API", Scopes: []string{"read", "write"}},
 		{Audience: "https://roles.test", Name: "Roles", Scopes: []string{"read"}, Roles: true},
 	} {
-		_, err := offered.Create(t.Context(), a, audit.Server)
+		_, err := offered.Create(t.Context(), a, "", audit.Server)
 		h.Must(err)
 	}
 	h.registry = clients.NewRegistry(h.Store, offered, h.Now, never, clients.PKCERequired)
