@@ -97,7 +97,7 @@ func TestAnAPIHasTextsForScopesThatItOffersAlone(t *testing.T) {
 		if err != nil || changed != (c.want != nil) {
 			t.Fatalf("%s: changed is %v, %v", c.why, changed, err)
 		}
-		log, err := storagetest.Events(ctx, store, audit.Query{Limit: 1})
+		log, err := storagetest.Events(ctx, store, audit.Query{NewestFirst: true})
 		if err != nil {
 			t.Fatal(err)
 		}
