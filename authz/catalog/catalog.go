@@ -345,9 +345,6 @@ func (c *Catalog) mayBecome(was, is apis.API) error {
 	if is.ID != was.ID || is.Audience != was.Audience {
 		return fmt.Errorf("%w: an update leaves the audience of an API alone", apis.ErrInvalid)
 	}
-	if err := validate(is); err != nil {
-		return err
-	}
 	switch {
 	case !was.Administers():
 		if err := takesNone(is.Scopes); err != nil {
@@ -355,6 +352,9 @@ func (c *Catalog) mayBecome(was, is apis.API) error {
 		}
 	case !is.Administers():
 		return apis.Invalid(errors.New("the API of the administration stays it"), "scopes")
+	}
+	if err := validate(is); err != nil {
+		return err
 	}
 	return c.own.CheckNew(is.Scopes, was.Scopes)
 }
