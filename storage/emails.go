@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -35,6 +36,24 @@ func (s *Store) UsersByForm(ctx context.Context, form string, most int) ([]accou
 		return nil, fault(op, err)
 	}
 	return users(op, rows)
+}
+
+// SharedForms implements accounts.Store.
+func (s *Store) SharedForms(ctx context.Context, forms []string) ([]string, error) {
+	var shared []string
+	for some := range slices.Chunk(forms, wholeAtOnce) {
+		var found []string
+		err := s.reading(ctx).Raw(`
+			SELECT held.form FROM (
+				SELECT id, username AS form FROM users WHERE username IN ?
+				UNION SELECT id, email_form AS form FROM users WHERE email_form IN ?) AS held
+			 GROUP BY held.form HAVING COUNT(*) > 1`, some, some).Scan(&found).Error
+		if err != nil {
+			return nil, fault("find shared addresses", err)
+		}
+		shared = append(shared, found...)
+	}
+	return shared, nil
 }
 
 // tellApart refuses a user who could be confused with another one at sign-in: whose

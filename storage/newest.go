@@ -22,6 +22,14 @@ type selection struct {
 	args               []any
 	// limit is the greatest number of results; zero means no limit.
 	limit int
+	// after is the record after which the list begins; nil for the whole list.
+	after *sortKey
+}
+
+// sortKey is what the records of a selection are ordered by.
+type sortKey struct {
+	ID        string `gorm:"column:id"`
+	CreatedMS int64  `gorm:"column:created_ms"`
 }
 
 // newest lists a selection, newest first, and keeps only a bounded part of it in
@@ -35,18 +43,20 @@ type selection struct {
 func newest[T any](ctx context.Context, s *Store, op string, of selection, read func(ids []string) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		id, created := of.table+".id", of.table+".created_ms"
-		where, args := of.where, of.args
+		last := of.after
 		for left := of.limit; ; {
+			where, args := of.where, slices.Clone(of.args)
+			if last != nil {
+				where += " AND (" + created + " < ? OR " + created + " = ? AND " + id + " > ?)"
+				args = append(args, last.CreatedMS, last.CreatedMS, last.ID)
+			}
 			n := s.keysAtOnce
 			if of.limit > 0 {
 				n = min(n, left)
 			}
-			var keys []struct {
-				ID        string `gorm:"column:id"`
-				CreatedMS int64  `gorm:"column:created_ms"`
-			}
+			var keys []sortKey
 			err := s.reading(ctx).Raw("SELECT "+id+", "+created+" FROM "+of.from+" WHERE "+where+
-				" ORDER BY "+created+" DESC, "+id+" LIMIT ?", append(slices.Clone(args), n)...).Scan(&keys).Error
+				" ORDER BY "+created+" DESC, "+id+" LIMIT ?", append(args, n)...).Scan(&keys).Error
 			for some := range slices.Chunk(keys, wholeAtOnce) {
 				ids := make([]string, len(some))
 				for i, k := range some {
@@ -72,9 +82,7 @@ func newest[T any](ctx context.Context, s *Store, op string, of selection, read 
 			if len(keys) < n || of.limit > 0 && left == 0 {
 				return
 			}
-			last := keys[len(keys)-1]
-			where = of.where + " AND (" + created + " < ? OR " + created + " = ? AND " + id + " > ?)"
-			args = append(slices.Clone(of.args), last.CreatedMS, last.CreatedMS, last.ID)
+			last = &keys[len(keys)-1]
 		}
 	}
 }

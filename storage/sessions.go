@@ -178,6 +178,9 @@ func (s *Store) ListSessions(ctx context.Context, q sessions.Query, now time.Tim
 	if q.UserID != "" {
 		of.where, of.args = of.where+" AND l.user_id = ?", append(of.args, q.UserID)
 	}
+	if q.After.ID != "" {
+		of.after = &sortKey{q.After.ID, ms(q.After.CreatedAt)}
+	}
 	return newest(ctx, s, "list login sessions", of, func(ids []string) ([]sessions.Listed, error) {
 		var rows []struct {
 			Session    sessionRow `gorm:"embedded"`
@@ -244,7 +247,7 @@ func (s *Store) KnownDevice(ctx context.Context, user string, device [32]byte) (
 	return n > 0, fault("look for a device", err)
 }
 
-// SessionUser returns the user of a session, or sessions.ErrNotFound.
+// SessionUser implements sessions.Store.
 func (s *Store) SessionUser(ctx context.Context, id string) (string, error) {
 	const op = "read a login session"
 	if !isText(id) {

@@ -93,13 +93,34 @@ func (s *Store) user(ctx context.Context, column, value string) (accounts.User, 
 }
 
 // Users implements accounts.Store.
-func (s *Store) Users(ctx context.Context) ([]accounts.User, error) {
+func (s *Store) Users(ctx context.Context, q accounts.Query) ([]accounts.User, error) {
 	const op = "list users"
+	if !isText(q.After) || !isText(q.Role) {
+		return nil, nil
+	}
+	db := s.reading(ctx).Where("username > ?", q.After).Order("username")
+	if q.Role != "" {
+		db = whoHold(db, q.Role)
+	}
+	if q.Limit > 0 {
+		db = db.Limit(q.Limit)
+	}
 	var rows []userRow
-	if err := s.reading(ctx).Order("username").Find(&rows).Error; err != nil {
+	if err := db.Find(&rows).Error; err != nil {
 		return nil, fault(op, err)
 	}
 	return users(op, rows)
+}
+
+// whoHold selects the users who hold a role. A role has no quotation mark in it, so that it
+// is found as a whole in the list.
+func whoHold(db *gorm.DB, role string) *gorm.DB {
+	quoted, err := json.Marshal(role)
+	if err != nil {
+		panic(err) // texts are always JSON
+	}
+	// REPLACE compares letters as they are, in all engines.
+	return db.Where("roles <> REPLACE(roles, ?, '')", string(quoted))
 }
 
 func users(op string, rows []userRow) ([]accounts.User, error) {
@@ -139,26 +160,20 @@ func (s *Store) CreateUser(ctx context.Context, u accounts.User, ev audit.Event)
 
 // UpdateUser implements accounts.Store. A user with bytes that not every
 // engine can store is accounts.ErrInvalid.
-func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.User) (*audit.Event, error)) error {
+func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.User, accounts.Others) (*audit.Event, error)) error {
 	const op = "update user"
 	if !isText(id) {
 		return answer(op, "", refuse(accounts.ErrNotFound))
 	}
 	return s.edit(ctx, op, changes.User, id, func(tx *gorm.DB, _ changes.Number) (audit.Event, error) {
-		var rows []userRow
-		if err := tx.Where("id = ?", id).Limit(1).Find(&rows).Error; err != nil {
-			return audit.Event{}, err
-		}
-		if len(rows) == 0 {
-			return audit.Event{}, refuse(accounts.ErrNotFound)
-		}
-		u, err := rows[0].user()
+		was, u, err := userToChange(tx, id)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		ev, err := edit(&u)
+		others := othersThan(tx, id)
+		ev, err := edit(&u, others.who)
 		if err != nil {
-			return audit.Event{}, refuse(err)
+			return audit.Event{}, others.answer(err)
 		}
 		if ev == nil {
 			return audit.Event{}, errUnchanged
@@ -179,13 +194,72 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 			return audit.Event{}, err
 		}
 		row.ID = id
-		return *ev, tellApart(tx, row, rows[0])
+		return *ev, tellApart(tx, row, was)
 	})
 }
 
+// userToChange reads a user in the transaction that changes them.
+func userToChange(tx *gorm.DB, id string) (userRow, accounts.User, error) {
+	var rows []userRow
+	if err := tx.Where("id = ?", id).Limit(1).Find(&rows).Error; err != nil {
+		return userRow{}, accounts.User{}, err
+	}
+	if len(rows) == 0 {
+		return userRow{}, accounts.User{}, refuse(accounts.ErrNotFound)
+	}
+	u, err := rows[0].user()
+	return rows[0], u, err
+}
+
+// others are the users besides the one whom a transaction changes. Changes run one after
+// the other, so of two at the same time the second sees what the first has left.
+type others struct {
+	tx   *gorm.DB
+	than string
+	// failed is why they could not be asked about.
+	failed error
+}
+
+func othersThan(tx *gorm.DB, id string) *others { return &others{tx: tx, than: id} }
+
+// who implements accounts.Others.
+func (o *others) who(role string) (bool, error) {
+	var rows []userRow
+	err := whoHold(o.tx.Select("id"), role).Where("id <> ? AND disabled = FALSE AND password <> ''", o.than).Limit(1).Find(&rows).Error
+	if err != nil {
+		o.failed = err
+	}
+	return len(rows) > 0, err
+}
+
+// answer is the answer to an error of whoever asked about the others: a refusal, unless
+// the database has failed.
+func (o *others) answer(err error) error {
+	if o.failed != nil {
+		return o.failed
+	}
+	return refuse(err)
+}
+
+// allowedUser asks whether a user as they are now may be changed.
+func allowedUser(tx *gorm.DB, id string, allow accounts.Allow) error {
+	if allow == nil {
+		return nil
+	}
+	_, u, err := userToChange(tx, id)
+	if err != nil {
+		return err
+	}
+	others := othersThan(tx, id)
+	if err := allow(u, others.who); err != nil {
+		return others.answer(err)
+	}
+	return nil
+}
+
 // SetUserDisabled implements accounts.Store.
-func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error {
-	return s.changeUser(ctx, "disable or enable user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
+func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, allow accounts.Allow, ev audit.Event) error {
+	return s.changeUser(ctx, "disable or enable user", id, allow, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
 		// Also a cut, so that no old session or grant works again when the user is
 		// enabled.
 		return tx.Exec("UPDATE users SET disabled = ?, epoch = ? WHERE id = ? AND disabled <> ?", disabled, int64(n), id, disabled)
@@ -193,26 +267,29 @@ func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, e
 }
 
 // SetPassword implements accounts.Store.
-func (s *Store) SetPassword(ctx context.Context, id, hash string, ev audit.Event) error {
-	return s.changeUser(ctx, "set the password of user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
+func (s *Store) SetPassword(ctx context.Context, id, hash string, allow accounts.Allow, ev audit.Event) error {
+	return s.changeUser(ctx, "set the password of user", id, allow, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
 		return tx.Exec("UPDATE users SET password = ?, epoch = ? WHERE id = ?", hash, int64(n), id)
 	})
 }
 
 // CutUser implements revocation.Store.
 func (s *Store) CutUser(ctx context.Context, id string, ev audit.Event) error {
-	return s.changeUser(ctx, "cut user", id, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
+	return s.changeUser(ctx, "cut user", id, nil, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
 		return tx.Exec("UPDATE users SET epoch = ? WHERE id = ?", int64(n), id)
 	})
 }
 
-// changeUser runs a statement that changes one user. If no row changes, it finds out
-// whether there is no such user or whether the user is as requested already.
-func (s *Store) changeUser(ctx context.Context, op, id string, ev audit.Event, statement func(*gorm.DB, changes.Number) *gorm.DB) error {
+// changeUser runs a statement that changes one user, if that is allowed. If no row changes,
+// it finds out whether there is no such user or whether the user is as requested already.
+func (s *Store) changeUser(ctx context.Context, op, id string, allow accounts.Allow, ev audit.Event, statement func(*gorm.DB, changes.Number) *gorm.DB) error {
 	if !isText(id) {
 		return answer(op, "", refuse(accounts.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.User, id, ev, func(tx *gorm.DB, n changes.Number) error {
+		if err := allowedUser(tx, id, allow); err != nil {
+			return err
+		}
 		set := statement(tx, n)
 		if set.Error != nil || set.RowsAffected == 1 {
 			return set.Error
@@ -230,12 +307,15 @@ func (s *Store) changeUser(ctx context.Context, op, id string, ev audit.Event, s
 
 // DeleteUser implements accounts.Store. Grants of the user stay: they no longer stand,
 // and Purge deletes them when they have expired.
-func (s *Store) DeleteUser(ctx context.Context, id string, ev audit.Event) error {
+func (s *Store) DeleteUser(ctx context.Context, id string, allow accounts.Allow, ev audit.Event) error {
 	const op = "delete user"
 	if !isText(id) {
 		return answer(op, "", refuse(accounts.ErrNotFound))
 	}
 	return s.change(ctx, op, changes.User, id, ev, func(tx *gorm.DB, _ changes.Number) error {
+		if err := allowedUser(tx, id, allow); err != nil {
+			return err
+		}
 		if err := tx.Where("user_id = ?", id).Delete(&sessionRow{}).Error; err != nil {
 			return err
 		}

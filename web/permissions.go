@@ -64,7 +64,7 @@ func (v wording) own(text texts.Text, name string, user accounts.User) pages.Per
 	case name == apis.Profile && len(further) > 0:
 		return pages.Permission{Text: text.With("scope profile and", strings.Join(further, ", "))}
 	}
-	whose := map[string]string{apis.OpenID: user.Username, apis.Email: user.Email, apis.Roles: strings.Join(user.Roles, ", ")}
+	whose := map[string]string{apis.OpenID: user.Username, apis.Email: user.Email, apis.Roles: strings.Join(user.RolesForApps(), ", ")}
 	return pages.Permission{Text: text.T(texts.Name("scope " + name)), Whose: whose[name]}
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/field"
 )
 
 // Claims are claims about a user, by name. A value is kept as the JSON that was given: a
@@ -54,11 +55,11 @@ var fromFields = []string{"email", "email_verified", "preferred_username", "role
 func validClaims(c Claims) error {
 	for name := range c {
 		if name == "" || apis.ReservedClaim(name) || apis.NamesClaim(fromFields, name) {
-			return fmt.Errorf("%w: the claim %s cannot be set", ErrInvalid, name)
+			return field.At(fmt.Errorf("%w: the claim %s cannot be set", ErrInvalid, name), "claims", name)
 		}
 	}
 	if b, err := WriteClaims(c); err != nil || len(b) > maxClaims {
-		return fmt.Errorf("%w: the claims have more than %d KiB", ErrInvalid, maxClaims>>10)
+		return field.At(fmt.Errorf("%w: the claims have more than %d KiB", ErrInvalid, maxClaims>>10), "claims")
 	}
 	return nil
 }
@@ -118,7 +119,7 @@ func (u User) Further(own *apis.Own) []string {
 
 // fields returns the claims that are made from the fields of a user.
 func (u User) fields() Claims {
-	c := Claims{"preferred_username": text(u.Username), "roles": text(append([]string{}, u.Roles...))}
+	c := Claims{"preferred_username": text(u.Username), "roles": text(append([]string{}, u.RolesForApps()...))}
 	if u.Email != "" {
 		c["email"] = text(u.Email)
 		if u.EmailVerified != nil {
@@ -126,6 +127,13 @@ func (u User) fields() Claims {
 		}
 	}
 	return c
+}
+
+// RolesForApps returns the roles that apps and APIs may know of: all but those of the
+// administration. Who administers this server is the business of nobody else, and their
+// tokens are what a thief would look for.
+func (u User) RolesForApps() []string {
+	return slices.DeleteFunc(slices.Clone(u.Roles), apis.IsAdministration)
 }
 
 func text(v any) json.RawMessage {

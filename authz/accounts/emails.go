@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/secure/precis"
+
+	"github.com/ingam/ingam/authz/field"
 )
 
 // normalizeUsername returns the one form in which a user name is stored and compared:
@@ -15,7 +17,7 @@ import (
 func normalizeUsername(name string) (string, error) {
 	name, err := precis.UsernameCaseMapped.String(strings.TrimSpace(name))
 	if err != nil || name == "" || len(name) > 200 {
-		return "", fmt.Errorf("%w: a user name has 1 to 200 letters, digits and signs, and no spaces (RFC 8265)", ErrInvalid)
+		return "", field.At(fmt.Errorf("%w: a user name has 1 to 200 letters, digits and signs, and no spaces (RFC 8265)", ErrInvalid), "username")
 	}
 	return name, nil
 }
@@ -88,30 +90,30 @@ func (d *Users) SharingEmail(ctx context.Context, u User) ([]User, error) {
 	return others, nil
 }
 
-// SharedEmails returns the ids of those users, of all, for whom SharingEmail would find
+// SharedEmails returns the ids of those users, of list, for whom SharingEmail would find
 // somebody.
-func SharedEmails(all []User) map[string]bool {
-	// owner is the id of the user who has a form as their name or address; empty where
-	// several users have it.
-	owner := map[string]string{}
-	claim := func(form, id string) {
-		if was, taken := owner[form]; taken && was != id {
-			id = ""
-		}
-		owner[form] = id
-	}
-	forms := make([]string, len(all))
-	for i, u := range all {
-		claim(u.Username, u.ID)
-		if forms[i] = EmailForm(u.Email); forms[i] != "" {
-			claim(forms[i], u.ID)
+func (d *Users) SharedEmails(ctx context.Context, list []User) (map[string]bool, error) {
+	var forms []string
+	for _, u := range list {
+		if form := EmailForm(u.Email); form != "" {
+			forms = append(forms, form)
 		}
 	}
 	shared := map[string]bool{}
-	for i, u := range all {
-		if forms[i] != "" && owner[forms[i]] == "" {
-			shared[u.ID] = true
-		}
+	several, err := d.store.SharedForms(ctx, forms)
+	if err != nil || len(several) == 0 {
+		return shared, err
 	}
-	return shared
+	for _, u := range list {
+		if !slices.Contains(several, EmailForm(u.Email)) {
+			continue
+		}
+		// A stored form may be out of date.
+		others, err := d.SharingEmail(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		shared[u.ID] = len(others) > 0
+	}
+	return shared, nil
 }

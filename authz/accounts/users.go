@@ -15,6 +15,7 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/field"
 )
 
 var (
@@ -36,6 +37,14 @@ const (
 )
 
 func (t Taken) Error() string { return string(t) }
+
+// member is what another user has: the user name or the address.
+func (t Taken) member() string {
+	if t == ErrExists || t == ErrUsernameIsEmail {
+		return "username"
+	}
+	return "email"
+}
 
 // User is a person who can sign in.
 type User struct {
@@ -76,9 +85,31 @@ type Reader interface {
 	// stored form may be out of date: older versions of the server change an address
 	// without its form.
 	UsersByForm(ctx context.Context, form string, most int) ([]User, error)
-	// Users returns all users, ordered by name.
-	Users(ctx context.Context) ([]User, error)
+	// Users returns users, ordered by name.
+	Users(ctx context.Context, q Query) ([]User, error)
+	// SharedForms returns those of the forms that several users have, as their name or
+	// as the stored form of their address.
+	SharedForms(ctx context.Context, forms []string) ([]string, error)
 }
+
+// Query selects users. A zero field selects all.
+type Query struct {
+	// After selects only users whose name comes after this one.
+	After string
+	// Role selects only users who have this role.
+	Role string
+	// Limit selects only that many, the first ones.
+	Limit int
+}
+
+// Others reports, within the transaction that changes a user, whether another user can sign
+// in who holds a role.
+type Others func(role string) (bool, error)
+
+// Allow decides within the transaction whether a user, as they are now, may be changed. It
+// may be asked again, if the first transaction was rolled back. Its error is returned as it
+// is. A nil Allow allows every change.
+type Allow func(u User, others Others) error
 
 // Store keeps users.
 type Store interface {
@@ -90,18 +121,18 @@ type Store interface {
 	// and claims with the event that edit returns, all in one transaction that no
 	// other editor can interrupt. If edit returns no event, nothing is stored. edit may
 	// be called again, if the first transaction was rolled back, and must not use the
-	// database. Returns ErrNotFound, the error that edit returned or, for a changed name
-	// or address, one of type Taken.
-	UpdateUser(ctx context.Context, id string, edit func(*User) (*audit.Event, error)) error
+	// database, except by others. Returns ErrNotFound, the error that edit returned or, for
+	// a changed name or address, one of type Taken.
+	UpdateUser(ctx context.Context, id string, edit func(u *User, others Others) (*audit.Event, error)) error
 	// SetUserDisabled disables or enables a user. If the user already is as asked, it
-	// changes nothing and stores no event. Returns ErrNotFound.
-	SetUserDisabled(ctx context.Context, id string, disabled bool, ev audit.Event) error
+	// changes nothing and stores no event. Returns ErrNotFound, or what allow does.
+	SetUserDisabled(ctx context.Context, id string, disabled bool, allow Allow, ev audit.Event) error
 	// SetPassword replaces the hash, and revokes everything that was issued for the
-	// user. Returns ErrNotFound.
-	SetPassword(ctx context.Context, id, hash string, ev audit.Event) error
+	// user. Returns ErrNotFound, or what allow does.
+	SetPassword(ctx context.Context, id, hash string, allow Allow, ev audit.Event) error
 	// DeleteUser removes the user with their sessions and consents, and revokes
-	// everything that was issued for them. Returns ErrNotFound.
-	DeleteUser(ctx context.Context, id string, ev audit.Event) error
+	// everything that was issued for them. Returns ErrNotFound, or what allow does.
+	DeleteUser(ctx context.Context, id string, allow Allow, ev audit.Event) error
 }
 
 // Hasher makes the hash of a new password of a user. It returns an ErrInvalid if the
@@ -134,8 +165,8 @@ func (d *Users) ByName(ctx context.Context, name string) (User, error) {
 // ByID returns the user with that id, or ErrNotFound.
 func (d *Users) ByID(ctx context.Context, id string) (User, error) { return d.store.User(ctx, id) }
 
-// List returns all users, ordered by name.
-func (d *Users) List(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
+// List returns users, ordered by name.
+func (d *Users) List(ctx context.Context, q Query) ([]User, error) { return d.store.Users(ctx, q) }
 
 // Create registers a user with a password; it fills in ID, Password, Epoch and
 // CreatedAt. Returns ErrInvalid, or an error of type Taken.
@@ -156,9 +187,21 @@ func (d *Users) Create(ctx context.Context, u User, password string, by audit.Ac
 		Details: u.details(),
 	})
 	if err != nil {
-		return User{}, err
+		return User{}, located(err)
+	}
+	if changes.IsDryRun(ctx) {
+		return u, nil
 	}
 	return d.store.User(ctx, u.ID)
+}
+
+// located says of an error of type Taken which member it is about.
+func located(err error) error {
+	var t Taken
+	if errors.As(err, &t) {
+		return field.At(err, t.member())
+	}
+	return err
 }
 
 // Update lets edit change a user, and reports whether it changed anything. Updates at
@@ -166,11 +209,11 @@ func (d *Users) Create(ctx context.Context, u User, password string, by audit.Ac
 // the user that it is given. An update ends no session or token, and `sub` stays: apps
 // see the same person under a new name. A new address is not verified, unless edit sets
 // EmailVerified again. Returns ErrInvalid, or what Store.UpdateUser does.
-func (d *Users) Update(ctx context.Context, id string, edit func(*User) error, reason string, by audit.Actor) (u User, changed bool, err error) {
-	err = d.store.UpdateUser(ctx, id, func(stored *User) (*audit.Event, error) {
+func (d *Users) Update(ctx context.Context, id string, edit func(u *User, others Others) error, reason string, by audit.Actor) (u User, changed bool, err error) {
+	err = d.store.UpdateUser(ctx, id, func(stored *User, others Others) (*audit.Event, error) {
 		was, claims := *stored, maps.Clone(stored.Claims)
 		before := was.details()
-		if err := edit(stored); err != nil {
+		if err := edit(stored, others); err != nil {
 			return nil, err
 		}
 		if stored.Username != was.Username {
@@ -201,7 +244,7 @@ func (d *Users) Update(ctx context.Context, id string, edit func(*User) error, r
 		return &audit.Event{At: d.now(), Actor: by, Action: audit.UserUpdated, Subject: id, Reason: reason, Details: details}, nil
 	})
 	if err != nil {
-		return User{}, false, err
+		return User{}, false, located(err)
 	}
 	return u, changed, nil
 }
@@ -228,47 +271,62 @@ func (u User) details() map[string]string {
 	return map[string]string{"username": u.Username, "roles": strings.Join(u.Roles, " "), "email_verified": verified}
 }
 
+// Version is another one after every change of what an administrator sees of the user.
+func (u User) Version() string {
+	facts := u.details()
+	claims, err := WriteClaims(u.Claims)
+	if err != nil {
+		panic(err) // they were read from JSON
+	}
+	facts["id"], facts["email"], facts["claims"], facts["disabled"] = u.ID, u.Email, string(claims), fmt.Sprint(u.Disabled)
+	return changes.Version(facts)
+}
+
+// CanSignIn reports whether the user can prove at all who they are.
+func (u User) CanSignIn() bool { return !u.Disabled && u.Password != "" }
+
 func (u User) validate() error {
 	if u.Email != "" {
 		if a, err := mail.ParseAddress(u.Email); err != nil || a.Address != u.Email || len(u.Email) > 254 {
-			return fmt.Errorf("%w: %q is not an e-mail address", ErrInvalid, u.Email)
+			return field.At(fmt.Errorf("%w: %q is not an e-mail address", ErrInvalid, u.Email), "email")
 		}
 	}
 	if u.Email == "" && u.EmailVerified != nil {
-		return fmt.Errorf("%w: there is no e-mail address that could be verified", ErrInvalid)
+		return field.At(fmt.Errorf("%w: there is no e-mail address that could be verified", ErrInvalid), "email_verified")
 	}
-	for _, role := range u.Roles {
+	for i, role := range u.Roles {
 		// A role must be one word, as a scope is.
 		if list, err := apis.ParseScope(role); err != nil || len(list) != 1 || list[0] != role {
-			return fmt.Errorf("%w: the role %q is not one word of visible ASCII characters", ErrInvalid, role)
+			return field.At(fmt.Errorf("%w: the role %q is not one word of visible ASCII characters", ErrInvalid, role), "roles", i)
 		}
 	}
 	return validClaims(u.Claims)
 }
 
 // Disable locks the user out until Enable is called. Meanwhile nothing that was issued
-// for the user is valid. Returns ErrNotFound.
-func (d *Users) Disable(ctx context.Context, id, reason string, by audit.Actor) error {
-	return d.store.SetUserDisabled(ctx, id, true, audit.Event{At: d.now(), Actor: by, Action: audit.UserDisabled, Subject: id, Reason: reason})
+// for the user is valid. Returns ErrNotFound, or what allow does.
+func (d *Users) Disable(ctx context.Context, id string, allow Allow, reason string, by audit.Actor) error {
+	return d.store.SetUserDisabled(ctx, id, true, allow, audit.Event{At: d.now(), Actor: by, Action: audit.UserDisabled, Subject: id, Reason: reason})
 }
 
-// Enable undoes Disable. Returns ErrNotFound.
-func (d *Users) Enable(ctx context.Context, id, reason string, by audit.Actor) error {
-	return d.store.SetUserDisabled(ctx, id, false, audit.Event{At: d.now(), Actor: by, Action: audit.UserEnabled, Subject: id, Reason: reason})
+// Enable undoes Disable. Returns ErrNotFound, or what allow does.
+func (d *Users) Enable(ctx context.Context, id string, allow Allow, reason string, by audit.Actor) error {
+	return d.store.SetUserDisabled(ctx, id, false, allow, audit.Event{At: d.now(), Actor: by, Action: audit.UserEnabled, Subject: id, Reason: reason})
 }
 
 // Delete removes the user, and revokes everything that was issued for them. Returns
-// ErrNotFound.
-func (d *Users) Delete(ctx context.Context, id, reason string, by audit.Actor) error {
-	return d.store.DeleteUser(ctx, id, audit.Event{At: d.now(), Actor: by, Action: audit.UserDeleted, Subject: id, Reason: reason})
+// ErrNotFound, or what allow does.
+func (d *Users) Delete(ctx context.Context, id string, allow Allow, reason string, by audit.Actor) error {
+	return d.store.DeleteUser(ctx, id, allow, audit.Event{At: d.now(), Actor: by, Action: audit.UserDeleted, Subject: id, Reason: reason})
 }
 
 // SetPassword replaces the user's password, and ends all sessions and grants, so that
-// whoever knew the old password is signed out. Returns ErrNotFound or ErrInvalid.
-func (d *Users) SetPassword(ctx context.Context, u User, password, reason string, by audit.Actor) error {
+// whoever knew the old password is signed out. Returns ErrNotFound, ErrInvalid, or what
+// allow does.
+func (d *Users) SetPassword(ctx context.Context, u User, password string, allow Allow, reason string, by audit.Actor) error {
 	hash, err := d.passwords.Hash(ctx, u, password)
 	if err != nil {
 		return err
 	}
-	return d.store.SetPassword(ctx, u.ID, hash, audit.Event{At: d.now(), Actor: by, Action: audit.UserPasswordSet, Subject: u.ID, Reason: reason})
+	return d.store.SetPassword(ctx, u.ID, hash, allow, audit.Event{At: d.now(), Actor: by, Action: audit.UserPasswordSet, Subject: u.ID, Reason: reason})
 }

@@ -32,7 +32,7 @@ func TestAChangedAddressIsNotVerifiedUnlessItIsSaidAgain(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
 	users, _ := people(t, accounts.User{ID: "u", Username: "u", Email: "old@example.com"})
-	_, _, err := users.Update(t.Context(), "u", func(u *accounts.User) error { u.Email, u.EmailVerified = "", &yes; return nil }, "", "test")
+	_, _, err := users.Update(t.Context(), "u", func(u *accounts.User, _ accounts.Others) error { u.Email, u.EmailVerified = "", &yes; return nil }, "", "test")
 	if !errors.Is(err, accounts.ErrInvalid) {
 		t.Errorf("no address was verified: %v", err)
 	}
@@ -55,7 +55,7 @@ func TestAChangedAddressIsNotVerifiedUnlessItIsSaidAgain(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			users, _ := people(t, accounts.User{ID: "u", Username: "u", Email: "old@example.com", EmailVerified: c.was})
-			u, _, err := users.Update(t.Context(), "u", func(u *accounts.User) error { c.edit(u); return nil }, "", "test")
+			u, _, err := users.Update(t.Context(), "u", func(u *accounts.User, _ accounts.Others) error { c.edit(u); return nil }, "", "test")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestEachFieldOfAUserCanBeChangedAloneOrNotAtAll(t *testing.T) {
 		if name == "CreatedAt" {
 			continue
 		}
-		_, changed, err := users.Update(t.Context(), "u", func(u *accounts.User) error {
+		_, changed, err := users.Update(t.Context(), "u", func(u *accounts.User, _ accounts.Others) error {
 			switch f := reflect.ValueOf(u).Elem().Field(i); f.Kind() {
 			case reflect.String:
 				f.SetString("x@example.com")
@@ -132,7 +132,7 @@ func TestTwoEditorsAtOnceBothHold(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			_, _, err := users.Update(t.Context(), "u", func(u *accounts.User) error {
+			_, _, err := users.Update(t.Context(), "u", func(u *accounts.User, _ accounts.Others) error {
 				u.Roles = append(u.Roles, fmt.Sprint("role-", i))
 				return nil
 			}, "", "test")

@@ -21,14 +21,16 @@ var (
 type Caller struct {
 	Actor  audit.Actor
 	scopes []string
+	// operator is whether it is who runs a command on the server's own machine.
+	operator bool
 }
 
 // Operator returns the caller who runs a command on the server's own machine. They may do
 // everything, since they could open the database itself.
-func Operator(actor audit.Actor) Caller { return Caller{actor, []string{All}} }
+func Operator(actor audit.Actor) Caller { return Caller{actor, []string{All}, true} }
 
 // NewCaller returns a caller who has these scopes.
-func NewCaller(actor audit.Actor, scopes ...string) Caller { return Caller{actor, scopes} }
+func NewCaller(actor audit.Actor, scopes ...string) Caller { return Caller{actor, scopes, false} }
 
 // May reports whether the caller has a scope.
 func (c Caller) May(scope string) bool {

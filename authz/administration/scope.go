@@ -19,6 +19,11 @@ const (
 	KeysWrite = "ingam:keys:write"
 
 	AuditRead = "ingam:audit:read"
+
+	UsersRead    = "ingam:users:read"
+	UsersWrite   = "ingam:users:write"
+	SessionsRead = "ingam:sessions:read"
+	SessionsEnd  = "ingam:sessions:end"
 )
 
 // Scopes are all of them, with what each allows, as the end of "the application would like
@@ -32,6 +37,10 @@ var Scopes = []struct{ Name, Text string }{
 	{KeysRead, "see the signing keys and their states"},
 	{KeysWrite, "rotate and withdraw signing keys"},
 	{AuditRead, "read the audit log"},
+	{UsersRead, "see who the users are"},
+	{UsersWrite, "create, change and delete users, and set their passwords"},
+	{SessionsRead, "see where users are signed in"},
+	{SessionsEnd, "sign users out"},
 }
 
 // LoginClient is the id of the client of `ingam login`.

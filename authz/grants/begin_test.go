@@ -73,9 +73,11 @@ func TestNothingBeginsWhereSomethingWasCut(t *testing.T) {
 	h := grantstest.New(t)
 	ev := audit.Event{At: h.Now(), Actor: audit.Operator("test"), Action: audit.UserCut}
 	for id, cut := range map[string]func(user, client string, in grants.SignIn){
-		"user":     func(user, _ string, _ grants.SignIn) { h.Must(h.Store.CutUser(h.Context(), user, ev)) },
-		"disabled": func(user, _ string, _ grants.SignIn) { h.Must(h.Store.SetUserDisabled(h.Context(), user, true, ev)) },
-		"gone":     func(_, client string, _ grants.SignIn) { h.Must(h.Store.DeleteClient(h.Context(), client, nil, ev)) },
+		"user": func(user, _ string, _ grants.SignIn) { h.Must(h.Store.CutUser(h.Context(), user, ev)) },
+		"disabled": func(user, _ string, _ grants.SignIn) {
+			h.Must(h.Store.SetUserDisabled(h.Context(), user, true, nil, ev))
+		},
+		"gone": func(_, client string, _ grants.SignIn) { h.Must(h.Store.DeleteClient(h.Context(), client, nil, ev)) },
 		"session": func(user, _ string, in grants.SignIn) {
 			h.Must(h.Store.EndSession(h.Context(), user, in.SessionID, ev))
 		},

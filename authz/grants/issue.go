@@ -40,7 +40,7 @@ func (p *Parts) issue(ctx context.Context, g Grant, m *making) error {
 		if err != nil {
 			return err
 		}
-		m.Access.Roles = user.Roles
+		m.Access.Roles = user.RolesForApps()
 	}
 	var err error
 	m.AccessToken, err = p.Issuer.MintAccess(ctx, &m.Access, d.TTL)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/text/secure/precis"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/field"
 	"github.com/ingam/ingam/authz/throttle"
 )
 
@@ -131,10 +133,19 @@ func threadsOf(hash string) int {
 
 // Hash returns the hash of a new password for a user, or accounts.ErrInvalid if the
 // password is refused.
-func (p *Hasher) Hash(ctx context.Context, u accounts.User, password string) (hash string, err error) {
+func (p *Hasher) Hash(ctx context.Context, u accounts.User, password string) (string, error) {
+	hash, err := p.hash(ctx, u, password)
+	if errors.Is(err, accounts.ErrInvalid) {
+		err = field.At(err, "password")
+	}
+	return hash, err
+}
+
+func (p *Hasher) hash(ctx context.Context, u accounts.User, password string) (hash string, err error) {
 	password, err = prepare(password)
 	switch {
-	case err != nil:
+	case err != nil || strings.ContainsRune(password, utf8.RuneError):
+		// A JSON text has that character wherever it was sent bytes that are no text.
 		return "", fmt.Errorf("%w: the password holds characters that cannot be typed", accounts.ErrInvalid)
 	case utf8.RuneCountInString(password) < MinLength || utf8.RuneCountInString(password) > MaxLength:
 		return "", ErrLength

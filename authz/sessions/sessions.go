@@ -58,8 +58,17 @@ const DeviceLife = 365 * 24 * time.Hour
 // Query selects login sessions. A zero field selects all.
 type Query struct {
 	UserID string
+	// After selects only sessions that come after this one in the list, newest first.
+	After Place
 	// Limit selects only that many of the newest sessions.
 	Limit int
+}
+
+// Place is the place of a session in a list, whether it still stands or not. Sessions that
+// began at the same time are ordered by id.
+type Place struct {
+	CreatedAt time.Time
+	ID        string
 }
 
 // Listed is a login session with the name of its user and, as ClientName, that of the
@@ -86,6 +95,8 @@ type Store interface {
 	// AppSession returns the session with that id, if that client began it and it was
 	// not ended; otherwise ErrNotFound.
 	AppSession(ctx context.Context, client, id string) (Session, error)
+	// SessionUser returns the id of the user of a session, or ErrNotFound.
+	SessionUser(ctx context.Context, id string) (string, error)
 	// EndSession ends one of a user's sessions, or returns ErrNotFound.
 	EndSession(ctx context.Context, user, id string, ev audit.Event) error
 	// EndSessions ends all sessions of a user except keep, in one transaction. It ends
@@ -189,6 +200,15 @@ func (s *Sessions) EndApp(ctx context.Context, client, id, reason string, by aud
 // offline_access. Returns ErrNotFound.
 func (s *Sessions) End(ctx context.Context, user, id, reason string, by audit.Actor) error {
 	return s.store.EndSession(ctx, user, id, s.ended(user, id, reason, by))
+}
+
+// EndAny ends a session, as End does, whoever its user is.
+func (s *Sessions) EndAny(ctx context.Context, id, reason string, by audit.Actor) error {
+	user, err := s.store.SessionUser(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.End(ctx, user, id, reason, by)
 }
 
 // EndOthers ends all sessions of a user except the one with the id keep, all or none, as

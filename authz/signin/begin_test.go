@@ -66,7 +66,7 @@ func TestWhatIsNotProvedBeginsNothing(t *testing.T) {
 	h := newHouse(t, 10)
 	h.user("minji", "")
 	h.user("gone", "")
-	if err := h.users.Disable(t.Context(), "gone", "", "test"); err != nil {
+	if err := h.users.Disable(t.Context(), "gone", nil, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -26,7 +26,7 @@ func TestWhoSignsInByWhatIsTyped(t *testing.T) {
 	h.user("moved", "before@example.com")
 	h.moved("moved", "now@example.com")
 	h.user("disabled", "disabled@example.com")
-	if err := h.users.Disable(t.Context(), "disabled", "", "test"); err != nil {
+	if err := h.users.Disable(t.Context(), "disabled", nil, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	h.shared("a", "team@example.com")
@@ -159,7 +159,7 @@ func TestAPasswordIsNotTheAddress(t *testing.T) {
 		if !errors.Is(err, accounts.ErrInvalid) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q for a new user: %v", password, err)
 		}
-		if err := h.users.SetPassword(t.Context(), known, password, "", "test"); !errors.Is(err, accounts.ErrInvalid) || !strings.Contains(err.Error(), why) {
+		if err := h.users.SetPassword(t.Context(), known, password, nil, "", "test"); !errors.Is(err, accounts.ErrInvalid) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q for a user: %v", password, err)
 		}
 		if strings.Contains(fmt.Sprint(err), password) {
@@ -180,7 +180,7 @@ func TestAPasswordIsChangedForWhoeverIsSignedIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.users.Update(t.Context(), minji.ID, func(u *accounts.User) error { u.Username = "minji"; return nil }, "", "test"); err != nil {
+	if _, _, err := h.users.Update(t.Context(), minji.ID, func(u *accounts.User, _ accounts.Others) error { u.Username = "minji"; return nil }, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	h.user("junho", "minji@example.com")
@@ -197,7 +197,7 @@ func TestAPasswordIsChangedForWhoeverIsSignedIn(t *testing.T) {
 	if got, err := h.try("minji", "another of 4711 secrets", "192.0.2.1"); got != "minji" {
 		t.Errorf("the one: %q, %v", got, err)
 	}
-	if err := h.users.Delete(t.Context(), minji.ID, "", "test"); err != nil {
+	if err := h.users.Delete(t.Context(), minji.ID, nil, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.signIn.Change(t.Context(), minji, "another of 4711 secrets", "yet another of 4711", "", visitor); !errors.Is(err, signin.ErrWrong) {
@@ -225,12 +225,15 @@ func TestSharedAddressesAreShown(t *testing.T) {
 	h.user("k", "k@example.com")
 	h.shared("moved", "k@example.com")
 	h.moved("moved", "elsewhere@example.com")
-	all, err := h.users.List(t.Context())
+	all, err := h.users.List(t.Context(), accounts.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{"a": "b c", "b": "a c", "c": "a b", "d": "name@example.com", "f@example.com": "g", "g": "f@example.com"}
-	shared := accounts.SharedEmails(all)
+	shared, err := h.users.SharedEmails(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := map[string]string{}
 	for _, u := range all {
 		others, err := h.users.SharingEmail(t.Context(), u)
@@ -264,7 +267,7 @@ func TestTheAuditKnowsNoAddress(t *testing.T) {
 	if !errors.Is(err, accounts.ErrEmailExists) || !strings.Contains(err.Error(), "another user has this e-mail address: minji") {
 		t.Errorf("taken: %v", err)
 	}
-	if _, _, err := h.users.Update(t.Context(), "minji", func(u *accounts.User) error { u.Email = "private2@example.com"; return nil }, "", "test"); err != nil {
+	if _, _, err := h.users.Update(t.Context(), "minji", func(u *accounts.User, _ accounts.Others) error { u.Email = "private2@example.com"; return nil }, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	events, err := storagetest.Events(t.Context(), h.store, audit.Query{})

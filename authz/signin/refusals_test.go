@@ -45,7 +45,7 @@ func TestTheAuditLogSaysWhoWasNotSignedInAndWhy(t *testing.T) {
 	h := newHouse(t, 2)
 	h.user("minji", "minji@example.com")
 	h.user("gone", "")
-	if err := h.users.Disable(t.Context(), "gone", "", "test"); err != nil {
+	if err := h.users.Disable(t.Context(), "gone", nil, "", "test"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ typed, password, from string }{

@@ -125,7 +125,7 @@ func (s *SignIn) Change(ctx context.Context, u accounts.User, current, new, reas
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if err := s.users.SetPassword(ctx, u, new, reason, audit.User(u.ID)); err != nil {
+	if err := s.users.SetPassword(ctx, u, new, nil, reason, audit.User(u.ID)); err != nil {
 		return SignedIn{}, err
 	}
 	changed, err := s.users.ByID(ctx, u.ID)

@@ -8,13 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
@@ -84,7 +86,9 @@ func (c *concerns) adminAPI() *adminAPI {
 		APIs:      administration.NewAPIs(c.apis, c.clients, c.cuts),
 		Clients:   administration.NewClients(c.clients, c.cuts, issuer),
 		Keys:      administration.NewKeys(c.rings),
-		Audit:     administration.NewAudit(c.store, accounts.NewUsers(c.store, nil, c.t.now), c.clients),
+		Audit:     administration.NewAudit(c.store, c.users, c.clients),
+		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),
+		Sessions:  c.sessions(),
 	}, "")
 	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
 }
@@ -159,11 +163,13 @@ func isProblem(err error, name string) bool {
 func (a *adminAPI) do(ctx context.Context, r request, into any) (version string, err error) {
 	var body io.Reader
 	if r.body != nil {
-		b, err := json.Marshal(r.body)
-		if err != nil {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // claims are kept as they are sent
+		if err := e.Encode(r.body); err != nil {
 			return "", err
 		}
-		body = bytes.NewReader(b)
+		body = &b
 	}
 	if r.query == nil {
 		r.query = url.Values{}
@@ -222,24 +228,49 @@ func edit[T, C any](ctx context.Context, a *adminAPI, path string, query url.Val
 
 // eachOf calls do with each record of a list.
 func eachOf[T any](ctx context.Context, a *adminAPI, path string, query url.Values, do func(T) error) error {
-	if query == nil {
-		query = url.Values{}
-	}
-	query.Set("limit", "1000")
-	for {
-		var page admin.Page[T]
-		if _, err := a.do(ctx, request{method: http.MethodGet, path: path, query: query}, &page); err != nil {
+	for record, err := range records[T](ctx, a, path, query, 0) {
+		if err != nil {
 			return err
 		}
-		for _, record := range page.Items {
-			if err := do(record); err != nil {
-				return err
+		if err := do(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records returns the records of a list, at most so many of them, or all if most is zero.
+// It reads them in pages, so that a long list does not fill memory.
+func records[T any](ctx context.Context, a *adminAPI, path string, query url.Values, most int) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		const largest = 1000
+		query := maps.Clone(query)
+		if query == nil {
+			query = url.Values{}
+		}
+		for left := most; ; {
+			n := largest
+			if most > 0 {
+				n = min(n, left)
 			}
+			query.Set("limit", strconv.Itoa(n))
+			var page admin.Page[T]
+			if _, err := a.do(ctx, request{method: http.MethodGet, path: path, query: query}, &page); err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, record := range page.Items {
+				if !yield(record, nil) {
+					return
+				}
+			}
+			left -= len(page.Items)
+			if page.Next == "" || most > 0 && left <= 0 {
+				return
+			}
+			query.Set("cursor", page.Next)
 		}
-		if page.Next == "" {
-			return nil
-		}
-		query.Set("cursor", page.Next)
 	}
 }
 

@@ -90,7 +90,7 @@ func (r *benchRecords) takeOver(ctx context.Context, issuer string) error {
 		return err
 	}
 	apps, err1 := r.store.Clients(ctx)
-	users, err2 := r.store.Users(ctx)
+	users, err2 := r.store.Users(ctx, accounts.Query{Limit: 1})
 	list, err3 := r.store.APIs(ctx)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err

@@ -50,7 +50,7 @@ func clientCreate(t *terminal) *cobra.Command {
 				if err != nil {
 					return named("client "+id, err)
 				}
-				t.warn(&created)
+				t.warn(&created.Warnings)
 				if asJSON {
 					return t.printJSON(created)
 				}
@@ -69,13 +69,13 @@ func clientCreate(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// warn prints the warnings about a client to whoever changed it, and takes them out of
-// what is printed for programs.
-func (t *terminal) warn(c *admin.Client) {
-	for _, warning := range c.Warnings {
+// warn prints the warnings about a record to whoever changed it, and takes them out of what
+// is printed for programs.
+func (t *terminal) warn(warnings *[]string) {
+	for _, warning := range *warnings {
 		fmt.Fprintf(t.stderr, "warning: %s\n", warning)
 	}
-	c.Warnings = nil
+	*warnings = nil
 }
 
 func clientUpdate(t *terminal) *cobra.Command {
@@ -103,7 +103,7 @@ grants that had it have it again.`,
 				if err != nil {
 					return named("client "+args[0], err)
 				}
-				t.warn(&c)
+				t.warn(&c.Warnings)
 				if changed {
 					t.tellSigning("ID tokens for the client", clientSigning(c))
 				}

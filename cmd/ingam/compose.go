@@ -172,6 +172,7 @@ func (s *server) handle() error {
 			Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
 			Keys:    administration.NewKeys(s.ring),
 			Audit:   administration.NewAudit(s.store, c.users, s.registry),
+			Users:   administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
 		},
 		Administrators: authz.NewAdministrators(s.cfg.Issuer.String()+admin.Path, c.tokens, s.registry, c.rules, c.users, c.cuts),
 		Process:        web.Process{Keys: s.ring, Watcher: s.watcher, Health: s.health, Observer: s.measures, Log: s.log, Now: s.now},

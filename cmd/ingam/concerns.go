@@ -10,11 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/storage"
@@ -29,6 +33,7 @@ type concerns struct {
 	apis    *catalog.Catalog
 	clients *clients.Registry
 	cuts    *revocation.Cuts
+	users   *accounts.Users
 	// rings can be listed only, except within withKeyring.
 	rings *keys.Keyring
 	t     *terminal
@@ -83,16 +88,56 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	if err != nil {
 		return err
 	}
+	hasher, err := passwords.New(0, passwords.Recommended)
+	if err != nil {
+		return err
+	}
 	catalog := catalog.New(store, own, t.now, nil)
 	c := &concerns{
 		cfg: cfg, store: store, actor: operator(),
 		apis:    catalog,
 		clients: clients.NewRegistry(store, catalog, t.now, nil, clients.PKCE(cfg.Clients.PKCE)),
 		cuts:    revocation.NewCuts(store, t.now),
+		users:   accounts.NewUsers(store, hasher, t.now),
 		t:       t,
 	}
 	c.rings = c.keyring(nil)
 	return do(c)
+}
+
+func (c *concerns) sessions() *sessions.Sessions {
+	return sessions.New(c.store, c.cfg.Sessions.IdleTTL.Std(), c.cfg.Sessions.TTL.Std(), c.t.now)
+}
+
+// withUsers is withConcerns for commands about users.
+func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Users) error, needs ...config.Need) error {
+	return t.withConcerns(cmd, func(c *concerns) error { return do(c, c.users) }, needs...)
+}
+
+// findUser finds a user by user name or, if there is none, by id.
+func findUser(ctx context.Context, users *accounts.Users, name string) (accounts.User, error) {
+	u, err := users.ByName(ctx, name)
+	if errors.Is(err, accounts.ErrNotFound) {
+		u, err = users.ByID(ctx, name)
+	}
+	if err != nil {
+		return accounts.User{}, named("user "+name, err)
+	}
+	return u, nil
+}
+
+// idOf returns the id of the user that --user names; empty if the flag was not given.
+func idOf(cmd *cobra.Command, users *accounts.Users, name string) (string, error) {
+	if !cmd.Flags().Changed("user") {
+		return "", nil
+	}
+	u, err := findUser(cmd.Context(), users, name)
+	return u.ID, err
+}
+
+// idTokens is what decides how long ID tokens become.
+func idTokens(cfg *config.Config, own *apis.Own) administration.IDTokens {
+	return administration.IDTokens{Own: own, Issuer: cfg.Issuer.String(), Bits: cfg.Keys.Bits}
 }
 
 // ownScopes returns the server's own scopes, including those that the configuration

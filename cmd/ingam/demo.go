@@ -149,7 +149,7 @@ func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (pa
 		if b, err := os.ReadFile(kept); err == nil {
 			return strings.TrimSpace(string(b)), nil
 		}
-		err = users.Delete(ctx, user.ID, "its password was lost", demoActor)
+		err = users.Delete(ctx, user.ID, nil, "its password was lost", demoActor)
 	}
 	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
 		return "", err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/ingam/ingam/web/admin"
 )
 
 // passwordFlags are the ways to give a command a new password. It is never an argument,
@@ -43,6 +45,17 @@ func (p *passwordFlags) print(t *terminal, password string) {
 	if p.generate {
 		fmt.Fprintf(t.stdout, "password %s\n", password)
 	}
+}
+
+// with returns a user as JSON, with the password if it was generated; it is not shown again.
+func (p *passwordFlags) with(u admin.User, password string) any {
+	if !p.generate {
+		return u
+	}
+	return struct {
+		admin.User
+		Password string `json:"password"`
+	}{u, password}
 }
 
 // readPassword reads a password from standard input.

@@ -1,37 +1,19 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/grants"
-	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/web/admin"
 )
 
 func sessionCommand(t *terminal) *cobra.Command {
 	return group("session", "The browsers in which people are signed in", sessionList(t), sessionEnd(t))
-}
-
-type sessionJSON struct {
-	ID string `json:"id"`
-	// User is the user name.
-	User      string  `json:"user"`
-	UserID    string  `json:"user_id"`
-	CreatedAt *string `json:"created_at"`
-	SeenAt    *string `json:"seen_at"`
-	ExpiresAt *string `json:"expires_at"`
-	Address   string  `json:"address"`
-	UserAgent string  `json:"user_agent"`
-	// ClientID is the first-party app that signed the user in.
-	ClientID   string `json:"client_id,omitempty"`
-	ClientName string `json:"client_name,omitempty"`
-}
-
-func (c *concerns) sessions() *sessions.Sessions {
-	return sessions.New(c.store, c.cfg.Sessions.IdleTTL.Std(), c.cfg.Sessions.TTL.Std(), c.t.now)
 }
 
 func sessionList(t *terminal) *cobra.Command {
@@ -46,17 +28,19 @@ func sessionList(t *terminal) *cobra.Command {
 			if err := shown.check(cmd); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				of, err := idOf(cmd, users, user)
-				if err != nil {
-					return err
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				query := url.Values{}
+				if cmd.Flags().Changed("user") {
+					u, err := api.user(cmd.Context(), user)
+					if err != nil {
+						return err
+					}
+					query.Set("user_id", u.ID)
 				}
 				list := t.printList(asJSON, "ID", "USER NAME", "USER ID", "SINCE", "SEEN", "ADDRESS", "BROWSER", "APP", "APP NAME")
-				read := c.sessions().List(cmd.Context(), sessions.Query{UserID: of, Limit: shown.most()})
-				return printBound(t, list, read, &shown, "the newest login sessions", func(s sessions.Listed) (any, []any) {
-					return sessionJSON{
-						s.ID, s.Username, s.UserID, instant(s.CreatedAt), instant(s.SeenAt), instant(s.ExpiresAt), s.Address, s.UserAgent, s.ClientID, s.ClientName,
-					}, []any{s.ID, s.Username, s.UserID, text(s.CreatedAt), text(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID, visible(s.ClientName)}
+				read := records[admin.Session](cmd.Context(), api, "/sessions", query, shown.most())
+				return printBound(t, list, read, &shown, "the newest login sessions", func(s admin.Session) (any, []any) {
+					return s, []any{s.ID, s.User, s.UserID, instantText(s.CreatedAt), instantText(s.SeenAt), visible(s.Address), visible(s.UserAgent), s.ClientID, visible(s.ClientName)}
 				})
 			})
 		},
@@ -67,15 +51,6 @@ func sessionList(t *terminal) *cobra.Command {
 	return cmd
 }
 
-// idOf returns the id of the user that --user names; empty if the flag was not given.
-func idOf(cmd *cobra.Command, users *accounts.Users, name string) (string, error) {
-	if !cmd.Flags().Changed("user") {
-		return "", nil
-	}
-	u, err := findUser(cmd.Context(), users, name)
-	return u.ID, err
-}
-
 func sessionEnd(t *terminal) *cobra.Command {
 	var user, id, reason string
 	cmd := &cobra.Command{
@@ -84,23 +59,28 @@ func sessionEnd(t *terminal) *cobra.Command {
 			if err := require(cmd, "user"); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				u, err := findUser(cmd.Context(), users, user)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				api.settles = false // no server keeps a copy of a session
+				u, err := api.user(cmd.Context(), user)
 				if err != nil {
 					return err
 				}
-				var ended int
+				r := request{method: http.MethodDelete, path: "/sessions", query: reasoned(reason)}
+				r.query.Set("user_id", u.ID)
+				ended := admin.Ended{Ended: 1}
 				if id == "" {
-					ended, err = c.sessions().EndAll(cmd.Context(), u.ID, reason, c.actor)
-				} else if err = c.sessions().End(cmd.Context(), u.ID, id, reason, c.actor); err == nil {
-					ended = 1
-				} else if errors.Is(err, sessions.ErrNotFound) {
-					err = named("session "+id, sessions.ErrNotFound)
+					_, err = api.do(cmd.Context(), r, &ended)
+				} else {
+					r.path += segment(id)
+					_, err = api.do(cmd.Context(), r, nil)
+				}
+				if isProblem(err, "no-such-session") {
+					err = named("session "+id, err)
 				}
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(t.stdout, "ended %d login sessions of user %s\n", ended, u.Username)
+				fmt.Fprintf(t.stdout, "ended %d login sessions of user %s\n", ended.Ended, u.Username)
 				return nil
 			})
 		},

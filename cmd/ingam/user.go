@@ -1,10 +1,11 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -12,44 +13,17 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/audit"
-	"github.com/ingam/ingam/authz/passwords"
-	"github.com/ingam/ingam/authz/tokens"
-	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/web/admin"
 )
 
 func userCommand(t *terminal) *cobra.Command {
 	return group("user", "The people who sign in",
 		userCreate(t), userList(t), userShow(t), userUpdate(t), userSetPassword(t),
-		userChange(t, "disable", "Refuse a user everything until enabled", "disabled", (*accounts.Users).Disable),
-		userChange(t, "enable", "Take a disable back", "enabled", (*accounts.Users).Enable),
-		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted", (*accounts.Users).Delete),
+		userChange(t, "disable", "Refuse a user everything until enabled", "disabled"),
+		userChange(t, "enable", "Take a disable back", "enabled"),
+		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted"),
 	)
-}
-
-type userJSON struct {
-	ID       string `json:"id"`
-	Username string `json:"username"`
-	Email    string `json:"email"`
-	// EmailVerified is null if nobody has said whether it is.
-	EmailVerified *bool `json:"email_verified"`
-	// EmailShared says that the user cannot sign in by the address, because it is also
-	// the address or the user name of somebody else.
-	EmailShared bool            `json:"email_shared"`
-	Roles       []string        `json:"roles"`
-	Claims      accounts.Claims `json:"claims"`
-	Disabled    bool            `json:"disabled"`
-	CreatedAt   *string         `json:"created_at"`
-	// Password is a generated password; it is not shown again.
-	Password string `json:"password,omitempty"`
-}
-
-func newUserJSON(u accounts.User, emailShared bool) userJSON {
-	claims := u.Claims
-	if claims == nil {
-		claims = accounts.Claims{}
-	}
-	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, emailShared, append([]string{}, u.Roles...), claims, u.Disabled, instant(u.CreatedAt), ""}
 }
 
 // userFlags are the flags with which a user is registered, except the password.
@@ -78,46 +52,52 @@ func (u *userFlags) bindEdits(f *pflag.FlagSet) {
 	f.StringArrayVar(&u.removeClaims, "remove-claim", nil, "the name of a claim to remove (repeatable)")
 }
 
-// apply sets the fields whose flags were given.
-func (u *userFlags) apply(f *pflag.FlagSet, user *accounts.User) error {
+// settings returns what the flags ask for, given the user as they are.
+func (u *userFlags) settings(f *pflag.FlagSet, is admin.User) (s administration.UserSettings, err error) {
 	if f.Changed("username") {
-		user.Username = u.username
+		s.Username = &u.username
 	}
 	if f.Changed("email") {
-		user.Email = u.email
+		s.Email = &u.email
 	}
 	if f.Changed("email-verified") {
-		user.EmailVerified = &u.verified
+		s.EmailVerified = administration.Null(&u.verified)
 	}
+	if f.Changed("claims") && (u.addClaims != nil || u.removeClaims != nil) {
+		return s, errors.New("--claims replaces all; it does not go with --add-claims and --remove-claim")
+	}
+	claims := maps.Clone(is.Claims)
 	if f.Changed("claims") {
-		if u.addClaims != nil || u.removeClaims != nil {
-			return errors.New("--claims replaces all; it does not go with --add-claims and --remove-claim")
-		}
-		user.Claims = u.claims
+		claims = maps.Clone(u.claims)
+	}
+	if claims == nil {
+		claims = accounts.Claims{}
 	}
 	for _, name := range u.removeClaims {
-		if _, ok := user.Claims[name]; !ok {
-			return fmt.Errorf("--remove-claim: there is no %q; there is: %s", name, strings.Join(slices.Sorted(maps.Keys(user.Claims)), " "))
+		if _, ok := claims[name]; !ok {
+			return s, fmt.Errorf("--remove-claim: there is no %q; there is: %s", name, strings.Join(slices.Sorted(maps.Keys(claims)), " "))
 		}
-		delete(user.Claims, name)
+		delete(claims, name)
 	}
-	if len(u.addClaims) > 0 {
-		all := maps.Clone(user.Claims)
-		if all == nil {
-			all = accounts.Claims{}
-		}
-		maps.Copy(all, u.addClaims)
-		user.Claims = all
+	maps.Copy(claims, u.addClaims)
+	if changed(f, "claims", "add-claims", "remove-claim") {
+		s.Claims = new(map[string]json.RawMessage(claims))
 	}
+	roles := is.Roles
 	if f.Changed("role") {
-		user.Roles = u.roles
+		roles = u.roles
 	}
-	return u.roleEdits.apply(f, &user.Roles)
+	if err := u.roleEdits.apply(f, &roles); err != nil {
+		return s, err
+	}
+	if changed(f, "role", "add-role", "remove-role") {
+		s.Roles = new(append([]string{}, roles...))
+	}
+	return s, nil
 }
 
 func userCreate(t *terminal) *cobra.Command {
 	var (
-		u      accounts.User
 		flags  userFlags
 		secret passwordFlags
 		asJSON bool
@@ -129,25 +109,24 @@ func userCreate(t *terminal) *cobra.Command {
 			if err := require(cmd, "username"); err != nil {
 				return err
 			}
-			if err := flags.apply(cmd.Flags(), &u); err != nil {
+			settings, err := flags.settings(cmd.Flags(), admin.User{})
+			if err != nil {
 				return err
 			}
 			password, err := secret.read(cmd, t)
 			if err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				created, err := users.Create(cmd.Context(), u, password, c.actor)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				api.settles = false // no server keeps a copy of a user
+				var created admin.User
+				_, err := api.do(cmd.Context(), request{method: http.MethodPost, path: "/users", body: admin.NewUser{Password: password, UserSettings: settings}}, &created)
 				if err != nil {
-					return named("user "+u.Username, err)
+					return named("user "+flags.username, err)
 				}
-				c.warnLong(created)
+				t.warn(&created.Warnings)
 				if asJSON {
-					shown := newUserJSON(created, false)
-					if secret.generate {
-						shown.Password = password
-					}
-					return t.printJSON(shown)
+					return t.printJSON(secret.with(created, password))
 				}
 				fmt.Fprintf(t.stdout, "created user %s (%s)\n", created.Username, created.ID)
 				secret.print(t, password)
@@ -178,27 +157,25 @@ sessions, grants and the id (sub), by which apps know the user, stay.`,
 			if err := somethingGiven(cmd); err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				u, err := findUser(cmd.Context(), users, args[0])
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				api.settles = false // no server keeps a copy of a user
+				u, err := api.user(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				u, changed, err := users.Update(cmd.Context(), u.ID, func(u *accounts.User) error { return flags.apply(cmd.Flags(), u) }, reason, c.actor)
-				if errors.Is(err, accounts.ErrExists) {
-					return fmt.Errorf("user %s: %w: %s", args[0], accounts.ErrExists, flags.username)
+				u, changed, err := edit(cmd.Context(), api, "/users"+segment(u.ID), reasoned(reason), func(u admin.User) (administration.UserSettings, error) {
+					return flags.settings(cmd.Flags(), u)
+				})
+				if isProblem(err, "exists") {
+					return fmt.Errorf("user %s: %w: %s", args[0], err, flags.username)
 				}
 				if err != nil {
 					return named("user "+args[0], err)
 				}
-				c.warnLong(u)
+				t.warn(&u.Warnings)
 				if asJSON {
-					// Shared addresses come from before they had to be unique, or from
-					// an older version.
-					others, err := users.SharingEmail(cmd.Context(), u)
-					if err != nil {
-						return err
-					}
-					return t.printJSON(newUserJSON(u, len(others) > 0))
+					u.SharedWith = nil
+					return t.printJSON(u)
 				}
 				t.updated(changed, "user", u.Username)
 				return nil
@@ -215,50 +192,23 @@ sessions, grants and the id (sub), by which apps know the user, stay.`,
 	return cmd
 }
 
-// warnLong warns that the claims of a user do not fit into ID tokens.
-func (c *concerns) warnLong(u accounts.User) {
-	own := c.apis.Own()
-	if n := tokens.LengthOf(c.cfg.Issuer.String(), u.Released(own, own.Names()), c.cfg.Keys.Bits); n > tokens.MaxID {
-		fmt.Fprintf(c.t.stderr, "warning: an ID token with all claims of %s would have about %d bytes; claims that do not fit into %d bytes are only at userinfo\n", u.Username, n, tokens.MaxID)
-	}
-}
-
-// withUsers opens the configured database for commands about users.
-func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Users) error, needs ...config.Need) error {
-	hasher, err := passwords.New(0, passwords.Recommended)
-	if err != nil {
-		return err
-	}
-	return t.withConcerns(cmd, func(c *concerns) error {
-		return do(c, accounts.NewUsers(c.store, hasher, t.now))
-	}, needs...)
-}
-
-// findUser finds a user by user name or, if there is none, by id.
-func findUser(ctx context.Context, users *accounts.Users, name string) (accounts.User, error) {
-	u, err := users.ByName(ctx, name)
-	if errors.Is(err, accounts.ErrNotFound) {
-		u, err = users.ByID(ctx, name)
-	}
-	if err != nil {
-		return accounts.User{}, named("user "+name, err)
-	}
-	return u, nil
-}
-
-type userVerb func(d *accounts.Users, ctx context.Context, id, reason string, by audit.Actor) error
-
-func userChange(t *terminal, verb, short, past string, change userVerb) *cobra.Command {
+func userChange(t *terminal, verb, short, past string) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: verb + " USER", Short: short, Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				u, err := findUser(cmd.Context(), users, args[0])
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				api.settles = false // no server keeps a copy of a user
+				u, err := api.user(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				if err := change(users, cmd.Context(), u.ID, reason, c.actor); err != nil {
+				r := request{method: http.MethodPost, path: "/users" + segment(u.ID) + "/" + verb, query: reasoned(reason)}
+				if verb == "delete" {
+					r = request{method: http.MethodDelete, path: "/users" + segment(u.ID), query: reasoned(reason), version: administration.Any}
+					r.query.Set("force", "true")
+				}
+				if _, err := api.do(cmd.Context(), r, nil); err != nil {
 					return named("user "+args[0], err)
 				}
 				fmt.Fprintf(t.stdout, "%s user %s\n", past, u.Username)
@@ -282,12 +232,14 @@ func userSetPassword(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				u, err := findUser(cmd.Context(), users, args[0])
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				api.settles = false // no server keeps a copy of a user
+				u, err := api.user(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				if err := users.SetPassword(cmd.Context(), u, password, reason, c.actor); err != nil {
+				r := request{method: http.MethodPut, path: "/users" + segment(u.ID) + "/password", query: reasoned(reason), body: admin.NewPassword{Password: password}}
+				if _, err := api.do(cmd.Context(), r, nil); err != nil {
 					return err
 				}
 				fmt.Fprintf(t.stdout, "set the password of user %s; all sessions and grants have ended\n", u.Username)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -10,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/web/admin"
 )
 
 func userList(t *terminal) *cobra.Command {
@@ -20,21 +24,20 @@ func userList(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the users, and mark e-mail addresses that several users share: these sign nobody in", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withUsers(cmd, func(_ *concerns, users *accounts.Users) error {
-				list, err := users.List(cmd.Context())
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				list, query := []admin.User{}, url.Values{}
+				var err error
+				if cmd.Flags().Changed("role") {
+					query.Set("role", role)
+				}
+				if role != "" || !query.Has("role") { // nobody has an empty role
+					err = eachOf(cmd.Context(), api, "/users", query, func(u admin.User) error { list = append(list, u); return nil })
+				}
 				if err != nil {
 					return err
 				}
-				shared := accounts.SharedEmails(list)
-				if cmd.Flags().Changed("role") {
-					list = slices.DeleteFunc(list, func(u accounts.User) bool { return !slices.Contains(u.Roles, role) })
-				}
 				if asJSON {
-					out := make([]userJSON, len(list))
-					for i, u := range list {
-						out[i] = newUserJSON(u, shared[u.ID])
-					}
-					return t.printJSON(out)
+					return t.printJSON(list)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "USER NAME\tID\tE-MAIL\tROLES\tSTATE")
@@ -43,7 +46,7 @@ func userList(t *terminal) *cobra.Command {
 					if u.Disabled {
 						state = "disabled"
 					}
-					if shared[u.ID] {
+					if u.EmailShared {
 						email += " (shared)"
 					}
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Username, u.ID, email, strings.Join(u.Roles, " "), state)
@@ -62,21 +65,18 @@ func userShow(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show USER", Short: "Show a user, by name or id", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withUsers(cmd, func(_ *concerns, users *accounts.Users) error {
-				u, err := findUser(cmd.Context(), users, args[0])
-				if err != nil {
-					return err
-				}
-				others, err := users.SharingEmail(cmd.Context(), u)
+			return t.withAdmin(cmd, func(api *adminAPI) error {
+				u, err := api.user(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					return t.printJSON(newUserJSON(u, len(others) > 0))
+					u.SharedWith = nil
+					return t.printJSON(u)
 				}
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s%s%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
-					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), sharedText(others), strings.Join(u.Roles, " "), u.Disabled, text(u.CreatedAt))
+					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), sharedText(u.SharedWith), strings.Join(u.Roles, " "), u.Disabled, instantText(u.CreatedAt))
 				for _, name := range slices.Sorted(maps.Keys(u.Claims)) {
 					fmt.Fprintf(w, "claim %s\t%s\n", visible(name), visible(string(u.Claims[name])))
 				}
@@ -100,17 +100,33 @@ func verifiedText(verified *bool) string {
 }
 
 // sharedText names the other users of an address, if there are any.
-func sharedText(others []accounts.User) string {
+func sharedText(others []string) string {
+	const most = 10
 	if len(others) == 0 {
 		return ""
 	}
-	var names []string
-	for i, o := range others {
-		if i == 10 {
-			names = append(names, "others")
-			break
-		}
-		names = append(names, o.Username)
+	if len(others) > most {
+		others = append(slices.Clone(others[:most]), "others")
 	}
-	return " (shared with " + strings.Join(names, ", ") + ": does not sign them in)"
+	return " (shared with " + strings.Join(others, ", ") + ": does not sign them in)"
+}
+
+// user returns a user by user name or, if there is none, by id.
+func (a *adminAPI) user(ctx context.Context, name string) (u admin.User, err error) {
+	id := name
+	if name != "" {
+		var found admin.Page[admin.User]
+		if _, err := a.do(ctx, request{method: http.MethodGet, path: "/users", query: url.Values{"username": {name}}}, &found); err != nil {
+			return u, named("user "+name, err)
+		}
+		if len(found.Items) > 0 {
+			id = found.Items[0].ID
+		}
+	}
+	switch id {
+	case "", ".", "..": // no path leads to such an id
+		return u, named("user "+name, accounts.ErrNotFound)
+	}
+	_, err = a.do(ctx, request{method: http.MethodGet, path: "/users" + segment(id)}, &u)
+	return u, named("user "+name, err)
 }

@@ -221,7 +221,7 @@ var accountTests = []test{
 				return err
 			})
 		}
-		d.must(d.s.SetUserDisabled(d.ctx, "other", true, event(audit.UserDisabled, "other")))
+		d.must(d.s.SetUserDisabled(d.ctx, "other", true, nil, event(audit.UserDisabled, "other")))
 		d.session("u", "b")
 		d.must(d.s.CutUser(d.ctx, "u", event(audit.UserCut, "u")))
 		d.session("u", "after the cut")

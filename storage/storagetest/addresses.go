@@ -16,7 +16,7 @@ func (d *databaseTest) createUser(s *storage.Store, username, email string) erro
 
 // setUser tries to change the name and the address of a user.
 func (d *databaseTest) setUser(s *storage.Store, id, username, email string) error {
-	return s.UpdateUser(d.ctx, id, func(u *accounts.User) (*audit.Event, error) {
+	return s.UpdateUser(d.ctx, id, func(u *accounts.User, _ accounts.Others) (*audit.Event, error) {
 		u.Username, u.Email = username, email
 		ev := event(audit.UserUpdated, id)
 		return &ev, nil
@@ -72,7 +72,7 @@ var addressTests = []test{
 		list, err := d.other.UsersByForm(d.ctx, "minji@example.com", 3)
 		d.must(err)
 		d.equal(list, []accounts.User{u})
-		d.must(d.s.DeleteUser(d.ctx, "minji", event(audit.UserDeleted, "minji")))
+		d.must(d.s.DeleteUser(d.ctx, "minji", nil, event(audit.UserDeleted, "minji")))
 		d.equal(d.found("minji@example.com"), "")
 	}},
 	{"an address is one user's, and no name of another", func(d *databaseTest) {
@@ -142,7 +142,10 @@ var addressTests = []test{
 		d.equal(len(strings.Fields(d.found("team@example.com"))), 3)
 		ev := event(audit.UserUpdated, "")
 		for _, id := range []string{"a", "d", "team2@example.com"} {
-			d.must(d.s.UpdateUser(d.ctx, id, func(u *accounts.User) (*audit.Event, error) { u.Roles = []string{"role"}; return &ev, nil }))
+			d.must(d.s.UpdateUser(d.ctx, id, func(u *accounts.User, _ accounts.Others) (*audit.Event, error) {
+				u.Roles = []string{"role"}
+				return &ev, nil
+			}))
 		}
 		d.must(d.setUser(d.s, "a", "a2", "Team@example.com"))
 		d.must(d.setUser(d.s, "d", "d2", "team2@example.com"))

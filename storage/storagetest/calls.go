@@ -51,13 +51,13 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		},
 		"CreateUser": func() error { return s.CreateUser(ctx, accounts.User{ID: "x", Username: "x"}, ev) },
 		"UpdateUser": func() error {
-			return s.UpdateUser(ctx, "x", func(*accounts.User) (*audit.Event, error) { return &ev, nil })
+			return s.UpdateUser(ctx, "x", func(*accounts.User, accounts.Others) (*audit.Event, error) { return &ev, nil })
 		},
 		"RenewEmailForms": func() error { return s.RenewEmailForms(ctx) },
-		"SetUserDisabled": func() error { return s.SetUserDisabled(ctx, "x", true, ev) },
-		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", ev) },
+		"SetUserDisabled": func() error { return s.SetUserDisabled(ctx, "x", true, nil, ev) },
+		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", nil, ev) },
 		"CutUser":         func() error { return s.CutUser(ctx, "x", ev) },
-		"DeleteUser":      func() error { return s.DeleteUser(ctx, "x", ev) },
+		"DeleteUser":      func() error { return s.DeleteUser(ctx, "x", nil, ev) },
 		"BeginSession": func() error {
 			return s.BeginSession(ctx, sessions.Session{ID: "x", UserID: "x"}, hash("x"), hash("x"), ev)
 		},
@@ -104,7 +104,8 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"ChangesAfter": func() error { _, err := s.ChangesAfter(ctx, 0, 10); return err },
 		"ServerEpoch":  func() error { _, err := s.ServerEpoch(ctx); return err },
 		"Standing":     func() error { _, err := s.Standing(ctx, revocation.Question{}); return err },
-		"Users":        func() error { _, err := s.Users(ctx); return err },
+		"Users":        func() error { _, err := s.Users(ctx, accounts.Query{}); return err },
+		"SharedForms":  func() error { _, err := s.SharedForms(ctx, []string{"x"}); return err },
 		"UsersByForm":  func() error { _, err := s.UsersByForm(ctx, "x", 3); return err },
 		"Sessions":     func() error { _, _, err := s.Sessions(ctx, "x", "", 10, noon); return err },
 		"ListSessions": func() error { _, err := All(s.ListSessions(ctx, sessions.Query{}, noon)); return err },

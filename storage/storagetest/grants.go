@@ -99,9 +99,9 @@ var grantTests = []test{
 			func(_, _, _ string) time.Time { d.must(d.s.CutEverything(d.ctx, ev)); return noon },
 			func(u, _, s string) time.Time { d.must(d.s.EndSession(d.ctx, u, s, ev)); return noon },
 			func(u, _, _ string) time.Time { d.endAll(u, ""); return noon },
-			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, nil, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
-			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, nil, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, nil, ev)); return noon },
 		} {
 			u, c, s, x := fmt.Sprint("u", i), fmt.Sprint("c", i), fmt.Sprint("s", i), fmt.Sprint("x", i)
@@ -166,9 +166,9 @@ var grantTests = []test{
 			func(_, _, _ string) time.Time { d.must(d.s.CutEverything(d.ctx, ev)); return noon },
 			func(u, _, s string) time.Time { d.must(d.s.EndSession(d.ctx, u, s, ev)); return noon },
 			func(u, _, _ string) time.Time { d.endAll(u, ""); return noon },
-			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.SetUserDisabled(d.ctx, u, true, nil, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.SetClientDisabled(d.ctx, c, true, ev)); return noon },
-			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, ev)); return noon },
+			func(u, _, _ string) time.Time { d.must(d.s.DeleteUser(d.ctx, u, nil, ev)); return noon },
 			func(_, c, _ string) time.Time { d.must(d.s.DeleteClient(d.ctx, c, nil, ev)); return noon },
 		} {
 			u, c, s, x := fmt.Sprint("u", i), fmt.Sprint("c", i), fmt.Sprint("s", i), fmt.Sprint("x", i)
@@ -189,11 +189,11 @@ var grantTests = []test{
 			func(g grants.Grant) { d.must(d.s.CutUser(d.ctx, g.UserID, ev)) },
 			func(g grants.Grant) { d.must(d.s.CutClient(d.ctx, g.ClientID, ev)) },
 			func(grants.Grant) { d.must(d.s.CutEverything(d.ctx, ev)) },
-			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },
 			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
 			func(g grants.Grant) { d.endAll(g.UserID, "") },
-			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, nil, ev)) },
 		} {
 			g := d.grant(fmt.Sprint("g", i))

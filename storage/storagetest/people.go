@@ -129,7 +129,7 @@ var peopleTests = []test{
 			u.Epoch, u.CreatedAt = 1, stored(noon)
 			d.equal(got, u)
 		}
-		list, err := d.s.Users(d.ctx)
+		list, err := d.s.Users(d.ctx, accounts.Query{})
 		d.must(err)
 		d.equal(list, []accounts.User{u})
 	}},
@@ -166,17 +166,17 @@ var peopleTests = []test{
 	{"each change of a user is one change, and none of none", func(d *databaseTest) {
 		d.user("u")
 		ev := event(audit.UserDisabled, "u")
-		d.changes(changes.User, "u", ev, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, ev) })
-		d.refuses(nil, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, ev) })
-		d.changes(changes.User, "u", ev, func() error { return d.s.SetPassword(d.ctx, "u", "new", ev) })
+		d.changes(changes.User, "u", ev, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) })
+		d.refuses(nil, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) })
+		d.changes(changes.User, "u", ev, func() error { return d.s.SetPassword(d.ctx, "u", "new", nil, ev) })
 		d.changes(changes.User, "u", ev, func() error { return d.s.CutUser(d.ctx, "u", ev) })
 		u, err := d.s.User(d.ctx, "u")
 		d.must(err)
 		d.equal([]any{u.Disabled, u.Password, u.Epoch}, []any{true, "new", d.number()})
-		d.changes(changes.User, "u", ev, func() error { return d.s.DeleteUser(d.ctx, "u", ev) })
+		d.changes(changes.User, "u", ev, func() error { return d.s.DeleteUser(d.ctx, "u", nil, ev) })
 		for _, f := range []func() error{
-			func() error { return d.s.SetUserDisabled(d.ctx, "u", true, ev) }, func() error { return d.s.SetPassword(d.ctx, "u", "x", ev) },
-			func() error { return d.s.CutUser(d.ctx, "u", ev) }, func() error { return d.s.DeleteUser(d.ctx, "u", ev) },
+			func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) }, func() error { return d.s.SetPassword(d.ctx, "u", "x", nil, ev) },
+			func() error { return d.s.CutUser(d.ctx, "u", ev) }, func() error { return d.s.DeleteUser(d.ctx, "u", nil, ev) },
 		} {
 			d.refuses(accounts.ErrNotFound, f)
 		}
@@ -189,9 +189,9 @@ var peopleTests = []test{
 		}{
 			{func(u, s string) { d.must(d.s.EndSession(d.ctx, u, s, ev)) }, noon},
 			{func(u, _ string) { d.must(d.s.CutUser(d.ctx, u, ev)) }, noon},
-			{func(u, _ string) { d.must(d.s.SetUserDisabled(d.ctx, u, true, ev)) }, noon},
+			{func(u, _ string) { d.must(d.s.SetUserDisabled(d.ctx, u, true, nil, ev)) }, noon},
 			{func(string, string) { d.must(d.s.CutEverything(d.ctx, ev)) }, noon},
-			{func(u, _ string) { d.must(d.s.DeleteUser(d.ctx, u, ev)) }, noon},
+			{func(u, _ string) { d.must(d.s.DeleteUser(d.ctx, u, nil, ev)) }, noon},
 			{func(string, string) {}, noon.Add(time.Hour)},
 			{func(_, s string) { d.must(d.s.TouchSession(d.ctx, s, noon, noon.Add(48*time.Hour))) }, noon.Add(24 * time.Hour)},
 		} {
@@ -235,7 +235,7 @@ var peopleTests = []test{
 		d.equal(renewed.ID, "late")
 		d.equal(renewed.Methods, late.Methods)
 		d.equal(renewed.ContextClass, "2")
-		d.must(d.s.SetPassword(d.ctx, "late", "new", ev))
+		d.must(d.s.SetPassword(d.ctx, "late", "new", nil, ev))
 		d.refuses(sessions.ErrNotFound, func() error { return d.s.RenewSession(d.ctx, late, hash("x"), hash("x"), ev) })
 		late.ID = "later"
 		d.refuses(accounts.ErrNotFound, func() error { return d.s.BeginSession(d.ctx, late, hash("x"), hash("x"), ev) })

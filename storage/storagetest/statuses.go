@@ -51,13 +51,13 @@ var setTests = []test{
 		for i, cut := range []func(g grants.Grant){
 			func(g grants.Grant) { d.must(d.s.RevokeGrant(d.ctx, g.ID, ev)) },
 			func(g grants.Grant) { d.must(d.s.CutUser(d.ctx, g.UserID, ev)) },
-			func(g grants.Grant) { d.must(d.s.SetPassword(d.ctx, g.UserID, "new", ev)) },
+			func(g grants.Grant) { d.must(d.s.SetPassword(d.ctx, g.UserID, "new", nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.CutClient(d.ctx, g.ClientID, ev)) },
-			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },
 			func(g grants.Grant) { d.must(d.s.EndSession(d.ctx, g.UserID, g.SessionID, ev)) },
 			func(g grants.Grant) { d.endAll(g.UserID, "") },
-			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, ev)) },
+			func(g grants.Grant) { d.must(d.s.DeleteUser(d.ctx, g.UserID, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteClient(d.ctx, g.ClientID, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.DeleteConsent(d.ctx, g.UserID, g.ClientID, ev)) },
 		} {

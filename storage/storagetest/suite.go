@@ -33,6 +33,7 @@ func Run(t *testing.T, e Engine) {
 		{"secrets", secretTests},
 		{"people", peopleTests},
 		{"accounts", accountTests},
+		{"administrators", administratorTests},
 		{"holdings", holdingTests},
 		{"addresses", addressTests},
 		{"updates", updateTests},

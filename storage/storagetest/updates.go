@@ -33,7 +33,7 @@ func (d *databaseTest) alterations() map[changes.Kind]alter {
 			return s.UpdateClient(d.ctx, id, func(c *clients.Client, _ []apis.API) (*audit.Event, error) { return edit(&c.Name) })
 		},
 		changes.User: func(s *storage.Store, id string, edit func(*string) (*audit.Event, error)) error {
-			return s.UpdateUser(d.ctx, id, func(u *accounts.User) (*audit.Event, error) { return edit(&u.Username) })
+			return s.UpdateUser(d.ctx, id, func(u *accounts.User, _ accounts.Others) (*audit.Event, error) { return edit(&u.Username) })
 		},
 	}
 }
@@ -222,7 +222,7 @@ var updateTests = []test{
 			{Username: "new", Email: "new@example.com", EmailVerified: &yes, Roles: []string{"b", "a"}, Claims: accounts.Claims{"locale": json.RawMessage(`"ko"`)}},
 			{Username: "n"},
 		} {
-			d.must(d.s.UpdateUser(d.ctx, "u", func(u *accounts.User) (*audit.Event, error) {
+			d.must(d.s.UpdateUser(d.ctx, "u", func(u *accounts.User, _ accounts.Others) (*audit.Event, error) {
 				*u = want
 				u.ID, u.Password, u.Disabled, u.Epoch, u.CreatedAt = "w", "other", true, 99, noon.Add(time.Hour)
 				return &ev, nil
@@ -233,7 +233,10 @@ var updateTests = []test{
 			d.equal(got, want)
 		}
 		d.refuses(accounts.ErrExists, func() error {
-			return d.s.UpdateUser(d.ctx, "u", func(u *accounts.User) (*audit.Event, error) { u.Username = "name of v"; return &ev, nil })
+			return d.s.UpdateUser(d.ctx, "u", func(u *accounts.User, _ accounts.Others) (*audit.Event, error) {
+				u.Username = "name of v"
+				return &ev, nil
+			})
 		})
 		d.equal(d.named(changes.User, "u"), "n")
 	}},
@@ -242,7 +245,7 @@ var updateTests = []test{
 			d.user(fmt.Sprint(i))
 		}
 		d.oneWins(d.atOnce(8, func(i int, s *storage.Store) error {
-			return s.UpdateUser(d.ctx, fmt.Sprint(i), func(u *accounts.User) (*audit.Event, error) {
+			return s.UpdateUser(d.ctx, fmt.Sprint(i), func(u *accounts.User, _ accounts.Others) (*audit.Event, error) {
 				u.Username = "the same"
 				ev := event(audit.UserUpdated, u.ID)
 				return &ev, nil

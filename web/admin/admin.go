@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/sessions"
 )
 
 // Path is where the API is, below the issuer.
@@ -38,6 +39,9 @@ type Parts struct {
 	Clients *administration.Clients
 	Keys    *administration.Keys
 	Audit   *administration.Audit
+	Users   *administration.Users
+	// Sessions are the login sessions.
+	Sessions *sessions.Sessions
 }
 
 func init() {
@@ -75,6 +79,8 @@ func New(p Parts, base string) http.Handler {
 	clientOperations{p.Clients, s}.add()
 	keyOperations{p.Keys, s}.add()
 	auditOperations{p.Audit, s}.add()
+	userOperations{p.Users, s}.add()
+	sessionOperations{p.Sessions, p.Users, s}.add()
 	mux.HandleFunc(base+Path+"/", s.nothing)
 	return mux
 }

@@ -96,14 +96,23 @@ func add[I, O any](s surface, op operation, handle func(context.Context, adminis
 }
 
 // once refuses a parameter that is given twice: the library would read the first, and
-// whoever looks at the request in between may read the last.
+// whoever looks at the request in between may read the last. It also refuses one that is
+// given without a value, which the library would take for one that is not given: what is
+// meant for one user, or as a dry run, would then be done to all, and indeed.
 func (s surface) once(ctx huma.Context, next func(huma.Context)) {
 	u := ctx.URL()
 	for name, values := range u.Query() {
-		if len(values) > 1 {
-			s.refuse(ctx, &Problem{Type: kindPrefix + "malformed", Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity, Detail: "a parameter is given twice", Errors: []Flaw{{Parameter: name, Detail: "given twice"}}})
-			return
+		wrong := ""
+		switch {
+		case len(values) > 1:
+			wrong = "given twice"
+		case values[0] == "" && name != "cursor" && name != "reason":
+			wrong = "given without a value"
+		default:
+			continue
 		}
+		s.refuse(ctx, &Problem{Type: kindPrefix + "malformed", Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity, Detail: "a parameter is " + wrong, Errors: []Flaw{{Parameter: name, Detail: wrong}}})
+		return
 	}
 	next(ctx)
 }

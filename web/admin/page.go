@@ -86,3 +86,28 @@ func pageOf[R, T any](s surface, by administration.Caller, kind string, in *Pagi
 	}
 	return answer, err
 }
+
+// pageRead makes a page of records that read returns, in order: at most so many of those
+// that come after the one with that key, or the first ones without a key. show returns the
+// key with each record.
+func pageRead[R, T any](s surface, in *Paging, bound []byte, read func(after string, most int) ([]R, error), show func(R) (key string, shown T)) (*pageAnswer[T], error) {
+	last, err := s.after(in, bound)
+	if err != nil {
+		return nil, err
+	}
+	list, err := read(string(last), in.Limit+1) // one more, to know whether there are more
+	if err != nil {
+		return nil, err
+	}
+	answer := &pageAnswer[T]{Page[T]{Items: []T{}}}
+	for i, r := range list {
+		if i == in.Limit {
+			key, _ := show(list[i-1])
+			answer.Body.Next, err = s.parts.Cursors.Seal([]byte(key), bound)
+			break
+		}
+		_, shown := show(r)
+		answer.Body.Items = append(answer.Body.Items, shown)
+	}
+	return answer, err
+}

@@ -9,12 +9,15 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/field"
 	"github.com/ingam/ingam/authz/protocol"
+	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/throttle"
 	"github.com/ingam/ingam/keys"
 )
 
@@ -56,6 +59,7 @@ var kinds = []struct {
 	{administration.ErrForbidden, http.StatusForbidden, "forbidden"},
 	{administration.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{administration.ErrInUse, http.StatusConflict, "in-use"},
+	{administration.ErrLastAdministrator, http.StatusConflict, "last-administrator"},
 	{errOtherID, http.StatusUnprocessableEntity, "invalid"},
 	{errOtherAudience, http.StatusUnprocessableEntity, "invalid"},
 	{catalog.ErrNotFound, http.StatusNotFound, "not-found"},
@@ -81,6 +85,14 @@ var kinds = []struct {
 	{keys.ErrRaced, http.StatusConflict, "raced"},
 	{keys.ErrForceAlone, http.StatusUnprocessableEntity, "invalid"},
 	{clients.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
+	{accounts.ErrNotFound, http.StatusNotFound, "not-found"},
+	{accounts.ErrExists, http.StatusConflict, "exists"},
+	{accounts.ErrEmailExists, http.StatusConflict, "taken"},
+	{accounts.ErrEmailIsUsername, http.StatusConflict, "taken"},
+	{accounts.ErrUsernameIsEmail, http.StatusConflict, "taken"},
+	{accounts.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
+	{throttle.ErrUnheard, http.StatusServiceUnavailable, "busy"},
+	{sessions.ErrNotFound, http.StatusNotFound, "no-such-session"},
 }
 
 // problemOf returns what a caller is told of an error. Of a fault they are told nothing
