@@ -44,9 +44,6 @@ type clientOptions struct {
 	// IDTokenSigning is absent for the default algorithm.
 	IDTokenSigning *signingOption `json:"id_token_signing,omitempty"`
 
-	// Applied is absent for what no file has made.
-	Applied string `json:"applied,omitempty"`
-
 	Hold    clients.Hold `json:"hold,omitempty"`
 	Origins []string     `json:"origins,omitempty"`
 }
@@ -88,7 +85,7 @@ func newClientRow(c clients.Client) (clientRow, error) {
 	scopes, err3 := list(c.Scopes)
 	options := clientOptions{
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, NoRefreshIDToken: c.NoRefreshIDToken, NoIDTokenClaims: c.NoIDTokenClaims, InsecureRedirects: c.InsecureRedirects,
-		Hold: c.Hold, Origins: c.Origins, IDTokenSigning: newSigningOption(c.IDTokenSigning), Applied: c.Applied,
+		Hold: c.Hold, Origins: c.Origins, IDTokenSigning: newSigningOption(c.IDTokenSigning),
 	}
 	if c.PKCE != clients.PKCERequired {
 		options.PKCE = c.PKCE
@@ -126,7 +123,7 @@ func (r clientRow) client() (clients.Client, error) {
 	return clients.Client{
 		PostLogoutRedirectURIs: options.PostLogoutRedirectURIs, RefreshGrace: grace, NoRefreshIDToken: options.NoRefreshIDToken,
 		InsecureRedirects: options.InsecureRedirects, NoIDTokenClaims: options.NoIDTokenClaims, PKCE: cmp.Or(options.PKCE, clients.PKCERequired),
-		Hold: options.Hold, Origins: options.Origins, IDTokenSigning: options.IDTokenSigning.signing(), Applied: options.Applied,
+		Hold: options.Hold, Origins: options.Origins, IDTokenSigning: options.IDTokenSigning.signing(),
 
 		ID:           r.ID,
 		Name:         r.Name,

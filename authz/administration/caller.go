@@ -45,6 +45,9 @@ func (c Caller) must(what string) error {
 	return fmt.Errorf("%w: %s needs the scope %s", ErrForbidden, what, All)
 }
 
+// lacks is the refusal of a caller who lacks a scope.
+func lacks(scope string) error { return fmt.Errorf("%w: this needs the scope %s", ErrForbidden, scope) }
+
 // callerKey is of a type that no other package can name, so that no header, cookie or
 // address makes somebody a caller.
 type callerKey struct{}

@@ -153,11 +153,6 @@ func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, setti
 // Update changes a client whose version the caller knows, and returns it with warnings.
 // Returns ErrForbidden, ErrStale, or what clients.Registry.Update does.
 func (a *Clients) Update(ctx context.Context, by Caller, id, version string, settings ClientSettings, reason string) (c clients.Client, warnings []string, err error) {
-	return a.update(ctx, by, id, version, settings, reason, nil)
-}
-
-// update is Update, and lets mark note something in a client that changes.
-func (a *Clients) update(ctx context.Context, by Caller, id, version string, settings ClientSettings, reason string, mark func(*clients.Client)) (c clients.Client, warnings []string, err error) {
 	var was clients.Client
 	c, changed, err := a.registry.Update(ctx, id, func(c *clients.Client) error {
 		if err := Unchanged(c.Version(), version); err != nil {
@@ -169,9 +164,6 @@ func (a *Clients) update(ctx context.Context, by Caller, id, version string, set
 		}
 		if err := by.mayChangeClient(&was, c); err != nil {
 			return err
-		}
-		if mark != nil {
-			mark(c)
 		}
 		return a.onSite(*c)
 	}, reason, by.Actor)

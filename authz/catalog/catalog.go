@@ -227,7 +227,7 @@ func (c *Catalog) create(ctx context.Context, a apis.API, reason string, by audi
 	}
 	err := c.store.CreateAPI(ctx, a, audit.Event{
 		At: a.CreatedAt, Actor: by, Action: audit.APICreated, Subject: a.Audience, Reason: reason,
-		Details: details(a),
+		Details: Details(a),
 	})
 	if err != nil {
 		return apis.API{}, located(err)

@@ -10,9 +10,9 @@ import (
 	"github.com/ingam/ingam/authz/changes"
 )
 
-// details returns what the audit log records of an API: all that can be changed. A key to
+// Details returns what the audit log records of an API: all that can be changed. A key to
 // encrypt to is recorded by its thumbprint, of which the kid is no part, and its kid.
-func details(a apis.API) map[string]string {
+func Details(a apis.API) map[string]string {
 	alg, kid, thumbprint := Encryption(a)
 	return map[string]string{
 		"name": a.Name, "scope": strings.Join(a.Scopes, " "), "access_ttl": a.AccessTTL.String(), "roles": fmt.Sprint(a.Roles), "token_typ": string(a.TokenType),
@@ -25,13 +25,13 @@ func details(a apis.API) map[string]string {
 // scopes, so only those that changed are recorded.
 func changed(was, is apis.API) map[string]string {
 	was.ScopeTexts, is.ScopeTexts = was.ScopeTexts.Without(is.ScopeTexts), is.ScopeTexts.Without(was.ScopeTexts)
-	return audit.Changed(details(was), details(is))
+	return audit.Changed(Details(was), Details(is))
 }
 
 // Version is another one after every change of what an administrator sees of the API.
 func Version(a apis.API) string {
 	a.ScopeTexts = a.ScopeTexts.Of(a.Scopes)
-	facts := details(a)
+	facts := Details(a)
 	facts["id"], facts["audience"] = a.ID, a.Audience
 	if !a.Signing.From.IsZero() {
 		facts["signing_alg_from"] = fmt.Sprint(a.Signing.From.UnixMilli())

@@ -42,7 +42,7 @@ func TestTheAuditRecordsAllThatAnUpdateCanChange(t *testing.T) {
 			}
 			f.SetString("a")
 		}
-		if maps.Equal(details(a), details(apis.API{})) {
+		if maps.Equal(Details(a), Details(apis.API{})) {
 			t.Errorf("%s is in no audit event", name)
 		}
 	}

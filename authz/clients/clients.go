@@ -111,9 +111,6 @@ type Client struct {
 	Epoch     changes.Number
 	Secrets   []Secret
 	CreatedAt time.Time
-	// Applied is what the client was registered for when it was last changed to what a file
-	// says, as a version; empty if it never was.
-	Applied string
 }
 
 // Secret is one live secret of a client, as stored: 256 random bits need no

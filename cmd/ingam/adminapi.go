@@ -80,7 +80,7 @@ func administered(t *terminal, g *cobra.Command) *cobra.Command {
 func (c *concerns) adminAPI() *adminAPI {
 	in := &inside{by: administration.Operator(c.actor)}
 	issuer := c.cfg.Issuer.String()
-	in.handler = admin.New(admin.Parts{
+	parts := admin.Parts{
 		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
 		AccessTTL: c.cfg.Tokens.AccessTTL.Std(),
 		APIs:      administration.NewAPIs(c.apis, c.clients, c.cuts),
@@ -89,7 +89,9 @@ func (c *concerns) adminAPI() *adminAPI {
 		Audit:     administration.NewAudit(c.store, c.users, c.clients),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),
 		Sessions:  c.sessions(),
-	}, "")
+	}
+	parts.Apply = administration.NewApply(c.store, parts.APIs, parts.Clients, parts.Users)
+	in.handler = admin.New(parts, "")
 	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
 }
 

@@ -165,19 +165,26 @@ func (s *server) handle() error {
 			Lists: s.lists, Stream: s.stream, Connections: s.connections,
 			Events: authz.NewStatusEvents(c.authenticator, s.registry, s.store), Listeners: s.store,
 		},
-		Administration: admin.Parts{
-			Version: s.made.version, AccessTTL: s.cfg.Tokens.AccessTTL.Std(),
-			Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
-			APIs:    administration.NewAPIs(s.catalog, s.registry, c.cuts),
-			Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
-			Keys:    administration.NewKeys(s.ring),
-			Audit:   administration.NewAudit(s.store, c.users, s.registry),
-			Users:   administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
-		},
+		Administration: s.administration(c),
 		Administrators: authz.NewAdministrators(s.cfg.Issuer.String()+admin.Path, c.tokens, s.registry, c.rules, c.users, c.cuts),
 		Process:        web.Process{Keys: s.ring, Watcher: s.watcher, Health: s.health, Observer: s.measures, Log: s.log, Now: s.now},
 	})
 	return err
+}
+
+// administration returns what the admin API works with.
+func (s *server) administration(c shared) admin.Parts {
+	parts := admin.Parts{
+		Version: s.made.version, AccessTTL: s.cfg.Tokens.AccessTTL.Std(),
+		Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
+		APIs:    administration.NewAPIs(s.catalog, s.registry, c.cuts),
+		Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
+		Keys:    administration.NewKeys(s.ring),
+		Audit:   administration.NewAudit(s.store, c.users, s.registry),
+		Users:   administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
+	}
+	parts.Apply = administration.NewApply(s.store, parts.APIs, parts.Clients, parts.Users)
+	return parts
 }
 
 // cursorLife is for how long a page of the admin API can be followed by the next.

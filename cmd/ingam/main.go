@@ -38,6 +38,8 @@ const (
 	done   = 0
 	failed = 1
 	misuse = 2
+	// planned: there is something to change, and it was only to be planned.
+	planned = 3
 )
 
 // terminal is what a command runs with: its streams and its clock.
@@ -100,6 +102,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		tokenCommand(t),
 		benchCommand(t),
 		configCommand(t),
+		administered(t, applyCommand(t)),
+		administered(t, exportCommand(t)),
+		adminCommand(t),
 		loginCommand(t),
 		logoutCommand(t),
 		versionCommand(t),
@@ -108,6 +113,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	err := cmp.Or(root.ExecuteContext(ctx), wrong)
 	if err == nil {
 		return done
+	}
+	if errors.Is(err, errPlanned) { // the plan says it
+		return planned
 	}
 	fmt.Fprintf(stderr, "ingam: %v\n", err)
 	var misused *usageError

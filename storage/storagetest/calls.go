@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
@@ -37,6 +38,7 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		"DeleteClient":       func() error { return s.DeleteClient(ctx, "a", nil, ev) },
 		"AddClientSecret":    func() error { return s.AddClientSecret(ctx, "a", secret("x", noon), ev) },
 		"RemoveClientSecret": func() error { _, err := s.RemoveClientSecret(ctx, "a", "", ev); return err },
+		"MarkApplied":        func() error { return s.MarkApplied(ctx, administration.Mark{Kind: "client", ID: "x", Version: "1"}) },
 		"NoteSecretUses": func() error {
 			return s.NoteSecretUses(ctx, map[clients.SecretRef]time.Time{{ClientID: "a", ID: "s1"}: noon})
 		},
@@ -90,6 +92,7 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 	return map[string]func() error{
 		"APIs":      func() error { _, err := s.APIs(ctx); return err },
 		"Client":    func() error { _, err := s.Client(ctx, "a"); return err },
+		"Applied":   func() error { _, err := s.Applied(ctx); return err },
 		"Clients":   func() error { _, err := s.Clients(ctx); return err },
 		"AuditPart": func() error { _, err := s.AuditPart(ctx, audit.Query{}, 10); return err },
 		"Epochs": func() error {

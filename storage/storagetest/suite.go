@@ -45,6 +45,7 @@ func Run(t *testing.T, e Engine) {
 		{"keys", keyTests},
 		{"changes", changeTests},
 		{"together", togetherTests},
+		{"applied", appliedTests},
 		{"status lists", listTests},
 		{"statuses", setTests},
 		{"listeners", listenerTests},

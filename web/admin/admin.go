@@ -39,6 +39,7 @@ type Parts struct {
 	Clients *administration.Clients
 	Keys    *administration.Keys
 	Audit   *administration.Audit
+	Apply   *administration.Apply
 	Users   *administration.Users
 	// Sessions are the login sessions.
 	Sessions *sessions.Sessions
@@ -79,6 +80,7 @@ func New(p Parts, base string) http.Handler {
 	clientOperations{p.Clients, s}.add()
 	keyOperations{p.Keys, s}.add()
 	auditOperations{p.Audit, s}.add()
+	applyOperations{p.Apply, s}.add()
 	userOperations{p.Users, s}.add()
 	sessionOperations{p.Sessions, p.Users, s}.add()
 	mux.HandleFunc(base+Path+"/", s.nothing)

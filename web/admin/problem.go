@@ -57,6 +57,7 @@ var kinds = []struct {
 	name   string
 }{
 	{administration.ErrForbidden, http.StatusForbidden, "forbidden"},
+	{administration.ErrOtherPlan, http.StatusPreconditionFailed, "other-plan"},
 	{administration.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{administration.ErrInUse, http.StatusConflict, "in-use"},
 	{administration.ErrLastAdministrator, http.StatusConflict, "last-administrator"},

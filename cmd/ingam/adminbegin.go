@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/passwords"
+	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/web/admin"
+)
+
+func adminCommand(t *terminal) *cobra.Command {
+	return group("admin", "The people who administer the server", adminBootstrap(t))
+}
+
+func adminBootstrap(t *terminal) *cobra.Command {
+	var (
+		u      accounts.User
+		secret passwordFlags
+		reason string
+	)
+	cmd := &cobra.Command{
+		Use: "bootstrap --username U", Short: "Make the first administrator, on the server's own machine", Args: exactly(0),
+		Long: `Make the first administrator: a user who is there already or, with a password, a new one.
+It also registers the admin API and the client of "ingam login". Once there is an
+administrator it refuses: that one gives others a role.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := require(cmd, "username"); err != nil {
+				return err
+			}
+			hasher, err := passwords.New(0, passwords.Recommended)
+			if err != nil {
+				return err
+			}
+			return t.withConcerns(cmd, func(c *concerns) error {
+				users := accounts.NewUsers(c.store, hasher, t.now)
+				password := ""
+				if _, err := users.ByName(cmd.Context(), u.Username); errors.Is(err, accounts.ErrNotFound) {
+					if password, err = secret.read(cmd, t); err != nil {
+						return err
+					}
+				}
+				begin := administration.NewBeginning(c.store, c.apis, c.clients, users, c.cfg.Issuer.String()+admin.Path)
+				made, created, err := begin.Begin(cmd.Context(), administration.Operator(c.actor), u, password, reason)
+				if err != nil {
+					return named("user "+u.Username, err)
+				}
+				c.settle(cmd.Context())
+				if created {
+					fmt.Fprintf(t.stdout, "created user %s (%s)\n", made.Username, made.ID)
+					secret.print(t, password)
+				}
+				fmt.Fprintf(t.stdout, "user %s is an administrator\n", made.Username)
+				return nil
+			}, config.ForIssuer)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&u.Username, "username", "", "the user name")
+	f.StringVar(&u.Email, "email", "", "the e-mail address of a new user")
+	f.StringVar(&reason, "reason", "", "why, for the audit log")
+	secret.bind(cmd)
+	return cmd
+}

@@ -1,0 +1,17 @@
+-- ingam apply knows what it has made.
+--
+-- applied   the records that were made or changed to what a file says. version is what was
+--           written then: if the record is another one by now, somebody has changed it by
+--           hand. created_ms is when the record was made: if somebody has deleted it and made
+--           another one by the same name, that is not one of a file.
+
+-- +goose NO TRANSACTION
+-- +goose Up
+
+CREATE TABLE IF NOT EXISTS applied (
+    kind       VARBINARY(255) NOT NULL,
+    id         VARBINARY(255) NOT NULL,
+    version    VARBINARY(255) NOT NULL,
+    created_ms BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
