@@ -172,7 +172,9 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 		}
 		switch {
 		case s.State != Withdrawn && s.State != Retired && s.State != Gone:
-		case now.After(over) && s.record.Ordinal != r.last:
+		// The heads of the audit log are signed once and verified for years. The public
+		// halves are small, and there is one for each rotation.
+		case ring != Audit && now.After(over) && s.record.Ordinal != r.last:
 			c.Delete, c.KID = append(c.Delete, s.KID), s.KID
 		case s.State != Withdrawn && s.record.Sealed != nil && now.After(s.RetiresAt.Add(k.policy.keepPrivate(ring))):
 			c.Destroy, c.KID = append(c.Destroy, s.KID), s.KID

@@ -47,6 +47,10 @@ const (
 	// decrypt (see Keyring.Seal). Its keys are symmetric, so there is nothing to publish.
 	// The ring is made when an API first asks for encryption.
 	Seals Ring = "seal"
+	// Audit signs the heads of the audit log's chain, with EdDSA. Its public keys are not in
+	// the JWKS, since it signs no tokens: they go along with an export of the log. The ring is
+	// made when there is first something to sign.
+	Audit Ring = "audit"
 )
 
 // TokensBy returns the ring whose keys sign access and ID tokens by an algorithm. Its keys
@@ -60,8 +64,11 @@ func TokensBy(a Algorithm) Ring {
 
 // Algorithm returns the algorithm of a ring's keys.
 func (r Ring) Algorithm() Algorithm {
-	if r == Seals {
+	switch r {
+	case Seals:
 		return A256GCM
+	case Audit:
+		return EdDSA
 	}
 	if _, algorithm, ok := strings.Cut(string(r), "/"); ok {
 		return Algorithm(algorithm)
@@ -85,7 +92,7 @@ func Rings() []Ring {
 	for _, a := range Algorithms()[1:] {
 		rings = append(rings, TokensBy(a))
 	}
-	return append(rings, Seals)
+	return append(rings, Seals, Audit)
 }
 
 // MarshalText implements encoding.TextMarshaler: a ring is named as it is stored.

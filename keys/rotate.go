@@ -30,7 +30,10 @@ func (k *Keyring) Rotate(ctx context.Context, ring Ring, i Intervention) (Status
 	err := k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
 		r := ringOf(all, ring)
 		if len(r.all) == 0 {
-			if ring == Seals {
+			switch ring {
+			case Audit:
+				return nil, fmt.Errorf("%w: no server has chained the audit log yet", ErrNoRing)
+			case Seals:
 				return nil, fmt.Errorf("%w: no API has asked for encryption", ErrNoRing)
 			}
 			return nil, fmt.Errorf("%w: no API and no client has asked for %s", ErrNoRing, ring.Algorithm())

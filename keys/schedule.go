@@ -87,7 +87,7 @@ type Status struct {
 	// while there is none.
 	RetiresAt time.Time
 	// GoneAt is when the last token that the key signed will have expired;
-	// zero while RetiresAt is.
+	// zero while RetiresAt is, and in the ring Audit: what it signed never expires.
 	GoneAt time.Time
 	// WithdrawnAt is zero unless the key was withdrawn.
 	WithdrawnAt time.Time
@@ -131,6 +131,8 @@ func statuses(records []Record, p Policy, now time.Time) []Status {
 		}
 		if followed && r.WithdrawnAt.IsZero() {
 			s.RetiresAt = follower.SignsFrom
+		}
+		if !s.RetiresAt.IsZero() && r.Ring != Audit {
 			s.GoneAt = s.RetiresAt.Add(p.keep(r.Ring))
 			s.forgottenAt = s.RetiresAt.Add(p.keepPublic(r.Ring))
 		}
@@ -141,7 +143,7 @@ func statuses(records []Record, p Policy, now time.Time) []Status {
 			s.State = Published
 		case s.RetiresAt.IsZero() || now.Before(s.RetiresAt):
 			s.State = Active
-		case now.Before(s.GoneAt):
+		case s.GoneAt.IsZero() || now.Before(s.GoneAt):
 			s.State = Retired
 		default:
 			s.State = Gone

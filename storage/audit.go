@@ -21,6 +21,9 @@ type auditRow struct {
 	Reason  string `gorm:"column:reason;not null"`
 	// Details is a JSON object.
 	Details string `gorm:"column:details;not null"`
+	// Number and Digest are the event's place in the chain; NULL until it is chained.
+	Number *int64 `gorm:"column:number"`
+	Digest []byte `gorm:"column:digest"`
 }
 
 func (auditRow) TableName() string { return "audit_events" }

@@ -45,7 +45,7 @@ func Rows() map[string]any {
 	rows := map[string]any{}
 	for _, r := range []interface{ TableName() string }{
 		seqRow{}, changeRow{}, serverRow{}, apiRow{}, apiSecretRow{}, clientRow{}, audienceRow{}, introspectsRow{}, secretRow{},
-		revokedTokenRow{}, keyRow{}, auditRow{},
+		revokedTokenRow{}, keyRow{}, auditRow{}, headRow{}, leaseRow{},
 		userRow{}, sessionRow{}, consentRow{}, codeRow{}, grantRow{}, guessRow{},
 		statusListRow{}, statusBlockRow{}, listenerRow{},
 	} {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
@@ -36,6 +37,7 @@ import (
 var (
 	_ catalog.Store    = (*Store)(nil)
 	_ audit.Store      = (*Store)(nil)
+	_ chain.Store      = (*Store)(nil)
 	_ changes.Store    = (*Store)(nil)
 	_ clients.Store    = (*Store)(nil)
 	_ revocation.Store = (*Store)(nil)

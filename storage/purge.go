@@ -58,32 +58,6 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 	return tokens + entries, err
 }
 
-// PurgeAudit deletes the audit events from before a time, the oldest first and in
-// batches like Purge, and returns their number.
-func (s *Store) PurgeAudit(ctx context.Context, before time.Time, batch int) (int, error) {
-	batch = min(max(batch, 1), largestBatch)
-	return s.purge(ctx, "purge the audit log", batch, func(tx *gorm.DB) (int64, error) {
-		// The lowest ids are the oldest events, so no index on times is needed.
-		var oldest []auditRow
-		err := s.reading(tx.Statement.Context).Select("id", "at_ms").Order("id").Limit(batch).Find(&oldest).Error
-		if err != nil {
-			return 0, err
-		}
-		var ids []int64
-		for _, r := range oldest {
-			if r.AtMS >= ms(before) {
-				break
-			}
-			ids = append(ids, r.ID)
-		}
-		if len(ids) == 0 {
-			return 0, nil
-		}
-		deleted := tx.Where("id IN ?", ids).Delete(&auditRow{})
-		return deleted.RowsAffected, deleted.Error
-	})
-}
-
 // keepExpired is how long rows are kept after their expiry. A revoked token is kept until
 // no verifier accepts it any more: the bits of the status lists follow from these rows,
 // so that after a restart the thief of a token that has just expired would be let in by

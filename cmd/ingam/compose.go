@@ -10,6 +10,7 @@ import (
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
@@ -56,6 +57,7 @@ type server struct {
 	measures             *metrics.Metrics
 	signIn               *signin.SignIn
 	authenticator        *clients.Authenticator
+	chain                *chain.Chain
 	handler              http.Handler
 
 	listener, metricsListener net.Listener // the second is nil unless metrics are configured
@@ -98,6 +100,7 @@ func (s *server) watch() error {
 		return err
 	}
 	s.ring.Use(engine)
+	s.chain = chain.New(s.store, s.ring, s.now)
 	s.catalog = catalog.New(s.store, own, s.now, s.watcher.Fresh)
 	s.registry = clients.NewRegistry(s.store, s.catalog, s.now, s.watcher.Fresh, clients.PKCE(s.cfg.Clients.PKCE))
 	s.catalog.Rings, s.registry.Rings = s.ring, s.ring

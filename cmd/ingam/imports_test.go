@@ -23,7 +23,7 @@ const root = "../.."
 // allowed says which packages of this project a package may import, apart from tests;
 // ARCHITECTURE.md says the same.
 var allowed = map[string][]string{
-	"cmd/ingam":                {"authz", "authz/administration", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "cmd/ingam/load", "config", "keys", "keys/masterkey", "keys/openssl", "storage", "web", "web/admin", "web/metrics", "web/pages", "web/pages/texts"},
+	"cmd/ingam":                {"authz", "authz/administration", "authz/authorization", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/apis", "authz/catalog", "authz/audit", "authz/audit/chain", "authz/changes", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "cmd/ingam/load", "config", "keys", "keys/masterkey", "keys/openssl", "storage", "web", "web/admin", "web/metrics", "web/pages", "web/pages/texts"},
 	"cmd/ingam/load":           {},
 	"cmd/ingam/processes":      {},
 	"cmd/ingam-demo-api":       {"verify"},
@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"migrations":               {},
 	"authz/protocol":           {},
 	"authz/audit":              {},
+	"authz/audit/chain":        {"authz/audit", "keys"},
 	"authz/changes":            {},
 	"authz/apis":               {},
 	"authz/permission":         {},
@@ -57,8 +58,8 @@ var allowed = map[string][]string{
 	"authz/engine":             {"authz/protocol", "authz/clients", "authz/grants"},
 	"authz/authorization":      {"authz/apis", "authz/clients", "authz/consents", "authz/permission", "authz/grants", "authz/protocol", "authz/sessions", "authz/tokens"},
 	"authz":                    {"authz/administration", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/accounts", "authz/consents", "authz/sessions", "authz/clients", "authz/permission", "authz/grants", "authz/revocation", "authz/status/listeners", "authz/tokens"},
-	"storage":                  {"authz/administration", "authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations"},
-	"storage/storagetest":      {"authz/administration", "authz/audit", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations", "storage"},
+	"storage":                  {"authz/administration", "authz/audit", "authz/audit/chain", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations"},
+	"storage/storagetest":      {"authz/administration", "authz/audit", "authz/audit/chain", "authz/changes", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/revocation", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/permission", "authz/grants", "keys", "migrations", "storage"},
 	"web":                      {"authz", "authz/administration", "authz/authorization", "authz/audit", "authz/changes", "authz/protocol", "authz/apis", "authz/catalog", "authz/accounts", "authz/consents", "authz/passwords", "authz/sessions", "authz/signin", "authz/throttle", "authz/clients", "authz/engine", "authz/permission", "authz/grants", "authz/status", "authz/status/listeners", "authz/status/lists", "web/admin", "web/pages", "web/pages/texts"},
 	"web/admin":                {"authz/accounts", "authz/administration", "authz/apis", "authz/audit", "authz/catalog", "authz/changes", "authz/clients", "authz/field", "authz/protocol", "authz/sessions", "authz/throttle", "keys"},
 	"web/metrics":              {},

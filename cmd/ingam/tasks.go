@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -16,6 +17,9 @@ const (
 	// keyInterval is how often the key rings are maintained. Which key signs follows
 	// from stored times; the task only publishes the next key, days before it signs.
 	keyInterval = 30 * time.Second
+	// chainInterval is how often the audit log is chained. What is written in between can
+	// be changed without a trace until then.
+	chainInterval = time.Second
 	// listInterval is how often the server looks for full status lists.
 	listInterval = 10 * time.Second
 	// refusalInterval is how long refused sign-ins are counted in memory before they
@@ -48,6 +52,7 @@ func (s *server) startTasks(ctx context.Context) (end func()) {
 	running.Go(func() { s.watcher.Run(ctx) })
 	running.Go(func() { s.listWatcher.Run(ctx) })
 	running.Go(func() { s.health.run(ctx) })
+	task(chainInterval, "chain the audit log", s.chain.Run)
 	task(keyInterval, "maintain the signing keys", s.maintainKeys)
 	task(seenInterval, "note which verifiers listen", s.seeListeners)
 	task(refusalInterval, "write down who was not signed in", s.signIn.WriteRefusals)
@@ -120,17 +125,20 @@ func (s *server) purge(ctx context.Context) error {
 	if s.cfg.Audit.Retention == 0 {
 		return nil
 	}
-	_, err := s.store.PurgeAudit(ctx, now.Add(-s.cfg.Audit.Retention.Std()), s.cfg.Purge.Batch)
+	_, err := s.chain.Purge(ctx, now.Add(-s.cfg.Audit.Retention.Std()), s.cfg.Purge.Batch)
 	return err
 }
 
-// writeLast stores the refused sign-ins that were counted since the last time: after
-// the last request and before the database is closed.
+// writeLast stores the refused sign-ins that were counted since the last time, and chains
+// what was written: after the last request and before the database is closed.
 func (s *server) writeLast(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := s.signIn.WriteRefusals(bounded); err != nil {
 		s.log.ErrorContext(ctx, "what is in the audit log of those who were not signed in is not complete", "error", err)
+	}
+	if err := errors.Join(s.chain.Run(bounded), s.chain.Release(bounded)); err != nil {
+		s.log.ErrorContext(ctx, "the last events of the audit log are not chained yet: the next server will do that", "error", err)
 	}
 }
 

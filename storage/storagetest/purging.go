@@ -83,39 +83,6 @@ var purgeTests = []test{
 		d.must(d.s.CutClient(d.ctx, "a", event(audit.ClientCut, "a")))
 		d.equal(d.number(), changes.Number(11))
 	}},
-	{"the audit log is kept for as long as it is to be", func(d *databaseTest) {
-		for i := range 7 {
-			ev := event(audit.TokenCut, fmt.Sprint(i))
-			ev.At = noon.Add(time.Duration(i) * time.Hour)
-			d.must(d.s.CutToken(d.ctx, fmt.Sprint(i), noon, status.Ref{}, ev))
-		}
-		n, err := d.s.PurgeAudit(d.ctx, noon, 2)
-		d.must(err)
-		d.equal(n, 0)
-		n, err = d.s.PurgeAudit(d.ctx, noon.Add(5*time.Hour), 2)
-		d.must(err)
-		d.equal(n, 5)
-		var left []string
-		for _, ev := range d.events() {
-			left = append(left, ev.Subject)
-		}
-		d.equal(left, []string{"5", "6"})
-		// A later entry gets an id that was never used before.
-		newest := func() int64 {
-			log, err := d.s.AuditPart(d.ctx, audit.Query{NewestFirst: true}, 1)
-			d.must(err)
-			d.equal(len(log.Events), 1)
-			return log.Events[0].ID
-		}
-		last := newest()
-		n, err = d.s.PurgeAudit(d.ctx, noon.Add(24*time.Hour), 100)
-		d.must(err)
-		d.equal(n, 2)
-		d.must(d.s.CutToken(d.ctx, "after", noon, status.Ref{}, event(audit.TokenCut, "after")))
-		if next := newest(); next <= last {
-			d.Errorf("id %d comes after %d", next, last)
-		}
-	}},
 	{"an empty database has nothing to purge", func(d *databaseTest) {
 		n, err := d.s.Purge(d.ctx, noon, 0, noon)
 		d.must(err)

@@ -51,6 +51,7 @@ func Run(t *testing.T, e Engine) {
 		{"listeners", listenerTests},
 		{"purge", purgeTests},
 		{"audit", auditTests},
+		{"chain", chainTests},
 		{"faults", faultTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
