@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,7 +67,9 @@ func TestTwoServersThatStartAtOnceOnAnEmptyDatabaseShareOneSetOfKeys(t *testing.
 		second.awaitReady()
 		wantOneOfEach(t, d)
 		var list []keyJSON
-		if d.mustJSON(&list, "key", "list"); len(list) != 4 {
+		d.mustJSON(&list, "key", "list")
+		// One of the servers makes another ring within a second, to sign the audit log.
+		if list = slices.DeleteFunc(list, func(k keyJSON) bool { return k.Ring == "audit" }); len(list) != 4 {
 			t.Errorf("%d keys, want 4", len(list))
 		}
 		if a, b := first.get("/.well-known/jwks.json"), second.get("/.well-known/jwks.json"); a.body != b.body || a.header.Get("ETag") != b.header.Get("ETag") {
