@@ -17,6 +17,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/catalog"
@@ -39,6 +40,7 @@ import (
 	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/ingam/ingam/web/metrics"
 	"github.com/ingam/ingam/web/pages"
 )
@@ -54,6 +56,7 @@ type server struct {
 	users    *accounts.Users
 	registry *clients.Registry
 	catalog  *catalog.Catalog
+	cuts     *revocation.Cuts
 }
 
 // logged is a log that several goroutines can write to.
@@ -218,6 +221,13 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	for _, c := range change {
 		c(&p.Settings)
 	}
+	rules.Users = s.users
+	p.Administration = admin.Parts{
+		Version: "test", Cursors: masterkey.NewNotes(master, "cursor", time.Hour, time.Now),
+		APIs: administration.NewAPIs(s.catalog, s.registry, cuts), Clients: administration.NewClients(s.registry, cuts, issuer),
+	}
+	p.Administrators = authz.NewAdministrators(issuer+admin.Path, tokens, s.registry, rules, s.users, cuts)
+	s.cuts = cuts
 	if s.handler, err = New(p); err != nil {
 		t.Fatal(err)
 	}
