@@ -71,7 +71,7 @@ func New(p Parts, base string) http.Handler {
 			},
 		},
 		OpenAPIPath:                  "/openapi",
-		Formats:                      map[string]huma.Format{"application/json": plainJSON, "json": plainJSON},
+		Formats:                      map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	})
@@ -92,6 +92,3 @@ type surface struct {
 	huma.API
 	parts Parts
 }
-
-// plainJSON writes texts as they are: nothing of it is put into HTML.
-var plainJSON = huma.DefaultJSONFormat

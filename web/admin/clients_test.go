@@ -73,6 +73,9 @@ func TestWhatIsWrongWithAClientIsPointedAt(t *testing.T) {
 		`{"client_id": "other"}`:                     {"/client_id"},
 		`{"name": 1}`:                                {"/name"},
 		`{"Name": "x"}`:                              {"/Name"},
+		`{"name": null}`:                             {"/name"},
+		`{"name": "a", "name": "b"}`:                 {"/name"},
+		`{"refresh_grace": null, "origins": null}`:   {"/origins"},
 		`{"disabled": true, "created_at": "x", "secrets": [], "epoch": 1}`: {"/created_at", "/disabled", "/epoch", "/secrets"},
 	} {
 		a := h.operator("PATCH", "/clients/app", body, with{"If-Match": "*"})

@@ -151,6 +151,9 @@ func flawAt(location, detail string) Flaw {
 		return Flaw{Parameter: at, Detail: detail}
 	}
 	if at == "" {
+		if pointer, text, found := strings.Cut(detail, " "); found && strings.HasPrefix(pointer, "/") { // a wrongMember
+			return Flaw{Pointer: pointer, Detail: text}
+		}
 		return Flaw{Detail: detail}
 	}
 	at = index.ReplaceAllString(at, ".$1")
