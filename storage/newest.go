@@ -47,7 +47,9 @@ func newest[T any](ctx context.Context, s *Store, op string, of selection, read 
 		for left := of.limit; ; {
 			where, args := of.where, slices.Clone(of.args)
 			if last != nil {
-				where += " AND (" + created + " < ? OR " + created + " = ? AND " + id + " > ?)"
+				// The first condition is in the second, too. By it an engine finds the place in
+				// an index.
+				where += " AND " + created + " <= ? AND (" + created + " < ? OR " + id + " > ?)"
 				args = append(args, last.CreatedMS, last.CreatedMS, last.ID)
 			}
 			n := s.keysAtOnce
