@@ -32,7 +32,7 @@ func TestEachScopeReleasesItsClaimsAndProfileTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	yes, no := true, false
-	user := User{ID: "u", Username: "minji", Email: "minji@test.example", Roles: []string{"admin", "ops"}, Claims: claims}
+	user := User{ID: "u", Username: "minji", Email: "minji@test.example", Roles: []string{"admin", apis.AdministrationAll, "ops", "ingam:users:read"}, Claims: claims}
 	for _, c := range []struct {
 		scopes   string
 		verified *bool

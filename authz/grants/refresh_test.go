@@ -91,7 +91,7 @@ func TestARefreshBringsWhatWasGrantedOrLess(t *testing.T) {
 	h := grantstest.New(t)
 	app := h.Client("app")
 	quiet := h.Client("quiet", func(c *clients.Client) { c.NoRefreshIDToken = true })
-	h.User("minji", "admin", "ops")
+	h.User("minji", "admin", "ingam:admin", "ops", "ingam:users:read")
 	both := func(c *grants.Code) {
 		c.Scopes, c.Audiences = []string{"openid", "read", "write"}, []string{"https://api.test", "https://roles.test"}
 		c.Permissions = []permission.Permission{{Scope: "openid"}, {Audience: "https://api.test", Scope: "read"}, {Audience: "https://roles.test", Scope: "read"}, {Audience: "https://api.test", Scope: "write"}}

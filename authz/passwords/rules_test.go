@@ -23,6 +23,7 @@ func TestWhatMayBeAPassword(t *testing.T) {
 		"kim-minji-4711": ErrName, "KIM-minji-4711": ErrName, "Minji.Kim.4711@example.com": ErrName,
 		"password": ErrGuessed, "12345678": ErrGuessed, "qwertyuiop": ErrGuessed,
 		"a secret\nof 4711": refused, "a secret\x00of 4711": refused,
+		"a secret\xff of 4711": refused, "a secret\ufffd of 4711": refused,
 	} {
 		hash, err := p.Hash(t.Context(), u, password)
 		switch {

@@ -20,7 +20,9 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/revocation"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
@@ -33,6 +35,7 @@ const issuer = "https://id.example.com/base"
 // house is the admin API on a real database.
 type house struct {
 	testing.TB
+	url     string // of the database
 	store   *storage.Store
 	catalog *catalog.Catalog
 	rings   *keys.Keyring
@@ -41,22 +44,30 @@ type house struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	store := storagetest.New(t, storagetest.Engines()[0])
+	url := storagetest.Migrated(t, storagetest.Engines()[0])
+	store := storagetest.Open(t, url)
 	own, err := apis.NewOwn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := catalog.New(store, own, time.Now, nil)
 	registry := clients.NewRegistry(store, c, time.Now, nil, clients.PKCERequired)
+	hasher, err := passwords.New(0, passwords.Cost{Memory: 8, Passes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := accounts.NewUsers(store, hasher, time.Now)
 	rings := newRings(t, store)
-	return &house{t, store, c, rings, admin.New(admin.Parts{
+	return &house{t, url, store, c, rings, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
 		Failed:    func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
 		Cursors:   openCursors{},
 		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, revocation.NewCuts(store, time.Now)),
-		Clients: administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
-		Keys:    administration.NewKeys(rings),
-		Audit:   administration.NewAudit(store, accounts.NewUsers(store, nil, time.Now), registry),
+		Clients:  administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
+		Keys:     administration.NewKeys(rings),
+		Audit:    administration.NewAudit(store, users, registry),
+		Users:    administration.NewUsers(users, revocation.NewCuts(store, time.Now), administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
+		Sessions: sessions.New(store, time.Hour, 3*time.Hour, time.Now),
 	}, "/base")}
 }
 

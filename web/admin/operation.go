@@ -95,6 +95,9 @@ func add[I, O any](s surface, op operation, handle func(context.Context, adminis
 	})
 }
 
+// canBeEmpty are the parameters of which the empty value is one like others.
+var canBeEmpty = []string{"actor", "cursor", "reason", "subject"}
+
 // once refuses a parameter that is given twice: the library would read the first, and
 // whoever looks at the request in between may read the last. It also refuses one that is
 // given without a value, which the library would take for one that is not given: what is
@@ -106,7 +109,7 @@ func (s surface) once(ctx huma.Context, next func(huma.Context)) {
 		switch {
 		case len(values) > 1:
 			wrong = "given twice"
-		case values[0] == "" && name != "cursor" && name != "reason":
+		case values[0] == "" && !slices.Contains(canBeEmpty, name):
 			wrong = "given without a value"
 		default:
 			continue
