@@ -51,7 +51,7 @@ func newEncrypted(t *testing.T) *encrypted {
 	}, "", audit.Server)
 	e.Must(err)
 	e.ring = e.APIs.Rings.(*keys.Keyring)
-	_, secret, err := e.registry.Create(t.Context(), clients.Client{ID: "api", Name: "API", Auth: clients.SecretBasic, Introspects: []string{secretAPI}}, "", audit.Server)
+	_, secret, err := e.registry.Create(t.Context(), clients.Client{ID: "api", Name: "API", Auth: clients.SecretBasic, Introspects: []string{secretAPI}}, "", "", audit.Server)
 	e.Must(err)
 	e.api = clients.Presented{ID: "api", Secret: secret}
 	return e
@@ -150,7 +150,7 @@ func TestAnEncryptedTokenIsIntrospectedAsASignedOneIs(t *testing.T) {
 		}
 	}
 	e.Client("other")
-	_, secret, err := e.registry.AddSecret(t.Context(), "other", "", audit.Server)
+	_, secret, err := e.registry.AddSecret(t.Context(), "other", "", "", audit.Server)
 	e.Must(err)
 	if answer, err := e.introspection.Introspect(t.Context(), clients.Presented{ID: "other", Secret: secret}, e.ofClient().AccessToken); err != nil || answer.Active {
 		t.Errorf("another client: %+v %v", answer, err)
@@ -206,7 +206,7 @@ func TestAnEncryptedTokenIsRevoked(t *testing.T) {
 		t.Error("its grant goes on")
 	}
 	e.Client("other")
-	_, secret, err := e.registry.AddSecret(t.Context(), "other", "", audit.Server)
+	_, secret, err := e.registry.AddSecret(t.Context(), "other", "", "", audit.Server)
 	e.Must(err)
 	_, err = e.revocation.Revoke(t.Context(), clients.Presented{ID: "other", Secret: secret}, e.ofClient().AccessToken)
 	wantRefused(t, "another client's", err, protocol.InvalidGrant)

@@ -22,7 +22,7 @@ func (e *tokenEndpoints) presented(id string, change func(*clients.Client)) clie
 	e.Helper()
 	c := clients.Client{ID: id, Name: id, Auth: clients.SecretBasic}
 	change(&c)
-	_, secret, err := e.registry.Create(e.Context(), c, "", audit.Server)
+	_, secret, err := e.registry.Create(e.Context(), c, "", "", audit.Server)
 	e.Must(err)
 	return clients.Presented{ID: id, Secret: secret}
 }
@@ -81,7 +81,7 @@ func TestIntrospectionIsForWhoTheTokenIsFor(t *testing.T) {
 	// What is taken away is gone at the next request, and does not come back by itself.
 	_, _, err = e.registry.Update(t.Context(), "only", func(c *clients.Client) error { c.Introspects = nil; return nil }, "", audit.Server)
 	e.Must(err)
-	_, secret, err := e.registry.AddSecret(t.Context(), "only", "", audit.Server)
+	_, secret, err := e.registry.AddSecret(t.Context(), "only", "", "", audit.Server)
 	e.Must(err)
 	if answer, err := e.introspection.Introspect(t.Context(), clients.Presented{ID: "only", Secret: secret}, about["roles"]); err != nil || answer.Active {
 		t.Errorf("an API that a client was: %t, %v", answer.Active, err)

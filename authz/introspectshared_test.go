@@ -79,7 +79,7 @@ func (s *sharing) is(audience string) clients.Presented {
 	s.Client(id, func(c *clients.Client) {
 		c.Grants, c.RedirectURIs, c.Scopes, c.Audiences = nil, nil, nil, []string{audience}
 	})
-	_, secret, err := s.registry.AddSecret(s.Context(), id, "", audit.Server)
+	_, secret, err := s.registry.AddSecret(s.Context(), id, "", "", audit.Server)
 	s.Must(err)
 	return clients.Presented{ID: id, Secret: secret}
 }

@@ -27,7 +27,7 @@ func endpoints(t *testing.T) (c *connections, authenticator *clients.Authenticat
 		if of.Auth != clients.None {
 			with = apiSecret
 		}
-		_, _, err := c.registry.Create(c.ctx, of, with, "test")
+		_, _, err := c.registry.Create(c.ctx, of, with, "", "test")
 		c.must(err)
 	}
 	return c, clients.NewAuthenticator(c.registry, 100, time.Minute, time.Now), clients.Presented{ID: "api", Secret: apiSecret}, clients.Presented{ID: "app"}
@@ -100,7 +100,7 @@ func TestListenersAreAPIsAndSayWhoTheyAre(t *testing.T) {
 	}
 	_, _, err = events.Acknowledge(c.ctx, other, l.ID, "1", "")
 	wantRefused(t, "an acknowledgement by no API", err, protocol.UnauthorizedClient)
-	_, _, err = c.registry.Create(c.ctx, clients.Client{ID: "credentials", Name: "Credentials", Auth: clients.SecretBasic}, apiSecret, "test")
+	_, _, err = c.registry.Create(c.ctx, clients.Client{ID: "credentials", Name: "Credentials", Auth: clients.SecretBasic}, apiSecret, "", "test")
 	c.must(err)
 	if _, err := events.Listen(c.ctx, clients.Presented{ID: "credentials", Secret: apiSecret}, "v", ""); err != nil {
 		t.Errorf("credentials and nothing else: %v", err)
@@ -120,7 +120,7 @@ func TestAListenerStaysWhileItsSecretDoes(t *testing.T) {
 	c, authenticator, former, _ := endpoints(t)
 	events := authz.NewStatusEvents(authenticator, c.registry, c.store)
 	const second = "another secret of forty characters or so"
-	_, _, err := c.registry.AddSecret(c.ctx, "api", second, "test")
+	_, _, err := c.registry.AddSecret(c.ctx, "api", second, "", "test")
 	c.must(err)
 	c.must(c.registry.Follow(c.ctx, nil))
 	listen := func(p clients.Presented) listeners.Listener {
@@ -143,11 +143,11 @@ func TestAListenerStaysWhileItsSecretDoes(t *testing.T) {
 	}
 	stay("all secrets", true, append(old, latest)...)
 	stay("nobody's", false, listeners.Listener{ClientID: "nobody"}, listeners.Listener{ClientID: "api"}, listeners.Listener{ClientID: "app"})
-	_, err = c.registry.RemoveSecret(c.ctx, "api", "", "test")
+	_, err = c.registry.RemoveSecret(c.ctx, "api", "", "", "test")
 	c.must(err)
 	stay("a removed secret", false, old...)
 	stay("the other secret", true, latest)
-	_, _, err = c.registry.AddSecret(c.ctx, "api", apiSecret, "test")
+	_, _, err = c.registry.AddSecret(c.ctx, "api", apiSecret, "", "test")
 	c.must(err)
 	stay("a secret that came back", false, old...)
 	is := func(audiences ...string) {

@@ -42,7 +42,7 @@ func newTokenEndpoints(t *testing.T) *tokenEndpoints {
 	registry := p.Rules.Clients
 	authenticator := clients.NewAuthenticator(registry, 100, time.Minute, h.Now)
 	h.Client("app")
-	_, secret, err := registry.AddSecret(t.Context(), "app", "", audit.Server)
+	_, secret, err := registry.AddSecret(t.Context(), "app", "", "", audit.Server)
 	h.Must(err)
 	h.User("minji")
 	e.registry, e.app = registry, clients.Presented{ID: "app", Secret: secret}

@@ -251,7 +251,7 @@ func (s *server) client(c clients.Client) (secret string) {
 		c.Auth = clients.SecretBasic
 	}
 	c.Name = c.ID
-	_, secret, err := s.registry.Create(s.t.Context(), c, "", "system")
+	_, secret, err := s.registry.Create(s.t.Context(), c, "", "", "system")
 	if err != nil {
 		s.t.Fatal(err)
 	}

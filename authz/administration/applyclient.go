@@ -50,7 +50,7 @@ func (a applying) client(ctx context.Context, d DesiredClient) error {
 }
 
 func (a applying) createClient(ctx context.Context, target clients.Client, d DesiredClient) error {
-	made, secret, err := a.clients.Create(ctx, a.by, target, ClientSettings{}, d.Secret)
+	made, secret, err := a.clients.Create(ctx, a.by, target, ClientSettings{}, d.Secret, a.reason)
 	if err != nil {
 		return err
 	}
@@ -74,11 +74,11 @@ func (a applying) clientSecret(ctx context.Context, c clients.Client, secret str
 		return false, nil
 	}
 	if len(c.Secrets) == clients.MaxSecrets {
-		if _, err := a.clients.RemoveSecret(ctx, a.by, c.ID, ""); err != nil {
+		if _, err := a.clients.RemoveSecret(ctx, a.by, c.ID, "", a.reason); err != nil {
 			return false, err
 		}
 	}
-	_, _, err = a.clients.AddSecret(ctx, a.by, c.ID, secret)
+	_, _, err = a.clients.AddSecret(ctx, a.by, c.ID, secret, a.reason)
 	return true, field.At(err, "client_secret")
 }
 

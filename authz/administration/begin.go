@@ -44,7 +44,7 @@ func (b *Beginning) Begin(ctx context.Context, by Caller, u accounts.User, passw
 		if err := b.ensureAPI(ctx, by, reason); err != nil {
 			return err
 		}
-		if err := b.ensureClient(ctx, by); err != nil {
+		if err := b.ensureClient(ctx, by, reason); err != nil {
 			return err
 		}
 		made, created, err = b.appoint(ctx, by, u, password, reason)
@@ -105,7 +105,7 @@ func (b *Beginning) appoint(ctx context.Context, by Caller, u accounts.User, pas
 
 // ensureClient registers the client of `ingam login`. It is nobody's own app: people are
 // always asked, because any program on their machine could have begun the sign-in.
-func (b *Beginning) ensureClient(ctx context.Context, by Caller) error {
+func (b *Beginning) ensureClient(ctx context.Context, by Caller, reason string) error {
 	c := clients.Client{
 		ID: LoginClient, Name: "ingam login", Auth: clients.None, Grants: []string{clients.AuthorizationCode, clients.RefreshToken},
 		RedirectURIs: []string{"http://127.0.0.1/callback"}, Audiences: []string{b.audience}, PKCE: clients.PKCERequired,
@@ -115,7 +115,7 @@ func (b *Beginning) ensureClient(ctx context.Context, by Caller) error {
 	}
 	is, err := b.registry.Stored(ctx, LoginClient)
 	if errors.Is(err, clients.ErrNotFound) {
-		_, _, err = b.registry.Create(ctx, c, "", by.Actor)
+		_, _, err = b.registry.Create(ctx, c, "", reason, by.Actor)
 		return err
 	}
 	if err != nil {
@@ -127,6 +127,6 @@ func (b *Beginning) ensureClient(ctx context.Context, by Caller) error {
 	_, _, err = b.registry.Update(ctx, LoginClient, func(known *clients.Client) error {
 		known.Scopes, known.Audiences = c.Scopes, c.Audiences
 		return nil
-	}, "", by.Actor)
+	}, reason, by.Actor)
 	return err
 }

@@ -133,7 +133,7 @@ func (a *Clients) List(ctx context.Context) ([]clients.Client, error) { return a
 // Create registers a client. secret, if not empty, is its secret; otherwise one is made and
 // returned, for a client that authenticates. Returns ErrForbidden, or what
 // clients.Registry.Create does.
-func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, settings ClientSettings, secret string) (clients.Client, string, error) {
+func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, settings ClientSettings, secret, reason string) (clients.Client, string, error) {
 	if err := settings.apply(&c); err != nil {
 		return clients.Client{}, "", err
 	}
@@ -143,7 +143,7 @@ func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, setti
 	if err := a.onSite(c); err != nil {
 		return clients.Client{}, "", err
 	}
-	c, made, err := a.registry.Create(ctx, c, secret, by.Actor)
+	c, made, err := a.registry.Create(ctx, c, secret, reason, by.Actor)
 	if secret != "" {
 		made = "" // the caller chose it, and need not be shown it
 	}
@@ -246,11 +246,11 @@ func (a *Clients) SetDisabled(ctx context.Context, by Caller, id string, disable
 
 // AddSecret gives a client a second secret. Returns ErrForbidden, or what
 // clients.Registry.AddSecret does.
-func (a *Clients) AddSecret(ctx context.Context, by Caller, id, secret string) (clients.Secret, string, error) {
+func (a *Clients) AddSecret(ctx context.Context, by Caller, id, secret, reason string) (clients.Secret, string, error) {
 	if _, err := a.reach(ctx, by, id); err != nil {
 		return clients.Secret{}, "", err
 	}
-	s, made, err := a.registry.AddSecret(ctx, id, secret, by.Actor)
+	s, made, err := a.registry.AddSecret(ctx, id, secret, reason, by.Actor)
 	if secret != "" || changes.IsDryRun(ctx) {
 		made = ""
 	}
@@ -259,11 +259,11 @@ func (a *Clients) AddSecret(ctx context.Context, by Caller, id, secret string) (
 
 // RemoveSecret ends a secret of a client: the one with that id or, if it is empty, the
 // older of two. Returns ErrForbidden, or what clients.Registry.RemoveSecret does.
-func (a *Clients) RemoveSecret(ctx context.Context, by Caller, id, secretID string) (clients.Secret, error) {
+func (a *Clients) RemoveSecret(ctx context.Context, by Caller, id, secretID, reason string) (clients.Secret, error) {
 	if _, err := a.reach(ctx, by, id); err != nil {
 		return clients.Secret{}, err
 	}
-	return a.registry.RemoveSecret(ctx, id, secretID, by.Actor)
+	return a.registry.RemoveSecret(ctx, id, secretID, reason, by.Actor)
 }
 
 // mayChangeClient checks a change of a client, as it was and as it is to be; one of them is

@@ -59,7 +59,7 @@ func (h *house) client(c clients.Client) *clients.Client {
 	if c.Auth == "" {
 		c.Auth = clients.None
 	}
-	if _, _, err := h.registry.Create(h.Context(), c, "", "test"); err != nil {
+	if _, _, err := h.registry.Create(h.Context(), c, "", "", "test"); err != nil {
 		h.Fatal(err)
 	}
 	client, err := h.registry.Client(h.Context(), c.ID)

@@ -35,7 +35,7 @@ func registry(t *testing.T, now func() time.Time) *clients.Registry {
 		if method == clients.None {
 			with = ""
 		}
-		if _, _, err := r.Create(t.Context(), c, with, "test"); err != nil {
+		if _, _, err := r.Create(t.Context(), c, with, "", "test"); err != nil {
 			t.Fatal(err)
 		}
 	}

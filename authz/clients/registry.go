@@ -120,7 +120,7 @@ func (r *Registry) List(ctx context.Context) ([]Client, error) { return r.store.
 // confidential client's secret is the one given or, if that is empty, a
 // generated one; either way it is returned once and never again. Returns
 // ErrInvalid, ErrExists or ErrUnknownAudience.
-func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit.Actor) (Client, string, error) {
+func (r *Registry) Create(ctx context.Context, c Client, secret, reason string, by audit.Actor) (Client, string, error) {
 	offered, err := r.apis.List(ctx)
 	if err != nil {
 		return Client{}, "", err
@@ -153,7 +153,7 @@ func (r *Registry) Create(ctx context.Context, c Client, secret string, by audit
 		return Client{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
 	}
 	err = r.store.CreateClient(ctx, c, audit.Event{
-		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID,
+		At: c.CreatedAt, Actor: by, Action: audit.ClientCreated, Subject: c.ID, Reason: reason,
 		Details: c.Details(),
 	})
 	if err != nil || changes.IsDryRun(ctx) {

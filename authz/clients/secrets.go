@@ -21,7 +21,7 @@ const maxSecretLength = 512
 // AddSecret gives the client a second live secret, generated unless given, so
 // that the first can be replaced without an outage. The secret is returned
 // once and never again. Returns ErrNotFound, ErrTooManySecrets or ErrInvalid.
-func (r *Registry) AddSecret(ctx context.Context, id, secret string, by audit.Actor) (Secret, string, error) {
+func (r *Registry) AddSecret(ctx context.Context, id, secret, reason string, by audit.Actor) (Secret, string, error) {
 	c, err := r.store.Client(ctx, id)
 	if err != nil {
 		return Secret{}, "", err
@@ -37,7 +37,7 @@ func (r *Registry) AddSecret(ctx context.Context, id, secret string, by audit.Ac
 		return Secret{}, "", fmt.Errorf("%w: this secret is live already", ErrInvalid)
 	}
 	err = r.store.AddClientSecret(ctx, id, s, audit.Event{
-		At: s.CreatedAt, Actor: by, Action: audit.ClientSecretAdded, Subject: id, Details: map[string]string{"secret_id": s.ID},
+		At: s.CreatedAt, Actor: by, Action: audit.ClientSecretAdded, Subject: id, Reason: reason, Details: map[string]string{"secret_id": s.ID},
 	})
 	return s, plain, err
 }
@@ -45,8 +45,8 @@ func (r *Registry) AddSecret(ctx context.Context, id, secret string, by audit.Ac
 // RemoveSecret ends a live secret: the one with that id or, if empty, the
 // older of two. It returns which it was. Returns ErrNotFound, ErrSecretNotFound or
 // ErrLastSecret.
-func (r *Registry) RemoveSecret(ctx context.Context, id, secretID string, by audit.Actor) (Secret, error) {
-	return r.store.RemoveClientSecret(ctx, id, secretID, audit.Event{At: r.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id})
+func (r *Registry) RemoveSecret(ctx context.Context, id, secretID, reason string, by audit.Actor) (Secret, error) {
+	return r.store.RemoveClientSecret(ctx, id, secretID, audit.Event{At: r.now(), Actor: by, Action: audit.ClientSecretRemoved, Subject: id, Reason: reason})
 }
 
 // newSecret returns plain, or a new secret of 260 random bits, and what is

@@ -321,7 +321,7 @@ func TestWhatWasGivenAMomentAgoIsNotMissingBecauseACopyInMemoryIsOlder(t *testin
 	writing := clients.NewRegistry(store, operators, time.Now, nil, clients.PKCERequired)
 	_, _, err := writing.Create(ctx, clients.Client{
 		ID: "app", Name: "App", Grants: []string{clients.ClientCredentials}, Auth: clients.SecretBasic, Audiences: []string{"a"}, Scopes: []string{"read"},
-	}, "", "test")
+	}, "", "", "test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func (r *benchRecords) client(ctx context.Context, registry *clients.Registry, c
 	if c.Auth == "" {
 		c.Auth, c.Grants, c.Scopes = clients.SecretBasic, []string{clients.ClientCredentials}, []string{"read", "write"}
 	}
-	_, secret, err := registry.Create(ctx, c, "", benchActor)
+	_, secret, err := registry.Create(ctx, c, "", "", benchActor)
 	r.secrets[c.ID] = secret
 	return err
 }

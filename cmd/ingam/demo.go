@@ -128,7 +128,7 @@ func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThin
 		RedirectURIs: []string{issuer + demoPath}, PostLogoutRedirectURIs: []string{issuer + demoPath},
 		Scopes:    []string{apis.OpenID, apis.Profile, apis.Email, "read"},
 		Audiences: []string{demoAudience}, Auth: clients.None,
-	}, "", demoActor)
+	}, "", "", demoActor)
 	if err != nil {
 		return made, err
 	}
@@ -193,7 +193,7 @@ func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, o
 	_, secret, err = registry.Create(ctx, clients.Client{
 		ID: demoClient, Name: "Demo client", Grants: []string{clients.ClientCredentials},
 		Scopes: []string{"read", "write"}, Audiences: []string{demoAudience}, Auth: clients.SecretBasic,
-	}, "", demoActor)
+	}, "", "", demoActor)
 	if err != nil {
 		return "", err
 	}

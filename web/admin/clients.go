@@ -149,7 +149,7 @@ func (o clientOperations) create(ctx context.Context, by administration.Caller, 
 },
 ) (*createdClient, error) {
 	c := clients.Client{ID: in.Body.ID, Auth: clients.AuthMethod(in.Body.Auth)}
-	c, secret, err := o.clients.Create(in.context(ctx), by, c, in.Body.ClientSettings, in.Body.Secret)
+	c, secret, err := o.clients.Create(in.context(ctx), by, c, in.Body.ClientSettings, in.Body.Secret, in.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +229,7 @@ func (o clientOperations) addSecret(ctx context.Context, by administration.Calle
 	Body NewSecret `required:"false"`
 },
 ) (*clientSecretAnswer, error) {
-	s, secret, err := o.clients.AddSecret(in.context(ctx), by, in.ID, in.Body.Secret)
+	s, secret, err := o.clients.AddSecret(in.context(ctx), by, in.ID, in.Body.Secret, in.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (o clientOperations) removeSecret(ctx context.Context, by administration.Ca
 	if id == "oldest" {
 		id = ""
 	}
-	s, err := o.clients.RemoveSecret(in.context(ctx), by, in.ID, id)
+	s, err := o.clients.RemoveSecret(in.context(ctx), by, in.ID, id, in.Reason)
 	if err != nil {
 		return nil, err
 	}

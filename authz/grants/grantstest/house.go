@@ -167,7 +167,7 @@ func (h *House) Client(id string, change ...func(*clients.Client)) *clients.Clie
 	for _, f := range change {
 		f(&c)
 	}
-	_, _, err := h.registry.Create(h.Context(), c, "", audit.Server)
+	_, _, err := h.registry.Create(h.Context(), c, "", "", audit.Server)
 	h.Must(err)
 	return h.Again(id)
 }
