@@ -46,7 +46,7 @@ func Rows() map[string]any {
 	for _, r := range []interface{ TableName() string }{
 		seqRow{}, changeRow{}, serverRow{}, apiRow{}, apiSecretRow{}, clientRow{}, audienceRow{}, introspectsRow{}, secretRow{},
 		revokedTokenRow{}, keyRow{}, auditRow{}, headRow{}, leaseRow{},
-		userRow{}, sessionRow{}, consentRow{}, codeRow{}, grantRow{}, guessRow{},
+		userRow{}, linkRow{}, sessionRow{}, consentRow{}, codeRow{}, grantRow{}, guessRow{},
 		statusListRow{}, statusBlockRow{}, listenerRow{},
 	} {
 		rows[r.TableName()] = r

@@ -39,6 +39,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 		{"guesses", "subject", "since_ms < ?"},
 		{"grants", "id", "expires_ms < ?"},
 		{"login_sessions", "id", "expires_ms < ?"},
+		{"password_links", "hash", "expires_ms < ?"},
 	} {
 		before := now.Add(-keepExpired[expired.table])
 		n, err := s.purge(ctx, "purge "+expired.table, batch, func(tx *gorm.DB) (int64, error) {
@@ -64,9 +65,10 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int, changesBefo
 // a verifier that allows for clocks that differ. A used code is kept to recognise its
 // replay; a guess until its window has passed; a grant until its last token has expired,
 // because the status list is made from it; a session for as long as its device is
-// remembered, which is longer than any grant that was made in it.
+// remembered, which is longer than any grant that was made in it. A link is good for
+// nothing once it has expired.
 var keepExpired = map[string]time.Duration{
-	"revoked_tokens": limits.Afterlife, "codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": sessions.DeviceLife,
+	"revoked_tokens": limits.Afterlife, "codes": time.Hour, "guesses": limits.MaxSignInWindow, "grants": mayLive, "login_sessions": sessions.DeviceLife, "password_links": 0,
 }
 
 // purgeExpired deletes expired rows of a table in the way of purgeTokens.

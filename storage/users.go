@@ -30,6 +30,8 @@ type userRow struct {
 	// rows written by a version without this column it is missing or belongs to the
 	// previous address; RenewEmailForms corrects that.
 	EmailForm *string `gorm:"column:email_form"`
+	// TemporaryPassword is the hash of a password that must be changed; see password.
+	TemporaryPassword *string `gorm:"column:temporary_password"`
 }
 
 func (userRow) TableName() string { return "users" }
@@ -40,9 +42,10 @@ func newUserRow(u accounts.User) (userRow, error) {
 		return userRow{}, err
 	}
 	claims, err := accounts.WriteClaims(u.Claims)
+	password, temporary := passwordColumns(u.Password, u.MustChange)
 	return userRow{
 		ID: u.ID, Username: u.Username, Email: u.Email, Roles: roles, Claims: string(claims),
-		Password: u.Password, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt), EmailVerified: u.EmailVerified,
+		Password: password, TemporaryPassword: temporary, Disabled: u.Disabled, CreatedMS: ms(u.CreatedAt), EmailVerified: u.EmailVerified,
 		EmailForm: emailForm(u.Email),
 	}, err
 }
@@ -59,9 +62,10 @@ func (r userRow) user() (accounts.User, error) {
 	if len(claims) == 0 {
 		claims = nil
 	}
+	password, mustChange := r.password()
 	return accounts.User{
 		ID: r.ID, Username: r.Username, Email: r.Email, Roles: roles, Claims: claims,
-		Password: r.Password, Disabled: r.Disabled, EmailVerified: r.EmailVerified, Epoch: changes.Number(r.Epoch), CreatedAt: at(r.CreatedMS),
+		Password: password, MustChange: mustChange, Disabled: r.Disabled, EmailVerified: r.EmailVerified, Epoch: changes.Number(r.Epoch), CreatedAt: at(r.CreatedMS),
 	}, nil
 }
 
@@ -225,7 +229,7 @@ func othersThan(tx *gorm.DB, id string) *others { return &others{tx: tx, than: i
 // who implements accounts.Others.
 func (o *others) who(role string) (bool, error) {
 	var rows []userRow
-	err := whoHold(o.tx.Select("id"), role).Where("id <> ? AND disabled = FALSE AND password <> ''", o.than).Limit(1).Find(&rows).Error
+	err := whoHold(o.tx.Select("id"), role).Where("id <> ? AND disabled = FALSE AND (password <> '' OR temporary_password <> '')", o.than).Limit(1).Find(&rows).Error
 	if err != nil {
 		o.failed = err
 	}
@@ -267,9 +271,9 @@ func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, a
 }
 
 // SetPassword implements accounts.Store.
-func (s *Store) SetPassword(ctx context.Context, id, hash string, allow accounts.Allow, ev audit.Event) error {
+func (s *Store) SetPassword(ctx context.Context, id, hash string, mustChange bool, allow accounts.Allow, ev audit.Event) error {
 	return s.changeUser(ctx, "set the password of user", id, allow, ev, func(tx *gorm.DB, n changes.Number) *gorm.DB {
-		return tx.Exec("UPDATE users SET password = ?, epoch = ? WHERE id = ?", hash, int64(n), id)
+		return setPassword(tx, id, hash, mustChange, n)
 	})
 }
 

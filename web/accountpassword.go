@@ -35,8 +35,10 @@ func (p accountPassword) post(w http.ResponseWriter, r *http.Request, session se
 		return p.account.show(w, r, session, user, outcome(why, "current", waitOf(err)), head(w.Header(), err))
 	case errors.Is(err, signin.ErrWrong):
 		return p.account.show(w, r, session, user, outcome("current wrong", "current", 0), http.StatusUnprocessableEntity)
+	case rec.reason == signin.ReasonMustChange:
+		return p.account.show(w, r, session, user, outcome("current must change", "current", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, accounts.ErrInvalid):
-		rec.errorCode, rec.err = "new_password_refused", err
+		rec.errorCode, rec.err = codeNewPassword, err
 		return p.account.show(w, r, session, user, outcome(refused(err), "new", 0), http.StatusUnprocessableEntity)
 	case errors.Is(err, sessions.ErrNotFound):
 		// The password was changed all the same; the person signs in with the new one.
@@ -63,6 +65,8 @@ func refused(err error) texts.Name {
 		return "password is name"
 	case errors.Is(err, passwords.ErrGuessed):
 		return "password guessed"
+	case errors.Is(err, signin.ErrSame):
+		return "password same"
 	}
 	return "password typed"
 }

@@ -20,6 +20,7 @@ type administrators struct {
 func (a administrators) handler(base string) endpoint {
 	parts := a.Administration
 	parts.Issuer, parts.Bearer, parts.Failed, parts.Now = a.Settings.Issuer, a.caller, failed, a.Process.Now
+	parts.LinkOf = func(token string) string { return LinkOf(parts.Issuer, token) }
 	api := admin.New(parts, base)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		api.ServeHTTP(w, r)

@@ -53,7 +53,7 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 	return v, nil
 }
 
-// begin signs a user in. Returns signin.ErrWrong.
+// begin signs a user in. Returns signin.ErrWrong or errMustChange.
 func (s appSignIn) begin(r *http.Request, name, password string, from signin.Visitor) (signin.SignedIn, error) {
 	in, err := s.signIn.Do(r.Context(), name, password, from)
 	recordOf(r).triedSignIn(err)
@@ -61,6 +61,9 @@ func (s appSignIn) begin(r *http.Request, name, password string, from signin.Vis
 		e := protocol.Refuse(code, "%s Try again in %d seconds.", why, wholeSecondsUp(waitOf(err)))
 		e.Cause = err
 		return e
+	}
+	if must := (*signin.MustChangeError)(nil); errors.As(err, &must) {
+		return in, errMustChange
 	}
 	switch unheard(err) {
 	case "too many":

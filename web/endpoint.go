@@ -79,7 +79,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	writeJSON(w, code, struct {
 		Error       protocol.Code `json:"error"`
 		Description string        `json:"error_description,omitempty"`
-	}{e.Code, visible(e.Description)})
+		Because     string        `json:"reason,omitempty"`
+	}{e.Code, visible(e.Description), e.Because})
 }
 
 // visible removes the characters that error_description must not contain (RFC 6749

@@ -25,6 +25,8 @@ type handlers struct {
 	home            homePage
 	authorize       authorizePage
 	login           loginPage
+	newPassword     newPasswordPage
+	link            linkPage
 	consent         consentPage
 	logout          logoutPage
 	account         accountPage
@@ -49,13 +51,16 @@ func newHandlers(p Parts, s shared) handlers {
 	wording := wording{p.Clients.Rules.APIs, set.GrantTTL}
 	consent := consentPage{ends.Authorization, s.authorizations, s.browsers, s.screen, wording}
 	account := accountPage{people.Connected, people.Sessions, s.screen, wording, s.origin}
+	login := loginPage{ends.Authorization, s.authorizations, s.browsers, s.screen, people.SignIn}
 	signIn := appSignIn{people.SignIn, people.Sessions, s.cookies}
 	holders := holders{ends.FirstParty, s.apps}
 	refresh := refreshCookies{s.base, set.RefreshTTL}
 	return handlers{
 		home:            homePage{s.screen},
 		authorize:       authorizePage{ends.Authorization, s.authorizations, s.browsers, s.screen, s.guard, consent},
-		login:           loginPage{ends.Authorization, s.authorizations, s.browsers, s.screen, people.SignIn},
+		login:           login,
+		newPassword:     newPasswordPage{login},
+		link:            linkPage{login},
 		consent:         consent,
 		logout:          logoutPage{ends.EndSession, s.browsers, s.screen, s.guard},
 		account:         account,

@@ -37,13 +37,9 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	visitor := p.browsers.cookies.visitor(r)
-	old, _, err := p.browsers.session(r)
+	visitor, old, err := p.visitor(r)
 	if err != nil {
 		return err
-	}
-	if old != nil {
-		visitor.Session = old.ID
 	}
 	in, err := p.signIn.Do(r.Context(), form.Username, r.PostForm.Get("password"), visitor)
 	recordOf(r).triedSignIn(err)
@@ -54,9 +50,19 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, signin.ErrWrong):
 		form.Problem = "wrong"
 		return p.screen.showLogin(w, r, req, form, http.StatusUnprocessableEntity)
-	case err != nil:
+	}
+	if must := (*signin.MustChangeError)(nil); errors.As(err, &must) {
+		return p.screen.showNew(w, r, req, pages.NewPassword{Then: form.Then, Username: must.User.Username, Note: must.Note}, http.StatusOK)
+	}
+	if err != nil {
 		return err
 	}
+	return p.enter(w, r, req, old, in)
+}
+
+// enter gives the browser the session of somebody who has signed in, and leads on. old is
+// the session that the browser had; may be nil.
+func (p loginPage) enter(w http.ResponseWriter, r *http.Request, req *authorization.Request, old *sessions.Session, in signin.SignedIn) error {
 	// If another user was signed in here before, that session ends: a browser has one.
 	if old != nil && old.UserID != in.User.ID {
 		err := p.browsers.sessions.End(r.Context(), old.UserID, old.ID, "signed in again", audit.User(in.User.ID))
@@ -77,6 +83,16 @@ func (p loginPage) post(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// visitor returns the browser and its session, which may be nil.
+func (p loginPage) visitor(r *http.Request) (signin.Visitor, *sessions.Session, error) {
+	visitor := p.browsers.cookies.visitor(r)
+	old, _, err := p.browsers.session(r)
+	if old != nil {
+		visitor.Session = old.ID
+	}
+	return visitor, old, err
+}
+
 // destination returns where a person goes after signing in: to an authorization request
 // or, without one, to their account. Any other target would make the sign-in page an
 // open redirector.
@@ -89,10 +105,17 @@ func (p loginPage) destination(r *http.Request, then string) (*authorization.Req
 }
 
 func (s screen) showLogin(w http.ResponseWriter, r *http.Request, req *authorization.Request, page pages.Login, status int) error {
-	at := place{here: pathLogin}
 	if req != nil {
-		page.Client, at = req.Client.Name, place{req.Locale, authorizeAt(req.Onward())}
+		page.Client = req.Client.Name
 	}
-	s.show(w, r, at, status, page)
+	s.show(w, r, placeOf(req), status, page)
 	return nil
+}
+
+// placeOf is where the sign-in page for an authorization request is, or the one without.
+func placeOf(req *authorization.Request) place {
+	if req == nil {
+		return place{here: pathLogin}
+	}
+	return place{req.Locale, authorizeAt(req.Onward())}
 }

@@ -58,7 +58,7 @@ const (
 // SignInOutcomes are all outcomes of an attempt to sign in.
 var SignInOutcomes = []string{
 	signedIn, string(signin.ReasonUnknown), string(signin.ReasonWrong), string(signin.ReasonDisabled),
-	string(signin.ReasonThrottled), string(signin.ReasonCut), signInCrowded, signInFailed,
+	string(signin.ReasonThrottled), string(signin.ReasonCut), string(signin.ReasonMustChange), signInCrowded, signInFailed,
 }
 
 // triedSignIn notes the outcome of an attempt to sign in.

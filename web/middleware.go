@@ -56,12 +56,15 @@ func recordOf(r *http.Request) *record { return r.Context().Value(recordKey{}).(
 func (rec *record) refusedSignIn(err error) {
 	var tooMany *throttle.TooManyError
 	var wrong *signin.WrongError
+	var must *signin.MustChangeError
 	switch {
 	case errors.As(err, &tooMany):
 		rec.errorCode, rec.userID, rec.reason = "too_many_attempts", tooMany.UserID, signin.ReasonThrottled
 		rec.throttled = throttledPasswords
 	case errors.As(err, &wrong):
 		rec.errorCode, rec.userID, rec.reason = "wrong_password", wrong.UserID, wrong.Reason
+	case errors.As(err, &must):
+		rec.errorCode, rec.userID, rec.reason = "password_must_be_changed", must.User.ID, signin.ReasonMustChange
 	case errors.Is(err, throttle.ErrCrowded):
 		rec.errorCode = string(protocol.TemporarilyUnavailable)
 		rec.throttled = throttledHashing

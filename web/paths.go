@@ -7,6 +7,7 @@ const (
 	PathAuthorize = "/oauth2/authorize"
 	PathToken     = "/oauth2/token"
 	PathLogout    = "/logout"
+	PathLink      = "/password"
 	PathJWKS      = "/.well-known/jwks.json"
 
 	PathStatusLists = "/oauth2/status"
@@ -44,4 +45,5 @@ const (
 	pathSessions = pathAccount + "/sessions"
 	pathApps     = pathAccount + "/apps"
 	pathPassword = pathAccount + "/password"
+	pathNew      = pathLogin + "/password"
 )

@@ -62,6 +62,10 @@ const (
 	// ownForms admits pages of other sites, but the handler makes the browser send
 	// their request again from this server, or answers it as if nobody was signed in.
 	ownForms sender = "any page; a request from another site is sent again from this server's site"
+	// holdersPages admits any page: the handler acts on a link that the form carries, and
+	// on no cookie. (A page whose address has a secret sends no Referer, and browsers then
+	// say of its form that it comes from nowhere.)
+	holdersPages sender = "any page; the link in the form counts"
 	// appsPages admits pages at the origins that the client is registered for. The
 	// handler checks this once it knows the client.
 	appsPages sender = "pages of the client's origins"
@@ -113,6 +117,9 @@ func (h handlers) routes(e *authz.Endpoints) []route {
 		{method: get, path: pathHome, handler: page(h.home.get), about: "the start page"},
 		{method: get, path: pathLogin, handler: page(h.login.get), about: "the sign-in page"},
 		{method: post, path: pathLogin, sender: ownPages, body: formBody, handler: page(h.login.post), about: "the form of the sign-in page"},
+		{method: post, path: pathNew, sender: ownPages, body: formBody, handler: page(h.newPassword.post), about: "the form for a new password, where the former one must be changed"},
+		{method: get, path: PathLink, handler: page(h.link.get), about: "the page to set a password by a link"},
+		{method: post, path: PathLink, sender: holdersPages, body: formBody, handler: page(h.link.post), about: "set a password by a link"},
 		{method: post, path: pathConsent, sender: ownPages, body: formBody, handler: page(h.consent.post), about: "the form of the consent page"},
 		{method: get, path: PathLogout, handler: page(h.logout.get), announced: &e.EndSessionEndpoint, about: "the sign-out page; an app may send the browser here"},
 		{method: post, path: PathLogout, sender: ownForms, body: formBody, handler: page(h.logout.post), about: "the form of the sign-out page, or an app's"},

@@ -89,7 +89,7 @@ func TestWhatActsOnACookieIsGuarded(t *testing.T) {
 			if r.sender != anyPage || r.body != noBody {
 				t.Errorf("%s: a GET has no body and does nothing", r)
 			}
-		case !program && r.sender != ownPages && r.sender != ownForms, r.scripts == appScripts && r.sender != appsPages:
+		case !program && r.sender != ownPages && r.sender != ownForms && r.sender != holdersPages, r.scripts == appScripts && r.sender != appsPages:
 			t.Errorf("%s: any page may send it", r)
 		}
 	}

@@ -208,7 +208,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 			FirstParty:    authz.NewFirstParty(authenticator, tokens, types, store, cuts, logins),
 		},
 		People: People{
-			SignIn: signin.New(s.users, logins, hasher, guesses, store, time.Now), Sessions: logins, Consents: consents,
+			SignIn: signin.New(s.users, logins, hasher, guesses, masterkey.NewNotes(master, "new password", signin.NoteLife, time.Now), store, time.Now), Sessions: logins, Consents: consents,
 			Connected: authz.NewConnected(s.registry, rules, consents, store, time.Now), Pages: shown,
 		},
 		Statuses: Statuses{

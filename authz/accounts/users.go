@@ -65,9 +65,13 @@ type User struct {
 	// Claims are further claims about the user, such as name and locale
 	// (OpenID Connect Core section 5.1).
 	Claims Claims
-	// Password is the hash of the password, with its parameters.
+	// Password is the hash of the password, with its parameters; empty if the user has
+	// none, and cannot sign in by one.
 	Password string
-	Disabled bool
+	// MustChange is whether the password is good for nothing but setting another one.
+	// Somebody else has set it, and may know it.
+	MustChange bool
+	Disabled   bool
 	// Epoch is the number of the change that created the user or last revoked
 	// everything that was issued for them.
 	Epoch     changes.Number
@@ -128,11 +132,12 @@ type Store interface {
 	// changes nothing and stores no event. Returns ErrNotFound, or what allow does.
 	SetUserDisabled(ctx context.Context, id string, disabled bool, allow Allow, ev audit.Event) error
 	// SetPassword replaces the hash, and revokes everything that was issued for the
-	// user. Returns ErrNotFound, or what allow does.
-	SetPassword(ctx context.Context, id, hash string, allow Allow, ev audit.Event) error
+	// user, and their links. Returns ErrNotFound, or what allow does.
+	SetPassword(ctx context.Context, id, hash string, mustChange bool, allow Allow, ev audit.Event) error
 	// DeleteUser removes the user with their sessions and consents, and revokes
 	// everything that was issued for them. Returns ErrNotFound, or what allow does.
 	DeleteUser(ctx context.Context, id string, allow Allow, ev audit.Event) error
+	LinkStore
 }
 
 // Hasher makes the hash of a new password of a user. It returns an ErrInvalid if the
@@ -171,6 +176,17 @@ func (d *Users) List(ctx context.Context, q Query) ([]User, error) { return d.st
 // Create registers a user with a password; it fills in ID, Password, Epoch and
 // CreatedAt. Returns ErrInvalid, or an error of type Taken.
 func (d *Users) Create(ctx context.Context, u User, password string, by audit.Actor) (User, error) {
+	return d.create(ctx, u, by, func(u User) (string, error) { return d.passwords.Hash(ctx, u, password) })
+}
+
+// CreateWithoutPassword is Create for a user who cannot sign in until a password is set,
+// such as by an Invitation.
+func (d *Users) CreateWithoutPassword(ctx context.Context, u User, by audit.Actor) (User, error) {
+	u.MustChange = false
+	return d.create(ctx, u, by, func(User) (string, error) { return "", nil })
+}
+
+func (d *Users) create(ctx context.Context, u User, by audit.Actor, hash func(User) (string, error)) (User, error) {
 	var err error
 	if u.Username, err = normalizeUsername(u.Username); err != nil {
 		return User{}, err
@@ -178,7 +194,7 @@ func (d *Users) Create(ctx context.Context, u User, password string, by audit.Ac
 	if err := u.validate(); err != nil {
 		return User{}, err
 	}
-	if u.Password, err = d.passwords.Hash(ctx, u, password); err != nil {
+	if u.Password, err = hash(u); err != nil {
 		return User{}, err
 	}
 	u.ID, u.CreatedAt = rand.Text(), d.now()
@@ -224,7 +240,7 @@ func (d *Users) Update(ctx context.Context, id string, edit func(u *User, others
 		}
 		stored.verifiedAnew(was)
 		u = *stored
-		if u.ID != was.ID || u.Password != was.Password || u.Disabled != was.Disabled || u.Epoch != was.Epoch {
+		if u.ID != was.ID || u.Password != was.Password || u.MustChange != was.MustChange || u.Disabled != was.Disabled || u.Epoch != was.Epoch {
 			return nil, fmt.Errorf("%w: an update leaves the id, the password and the state of a user alone", ErrInvalid)
 		}
 		var also []string
@@ -279,6 +295,7 @@ func (u User) Version() string {
 		panic(err) // they were read from JSON
 	}
 	facts["id"], facts["email"], facts["claims"], facts["disabled"] = u.ID, u.Email, string(claims), fmt.Sprint(u.Disabled)
+	facts["password"], facts["must_change"] = fmt.Sprint(u.Password != ""), fmt.Sprint(u.MustChange)
 	return changes.Version(facts)
 }
 
@@ -320,13 +337,26 @@ func (d *Users) Delete(ctx context.Context, id string, allow Allow, reason strin
 	return d.store.DeleteUser(ctx, id, allow, audit.Event{At: d.now(), Actor: by, Action: audit.UserDeleted, Subject: id, Reason: reason})
 }
 
-// SetPassword replaces the user's password, and ends all sessions and grants, so that
+// SetPassword replaces the user's password, and ends all sessions, grants and links, so that
 // whoever knew the old password is signed out. Returns ErrNotFound, ErrInvalid, or what
 // allow does.
 func (d *Users) SetPassword(ctx context.Context, u User, password string, allow Allow, reason string, by audit.Actor) error {
+	return d.setPassword(ctx, u, password, false, allow, reason, by)
+}
+
+// SetPasswordForOnce is SetPassword for a password that must be changed at the next sign-in.
+func (d *Users) SetPasswordForOnce(ctx context.Context, u User, password string, allow Allow, reason string, by audit.Actor) error {
+	return d.setPassword(ctx, u, password, true, allow, reason, by)
+}
+
+func (d *Users) setPassword(ctx context.Context, u User, password string, mustChange bool, allow Allow, reason string, by audit.Actor) error {
 	hash, err := d.passwords.Hash(ctx, u, password)
 	if err != nil {
 		return err
 	}
-	return d.store.SetPassword(ctx, u.ID, hash, allow, audit.Event{At: d.now(), Actor: by, Action: audit.UserPasswordSet, Subject: u.ID, Reason: reason})
+	ev := audit.Event{At: d.now(), Actor: by, Action: audit.UserPasswordSet, Subject: u.ID, Reason: reason}
+	if mustChange {
+		ev.Details = map[string]string{"must_change": "true"}
+	}
+	return d.store.SetPassword(ctx, u.ID, hash, mustChange, allow, ev)
 }

@@ -77,7 +77,7 @@ func TestAChangedAddressIsNotVerifiedUnlessItIsSaidAgain(t *testing.T) {
 // alone.
 func TestEachFieldOfAUserCanBeChangedAloneOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	fixed := []string{"ID", "Password", "Disabled", "Epoch"}
+	fixed := []string{"ID", "Password", "MustChange", "Disabled", "Epoch"}
 	users, store := people(t, accounts.User{ID: "u", Username: "u", Email: "u@example.com"})
 	yes, n := true, 0
 	for i := range reflect.TypeFor[accounts.User]().NumField() {

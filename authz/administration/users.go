@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/apis"
@@ -133,17 +134,26 @@ func (a *Users) listed(ctx context.Context, list []accounts.User) ([]Listed, err
 	return all, err
 }
 
-// Create registers a user with a password, and returns them with warnings. Returns
-// ErrForbidden, or what accounts.Users.Create does.
-func (a *Users) Create(ctx context.Context, by Caller, settings UserSettings, password string) (accounts.User, []string, error) {
-	var u accounts.User
+// Create registers a user, and returns them with warnings. Without a password they are to be
+// invited. One for once must be changed at the next sign-in. Returns ErrForbidden, or what
+// accounts.Users.Create does.
+func (a *Users) Create(ctx context.Context, by Caller, settings UserSettings, password *string, once bool) (accounts.User, []string, error) {
+	if once && password == nil {
+		return accounts.User{}, nil, field.At(fmt.Errorf("%w: there is no password that could be changed", accounts.ErrInvalid), "must_change")
+	}
+	u := accounts.User{MustChange: once}
 	if err := settings.apply(&u); err != nil {
 		return accounts.User{}, nil, err
 	}
 	if err := by.mayChangeUser(nil, &u); err != nil {
 		return accounts.User{}, nil, err
 	}
-	u, err := a.users.Create(ctx, u, password, by.Actor)
+	var err error
+	if password == nil {
+		u, err = a.users.CreateWithoutPassword(ctx, u, by.Actor)
+	} else {
+		u, err = a.users.Create(ctx, u, *password, by.Actor)
+	}
 	if err != nil {
 		return accounts.User{}, nil, err
 	}
@@ -236,14 +246,31 @@ func (a *Users) Delete(ctx context.Context, by Caller, id, version string, force
 	}, reason, by.Actor)
 }
 
-// SetPassword replaces a user's password, and ends all their sessions and grants. Returns
-// ErrForbidden, or what accounts.Users.SetPassword does.
-func (a *Users) SetPassword(ctx context.Context, by Caller, id, password, reason string) error {
+// SetPassword replaces a user's password, and ends all their sessions and grants. One for
+// once must be changed at the next sign-in. Returns ErrForbidden, or what
+// accounts.Users.SetPassword does.
+func (a *Users) SetPassword(ctx context.Context, by Caller, id, password string, once bool, reason string) error {
 	u, err := a.reach(ctx, by, id)
 	if err != nil {
 		return err
 	}
-	return a.users.SetPassword(ctx, u, password, func(was accounts.User, _ accounts.Others) error { return by.mayChangeUser(&was, nil) }, reason, by.Actor)
+	set := a.users.SetPassword
+	if once {
+		set = a.users.SetPasswordForOnce
+	}
+	return set(ctx, u, password, by.allowed, reason, by.Actor)
+}
+
+// MakeLink makes a link by which a user sets their password, and returns its token. Whoever
+// has the link can sign in as the user. Returns ErrForbidden, or what accounts.Users.MakeLink
+// does.
+func (a *Users) MakeLink(ctx context.Context, by Caller, id string, kind accounts.LinkKind, life time.Duration, reason string) (accounts.Link, string, error) {
+	return a.users.MakeLink(ctx, id, kind, life, by.allowed, reason, by.Actor)
+}
+
+// allowed is accounts.Allow for something of a user that is not their settings.
+func (c Caller) allowed(was accounts.User, _ accounts.Others) error {
+	return c.mayChangeUser(&was, nil)
 }
 
 // reach returns a user if the caller may change them.

@@ -34,6 +34,7 @@ const (
 	UserEnabled         Action = "user.enable"
 	UserDeleted         Action = "user.delete"
 	UserPasswordSet     Action = "user.password"
+	UserLinkMade        Action = "user.link"
 	// SignInRefused stands for one or more refused sign-ins: its details say how many.
 	// It has no subject if there is no user with the name that was typed.
 	SignInRefused Action = "sign_in.refuse"

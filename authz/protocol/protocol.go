@@ -29,6 +29,7 @@ const (
 	InvalidToken              Code = "invalid_token"              // RFC 6750 section 3.1
 	InsufficientScope         Code = "insufficient_scope"         // RFC 6750 section 3.1
 	InsufficientAuthorization Code = "insufficient_authorization" // the same
+	RedirectToWeb             Code = "redirect_to_web"            // draft-ietf-oauth-first-party-apps section 5.2.2
 	ServerError               Code = "server_error"               // as in section 4.1.2.1
 	TemporarilyUnavailable    Code = "temporarily_unavailable"    // as in section 4.1.2.1
 )
@@ -39,6 +40,9 @@ type Error struct {
 	// Description is for the developer who reads it (error_description). It
 	// never echoes a secret or a token.
 	Description string
+	// Because, if not empty, says more exactly than Code, in one word for programs, what
+	// is wrong (the member reason).
+	Because string
 	// Logged, if not empty, is logged instead of the description. It is for a
 	// description that repeats a part of the request: people paste secrets into wrong
 	// fields.

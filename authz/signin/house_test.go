@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/signin"
 	"github.com/ingam/ingam/authz/throttle"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
 )
@@ -51,8 +53,17 @@ func newHouse(t *testing.T, failures int) house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file := filepath.Join(t.TempDir(), "master.key")
+	if err := masterkey.Write(file, ""); err != nil {
+		t.Fatal(err)
+	}
+	master, err := masterkey.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := masterkey.NewNotes(master, "new password", signin.NoteLife, time.Now)
 	guesses := throttle.New(store, hasher.AtOnce(), failures, time.Hour, time.Now)
-	return house{t, url, store, users, logins, signin.New(users, logins, hasher, guesses, store, time.Now), hasher, keeper.Password}
+	return house{t, url, store, users, logins, signin.New(users, logins, hasher, guesses, notes, store, time.Now), hasher, keeper.Password}
 }
 
 // user registers a user whose id is the user name.

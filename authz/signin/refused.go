@@ -24,7 +24,19 @@ const (
 	// ReasonCut: the user was revoked, disabled or deleted while the password was
 	// checked.
 	ReasonCut Reason = "cut"
+	// ReasonMustChange: the password was right, and must be changed first.
+	ReasonMustChange Reason = "must_change"
 )
+
+// MustChangeError: the password was right, and must be changed before anybody is signed in.
+type MustChangeError struct {
+	User accounts.User
+	// Note is for SetNew, which then asks for no other proof. It is empty for an app that
+	// asks for the password itself.
+	Note string
+}
+
+func (e *MustChangeError) Error() string { return "the password must be changed first" }
 
 // WrongError is an ErrWrong with the user and the reason, for the log alone. Its text is
 // that of ErrWrong.

@@ -71,17 +71,19 @@ type SignIn struct {
 	passwords *passwords.Hasher
 	throttle  *throttle.Throttle
 	refusals  *refusals
+	notes     Notes
 	store     Store
 }
 
-// New returns a SignIn for users, whose passwords hasher checks.
-func New(users *accounts.Users, all *sessions.Sessions, hasher *passwords.Hasher, guesses *throttle.Throttle, store Store, now func() time.Time) *SignIn {
-	return &SignIn{users, all, hasher, guesses, newRefusals(store, now), store}
+// New returns a SignIn for users, whose passwords hasher checks. notes are those of
+// MustChangeError.
+func New(users *accounts.Users, all *sessions.Sessions, hasher *passwords.Hasher, guesses *throttle.Throttle, notes Notes, store Store, now func() time.Time) *SignIn {
+	return &SignIn{users, all, hasher, guesses, newRefusals(store, now), notes, store}
 }
 
 // Do signs a person in: it checks the password of the user with that user name or e-mail
-// address, and begins a login session. Returns ErrWrong, a *throttle.TooManyError or
-// throttle.ErrCrowded.
+// address, and begins a login session. Returns ErrWrong, a *MustChangeError, a
+// *throttle.TooManyError or throttle.ErrCrowded.
 func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (in SignedIn, err error) {
 	defer func() { s.refusals.note(err, from.Address) }()
 	leave, err := s.throttle.Join(accountOf(accounts.User{}, name), from.Device, from.origin())
@@ -97,12 +99,15 @@ func (s *SignIn) Do(ctx context.Context, name, password string, from Visitor) (i
 	if err != nil {
 		return SignedIn{}, err
 	}
+	if u.MustChange {
+		return SignedIn{}, s.mustChange(u, from)
+	}
 	return s.begin(ctx, u, shown, device, from)
 }
 
 // Change replaces a user's password, if they give the current one. That ends all their
-// sessions, and Change begins a new one. It returns ErrWrong, a *throttle.TooManyError,
-// throttle.ErrCrowded or, if the new password is not acceptable, accounts.ErrInvalid; in
+// sessions, and Change begins a new one. It returns ErrWrong, a *MustChangeError, a
+// *throttle.TooManyError, throttle.ErrCrowded or, if the new password is not acceptable, accounts.ErrInvalid; in
 // these cases nothing has changed. It returns sessions.ErrNotFound if the password was
 // changed, but no session could be begun.
 func (s *SignIn) Change(ctx context.Context, u accounts.User, current, new, reason string, from Visitor) (in SignedIn, err error) {
@@ -125,14 +130,24 @@ func (s *SignIn) Change(ctx context.Context, u accounts.User, current, new, reas
 	if err != nil {
 		return SignedIn{}, err
 	}
+	if u.MustChange {
+		return SignedIn{}, &MustChangeError{User: u} // the sign-in page leads on
+	}
 	if err := s.users.SetPassword(ctx, u, new, nil, reason, audit.User(u.ID)); err != nil {
 		return SignedIn{}, err
 	}
+	return s.beginAgain(ctx, u, shown, device, from)
+}
+
+// beginAgain begins a session of a user whose password was just changed. It returns
+// sessions.ErrNotFound if that cannot be.
+func (s *SignIn) beginAgain(ctx context.Context, u accounts.User, p proof, device string, from Visitor) (SignedIn, error) {
 	changed, err := s.users.ByID(ctx, u.ID)
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", sessions.ErrNotFound, err)
 	}
-	if in, err = s.begin(ctx, changed, shown, device, from); err != nil {
+	in, err := s.begin(ctx, changed, p, device, from)
+	if err != nil {
 		return SignedIn{}, fmt.Errorf("%w: %w", sessions.ErrNotFound, err)
 	}
 	return in, nil

@@ -111,7 +111,16 @@ func (t *Throttle) Join(account, device string, from Origin) (leave func(), err 
 // otherwise. If it returns a *TooManyError or ErrCrowded, look was not called. Otherwise it
 // returns what look returned.
 func (t *Throttle) Attempt(ctx context.Context, account, device string, from Origin, look func(context.Context) (right bool, err error)) (right bool, err error) {
-	counts := t.countsOf(account, device, from)
+	return t.attempt(ctx, t.countsOf(account, device, from), from, look)
+}
+
+// AttemptWithoutName is Attempt for a secret that says itself whose it is, such as the token
+// of a link: it is counted for the address alone.
+func (t *Throttle) AttemptWithoutName(ctx context.Context, from Origin, look func(context.Context) (right bool, err error)) (right bool, err error) {
+	return t.attempt(ctx, []count{t.countOfAddress(from)}, from, look)
+}
+
+func (t *Throttle) attempt(ctx context.Context, counts []count, from Origin, look func(context.Context) (right bool, err error)) (right bool, err error) {
 	waiting, cancel := Patiently(ctx)
 	defer cancel()
 	// The gate of the narrowest count comes first: an attempt that waits there takes no
@@ -159,14 +168,19 @@ func (t *Throttle) countsOf(account, device string, from Origin) []count {
 		// the account where they come another way.
 		return []count{{subject("client", account, from.ClientID), t.limit, 1}}
 	}
-	// From one address only so many attempts are under way at once that right ones in
-	// ten processes are needed to reach its limit. For an account there is no such
-	// bound: strangers who guess would make the user wait.
+	// For an account no number of attempts under way is too great: strangers who guess
+	// would make the user wait.
 	return []count{
-		{subject("address", from.Address), 10 * t.limit, int(t.limit)},
+		t.countOfAddress(from),
 		{subject("pair", account, from.Address), t.limit, 1},
 		{account, 10 * t.limit, 0},
 	}
+}
+
+// countOfAddress returns the count of an address. Only so many attempts from it are under way
+// at once that right ones in ten processes are needed to reach its limit.
+func (t *Throttle) countOfAddress(from Origin) count {
+	return count{subject("address", from.Address), 10 * t.limit, int(t.limit)}
 }
 
 // note remembers, for the line, that an address was throttled.

@@ -20,6 +20,7 @@ import (
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/web"
 	"github.com/ingam/ingam/web/admin"
 )
 
@@ -89,6 +90,7 @@ func (c *concerns) adminAPI() *adminAPI {
 		Audit:     administration.NewAudit(c.store, c.users, c.clients),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),
 		Sessions:  c.sessions(),
+		LinkOf:    func(token string) string { return web.LinkOf(issuer, token) },
 	}
 	parts.Apply = administration.NewApply(c.store, parts.APIs, parts.Clients, parts.Users)
 	in.handler = admin.New(parts, "")

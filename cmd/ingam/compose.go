@@ -155,7 +155,7 @@ func (s *server) handle() error {
 	c := s.share(hasher)
 	guesses := throttle.New(s.store, hasher.AtOnce(), s.cfg.Throttle.SignInFailures, s.cfg.Throttle.SignInWindow.Std(), s.now)
 	s.authenticator = c.authenticator
-	s.signIn = signin.New(c.users, c.sessions, hasher, guesses, s.store, s.now)
+	s.signIn = signin.New(c.users, c.sessions, hasher, guesses, masterkey.NewNotes(s.master, "new password", signin.NoteLife, s.now), s.store, s.now)
 	s.handler, err = web.New(web.Parts{
 		Settings:  settingsOfHTTP(s.cfg),
 		Clients:   web.Clients{Registry: s.registry, Authenticator: c.authenticator, Rules: c.rules},

@@ -19,7 +19,7 @@ import (
 
 func userCommand(t *terminal) *cobra.Command {
 	return group("user", "The people who sign in",
-		userCreate(t), userList(t), userShow(t), userUpdate(t), userSetPassword(t),
+		userCreate(t), userInvite(t), userList(t), userShow(t), userUpdate(t), userSetPassword(t), userResetLink(t),
 		userChange(t, "disable", "Refuse a user everything until enabled", "disabled"),
 		userChange(t, "enable", "Take a disable back", "enabled"),
 		userChange(t, "delete", "Remove a user; what was issued for them no longer stands", "deleted"),
@@ -98,9 +98,9 @@ func (u *userFlags) settings(f *pflag.FlagSet, is admin.User) (s administration.
 
 func userCreate(t *terminal) *cobra.Command {
 	var (
-		flags  userFlags
-		secret passwordFlags
-		asJSON bool
+		flags        userFlags
+		secret       passwordFlags
+		once, asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use: "create --username U --email E", Short: "Create a user", Args: exactly(0),
@@ -120,7 +120,7 @@ func userCreate(t *terminal) *cobra.Command {
 			return t.withAdmin(cmd, func(api *adminAPI) error {
 				api.settles = false // no server keeps a copy of a user
 				var created admin.User
-				_, err := api.do(cmd.Context(), request{method: http.MethodPost, path: "/users", body: admin.NewUser{Password: password, UserSettings: settings}}, &created)
+				_, err := api.do(cmd.Context(), request{method: http.MethodPost, path: "/users", body: admin.NewUser{Password: &password, MustChange: once, UserSettings: settings}}, &created)
 				if err != nil {
 					return named("user "+flags.username, err)
 				}
@@ -137,6 +137,7 @@ func userCreate(t *terminal) *cobra.Command {
 	f := cmd.Flags()
 	flags.bind(f)
 	secret.bind(cmd)
+	bindOnce(f, &once)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -223,6 +224,7 @@ func userChange(t *terminal, verb, short, past string) *cobra.Command {
 func userSetPassword(t *terminal) *cobra.Command {
 	var (
 		secret passwordFlags
+		once   bool
 		reason string
 	)
 	cmd := &cobra.Command{
@@ -238,7 +240,7 @@ func userSetPassword(t *terminal) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r := request{method: http.MethodPut, path: "/users" + segment(u.ID) + "/password", query: reasoned(reason), body: admin.NewPassword{Password: password}}
+				r := request{method: http.MethodPut, path: "/users" + segment(u.ID) + "/password", query: reasoned(reason), body: admin.NewPassword{Password: password, MustChange: once}}
 				if _, err := api.do(cmd.Context(), r, nil); err != nil {
 					return err
 				}
@@ -249,6 +251,12 @@ func userSetPassword(t *terminal) *cobra.Command {
 		},
 	}
 	secret.bind(cmd)
+	bindOnce(cmd.Flags(), &once)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
 	return cmd
+}
+
+// bindOnce adds the flag for a password that somebody else knows.
+func bindOnce(f *pflag.FlagSet, once *bool) {
+	f.BoolVar(once, "must-change", false, "the password must be changed at the next sign-in; until then it signs nobody in")
 }

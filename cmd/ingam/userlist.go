@@ -77,6 +77,9 @@ func userShow(t *terminal) *cobra.Command {
 				w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintf(w, "user name\t%s\nid\t%s\ne-mail\t%s%s%s\nroles\t%s\ndisabled\t%t\ncreated\t%s\n",
 					u.Username, u.ID, u.Email, verifiedText(u.EmailVerified), sharedText(u.SharedWith), strings.Join(u.Roles, " "), u.Disabled, instantText(u.CreatedAt))
+				if text := passwordText[u.PasswordState]; text != "" {
+					fmt.Fprintf(w, "password\t%s\n", text)
+				}
 				for _, name := range slices.Sorted(maps.Keys(u.Claims)) {
 					fmt.Fprintf(w, "claim %s\t%s\n", visible(name), visible(string(u.Claims[name])))
 				}
@@ -87,6 +90,9 @@ func userShow(t *terminal) *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
+
+// passwordText says what is unusual about a password.
+var passwordText = map[string]string{"none": "none yet", "must_change": "must be changed at the next sign-in"}
 
 // verifiedText says whether an address is verified, if that is known.
 func verifiedText(verified *bool) string {

@@ -35,6 +35,12 @@ const (
 	// the server which asks as much ahead. Until then it must be known that the token
 	// was revoked.
 	Afterlife = 3 * MaxSkew
+	// MinLinkLife is the shortest life of a link by which a person sets a password, and the
+	// others are the longest of an invitation and of a reset: until then it is as good as
+	// a password for whoever reads the mail.
+	MinLinkLife       = 5 * time.Minute
+	MaxInvitationLife = 14 * Day
+	MaxResetLife      = Day
 	// MaxSignInWindow is the longest window in which failed sign-ins are counted.
 	MaxSignInWindow = Day
 

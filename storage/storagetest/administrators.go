@@ -95,7 +95,7 @@ var administratorTests = []test{
 		}
 		for _, act := range []func() error{
 			func() error { return d.s.SetUserDisabled(d.ctx, "one", true, unlessLast, ev) },
-			func() error { return d.s.SetPassword(d.ctx, "one", "x", unlessLast, ev) },
+			func() error { return d.s.SetPassword(d.ctx, "one", "x", false, unlessLast, ev) },
 			func() error { return d.s.DeleteUser(d.ctx, "one", unlessLast, ev) },
 			func() error { return give("one", "x") },
 		} {
@@ -108,7 +108,7 @@ var administratorTests = []test{
 		}), errLast)
 		for _, id := range append(slices.Clone(notText), "missing") {
 			d.refuses(accounts.ErrNotFound, func() error { return d.s.DeleteUser(d.ctx, id, unlessLast, ev) })
-			d.refuses(accounts.ErrNotFound, func() error { return d.s.SetPassword(d.ctx, id, "x", unlessLast, ev) })
+			d.refuses(accounts.ErrNotFound, func() error { return d.s.SetPassword(d.ctx, id, "x", false, unlessLast, ev) })
 		}
 	}},
 	{"a list of sessions goes on after each of them", func(d *databaseTest) {

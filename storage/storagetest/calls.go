@@ -57,7 +57,9 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 		},
 		"RenewEmailForms": func() error { return s.RenewEmailForms(ctx) },
 		"SetUserDisabled": func() error { return s.SetUserDisabled(ctx, "x", true, nil, ev) },
-		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", nil, ev) },
+		"SetPassword":     func() error { return s.SetPassword(ctx, "x", "x", false, nil, ev) },
+		"AddLink":         func() error { return s.AddLink(ctx, accounts.Link{UserID: "x"}, hash("x"), nil, ev) },
+		"UseLink":         func() error { return s.UseLink(ctx, hash("x"), noon, "x", ev) },
 		"CutUser":         func() error { return s.CutUser(ctx, "x", ev) },
 		"DeleteUser":      func() error { return s.DeleteUser(ctx, "x", nil, ev) },
 		"BeginSession": func() error {
@@ -112,10 +114,17 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 		"UsersByForm":  func() error { _, err := s.UsersByForm(ctx, "x", 3); return err },
 		"Sessions":     func() error { _, _, err := s.Sessions(ctx, "x", "", 10, noon); return err },
 		"ListSessions": func() error { _, err := All(s.ListSessions(ctx, sessions.Query{}, noon)); return err },
-		"KnownDevice":  func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
-		"Consent":      func() error { _, err := s.Consent(ctx, "x", "a"); return err },
-		"Consents":     func() error { _, err := s.Consents(ctx, "x"); return err },
-		"Holdings":     func() error { _, err := s.Holdings(ctx, "x", noon); return err },
+		"LinkOwner": func() error {
+			_, _, err := s.LinkOwner(ctx, hash("x"), noon)
+			if errors.Is(err, accounts.ErrNoLink) {
+				return nil
+			}
+			return err
+		},
+		"KnownDevice": func() error { _, err := s.KnownDevice(ctx, "x", hash("x")); return err },
+		"Consent":     func() error { _, err := s.Consent(ctx, "x", "a"); return err },
+		"Consents":    func() error { _, err := s.Consents(ctx, "x"); return err },
+		"Holdings":    func() error { _, err := s.Holdings(ctx, "x", noon); return err },
 		"StatusOwner": func() error {
 			_, _, err := s.StatusOwner(ctx, status.Ref{List: 1, Index: 1})
 			if errors.Is(err, indices.ErrNoOwner) {

@@ -168,14 +168,14 @@ var peopleTests = []test{
 		ev := event(audit.UserDisabled, "u")
 		d.changes(changes.User, "u", ev, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) })
 		d.refuses(nil, func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) })
-		d.changes(changes.User, "u", ev, func() error { return d.s.SetPassword(d.ctx, "u", "new", nil, ev) })
+		d.changes(changes.User, "u", ev, func() error { return d.s.SetPassword(d.ctx, "u", "new", false, nil, ev) })
 		d.changes(changes.User, "u", ev, func() error { return d.s.CutUser(d.ctx, "u", ev) })
 		u, err := d.s.User(d.ctx, "u")
 		d.must(err)
 		d.equal([]any{u.Disabled, u.Password, u.Epoch}, []any{true, "new", d.number()})
 		d.changes(changes.User, "u", ev, func() error { return d.s.DeleteUser(d.ctx, "u", nil, ev) })
 		for _, f := range []func() error{
-			func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) }, func() error { return d.s.SetPassword(d.ctx, "u", "x", nil, ev) },
+			func() error { return d.s.SetUserDisabled(d.ctx, "u", true, nil, ev) }, func() error { return d.s.SetPassword(d.ctx, "u", "x", false, nil, ev) },
 			func() error { return d.s.CutUser(d.ctx, "u", ev) }, func() error { return d.s.DeleteUser(d.ctx, "u", nil, ev) },
 		} {
 			d.refuses(accounts.ErrNotFound, f)
@@ -235,7 +235,7 @@ var peopleTests = []test{
 		d.equal(renewed.ID, "late")
 		d.equal(renewed.Methods, late.Methods)
 		d.equal(renewed.ContextClass, "2")
-		d.must(d.s.SetPassword(d.ctx, "late", "new", nil, ev))
+		d.must(d.s.SetPassword(d.ctx, "late", "new", false, nil, ev))
 		d.refuses(sessions.ErrNotFound, func() error { return d.s.RenewSession(d.ctx, late, hash("x"), hash("x"), ev) })
 		late.ID = "later"
 		d.refuses(accounts.ErrNotFound, func() error { return d.s.BeginSession(d.ctx, late, hash("x"), hash("x"), ev) })

@@ -51,7 +51,7 @@ var setTests = []test{
 		for i, cut := range []func(g grants.Grant){
 			func(g grants.Grant) { d.must(d.s.RevokeGrant(d.ctx, g.ID, ev)) },
 			func(g grants.Grant) { d.must(d.s.CutUser(d.ctx, g.UserID, ev)) },
-			func(g grants.Grant) { d.must(d.s.SetPassword(d.ctx, g.UserID, "new", nil, ev)) },
+			func(g grants.Grant) { d.must(d.s.SetPassword(d.ctx, g.UserID, "new", false, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.CutClient(d.ctx, g.ClientID, ev)) },
 			func(g grants.Grant) { d.must(d.s.SetUserDisabled(d.ctx, g.UserID, true, nil, ev)) },
 			func(g grants.Grant) { d.must(d.s.SetClientDisabled(d.ctx, g.ClientID, true, ev)) },

@@ -34,6 +34,7 @@ func Run(t *testing.T, e Engine) {
 		{"people", peopleTests},
 		{"accounts", accountTests},
 		{"administrators", administratorTests},
+		{"links", linkTests},
 		{"holdings", holdingTests},
 		{"addresses", addressTests},
 		{"updates", updateTests},

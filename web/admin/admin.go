@@ -41,6 +41,9 @@ type Parts struct {
 	Audit   *administration.Audit
 	Apply   *administration.Apply
 	Users   *administration.Users
+	// LinkOf returns the address of the link with that token, by which a user sets a
+	// password.
+	LinkOf func(token string) string
 	// Sessions are the login sessions.
 	Sessions *sessions.Sessions
 }

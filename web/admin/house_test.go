@@ -39,6 +39,7 @@ type house struct {
 	store   *storage.Store
 	catalog *catalog.Catalog
 	rings   *keys.Keyring
+	users   *accounts.Users
 	handler http.Handler
 }
 
@@ -58,7 +59,7 @@ func newHouse(t testing.TB) *house {
 	}
 	users := accounts.NewUsers(store, hasher, time.Now)
 	rings := newRings(t, store)
-	return &house{t, url, store, c, rings, admin.New(admin.Parts{
+	return &house{t, url, store, c, rings, users, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
 		Failed:    func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
 		Cursors:   openCursors{},
@@ -68,6 +69,7 @@ func newHouse(t testing.TB) *house {
 		Audit:    administration.NewAudit(store, users, registry),
 		Users:    administration.NewUsers(users, revocation.NewCuts(store, time.Now), administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
 		Sessions: sessions.New(store, time.Hour, 3*time.Hour, time.Now),
+		LinkOf:   func(token string) string { return "link of " + token },
 	}, "/base")}
 }
 

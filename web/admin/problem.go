@@ -91,6 +91,8 @@ var kinds = []struct {
 	{accounts.ErrEmailExists, http.StatusConflict, "taken"},
 	{accounts.ErrEmailIsUsername, http.StatusConflict, "taken"},
 	{accounts.ErrUsernameIsEmail, http.StatusConflict, "taken"},
+	{accounts.ErrHasPassword, http.StatusConflict, "has-password"},
+	{accounts.ErrLinkDisabled, http.StatusConflict, "disabled"},
 	{accounts.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{throttle.ErrUnheard, http.StatusServiceUnavailable, "busy"},
 	{sessions.ErrNotFound, http.StatusNotFound, "no-such-session"},

@@ -3,8 +3,10 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
@@ -22,13 +24,15 @@ type User struct {
 	Claims        map[string]json.RawMessage `json:"claims"`
 	Disabled      bool                       `json:"disabled"`
 	CreatedAt     *string                    `json:"created_at" format:"date-time"`
+	PasswordState string                     `json:"password_state,omitempty" enum:"none,must_change" doc:"none if the user has no password yet, must_change if it must be changed at the next sign-in; otherwise absent"`
 	SharedWith    []string                   `json:"email_shared_with,omitempty" doc:"Where one user is shown, the user names of those who share the address, if not very many"`
 	Warnings      []string                   `json:"warnings,omitempty" doc:"What to mind about the change that was made"`
 }
 
 // NewUser is a user to create.
 type NewUser struct {
-	Password string `json:"password" doc:"8 to 256 characters, and none of those that are guessed first"`
+	Password   *string `json:"password,omitempty" doc:"8 to 256 characters, and none of those that are guessed first; without one the user cannot sign in until they have used a link"`
+	MustChange bool    `json:"must_change,omitempty" doc:"Whether the password must be changed at the next sign-in"`
 	administration.UserSettings
 }
 
@@ -40,7 +44,21 @@ type UserChange struct {
 
 // NewPassword replaces the password of a user.
 type NewPassword struct {
-	Password string `json:"password" doc:"8 to 256 characters, and none of those that are guessed first"`
+	Password   string `json:"password" doc:"8 to 256 characters, and none of those that are guessed first"`
+	MustChange bool   `json:"must_change,omitempty" doc:"Whether it must be changed at the next sign-in"`
+}
+
+// NewLink is a link to make for a user.
+type NewLink struct {
+	Kind      string `json:"kind" enum:"invitation,reset" doc:"An invitation is for a user who has no password yet"`
+	ExpiresIn string `json:"expires_in,omitempty" doc:"For how long it is good, such as 2h; by default 24h for an invitation and 1h for a reset"`
+}
+
+// PasswordLink is a link by which a user sets a password once.
+type PasswordLink struct {
+	Link      string  `json:"link,omitempty" doc:"Its address, which is not shown again; absent in a dry run"`
+	Kind      string  `json:"kind" enum:"invitation,reset"`
+	ExpiresAt *string `json:"expires_at" format:"date-time"`
 }
 
 func newUser(u accounts.User, shared bool) User {
@@ -50,8 +68,18 @@ func newUser(u accounts.User, shared bool) User {
 	}
 	return User{
 		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified, EmailShared: shared,
-		Roles: all(u.Roles), Claims: claims, Disabled: u.Disabled, CreatedAt: instant(u.CreatedAt),
+		Roles: all(u.Roles), Claims: claims, Disabled: u.Disabled, CreatedAt: instant(u.CreatedAt), PasswordState: passwordState(u),
 	}
+}
+
+func passwordState(u accounts.User) string {
+	switch {
+	case u.Password == "":
+		return "none"
+	case u.MustChange:
+		return "must_change"
+	}
+	return ""
 }
 
 type userOperations struct {
@@ -71,6 +99,7 @@ func (o userOperations) add() {
 	add(o.surface, operation{method: http.MethodPost, path: one + "/disable", id: "disableUser", scope: write, summary: "Refuse a user everything until enabled", refuses: conflicts}, o.switching(true))
 	add(o.surface, operation{method: http.MethodPost, path: one + "/enable", id: "enableUser", scope: write, summary: "Take a disable back", refuses: conflicts}, o.switching(false))
 	add(o.surface, operation{method: http.MethodPut, path: one + "/password", id: "setPassword", scope: write, summary: "Replace a user's password, and end all sessions and grants", refuses: []int{http.StatusNotFound}}, o.setPassword)
+	add(o.surface, operation{method: http.MethodPost, path: one + "/links", id: "makePasswordLink", scope: write, summary: "Make a link by which a user sets a password once; it ends the former one of its kind", status: http.StatusCreated, refuses: conflicts}, o.makeLink)
 }
 
 // OfUser is the input of operations on one user.
@@ -123,7 +152,7 @@ func (o userOperations) create(ctx context.Context, by administration.Caller, in
 	Body NewUser
 },
 ) (*createdUser, error) {
-	u, warnings, err := o.users.Create(in.context(ctx), by, in.Body.UserSettings, in.Body.Password)
+	u, warnings, err := o.users.Create(in.context(ctx), by, in.Body.UserSettings, in.Body.Password, in.Body.MustChange)
 	if err != nil {
 		return nil, err
 	}
@@ -200,9 +229,39 @@ func (o userOperations) setPassword(ctx context.Context, by administration.Calle
 	Body NewPassword
 },
 ) (*struct{}, error) {
-	if err := o.users.SetPassword(in.context(ctx), by, in.ID, in.Body.Password, in.Reason); err != nil {
+	if err := o.users.SetPassword(in.context(ctx), by, in.ID, in.Body.Password, in.Body.MustChange, in.Reason); err != nil {
 		return nil, err
 	}
 	o.settle(ctx, in.Write)
 	return &struct{}{}, nil
+}
+
+type linkAnswer struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         PasswordLink
+}
+
+func (o userOperations) makeLink(ctx context.Context, by administration.Caller, in *struct {
+	OfUser
+	Write
+	Body NewLink
+},
+) (*linkAnswer, error) {
+	var life time.Duration
+	if in.Body.ExpiresIn != "" {
+		var err error
+		if life, err = time.ParseDuration(in.Body.ExpiresIn); err != nil || life == 0 {
+			return nil, field.At(fmt.Errorf("%w: for how long a link is good is a time, such as 2h", accounts.ErrInvalid), "expires_in")
+		}
+	}
+	l, token, err := o.users.MakeLink(in.context(ctx), by, in.ID, accounts.LinkKind(in.Body.Kind), life, in.Reason)
+	if err != nil {
+		return nil, err
+	}
+	o.settle(ctx, in.Write)
+	answer := PasswordLink{Kind: string(l.Kind), ExpiresAt: instant(l.ExpiresAt)}
+	if token != "" {
+		answer.Link = o.parts.LinkOf(token)
+	}
+	return &linkAnswer{"no-store", answer}, nil
 }

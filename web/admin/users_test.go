@@ -216,7 +216,7 @@ func TestWhatIsWrongWithAUserIsPointedAt(t *testing.T) {
 			}
 		}
 	}
-	h.want(h.operator("POST", "/users", `{"username": "new"}`, nil), http.StatusUnprocessableEntity, "malformed")
+	h.want(h.operator("POST", "/users?dry_run=true", `{"username": "new"}`, nil), http.StatusCreated, "") // to be invited
 	h.want(h.operator("POST", "/users", `{"password": "`+goodPassword+`"}`, nil), http.StatusUnprocessableEntity, "invalid")
 	large := h.operator("PATCH", "/users/"+id, `{"username": "`+strings.Repeat("x", 2<<20)+`"}`, with{"If-Match": "*"})
 	h.want(large, http.StatusRequestEntityTooLarge, "malformed")

@@ -24,8 +24,8 @@ type form struct {
 	// form-action to every redirect after the form, too, and some addresses of
 	// applications cannot be written there.
 	leads bool
-	// private is whether the page's address contains a secret. Then the browser sends
-	// no Referer header. Such a page has no forms.
+	// private is whether the page's address may contain a secret. Then the browser sends
+	// no Referer header, and says of the page's forms that they come from nowhere.
 	private bool
 }
 
@@ -39,10 +39,49 @@ type Login struct {
 	// Problem says what was wrong; Wait is how long further attempts are refused.
 	Problem texts.Name
 	Wait    time.Duration
+	// Done says what went well before; may be empty.
+	Done texts.Name
 }
 
 func (l Login) form() form {
 	return form{template: "login", title: "sign in", wrong: l.Problem != "", leads: true}
+}
+
+// NewPassword asks for a new password.
+type NewPassword struct {
+	// Link is the token of a link by which the password is set. Otherwise somebody is
+	// signing in with a password that must be changed: Note says who, and Then is where
+	// they are sent afterwards. All are sent back with the answer.
+	Link, Note, Then string
+	Username         string
+	// Problem says what was wrong; Wait is how long further attempts are refused.
+	Problem texts.Name
+	Wait    time.Duration
+	// Shortest and Longest are the limits of the length of a password, in characters.
+	Shortest, Longest int
+}
+
+func (n NewPassword) form() form {
+	f := form{template: "newpassword", title: "must change", wrong: n.Problem != "", leads: true}
+	if n.Link != "" {
+		f.title, f.leads, f.private = "set password", false, true
+	}
+	return f
+}
+
+// DeadLink says that a link by which a password is set is good for nothing.
+type DeadLink struct {
+	// Problem says why it was not looked at; empty if it was. Wait is for how long.
+	Problem texts.Name
+	Wait    time.Duration
+}
+
+func (d DeadLink) form() form {
+	f := form{template: "deadlink", title: "dead link", private: true}
+	if d.Problem != "" {
+		f.title = "not now"
+	}
+	return f
 }
 
 // Consent asks whether an application may have the permissions that it asks for.
@@ -229,5 +268,5 @@ const (
 )
 
 func (e Error) form() form {
-	return form{template: "error", title: texts.Name("fault of " + e.Fault), leads: true}
+	return form{template: "error", title: texts.Name("fault of " + e.Fault), leads: true, private: true}
 }

@@ -112,8 +112,8 @@ func (p *Pages) Write(w http.ResponseWriter, to Shown, status int, c Content) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", to.Lang)
-	// With no-referrer, browsers send "Origin: null" with a form. It would be refused
-	// as a form of another site.
+	// With no-referrer, browsers send "Origin: null" with a form. Most forms would then be
+	// refused as those of another site.
 	h.Set("Referrer-Policy", "same-origin")
 	if f.private {
 		h.Set("Referrer-Policy", "no-referrer")
@@ -143,8 +143,8 @@ func (v view) About(m Matter) bool {
 	return ok && (a.Matter == EveryMatter || a.Matter == m)
 }
 
-// Heading returns the heading of an error page.
+// Heading returns the heading of a page that is its title.
 func (v view) Heading() texts.Name { return v.Data.form().title }
 
-// Advice returns the text of an error page that tells people what to do.
+// Advice returns the text under the heading, which tells people what to do.
 func (v view) Advice() texts.Name { return v.Data.form().title + " text" }

@@ -141,6 +141,16 @@ func gallery() []state {
 		{"sign-in-crowded", "acme", problem("crowded", 4*time.Second)},
 		{"sign-in-throttled-minutes", "", problem("too many", 15*time.Minute)},
 
+		{"sign-in-too-late", "acme", problem("signed in too late", 0)},
+		{"sign-in-after-a-link", "", same(pages.Login{Username: "minji", Done: "password set"})},
+		{"choose-by-a-link", "acme", same(pages.NewPassword{Link: strings.Repeat("l", 43), Username: "minji@acme.example", Shortest: 8, Longest: 256})},
+		{"choose-by-a-link-guessed", "", same(pages.NewPassword{Link: strings.Repeat("l", 43), Username: "minji", Problem: "password guessed", Shortest: 8, Longest: 256})},
+		{"choose-another", "accent", same(pages.NewPassword{Note: strings.Repeat("n", 120), Then: login.Then, Username: "minji", Shortest: 8, Longest: 256})},
+		{"choose-another-same", "acme", same(pages.NewPassword{Note: strings.Repeat("n", 120), Username: "minji", Problem: "password same", Shortest: 8, Longest: 256})},
+		{"choose-another-crowded", "", same(pages.NewPassword{Note: strings.Repeat("n", 120), Username: "minji", Problem: "crowded", Wait: 4 * time.Second, Shortest: 8, Longest: 256})},
+		{"dead-link", "acme", same(pages.DeadLink{})},
+		{"dead-link-throttled", "", same(pages.DeadLink{Problem: "too many", Wait: 15 * time.Minute})},
+
 		{"consent-short", "", consent(func(c *pages.Consent) { c.Since = time.Time{} }, func(t texts.Text) []pages.Permission { return everyPermission(t)[:1] })},
 		{"consent-every-kind", "acme", consent(nil, everyPermission)},
 		{"consent-of-an-app-on-a-phone", "accent", consent(func(c *pages.Consent) { c.Host = "com.example.print:" }, func(t texts.Text) []pages.Permission { return everyPermission(t)[7:] })},
@@ -168,6 +178,7 @@ func gallery() []state {
 		{"account-disconnected", "", outcome(pages.Outcome{Of: pages.AppMatter, Text: "disconnected"})},
 		{"account-password-changed", "", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "password changed"})},
 		{"account-current-wrong", "acme", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "current wrong", Field: "current"})},
+		{"account-current-must-change", "", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "current must change", Field: "current"})},
 		{"account-throttled", "", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "too many", Field: "current", Wait: 3 * time.Minute})},
 		{"account-crowded", "acme", outcome(pages.Outcome{Of: pages.PasswordMatter, Text: "crowded", Field: "current", Wait: 4 * time.Second})},
 	}
@@ -211,6 +222,7 @@ func gallery() []state {
 		}
 		states = append(states,
 			state{"sign-in-" + odd.name, odd.name, same(pages.Login{Client: odd.text, Username: odd.text, Problem: "wrong"})},
+			state{"choose-by-a-link-" + odd.name, "", same(pages.NewPassword{Link: "l", Username: odd.text})},
 			state{"sign-out-" + odd.name, "", same(pages.Logout{Username: odd.text})},
 			state{"error-" + odd.name, odd.name, same(pages.Error{Fault: pages.FaultOfApp, Description: odd.text, Back: "https://a.example/", BackTo: odd.text})},
 		)

@@ -34,7 +34,8 @@ func TestBothLanguagesHaveTheTextsThatAreUsedAndNoOthers(t *testing.T) {
 	}
 	source := templates + read(t, "../../*.go") + read(t, "../content.go") + read(t, "../pages.go") + read(t, "texts.go")
 	for _, name := range names {
-		if !strings.Contains(source, `"`+name+`"`) && !strings.HasPrefix(name, "scope ") && !strings.HasPrefix(name, "fault of ") {
+		// Under a heading, the text of the same name says what to do.
+		if !strings.Contains(source, `"`+strings.TrimSuffix(name, " text")+`"`) && !strings.HasPrefix(name, "scope ") && !strings.HasPrefix(name, "fault of ") {
 			t.Errorf("nothing uses %q", name)
 		}
 	}
