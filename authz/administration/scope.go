@@ -24,6 +24,7 @@ const (
 	UsersWrite   = "ingam:users:write"
 	SessionsRead = "ingam:sessions:read"
 	SessionsEnd  = "ingam:sessions:end"
+	OverviewRead = "ingam:overview:read"
 )
 
 // Scopes are all of them, with what each allows, as the end of "the application would like
@@ -41,6 +42,7 @@ var Scopes = []struct{ Name, Text string }{
 	{UsersWrite, "create, change and delete users, and set their passwords"},
 	{SessionsRead, "see where users are signed in"},
 	{SessionsEnd, "sign users out"},
+	{OverviewRead, "see how much there is, and what happened lately"},
 }
 
 // LoginClient is the id of the client of `ingam login`.

@@ -59,6 +59,9 @@ const (
 	StatusListClosed Action = "status_list.close"
 )
 
+// Cuts are the actions of those who revoke something.
+var Cuts = []Action{TokenCut, GrantCut, UserCut, ClientCut, EverythingCut}
+
 // Event is one entry of the audit log.
 type Event struct {
 	// ID orders events that one database committed; zero until stored.
@@ -105,6 +108,12 @@ type Named struct {
 	ActorName, SubjectName string
 	// UserName is the name of the user in the details, who owns the subject.
 	UserName string
+}
+
+// Moment is when something was done, and how many times, by one event.
+type Moment struct {
+	At    time.Time
+	Times int
 }
 
 // About reports whether the event's subject is the id of a user or of a client. If both

@@ -91,6 +91,7 @@ func (c *concerns) adminAPI() *adminAPI {
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),
 		Sessions:  c.sessions(),
 		LinkOf:    func(token string) string { return web.LinkOf(issuer, token) },
+		Overviews: administration.NewOverviews(c.store, administration.NewKeys(c.rings), c.t.now),
 	}
 	parts.Apply = administration.NewApply(c.store, parts.APIs, parts.Clients, parts.Users)
 	in.handler = admin.New(parts, "")

@@ -180,11 +180,12 @@ func (s *server) administration(c shared) admin.Parts {
 	parts := admin.Parts{
 		Version: s.made.version, AccessTTL: s.cfg.Tokens.AccessTTL.Std(),
 		Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
-		APIs:    administration.NewAPIs(s.catalog, s.registry, c.cuts),
-		Clients: administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
-		Keys:    administration.NewKeys(s.ring),
-		Audit:   administration.NewAudit(s.store, c.users, s.registry),
-		Users:   administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
+		APIs:      administration.NewAPIs(s.catalog, s.registry, c.cuts),
+		Clients:   administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
+		Keys:      administration.NewKeys(s.ring),
+		Audit:     administration.NewAudit(s.store, c.users, s.registry),
+		Overviews: administration.NewOverviews(s.store, administration.NewKeys(s.ring), s.now),
+		Users:     administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
 	}
 	parts.Apply = administration.NewApply(s.store, parts.APIs, parts.Clients, parts.Users)
 	return parts

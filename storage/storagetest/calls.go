@@ -92,11 +92,14 @@ func everyCall(ctx context.Context, s *storage.Store) map[string]func() error {
 // client "a".
 func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 	return map[string]func() error{
-		"APIs":      func() error { _, err := s.APIs(ctx); return err },
-		"Client":    func() error { _, err := s.Client(ctx, "a"); return err },
-		"Applied":   func() error { _, err := s.Applied(ctx); return err },
-		"Clients":   func() error { _, err := s.Clients(ctx); return err },
-		"AuditPart": func() error { _, err := s.AuditPart(ctx, audit.Query{}, 10); return err },
+		"APIs":         func() error { _, err := s.APIs(ctx); return err },
+		"Client":       func() error { _, err := s.Client(ctx, "a"); return err },
+		"Applied":      func() error { _, err := s.Applied(ctx); return err },
+		"Clients":      func() error { _, err := s.Clients(ctx); return err },
+		"AuditPart":    func() error { _, err := s.AuditPart(ctx, audit.Query{}, 10); return err },
+		"AuditMoments": func() error { _, _, err := s.AuditMoments(ctx, "x", noon, 10); return err },
+		"Counts":       func() error { _, err := s.Counts(ctx, noon); return err },
+		"Schema":       func() error { _, err := s.Schema(ctx); return err },
 		"Epochs": func() error {
 			_, err := s.Epochs(ctx, "x", "a", noon)
 			if errors.Is(err, grants.ErrNotFound) {

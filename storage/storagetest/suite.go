@@ -53,6 +53,7 @@ func Run(t *testing.T, e Engine) {
 		{"purge", purgeTests},
 		{"audit", auditTests},
 		{"chain", chainTests},
+		{"overview", overviewTests},
 		{"faults", faultTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -45,7 +45,8 @@ type Parts struct {
 	// password.
 	LinkOf func(token string) string
 	// Sessions are the login sessions.
-	Sessions *sessions.Sessions
+	Sessions  *sessions.Sessions
+	Overviews *administration.Overviews
 }
 
 func init() {
@@ -86,6 +87,7 @@ func New(p Parts, base string) http.Handler {
 	applyOperations{p.Apply, s}.add()
 	userOperations{p.Users, s}.add()
 	sessionOperations{p.Sessions, p.Users, s}.add()
+	overviewOperations{p.Overviews, s}.add()
 	mux.HandleFunc(base+Path+"/", s.nothing)
 	return mux
 }

@@ -64,12 +64,13 @@ func newHouse(t testing.TB) *house {
 		Failed:    func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
 		Cursors:   openCursors{},
 		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, revocation.NewCuts(store, time.Now)),
-		Clients:  administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
-		Keys:     administration.NewKeys(rings),
-		Audit:    administration.NewAudit(store, users, registry),
-		Users:    administration.NewUsers(users, revocation.NewCuts(store, time.Now), administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
-		Sessions: sessions.New(store, time.Hour, 3*time.Hour, time.Now),
-		LinkOf:   func(token string) string { return "link of " + token },
+		Clients:   administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
+		Keys:      administration.NewKeys(rings),
+		Audit:     administration.NewAudit(store, users, registry),
+		Users:     administration.NewUsers(users, revocation.NewCuts(store, time.Now), administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
+		Sessions:  sessions.New(store, time.Hour, 3*time.Hour, time.Now),
+		LinkOf:    func(token string) string { return "link of " + token },
+		Overviews: administration.NewOverviews(store, administration.NewKeys(rings), time.Now),
 	}, "/base")}
 }
 
