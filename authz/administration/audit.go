@@ -16,10 +16,11 @@ import (
 type Asked struct {
 	Action audit.Action
 	// Subject is a user or a client by name or id, or any other subject as it is written.
-	// Empty, it is that of changes to the whole server.
-	Subject *string
+	Subject string
+	// NoSubject selects changes to the whole server; with Subject, these as well.
+	NoSubject bool
 	// Actor is a user or a client by name or id, or an actor as it is written.
-	Actor *string
+	Actor string
 	// Since selects what happened then or later; Until, what happened before it.
 	Since, Until time.Time
 	// After selects events with a greater ID.
@@ -42,16 +43,19 @@ func NewAudit(log audit.Store, users *accounts.Users, clients *clients.Registry)
 // Find returns the query for what is asked.
 func (a *Audit) Find(ctx context.Context, asked Asked) (audit.Query, error) {
 	q := audit.Query{Action: asked.Action, Since: asked.Since, Until: asked.Until, After: asked.After, NewestFirst: asked.NewestFirst}
-	if asked.Subject != nil {
-		of, err := a.called(ctx, *asked.Subject)
+	if asked.Subject != "" {
+		of, err := a.called(ctx, asked.Subject)
 		if err != nil {
 			return audit.Query{}, err
 		}
-		q.Subjects = append(append(of.users, of.clients...), *asked.Subject)
+		q.Subjects = append(append(of.users, of.clients...), asked.Subject)
+	}
+	if asked.NoSubject {
+		q.Subjects = append(q.Subjects, "")
 	}
 	var err error
-	if asked.Actor != nil {
-		q.Actors, err = a.actorsCalled(ctx, *asked.Actor)
+	if asked.Actor != "" {
+		q.Actors, err = a.actorsCalled(ctx, asked.Actor)
 	}
 	return q, err
 }

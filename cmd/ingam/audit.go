@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
@@ -34,9 +35,15 @@ func auditList(t *terminal) *cobra.Command {
 			}
 			query := url.Values{}
 			for name, value := range map[string]string{"action": action, "subject": subject, "actor": actor} {
-				if cmd.Flags().Changed(name) {
+				if value != "" {
 					query.Set(name, value)
 				}
+			}
+			if subject == "" && cmd.Flags().Changed("subject") {
+				query.Set("no_subject", "true")
+			}
+			if actor == "" && cmd.Flags().Changed("actor") {
+				query.Set("actor", string(audit.Operator(""))) // nobody has no name
 			}
 			if since > 0 {
 				query.Set("since", *instant(t.now().Add(-since)))
