@@ -14,29 +14,6 @@ import (
 	"github.com/ingam/ingam/authz/permission"
 )
 
-// Connection is an application that has access to a user's data.
-type Connection struct {
-	// ClientID is the application's client id.
-	ClientID string
-	// Name is what the application calls itself, and Home the host by which people
-	// know it, such as print.example.com; empty for an application on a device.
-	Name, Home string
-	// Disabled applications have no access until they are enabled again.
-	Disabled bool
-	// Since is when the access began: when the user first allowed the application
-	// something, or when the oldest grant was made that still gives it access,
-	// whichever is earlier. (Where nobody had to be asked there is only the grant.)
-	Since time.Time
-	// LastUsed is when the application was last issued tokens, as far as that is
-	// stored; zero if it never was, or so long ago that no grant of that time is left.
-	LastUsed time.Time
-	// Permissions are written as an authorization request writes them. They are the
-	// part of what was allowed, or granted without asking, that the client may still
-	// have and its APIs still offer. There may be none. A permission that was taken
-	// from the client and is given back to it is here again.
-	Permissions []string
-}
-
 // Connected lists the applications that have access to a user's data.
 type Connected struct {
 	registry *clients.Registry
@@ -63,16 +40,16 @@ func NewConnected(registry *clients.Registry, rules *grants.Rules, consents *con
 //
 // It costs two statements, however many applications and grants there are, as long
 // as clients and APIs are in memory.
-func (c *Connected) Of(ctx context.Context, user string) ([]Connection, error) {
+func (c *Connected) Of(ctx context.Context, user string) ([]consents.Connection, error) {
 	return c.connected(ctx, user, func(string) bool { return true })
 }
 
 // To returns what Of returns, but for one client only.
-func (c *Connected) To(ctx context.Context, user, client string) ([]Connection, error) {
+func (c *Connected) To(ctx context.Context, user, client string) ([]consents.Connection, error) {
 	return c.connected(ctx, user, func(id string) bool { return id == client })
 }
 
-func (c *Connected) connected(ctx context.Context, user string, asked func(client string) bool) ([]Connection, error) {
+func (c *Connected) connected(ctx context.Context, user string, asked func(client string) bool) ([]consents.Connection, error) {
 	allowed, err := c.consents.Of(ctx, user)
 	if err != nil {
 		return nil, err
@@ -81,7 +58,7 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 	if err != nil {
 		return nil, err
 	}
-	var connected []Connection
+	var connected []consents.Connection
 	for _, consent := range allowed {
 		if !asked(consent.ClientID) {
 			continue
@@ -113,7 +90,7 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 			connected = append(connected, connection)
 		}
 	}
-	slices.SortStableFunc(connected, func(a, b Connection) int {
+	slices.SortStableFunc(connected, func(a, b consents.Connection) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ClientID, b.ClientID))
 	})
 	return connected, nil
@@ -121,20 +98,20 @@ func (c *Connected) connected(ctx context.Context, user string, asked func(clien
 
 // connection returns what the user is shown of a client that was allowed something, and
 // whether there is such a client.
-func (a *Connected) connection(ctx context.Context, held consents.Holding, allowed []permission.Permission) (c Connection, found bool, err error) {
-	c = Connection{ClientID: held.ClientID, Name: held.ClientID, Since: held.Since, LastUsed: held.LastUsed}
+func (a *Connected) connection(ctx context.Context, held consents.Holding, allowed []permission.Permission) (c consents.Connection, found bool, err error) {
+	c = consents.Connection{ClientID: held.ClientID, Name: held.ClientID, Since: held.Since, LastUsed: held.LastUsed}
 	client, err := a.registry.Client(ctx, held.ClientID)
 	if errors.Is(err, clients.ErrNotFound) {
 		return c, false, nil
 	}
 	if err != nil {
-		return Connection{}, false, err
+		return consents.Connection{}, false, err
 	}
 	c.Name, c.Home, c.Disabled = client.Name, client.Home(), client.Disabled
 	for _, g := range held.Granted {
 		recorded, err := a.rules.Recorded(ctx, g)
 		if err != nil {
-			return Connection{}, false, err
+			return consents.Connection{}, false, err
 		}
 		for _, p := range recorded {
 			if !slices.Contains(allowed, p) {
@@ -144,7 +121,7 @@ func (a *Connected) connection(ctx context.Context, held consents.Holding, allow
 	}
 	left, err := a.rules.LeftToShow(ctx, client, allowed)
 	if err != nil {
-		return Connection{}, false, err
+		return consents.Connection{}, false, err
 	}
 	c.Permissions = permission.Texts(left)
 	return c, true, nil

@@ -119,7 +119,7 @@ func (c *connections) grant(user, client string, hours int, permissions ...strin
 }
 
 // connected returns the connections of a user, after the server's copies are up to date.
-func (c *connections) connected(user string) []authz.Connection {
+func (c *connections) connected(user string) []consents.Connection {
 	c.Helper()
 	c.must(c.catalog.Follow(c.ctx, nil))
 	c.must(c.registry.Follow(c.ctx, nil))
@@ -128,7 +128,7 @@ func (c *connections) connected(user string) []authz.Connection {
 	return connected
 }
 
-func (c *connections) want(user string, want ...authz.Connection) {
+func (c *connections) want(user string, want ...consents.Connection) {
 	c.Helper()
 	if diff := cmp.Diff(want, c.connected(user), cmpopts.EquateEmpty()); diff != "" {
 		c.Errorf("-want +got:\n%s", diff)
@@ -155,14 +155,14 @@ func TestAConnectionSaysSinceWhenAndWhenItWasLastUsed(t *testing.T) {
 	c.grant("junho", "own", 1, "email")
 	c.grant("junho", "print", 90, "a write")
 	c.want("minji",
-		authz.Connection{ClientID: "asked", Name: "Asked", Since: at(3), Permissions: []string{"openid"}},
-		authz.Connection{ClientID: "print", Name: "Photo Print", Home: "print.example.com", Since: at(2), LastUsed: at(60), Permissions: []string{"openid", "a read"}},
-		authz.Connection{ClientID: "own", Name: "the app", Since: at(10), LastUsed: at(20), Permissions: []string{"openid", "a write", "b read"}},
+		consents.Connection{ClientID: "asked", Name: "Asked", Since: at(3), Permissions: []string{"openid"}},
+		consents.Connection{ClientID: "print", Name: "Photo Print", Home: "print.example.com", Since: at(2), LastUsed: at(60), Permissions: []string{"openid", "a read"}},
+		consents.Connection{ClientID: "own", Name: "the app", Since: at(10), LastUsed: at(20), Permissions: []string{"openid", "a write", "b read"}},
 	)
 	c.want("junho",
-		authz.Connection{ClientID: "print", Name: "Photo Print", Home: "print.example.com", Since: at(1), LastUsed: at(90), Permissions: []string{"a write"}},
-		authz.Connection{ClientID: "own", Name: "the app", Since: at(1), LastUsed: at(1), Permissions: []string{"email"}},
-		authz.Connection{ClientID: "theirs", Name: "Theirs", Since: at(1), Permissions: []string{"openid"}},
+		consents.Connection{ClientID: "print", Name: "Photo Print", Home: "print.example.com", Since: at(1), LastUsed: at(90), Permissions: []string{"a write"}},
+		consents.Connection{ClientID: "own", Name: "the app", Since: at(1), LastUsed: at(1), Permissions: []string{"email"}},
+		consents.Connection{ClientID: "theirs", Name: "Theirs", Since: at(1), Permissions: []string{"openid"}},
 	)
 	c.want("nobody")
 
@@ -257,7 +257,7 @@ func TestDisabledApplicationsAreShownAndDeletedOnesAreNot(t *testing.T) {
 	for _, id := range []string{"gone", "gone own"} {
 		c.must(c.store.DeleteClient(c.ctx, id, nil, audit.Event{At: noon}))
 	}
-	want := []authz.Connection{
+	want := []consents.Connection{
 		{ClientID: "asked", Name: "asked", Disabled: true, Since: at(1), Permissions: []string{"a read"}},
 		{ClientID: "own", Name: "own", Disabled: true, Since: at(2), LastUsed: at(2), Permissions: []string{"a read"}},
 	}
@@ -265,7 +265,7 @@ func TestDisabledApplicationsAreShownAndDeletedOnesAreNot(t *testing.T) {
 	// A consent may be stored at the moment at which the client is deleted. It can be
 	// taken back.
 	c.consent("minji", "gone", 3, "a read")
-	left := authz.Connection{ClientID: "gone", Name: "gone", Since: at(3)}
+	left := consents.Connection{ClientID: "gone", Name: "gone", Since: at(3)}
 	c.want("minji", want[0], left, want[1])
 	c.must(c.consents.TakeBack(c.ctx, "minji", "gone"))
 	c.want("minji", want...)

@@ -3,10 +3,13 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 	"time"
 
+	"github.com/ingam/ingam/authz/grants"
 	"gorm.io/gorm"
 )
 
@@ -77,4 +80,29 @@ func Closing(s *Store) bool {
 // Write runs f as a write that may share a transaction.
 func Write(ctx context.Context, s *Store, f func() error) error {
 	return s.statement(ctx, func(*gorm.DB) error { return f() })
+}
+
+// Explain returns how an engine would run a statement of a search.
+func Explain(ctx context.Context, s *Store, statement string, q grants.Query) string {
+	_, _, args := s.inOrder(q, q.After)
+	explain := map[Engine]string{SQLite: "EXPLAIN QUERY PLAN ", PostgreSQL: "EXPLAIN ", MySQL: "EXPLAIN FORMAT=JSON "}[s.Engine()]
+	rows, err := s.readPool.QueryContext(ctx, explain+statement, append(args, q.Limit+1)...)
+	if err != nil {
+		return err.Error()
+	}
+	defer rows.Close()
+	columns, _ := rows.Columns()
+	var plan strings.Builder
+	for rows.Next() {
+		texts := make([]sql.NullString, len(columns))
+		into := make([]any, len(columns))
+		for i := range texts {
+			into[i] = &texts[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return err.Error()
+		}
+		fmt.Fprintln(&plan, texts[len(texts)-1].String)
+	}
+	return plan.String()
 }

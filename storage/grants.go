@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"iter"
 	"strings"
 	"time"
 
@@ -224,41 +223,6 @@ func (s *Store) Grant(ctx context.Context, id string) (grants.Standing, error) {
 	}
 	found, err := row.standing()
 	return found, fault(op, err)
-}
-
-// Grants returns the grants that have not expired at now, newest first. It keeps only a
-// bounded number of them in memory, however many there are. A grant that changes during
-// the listing may be returned in its old or in its new state.
-func (s *Store) Grants(ctx context.Context, q grants.Query, now time.Time) iter.Seq2[grants.Listed, error] {
-	of := selection{table: "g", from: "grants AS g", where: "g.expires_ms > ?", args: []any{ms(now)}, limit: q.Limit}
-	if q.UserID != "" {
-		of.where, of.args = of.where+" AND g.user_id = ?", append(of.args, q.UserID)
-	}
-	if q.ClientID != "" {
-		of.where, of.args = of.where+" AND g.client_id = ?", append(of.args, q.ClientID)
-	}
-	return newest(ctx, s, "list grants", of, func(ids []string) ([]grants.Listed, error) {
-		var rows []struct {
-			Standing   standingRow `gorm:"embedded"`
-			Username   string      `gorm:"column:username"`
-			ClientName string      `gorm:"column:client_name"`
-		}
-		err := s.reading(ctx).Raw(`
-			SELECT `+s.grantStandingColumns()+`, COALESCE(n.username, '') AS username, COALESCE(a.name, '') AS client_name
-			  FROM grants AS g LEFT JOIN users AS n ON n.id = g.user_id LEFT JOIN clients AS a ON a.id = g.client_id
-			 WHERE g.id IN ? ORDER BY g.created_ms DESC, g.id`, ids).Scan(&rows).Error
-		if err != nil {
-			return nil, err
-		}
-		list := make([]grants.Listed, len(rows))
-		for i, r := range rows {
-			if list[i].Standing, err = r.Standing.standing(); err != nil {
-				return nil, err
-			}
-			list[i].Username, list[i].ClientName = r.Username, r.ClientName
-		}
-		return list, nil
-	})
 }
 
 // rotateSQL is the statement of RotateGrant. %s is for the database's clock.

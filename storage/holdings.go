@@ -18,11 +18,11 @@ const grantHolds = `g.revoked_ms IS NULL AND g.client_epoch >= c.epoch AND ` + u
 		   AND ` + outlives + ` AND g.expires_ms > ? AND (g.generation = 0 OR g.refresh_exp_ms > ? OR g.refresh_iat_ms > ?)`
 
 // Holders returns, ordered by user name, the users who gave a client their consent or
-// who have a stored grant to it. It keeps only a bounded number of them in memory,
-// however many there are.
-func (s *Store) Holders(ctx context.Context, client string) iter.Seq2[consents.Holder, error] {
+// who have a stored grant to it, from the first one after a name. It keeps only a bounded
+// number of them in memory, however many there are.
+func (s *Store) Holders(ctx context.Context, client, after string) iter.Seq2[consents.Holder, error] {
 	return func(yield func(consents.Holder, error) bool) {
-		for after := ""; ; {
+		for after := after; ; {
 			var rows []struct {
 				ID       string `gorm:"column:id"`
 				Username string `gorm:"column:username"`

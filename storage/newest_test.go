@@ -12,7 +12,6 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
-	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/storage/storagetest"
@@ -53,55 +52,7 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 			fmt.Sscanf(b, "s%d", &j)
 			return j/3 - i/3
 		})
-		must(s.SaveCode(ctx, sha256.Sum256([]byte("x")), grants.Code{ClientID: "c", SessionID: "s00", ExpiresAt: now.Add(time.Minute)}, now))
-		code, err := s.Code(ctx, sha256.Sum256([]byte("x")))
-		must(err)
-		must(s.RedeemCode(ctx, sha256.Sum256([]byte("x")), now, grants.Grant{
-			ID: "g", ClientID: "c", UserID: "u", SessionID: "s00", UserEpoch: code.UserEpoch, ClientEpoch: code.ClientEpoch, ServerEpoch: code.ServerEpoch,
-			CreatedAt: now, ExpiresAt: now.Add(time.Hour), Refresh: grants.Refresh{Generation: 1},
-		}))
-		storagetest.DoubleGrants(t, url, 6)
-		const many = 64
-		// Some are from the same moment, and one belongs to another user and
-		// client.
-		storagetest.Exec(t, url, "UPDATE grants SET created_ms = created_ms + LENGTH(id) * 1000")
-		storagetest.Exec(t, url, "UPDATE grants SET user_id = 'v', client_id = 'd' WHERE id = 'g'")
-
-		listed := func(q grants.Query) (ids []string) {
-			t.Helper()
-			all, err := storagetest.All(s.Grants(ctx, q, now))
-			must(err)
-			for i, g := range all {
-				names := [2]string{g.Username, g.ClientName}
-				if g.ID == "g" && names != [2]string{} || g.ID != "g" && names != [2]string{"minji", "Client"} || g.Stands != (g.ID != "g") {
-					t.Errorf("grant %s is %v, which stands: %t", g.ID, names, g.Stands)
-				}
-				if i > 0 && (g.CreatedAt.After(all[i-1].CreatedAt) || g.CreatedAt.Equal(all[i-1].CreatedAt) && g.ID <= all[i-1].ID) {
-					t.Errorf("%s comes after %s", g.ID, all[i-1].ID)
-				}
-				ids = append(ids, g.ID)
-			}
-			return ids
-		}
-		whole := listed(grants.Query{})
-		if len(whole) != many {
-			t.Fatalf("%d grants are listed of %d", len(whole), many)
-		}
-		for _, limit := range []int{1, 9, 10, 11, 20, 63, 64, 65, 1000} {
-			if got := listed(grants.Query{Limit: limit}); !slices.Equal(got, whole[:min(limit, many)]) {
-				t.Errorf("the newest %d are %q", limit, got)
-			}
-		}
-		for want, q := range map[int]grants.Query{
-			many - 1: {UserID: "u"}, 1: {UserID: "v"}, 0: {UserID: "u", ClientID: "d"}, 12: {ClientID: "c", UserID: "u", Limit: 12},
-		} {
-			if got := listed(q); len(got) != want {
-				t.Errorf("%+v has %d, not %d", q, len(got), want)
-			}
-		}
-		if rest, err := storagetest.All(s.Grants(ctx, grants.Query{}, now.Add(time.Hour))); err != nil || len(rest) != 0 {
-			t.Errorf("of what has expired: %d, %v", len(rest), err)
-		}
+		must(s.AddConsent(ctx, consents.Consent{UserID: "u", ClientID: "c"}, audit.Event{At: now}))
 
 		for i := range 25 {
 			name := fmt.Sprintf("n%02d", i)
@@ -112,7 +63,7 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 		}
 		holders := func(client string) (names []string) {
 			t.Helper()
-			all, err := storagetest.All(s.Holders(ctx, client))
+			all, err := storagetest.All(s.Holders(ctx, client, ""))
 			must(err)
 			for _, h := range all {
 				names = append(names, h.Username)
@@ -147,17 +98,13 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 				t.Errorf("the newest %d sessions are %q", limit, ids)
 			}
 		}
-		must(s.CutUser(ctx, "u", audit.Event{At: now}))
-		if all, err := storagetest.All(s.ListSessions(ctx, sessions.Query{}, now)); err != nil || len(all) != 0 {
-			t.Errorf("sessions that were ended: %d, %v", len(all), err)
-		}
 
 		// If the caller stops, nothing more is read. In the meantime it can make
 		// other calls.
 		r.Take()
-		for g, err := range s.Grants(ctx, grants.Query{}, now) {
+		for l, err := range s.ListSessions(ctx, sessions.Query{}, now) {
 			must(err)
-			_, err = s.Grant(ctx, g.ID)
+			_, err = s.SessionUser(ctx, l.ID)
 			must(err)
 			break
 		}
@@ -167,7 +114,7 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 		canceled, cancel := context.WithCancel(ctx)
 		defer cancel()
 		n := 0
-		for _, err := range s.Grants(canceled, grants.Query{}, now) {
+		for _, err := range s.ListSessions(canceled, sessions.Query{}, now) {
 			if n++; err != nil {
 				break
 			}
@@ -175,6 +122,10 @@ func TestListingsAreWholeAndInOrderThoughTheyAreReadInParts(t *testing.T) {
 		}
 		if n != 11 { // those that were read, and the fault
 			t.Errorf("after %d", n)
+		}
+		must(s.CutUser(ctx, "u", audit.Event{At: now}))
+		if all, err := storagetest.All(s.ListSessions(ctx, sessions.Query{}, now)); err != nil || len(all) != 0 {
+			t.Errorf("sessions that were ended: %d, %v", len(all), err)
 		}
 	})
 }

@@ -35,13 +35,14 @@ import (
 )
 
 var (
-	_ catalog.Store    = (*Store)(nil)
-	_ audit.Store      = (*Store)(nil)
-	_ chain.Store      = (*Store)(nil)
-	_ changes.Store    = (*Store)(nil)
-	_ clients.Store    = (*Store)(nil)
-	_ revocation.Store = (*Store)(nil)
-	_ grants.Store     = (*Store)(nil)
+	_ catalog.Store      = (*Store)(nil)
+	_ audit.Store        = (*Store)(nil)
+	_ chain.Store        = (*Store)(nil)
+	_ changes.Store      = (*Store)(nil)
+	_ clients.Store      = (*Store)(nil)
+	_ revocation.Store   = (*Store)(nil)
+	_ grants.Store       = (*Store)(nil)
+	_ grants.SearchStore = (*Store)(nil)
 
 	_ lists.Store            = (*Store)(nil)
 	_ indices.Store          = (*Store)(nil)

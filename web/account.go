@@ -11,6 +11,7 @@ import (
 
 	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/pages"
@@ -88,7 +89,7 @@ func (p accountPage) fill(ctx context.Context, text texts.Text, session sessions
 	}
 	// The app that was used last comes first, since that is probably what the person
 	// looks for.
-	slices.SortStableFunc(connected, func(a, b authz.Connection) int { return b.LastUsed.Compare(a.LastUsed) })
+	slices.SortStableFunc(connected, func(a, b consents.Connection) int { return b.LastUsed.Compare(a.LastUsed) })
 	page.SessionCount, page.AppCount = count, len(connected)
 	for _, s := range sessions {
 		shown := pages.Session{

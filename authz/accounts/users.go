@@ -170,6 +170,16 @@ func (d *Users) ByName(ctx context.Context, name string) (User, error) {
 // ByID returns the user with that id, or ErrNotFound.
 func (d *Users) ByID(ctx context.Context, id string) (User, error) { return d.store.User(ctx, id) }
 
+// Find returns the user with that user name or, if there is none, with that id; or
+// ErrNotFound.
+func (d *Users) Find(ctx context.Context, name string) (User, error) {
+	u, err := d.ByName(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		u, err = d.ByID(ctx, name)
+	}
+	return u, err
+}
+
 // List returns users, ordered by name.
 func (d *Users) List(ctx context.Context, q Query) ([]User, error) { return d.store.Users(ctx, q) }
 

@@ -25,6 +25,10 @@ const (
 	SessionsRead = "ingam:sessions:read"
 	SessionsEnd  = "ingam:sessions:end"
 	OverviewRead = "ingam:overview:read"
+
+	GrantsRead   = "ingam:grants:read"
+	GrantsRevoke = "ingam:grants:revoke"
+	CutsMake     = "ingam:cuts:make"
 )
 
 // Scopes are all of them, with what each allows, as the end of "the application would like
@@ -43,6 +47,9 @@ var Scopes = []struct{ Name, Text string }{
 	{SessionsRead, "see where users are signed in"},
 	{SessionsEnd, "sign users out"},
 	{OverviewRead, "see how much there is, and what happened lately"},
+	{GrantsRead, "see what users have allowed to applications"},
+	{GrantsRevoke, "revoke what a user has allowed to an application"},
+	{CutsMake, "revoke anything that was issued"},
 }
 
 // LoginClient is the id of the client of `ingam login`.

@@ -103,20 +103,6 @@ func (g Grant) Granted() permission.Granted {
 	return permission.Granted{Audiences: g.Audiences, Scopes: g.Scopes, Permissions: g.Permissions}
 }
 
-// Query selects grants. Zero fields do not restrict.
-type Query struct {
-	UserID, ClientID string
-	// Limit is how many of the newest there are to be at most.
-	Limit int
-}
-
-// Listed is a grant with the names of its user and client, for lists that people
-// read. A name is empty where the user or client was deleted.
-type Listed struct {
-	Standing
-	Username, ClientName string
-}
-
 // Epochs are the epochs of a grant's user and client and of the server. A revocation
 // raises one of them, and ends every grant that was made under a lower one.
 type Epochs struct {

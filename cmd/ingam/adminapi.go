@@ -94,6 +94,7 @@ func (c *concerns) adminAPI() *adminAPI {
 		Overviews: administration.NewOverviews(c.store, administration.NewKeys(c.rings), c.t.now),
 	}
 	parts.Apply = administration.NewApply(c.store, parts.APIs, parts.Clients, parts.Users)
+	parts.Grants, parts.Cuts, parts.Access = c.grants(), c.administeredCuts(), c.access()
 	in.handler = admin.New(parts, "")
 	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
 }
@@ -265,6 +266,9 @@ func records[T any](ctx context.Context, a *adminAPI, path string, query url.Val
 				yield(none, err)
 				return
 			}
+			for _, note := range page.Notes {
+				fmt.Fprintln(a.t.stderr, note)
+			}
 			for _, record := range page.Items {
 				if !yield(record, nil) {
 					return
@@ -277,6 +281,16 @@ func records[T any](ctx context.Context, a *adminAPI, path string, query url.Val
 			query.Set("cursor", page.Next)
 		}
 	}
+}
+
+// parameterOf returns the parameter of the query that a problem is about; empty if it does
+// not say one.
+func parameterOf(err error) string {
+	var p *problemError
+	if errors.As(err, &p) && len(p.Errors) > 0 {
+		return p.Errors[0].Parameter
+	}
+	return ""
 }
 
 // reasoned is the query of a change that has a reason.

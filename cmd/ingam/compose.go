@@ -162,7 +162,7 @@ func (s *server) handle() error {
 		Endpoints: s.endpoints(c),
 		People: web.People{
 			SignIn: s.signIn, Sessions: c.sessions, Consents: c.consents,
-			Connected: authz.NewConnected(s.registry, c.rules, c.consents, s.store, s.now), Pages: s.pages,
+			Connected: s.connected(c), Pages: s.pages,
 		},
 		Statuses: web.Statuses{
 			Lists: s.lists, Stream: s.stream, Connections: s.connections,
@@ -187,8 +187,19 @@ func (s *server) administration(c shared) admin.Parts {
 		Overviews: administration.NewOverviews(s.store, administration.NewKeys(s.ring), s.now),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
 	}
+	search := grants.NewSearch(s.store, c.users, s.registry, c.cuts, s.now)
+	parts.Grants, parts.Access = search, authz.NewAccess(s.connected(c), c.users, s.registry, s.store)
+	parts.Cuts = administration.NewCuts(administration.CutParts{
+		Cuts: c.cuts, Clients: s.registry, Users: c.users, Sessions: c.sessions, HasGrant: search.Has,
+		Tokens: c.tokens, Store: s.store, Issuer: s.cfg.Issuer.String(), Lists: listsOf(s.cfg), Now: s.now,
+	})
 	parts.Apply = administration.NewApply(s.store, parts.APIs, parts.Clients, parts.Users)
 	return parts
+}
+
+// connected returns which apps have access to what.
+func (s *server) connected(c shared) *authz.Connected {
+	return authz.NewConnected(s.registry, c.rules, c.consents, s.store, s.now)
 }
 
 // cursorLife is for how long a page of the admin API can be followed by the next.

@@ -1,16 +1,19 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"regexp"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
-	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/config"
+	"github.com/ingam/ingam/web/admin"
 	"github.com/spf13/cobra"
 )
 
@@ -26,8 +29,6 @@ type revoking struct {
 	fromStdin, everything, dryRun bool
 	wait                          time.Duration
 }
-
-var likeJTI = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func revokeCommand(t *terminal) *cobra.Command {
 	r := revoking{t: t}
@@ -51,7 +52,7 @@ func revokeCommand(t *terminal) *cobra.Command {
 				return usage(cmd, "give one of --grant, --session, --user, --client, --token-stdin, --jti and --all")
 			case r.jti == "" && (cmd.Flags().Changed("status-list") || cmd.Flags().Changed("status-index") || cmd.Flags().Changed("expires")):
 				return usage(cmd, "--status-list, --status-index and --expires go with --jti")
-			case r.jti != "" && !likeJTI.MatchString(r.jti):
+			case r.jti != "" && !administration.IsJTI(r.jti):
 				// This value gets into the audit log, where a token must not be.
 				return usage(cmd, "--jti is the jti of a token, such as 5PHUYPHEIDTG6VGPM5KGEUQXL4")
 			case r.jti != "" && cmd.Flags().Changed("status-list") != cmd.Flags().Changed("status-index"):
@@ -83,94 +84,133 @@ func revokeCommand(t *terminal) *cobra.Command {
 }
 
 func (r *revoking) run() error {
-	if r.fromStdin {
-		// From standard input, because arguments are visible in the process list and in
-		// the shell's history.
-		token, err := readToken(r.t.stdin)
-		if err != nil {
-			return err
-		}
-		needs := []config.Need{config.ForIssuer}
-		if tokens.IsEncrypted(token) {
-			needs = append(needs, config.ForMasterKey)
-		}
-		return r.t.withConcerns(r.cmd, func(c *concerns) error {
-			a, err := r.atToken(c, token)
-			if err != nil {
-				return err
-			}
-			return r.carryOut(c, a)
-		}, needs...)
-	}
-	if r.jti != "" {
-		return r.t.withConcerns(r.cmd, func(c *concerns) error {
-			a, err := r.atLogged(c)
-			if err != nil {
-				return err
-			}
-			return r.carryOut(c, a)
-		}, config.ForIssuer)
-	}
-	if r.user != "" {
-		return r.t.withUsers(r.cmd, func(c *concerns, users *accounts.Users) error {
-			u, err := findUser(r.cmd.Context(), users, r.user)
-			if err != nil {
-				return err
-			}
-			return r.carryOut(c, aim{
-				kind: changes.User, subject: u.ID, made: fmt.Sprintf("revoked everything that was issued for user %s so far", u.Username),
-				cut: func(ctx context.Context) error {
-					return named("user "+r.user, c.cuts.User(ctx, u.ID, r.reason, c.actor))
-				},
-			})
-		})
-	}
-	return r.t.withConcerns(r.cmd, func(c *concerns) error {
-		a, err := r.aim(c)
-		if err != nil {
-			return err
-		}
-		return r.carryOut(c, a)
-	})
-}
-
-func (r *revoking) carryOut(c *concerns, a aim) error {
-	ctx := r.cmd.Context()
-	if r.dryRun {
-		return r.tell(c, a)
-	}
-	if err := a.cut(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintln(r.t.stdout, a.made)
-	if a.settles {
-		c.settle(ctx)
-	}
-	if !r.cmd.Flags().Changed("wait") {
-		return nil
-	}
-	return r.await(c)
-}
-
-// tell prints what a cut would revoke.
-func (r *revoking) tell(c *concerns, a aim) error {
-	if a.kind == changes.Token {
-		fmt.Fprintln(r.t.stdout, "would end 1 token")
-		return nil
-	}
-	ended, err := c.cuts.WouldEnd(r.cmd.Context(), a.kind, a.subject)
+	target, needs, err := r.target()
 	if err != nil {
 		return err
 	}
+	return r.t.withAdmin(r.cmd, func(api *adminAPI) error { return r.carryOut(api, target) }, needs...)
+}
+
+// target returns what to cut, and which settings that takes.
+func (r *revoking) target() (t administration.Target, needs []config.Need, err error) {
+	t = administration.Target{Grant: r.grant, Session: r.session, User: r.user, Client: r.client, JTI: r.jti, Everything: r.everything}
+	switch {
+	case r.fromStdin:
+		// From standard input, because arguments are visible in the process list and in
+		// the shell's history.
+		if t.Token, err = readToken(r.t.stdin); err != nil {
+			return t, nil, err
+		}
+		if needs = append(needs, config.ForIssuer); tokens.IsEncrypted(t.Token) {
+			needs = append(needs, config.ForMasterKey)
+		}
+	case r.jti != "":
+		needs = append(needs, config.ForIssuer)
+		if t.StatusList = r.statusList; t.StatusList != "" {
+			t.StatusIndex = &r.statusIndex
+		}
+		t.Expires, err = r.exp()
+	}
+	return t, needs, err
+}
+
+// exp returns the time in --expires, as a token has it; zero if there is none.
+func (r *revoking) exp() (int64, error) {
+	if r.expires == "" {
+		return 0, nil
+	}
+	if seconds, err := strconv.ParseInt(r.expires, 10, 64); err == nil {
+		return seconds, nil
+	}
+	at, err := time.Parse(time.RFC3339, r.expires)
+	if err != nil {
+		return 0, usage(r.cmd, "--expires is a number of seconds, as exp is, or a time such as 2006-01-02T15:04:05Z")
+	}
+	return at.Unix(), nil
+}
+
+func (r *revoking) carryOut(api *adminAPI, target administration.Target) error {
+	query := reasoned(r.reason)
+	if r.dryRun {
+		query.Set("dry_run", "true")
+	}
+	// Servers that do not know of these cuts yet issue tokens that are revoked from the
+	// beginning.
+	api.settles = r.everything || r.client != ""
+	var cut admin.Cut
+	if _, err := api.do(r.cmd.Context(), request{method: http.MethodPost, path: "/cuts", query: query, body: target}, &cut); err != nil {
+		return r.named(err)
+	}
+	if r.dryRun {
+		return r.tell(cut)
+	}
+	for _, warning := range cut.Warnings {
+		fmt.Fprintln(r.t.stderr, asFlags.Replace(warning))
+	}
+	fmt.Fprintln(r.t.stdout, made(cut))
+	if !r.cmd.Flags().Changed("wait") {
+		return nil
+	}
+	return r.await(api)
+}
+
+// asFlags writes the members of a target as the flags of the command.
+var asFlags = strings.NewReplacer("status_list", "--status-list", "status_index", "--status-index")
+
+// named adds to a refusal what it is about.
+func (r *revoking) named(err error) error {
+	for _, of := range []struct{ flag, value string }{{"grant", r.grant}, {"session", r.session}, {"user", r.user}, {"client", r.client}} {
+		if of.value != "" {
+			return named(of.flag+" "+of.value, err)
+		}
+	}
+	var p *problemError
+	if errors.As(err, &p) && len(p.Errors) > 0 && p.Errors[0].Pointer == "/status_list" {
+		return fmt.Errorf("--status-list: %w", err)
+	}
+	return err
+}
+
+// made says what was revoked.
+func made(cut admin.Cut) string {
+	switch changes.Kind(cut.Kind) {
+	case changes.Grant:
+		return "revoked grant " + cut.Subject
+	case changes.Session:
+		return "ended login session " + cut.Subject
+	case changes.User:
+		return fmt.Sprintf("revoked everything that was issued for user %s so far", cut.Username)
+	case changes.Client:
+		return fmt.Sprintf("revoked everything that was issued to client %s so far", cut.Subject)
+	case changes.Everything:
+		return "revoked everything that was issued so far"
+	}
+	said := "revoked token " + cut.Subject
+	if cut.ClientID != "" {
+		said += " of client " + cut.ClientID
+	}
+	if cut.ExpiresAt != nil {
+		said += ", which would have expired at " + instantText(cut.ExpiresAt)
+	}
+	return said
+}
+
+// tell prints what a cut would revoke.
+func (r *revoking) tell(cut admin.Cut) error {
+	kind, ended := changes.Kind(cut.Kind), cut.WouldEnd
+	if kind == changes.Token {
+		fmt.Fprintln(r.t.stdout, "would end 1 token")
+		return nil
+	}
 	said := fmt.Sprintf("would end %s in %s, %d of them refreshed in the last %d minutes",
 		counted(ended.Grants, "grant"), counted(ended.Clients, "client"), ended.Refreshed, revocation.Recently/time.Minute)
-	if a.kind == changes.User || a.kind == changes.Session || a.kind == changes.Everything {
+	if kind == changes.User || kind == changes.Session || kind == changes.Everything {
 		said += ", and " + counted(ended.Sessions, "login session")
 	}
-	if a.kind == changes.Client {
+	if kind == changes.Client {
 		said += ", and all its client credentials tokens"
 	}
-	if a.kind == changes.Everything {
+	if kind == changes.Everything {
 		said += ", and all client credentials tokens"
 	}
 	fmt.Fprintln(r.t.stdout, said)

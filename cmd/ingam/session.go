@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/web/admin"
 )
 
@@ -89,70 +87,5 @@ func sessionEnd(t *terminal) *cobra.Command {
 	f.StringVar(&user, "user", "", "whose, by name or id")
 	f.StringVar(&id, "session", "", "end only this login session")
 	f.StringVar(&reason, "reason", "", "why, for the audit log")
-	return cmd
-}
-
-func grantCommand(t *terminal) *cobra.Command {
-	return group("grant", "What users allowed clients in a sign-in", grantList(t))
-}
-
-type grantJSON struct {
-	ID         string `json:"id"`
-	ClientID   string `json:"client_id"`
-	ClientName string `json:"client_name"`
-	// User is the user's id.
-	User       string   `json:"user"`
-	Username   string   `json:"username"`
-	Session    string   `json:"session"`
-	Scopes     []string `json:"scopes"`
-	Audiences  []string `json:"audiences"`
-	Generation int64    `json:"generation"`
-	CreatedAt  *string  `json:"created_at"`
-	RefreshAt  *string  `json:"refreshed_at"`
-	ExpiresAt  *string  `json:"expires_at"`
-	// Revoked says that the grant no longer stands, for whatever reason.
-	Revoked bool `json:"revoked"`
-}
-
-func grantList(t *terminal) *cobra.Command {
-	var (
-		user, client string
-		shown        bound
-		asJSON       bool
-	)
-	cmd := &cobra.Command{
-		Use: "list [--user U] [--client C]", Short: "List grants that have not expired, newest first", Args: exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := shown.check(cmd); err != nil {
-				return err
-			}
-			return t.withUsers(cmd, func(c *concerns, users *accounts.Users) error {
-				of, err := idOf(cmd, users, user)
-				if err != nil {
-					return err
-				}
-				if cmd.Flags().Changed("client") {
-					// A misspelled client id would find no grants, and look as if all
-					// was well.
-					if _, err := c.clients.Client(cmd.Context(), client); err != nil {
-						return named("client "+client, err)
-					}
-				}
-				list := t.printList(asJSON, "ID", "CLIENT ID", "CLIENT NAME", "USER NAME", "USER ID", "GENERATION", "CREATED", "EXPIRES", "REVOKED")
-				read := c.store.Grants(cmd.Context(), grants.Query{UserID: of, ClientID: client, Limit: shown.most()}, t.now())
-				return printBound(t, list, read, &shown, "the newest grants", func(g grants.Listed) (any, []any) {
-					return grantJSON{
-						g.ID, g.ClientID, g.ClientName, g.UserID, g.Username, g.SessionID, append([]string{}, g.Scopes...), append([]string{}, g.Audiences...),
-						g.Refresh.Generation, instant(g.CreatedAt), instant(g.Refresh.IssuedAt), instant(g.ExpiresAt), !g.Stands,
-					}, []any{g.ID, g.ClientID, visible(g.ClientName), g.Username, g.UserID, g.Refresh.Generation, text(g.CreatedAt), text(g.ExpiresAt), !g.Stands}
-				})
-			})
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&user, "user", "", "whose, by name or id (default everyone's)")
-	f.StringVar(&client, "client", "", "which client's (default every client's)")
-	shown.bind(cmd, 100, "the newest grants")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -135,8 +135,15 @@ func Reads(ctx context.Context, s *storage.Store) map[string]func() error {
 			}
 			return err
 		},
-		"Holders":         func() error { _, err := All(s.Holders(ctx, "a")); return err },
-		"Grants":          func() error { _, err := All(s.Grants(ctx, grants.Query{UserID: "x"}, noon)); return err },
+		"Holders":      func() error { _, err := All(s.Holders(ctx, "a", "")); return err },
+		"SearchGrants": func() error { _, err := s.SearchGrants(ctx, grants.Query{UserID: "x", Limit: 10}, noon); return err },
+		"ListedGrant": func() error {
+			_, err := s.ListedGrant(ctx, "x")
+			if errors.Is(err, grants.ErrNotFound) {
+				return nil
+			}
+			return err
+		},
 		"StandingOfGrant": func() error { _, err := s.Standing(ctx, revocation.Question{GrantID: "x"}); return err },
 		"Clock":           func() error { _, err := s.Clock(ctx); return err },
 		"SigningKeys":     func() error { _, err := s.SigningKeys(ctx); return err },

@@ -40,6 +40,7 @@ func Run(t *testing.T, e Engine) {
 		{"updates", updateTests},
 		{"guesses", guessTests},
 		{"grants", grantTests},
+		{"searches", searchTests},
 		{"cuts", cutTests},
 		{"standing", standingTests},
 		{"issuer", issuerTests},

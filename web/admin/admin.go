@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/sessions"
 )
 
@@ -47,6 +48,9 @@ type Parts struct {
 	// Sessions are the login sessions.
 	Sessions  *sessions.Sessions
 	Overviews *administration.Overviews
+	Grants    *grants.Search
+	Cuts      *administration.Cuts
+	Access    Access
 }
 
 func init() {
@@ -88,6 +92,9 @@ func New(p Parts, base string) http.Handler {
 	userOperations{p.Users, s}.add()
 	sessionOperations{p.Sessions, p.Users, s}.add()
 	overviewOperations{p.Overviews, s}.add()
+	grantOperations{p.Grants, s}.add()
+	accessOperations{p.Access, s}.add()
+	cutOperations{p.Cuts, s}.add()
 	mux.HandleFunc(base+Path+"/", s.nothing)
 	return mux
 }

@@ -54,7 +54,6 @@ func TestTheAuditLogIsListedByWhatIsAsked(t *testing.T) {
 		"?since=2026-01-01T12:04:00Z": "5 4",
 		"?since=2026-01-01T14:03:00.000%2B02:00&until=2026-01-01T12:05:00Z": "4 3",
 		"?after=4&order=oldest": "4 5",
-		"?subject=%00":          "",
 	} {
 		a := h.operator("GET", "/audit"+query, "", nil)
 		if got := strings.Join(a.items("subject"), " "); a.status != http.StatusOK || got != want || a.body["next_cursor"] != nil {

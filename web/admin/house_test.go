@@ -14,15 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz"
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/sessions"
+	"github.com/ingam/ingam/authz/status"
+	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
@@ -30,7 +35,11 @@ import (
 	"github.com/ingam/ingam/web/admin"
 )
 
-const issuer = "https://id.example.com/base"
+const (
+	issuer = "https://id.example.com/base"
+	// lists is the base of the addresses of its status lists.
+	lists status.Base = issuer + "/oauth2/status/"
+)
 
 // house is the admin API on a real database.
 type house struct {
@@ -57,20 +66,30 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cuts := revocation.NewCuts(store, time.Now)
 	users := accounts.NewUsers(store, hasher, time.Now)
 	rings := newRings(t, store)
+	search := grants.NewSearch(store, users, registry, cuts, time.Now)
+	signedIn := sessions.New(store, time.Hour, 3*time.Hour, time.Now)
 	return &house{t, url, store, c, rings, users, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
 		Failed:    func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
 		Cursors:   openCursors{},
-		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, revocation.NewCuts(store, time.Now)),
-		Clients:   administration.NewClients(registry, revocation.NewCuts(store, time.Now), issuer),
+		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, cuts),
+		Clients:   administration.NewClients(registry, cuts, issuer),
 		Keys:      administration.NewKeys(rings),
 		Audit:     administration.NewAudit(store, users, registry),
-		Users:     administration.NewUsers(users, revocation.NewCuts(store, time.Now), administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
-		Sessions:  sessions.New(store, time.Hour, 3*time.Hour, time.Now),
 		LinkOf:    func(token string) string { return "link of " + token },
+		Users:     administration.NewUsers(users, cuts, administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
+		Sessions:  signedIn,
 		Overviews: administration.NewOverviews(store, administration.NewKeys(rings), time.Now),
+		Grants:    search,
+		Access: authz.NewAccess(authz.NewConnected(registry, &grants.Rules{APIs: c, Issuer: issuer, AccessTTL: time.Minute, Now: time.Now}, consents.New(store, time.Now), store, time.Now),
+			users, registry, store),
+		Cuts: administration.NewCuts(administration.CutParts{
+			Cuts: cuts, Clients: registry, Users: users, Sessions: signedIn, HasGrant: search.Has,
+			Tokens: tokens.NewIssuer(issuer, lists, rings, time.Now), Store: store, Issuer: issuer, Lists: lists, Now: time.Now,
+		}),
 	}, "/base")}
 }
 

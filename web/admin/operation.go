@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -89,7 +90,11 @@ func add[I, O any](s surface, op operation, handle func(context.Context, adminis
 		}
 		out, err := handle(ctx, caller, in)
 		if err != nil {
-			return nil, s.told(ctx, err)
+			p := s.told(ctx, err)
+			if op.method == http.MethodGet {
+				p.ofQuery()
+			}
+			return nil, p
 		}
 		return out, nil
 	})
@@ -102,6 +107,7 @@ var canBeEmpty = []string{"actor", "cursor", "reason", "subject"}
 // whoever looks at the request in between may read the last. It also refuses one that is
 // given without a value, which the library would take for one that is not given: what is
 // meant for one user, or as a dry run, would then be done to all, and indeed.
+// It refuses a value that is no text, which not every database could store or compare.
 func (s surface) once(ctx huma.Context, next func(huma.Context)) {
 	u := ctx.URL()
 	for name, values := range u.Query() {
@@ -111,10 +117,14 @@ func (s surface) once(ctx huma.Context, next func(huma.Context)) {
 			wrong = "given twice"
 		case values[0] == "" && !slices.Contains(canBeEmpty, name):
 			wrong = "given without a value"
+		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
+			wrong = "not text in UTF-8 without U+0000"
 		default:
 			continue
 		}
-		s.refuse(ctx, &Problem{Type: kindPrefix + "malformed", Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity, Detail: "a parameter is " + wrong, Errors: []Flaw{{Parameter: name, Detail: wrong}}})
+		p := newKind(http.StatusUnprocessableEntity, "malformed", "a parameter is "+wrong)
+		p.Errors = []Flaw{{Parameter: name, Detail: wrong}}
+		s.refuse(ctx, p)
 		return
 	}
 	next(ctx)

@@ -18,8 +18,9 @@ type Paging struct {
 
 // Page is a page of records.
 type Page[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one"`
+	Items []T      `json:"items"`
+	Next  string   `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one"`
+	Notes []string `json:"notes,omitempty" doc:"What to mind about the list, on its first page"`
 }
 
 type pageAnswer[T any] struct{ Body Page[T] }

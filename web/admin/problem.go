@@ -14,10 +14,13 @@ import (
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/consents"
 	"github.com/ingam/ingam/authz/field"
+	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/authz/throttle"
+	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/keys"
 )
 
@@ -85,6 +88,11 @@ var kinds = []struct {
 	{keys.ErrTooFresh, http.StatusConflict, "too-fresh"},
 	{keys.ErrRaced, http.StatusConflict, "raced"},
 	{keys.ErrForceAlone, http.StatusUnprocessableEntity, "invalid"},
+	{grants.ErrNotFound, http.StatusNotFound, "not-found"},
+	{consents.ErrNobody, http.StatusUnprocessableEntity, "invalid"},
+	{administration.ErrNoCut, http.StatusUnprocessableEntity, "invalid"},
+	{administration.ErrNothingToRevoke, http.StatusUnprocessableEntity, "nothing-to-revoke"},
+	{tokens.ErrInvalid, http.StatusUnprocessableEntity, "nothing-to-revoke"},
 	{clients.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{accounts.ErrNotFound, http.StatusNotFound, "not-found"},
 	{accounts.ErrExists, http.StatusConflict, "exists"},
@@ -175,6 +183,16 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 
 // GetHeaders implements huma.HeadersError.
 func (p *Problem) GetHeaders() http.Header { return p.headers }
+
+// ofQuery says that the problem is with a request that has no body: a concern names the
+// parameters of a query as it names the members of a record.
+func (p *Problem) ofQuery() {
+	for i, flaw := range p.Errors {
+		if at, is := strings.CutPrefix(flaw.Pointer, "/"); is {
+			p.Errors[i].Pointer, p.Errors[i].Parameter = "", at
+		}
+	}
+}
 
 // isFault reports whether the cause belongs in the log.
 func (p *Problem) isFault() bool { return p.Status >= http.StatusInternalServerError }

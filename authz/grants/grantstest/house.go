@@ -257,8 +257,9 @@ func (h *House) Refresh(client *clients.Client, token string, parameters ...stri
 func (h *House) State() string {
 	h.Helper()
 	all := ""
-	for g, err := range h.Store.Grants(h.Context(), grants.Query{}, h.Now()) {
-		h.Must(err)
+	page, err := h.Store.SearchGrants(h.Context(), grants.Query{Limit: 1000}, h.Now())
+	h.Must(err)
+	for _, g := range page.Grants {
 		g.Age = 0
 		all += fmt.Sprintf("%+v\n", g)
 	}

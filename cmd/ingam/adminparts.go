@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+
+	"github.com/ingam/ingam/authz"
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/consents"
+	"github.com/ingam/ingam/authz/grants"
+	"github.com/ingam/ingam/authz/tokens"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
+)
+
+func (c *concerns) grants() *grants.Search {
+	return grants.NewSearch(c.store, c.users, c.clients, c.cuts, c.t.now)
+}
+
+func (c *concerns) access() *authz.Access {
+	rules := &grants.Rules{APIs: c.apis, Issuer: c.cfg.Issuer.String(), AccessTTL: c.cfg.Tokens.AccessTTL.Std(), Now: c.t.now}
+	connected := authz.NewConnected(c.clients, rules, consents.New(c.store, c.t.now), c.store, c.t.now)
+	return authz.NewAccess(connected, c.users, c.clients, c.store)
+}
+
+func (c *concerns) administeredCuts() *administration.Cuts {
+	return administration.NewCuts(administration.CutParts{
+		Cuts: c.cuts, Clients: c.clients, Users: c.users, Sessions: c.sessions(), HasGrant: c.grants().Has,
+		Tokens: ownTokens{c}, Store: c.store, Issuer: c.cfg.Issuer.String(), Lists: listsOf(c.cfg), Now: c.t.now,
+	})
+}
+
+// ownTokens reads tokens by the keys in the database, which are loaded when there is one.
+type ownTokens struct{ c *concerns }
+
+func (o ownTokens) ReadIssued(ctx context.Context, token string) (tokens.Access, error) {
+	c := o.c
+	var master keys.Sealer
+	if tokens.IsEncrypted(token) {
+		// What the server sealed in it opens with keys that the master key opens.
+		key, err := masterkey.Open(c.cfg.MasterKeyFile)
+		if err != nil {
+			return tokens.Access{}, withoutMasterKey(ctx, c.cfg, c.store, err)
+		}
+		master = key
+	}
+	ring := c.keyring(master)
+	if err := ring.Reload(ctx); err != nil {
+		return tokens.Access{}, err
+	}
+	return tokens.NewIssuer(c.cfg.Issuer.String(), listsOf(c.cfg), ring, c.t.now).ReadIssued(ctx, token)
+}
