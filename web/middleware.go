@@ -88,10 +88,12 @@ func recorded(log *slog.Logger, observer Observer) func(http.Handler) http.Handl
 			rec := &record{}
 			id := rand.Text()
 			w.Header().Set(headerRequestID, id)
+			defer func() { // also for an answer that breaks off
+				took := time.Since(began)
+				rec.log(log, r, id, took)
+				rec.count(observer, r.Method, took)
+			}()
 			next.ServeHTTP(&counted{w, rec}, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
-			took := time.Since(began)
-			rec.log(log, r, id, took)
-			rec.count(observer, r.Method, took)
 		})
 	}
 }

@@ -154,7 +154,7 @@ func (o auditOperations) write(to huma.Context, q audit.Query, part audit.Part) 
 	_, w := humago.Unwrap(to)
 	control, lines := http.NewResponseController(w), json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
-	for admitted := time.Now(); ; {
+	for admitted := o.parts.Now(); ; {
 		_ = control.SetWriteDeadline(time.Now().Add(partTaken)) // within a process nobody is slow
 		for _, e := range part.Events {
 			if lines.Encode(newEvent(e)) != nil {
@@ -167,11 +167,11 @@ func (o auditOperations) write(to huma.Context, q audit.Query, part audit.Part) 
 		if !part.More {
 			return nil
 		}
-		if time.Since(admitted) > askedAgain {
+		if now := o.parts.Now(); now.Sub(admitted) > askedAgain {
 			if p := o.again(to, administration.AuditRead); p != nil {
 				return p
 			}
-			admitted = time.Now()
+			admitted = now
 		}
 		var err error
 		q = q.Goes(part.Last)

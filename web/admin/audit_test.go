@@ -223,3 +223,47 @@ func TestTheAuditLogIsForThoseWhoMayReadIt(t *testing.T) {
 	}
 	h.want(h.as(&reader, "GET", "/audit", "", nil), http.StatusOK, "")
 }
+
+// TestAnExportThatFailsBreaksOff: what was sent must not look complete.
+func TestAnExportThatFailsBreaksOff(t *testing.T) {
+	t.Parallel()
+	h := logged(t, 3*audit.AtOnce)
+	var fault error
+	h.handler = admin.New(admin.Parts{
+		Issuer: issuer, Now: time.Now, Failed: func(_ context.Context, err error) { fault = err },
+		Audit: administration.NewAudit(h.store, accounts.NewUsers(h.store, nil, time.Now), nil),
+	}, "/base")
+	w := &flushed{&leaver{httptest.NewRecorder(), 10 * audit.AtOnce, nil}, func() { h.store.Close() }}
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || fault == nil || strings.Count(w.Body.String(), "\n") != audit.AtOnce {
+			t.Errorf("%v, %v, %d lines", p, fault, strings.Count(w.Body.String(), "\n"))
+		}
+	}()
+	h.exported(t.Context(), "", w)
+}
+
+// TestAnExportEndsWithTheRightToIt: who may read it is asked again while it is written.
+func TestAnExportEndsWithTheRightToIt(t *testing.T) {
+	t.Parallel()
+	h := logged(t, 3*audit.AtOnce)
+	asked, now := 0, noon
+	h.handler = admin.New(admin.Parts{
+		Issuer: issuer, Now: func() time.Time { now = now.Add(time.Minute); return now }, Failed: func(context.Context, error) {},
+		Bearer: func(context.Context, string) (administration.Caller, error) {
+			if asked++; asked > 2 {
+				return administration.NewCaller("user:u"), nil
+			}
+			return administration.NewCaller("user:u", administration.AuditRead), nil
+		},
+		Audit: administration.NewAudit(h.store, accounts.NewUsers(h.store, nil, time.Now), nil),
+	}, "/base")
+	w := httptest.NewRecorder()
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || strings.Count(w.Body.String(), "\n") != 2*audit.AtOnce {
+			t.Errorf("%v, %d lines", p, strings.Count(w.Body.String(), "\n"))
+		}
+	}()
+	r := httptest.NewRequestWithContext(t.Context(), "GET", issuer+admin.Path+admin.ExportPath, nil)
+	r.Header.Set("Authorization", "Bearer x")
+	h.handler.ServeHTTP(w, r)
+}
