@@ -109,32 +109,6 @@ func (c *concerns) sessions() *sessions.Sessions {
 	return sessions.New(c.store, c.cfg.Sessions.IdleTTL.Std(), c.cfg.Sessions.TTL.Std(), c.t.now)
 }
 
-// withUsers is withConcerns for commands about users.
-func (t *terminal) withUsers(cmd *cobra.Command, do func(*concerns, *accounts.Users) error, needs ...config.Need) error {
-	return t.withConcerns(cmd, func(c *concerns) error { return do(c, c.users) }, needs...)
-}
-
-// findUser finds a user by user name or, if there is none, by id.
-func findUser(ctx context.Context, users *accounts.Users, name string) (accounts.User, error) {
-	u, err := users.ByName(ctx, name)
-	if errors.Is(err, accounts.ErrNotFound) {
-		u, err = users.ByID(ctx, name)
-	}
-	if err != nil {
-		return accounts.User{}, named("user "+name, err)
-	}
-	return u, nil
-}
-
-// idOf returns the id of the user that --user names; empty if the flag was not given.
-func idOf(cmd *cobra.Command, users *accounts.Users, name string) (string, error) {
-	if !cmd.Flags().Changed("user") {
-		return "", nil
-	}
-	u, err := findUser(cmd.Context(), users, name)
-	return u.ID, err
-}
-
 // idTokens is what decides how long ID tokens become.
 func idTokens(cfg *config.Config, own *apis.Own) administration.IDTokens {
 	return administration.IDTokens{Own: own, Issuer: cfg.Issuer.String(), Bits: cfg.Keys.Bits}
