@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/authz/clients"
 )
 
@@ -33,11 +34,13 @@ type Audit struct {
 	log     audit.Store
 	users   *accounts.Users
 	clients *clients.Registry
+	chain   *chain.Chain
 }
 
-// NewAudit returns the audit log, in which users and clients are found by their names.
-func NewAudit(log audit.Store, users *accounts.Users, clients *clients.Registry) *Audit {
-	return &Audit{log, users, clients}
+// NewAudit returns the audit log, in which users and clients are found by their names, and
+// which is verified by its chain.
+func NewAudit(log audit.Store, users *accounts.Users, clients *clients.Registry, chain *chain.Chain) *Audit {
+	return &Audit{log, users, clients, chain}
 }
 
 // Find returns the query for what is asked.

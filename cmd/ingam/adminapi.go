@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/web"
@@ -87,7 +88,7 @@ func (c *concerns) adminAPI() *adminAPI {
 		APIs:      administration.NewAPIs(c.apis, c.clients, c.cuts),
 		Clients:   administration.NewClients(c.clients, c.cuts, issuer),
 		Keys:      administration.NewKeys(c.rings),
-		Audit:     administration.NewAudit(c.store, c.users, c.clients),
+		Audit:     administration.NewAudit(c.store, c.users, c.clients, chain.New(c.store, c.rings, c.t.now)),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),
 		Sessions:  c.sessions(),
 		LinkOf:    func(token string) string { return web.LinkOf(issuer, token) },
@@ -113,8 +114,12 @@ func (in *inside) failed(_ context.Context, err error) { in.fault = err }
 // RoundTrip implements http.RoundTripper.
 func (in *inside) RoundTrip(r *http.Request) (*http.Response, error) {
 	in.fault = nil
+	r = r.WithContext(administration.With(r.Context(), in.by))
+	if strings.HasSuffix(r.URL.Path, admin.ExportPath) {
+		return in.stream(r), nil
+	}
 	w := &recorder{header: http.Header{}, status: http.StatusOK}
-	in.handler.ServeHTTP(w, r.WithContext(administration.With(r.Context(), in.by)))
+	in.handler.ServeHTTP(w, r)
 	if in.fault != nil {
 		return nil, in.fault
 	}
@@ -164,8 +169,8 @@ func isProblem(err error, name string) bool {
 	return errors.As(err, &p) && strings.HasSuffix(p.Type, ":problem:"+name)
 }
 
-// do sends a request, reads the answer into a value, unless that is nil, and returns its
-// ETag.
+// do sends a request, reads the answer into a value or copies it to an io.Writer, unless
+// that is nil, and returns its ETag.
 func (a *adminAPI) do(ctx context.Context, r request, into any) (version string, err error) {
 	var body io.Reader
 	if r.body != nil {
@@ -205,7 +210,10 @@ func (a *adminAPI) do(ctx context.Context, r request, into any) (version string,
 		}
 		return "", p
 	}
-	if into != nil {
+	switch to, ok := into.(io.Writer); {
+	case ok:
+		_, err = io.Copy(to, answer.Body)
+	case into != nil:
 		err = json.NewDecoder(answer.Body).Decode(into)
 	}
 	return answer.Header.Get("ETag"), err

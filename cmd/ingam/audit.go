@@ -17,7 +17,7 @@ import (
 )
 
 func auditCommand(t *terminal) *cobra.Command {
-	return group("audit", "Who changed what, when and why", auditList(t))
+	return group("audit", "Who changed what, when and why", auditList(t), auditVerify(t), auditHead(t), auditExport(t))
 }
 
 func auditList(t *terminal) *cobra.Command {

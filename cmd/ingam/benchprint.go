@@ -122,6 +122,14 @@ func (p *progress) say(what string, part float64) {
 	}
 }
 
+// count is say for what has no end that is known.
+func (p *progress) count(what string, n int) {
+	if p.to != nil {
+		p.shown = true
+		fmt.Fprintf(p.to, "%s%s %d", clearLine, what, n)
+	}
+}
+
 // end removes the line.
 func (p *progress) end() {
 	if p.shown {

@@ -183,7 +183,7 @@ func (s *server) administration(c shared) admin.Parts {
 		APIs:      administration.NewAPIs(s.catalog, s.registry, c.cuts),
 		Clients:   administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
 		Keys:      administration.NewKeys(s.ring),
-		Audit:     administration.NewAudit(s.store, c.users, s.registry),
+		Audit:     administration.NewAudit(s.store, c.users, s.registry, s.chain),
 		Overviews: administration.NewOverviews(s.store, administration.NewKeys(s.ring), s.now),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
 	}

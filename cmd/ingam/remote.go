@@ -136,7 +136,11 @@ func (r *remote) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	req.Header.Set("Authorization", "Bearer "+fresh.AccessToken)
-	return r.http.Do(req)
+	sending := *r.http
+	if strings.HasSuffix(req.URL.Path, admin.ExportPath) {
+		sending.Timeout = 0 // it takes as long as it takes
+	}
+	return sending.Do(req)
 }
 
 // api returns the admin API of the server.

@@ -112,9 +112,9 @@ var chainTests = []test{
 	{"events get numbers without gaps, and heads", func(d *databaseTest) {
 		c := d.chain(d.s)
 		d.must(c.Run(d.ctx))
-		head, err := c.Head(d.ctx)
-		d.must(err)
-		d.equal(head, chain.Head{})
+		if _, err := c.Last(d.ctx); !errors.Is(err, chain.ErrNothing) {
+			d.Fatal(err)
+		}
 		const n = 2345
 		d.log(0, n)
 		d.chainAll(c)
@@ -126,8 +126,7 @@ var chainTests = []test{
 			d.equal(l, chain.Follow(former, int64(i+1), l.Event))
 			former = l.Digest
 		}
-		head, err = c.Head(d.ctx)
-		d.must(err)
+		head := d.head(c)
 		d.equal(head.Number, int64(n+1))
 		d.equal(head.Digest, former)
 		d.sound(d.chain(d.other), chain.Mark{Number: head.Number, Digest: head.Digest})
@@ -335,8 +334,7 @@ var chainTests = []test{
 	}},
 	{"what was cut off the end is missed by whoever has kept a head", func(d *databaseTest) {
 		c := d.tampered()
-		head, err := c.Head(d.ctx)
-		d.must(err)
+		head := d.head(c)
 		kept := chain.Mark{Number: head.Number, Digest: head.Digest}
 		d.sound(c, kept)
 		Exec(d, d.url, "DELETE FROM audit_events WHERE number > 19")
@@ -438,7 +436,7 @@ var chainTests = []test{
 
 func (d *databaseTest) head(c *chained) chain.Head {
 	d.Helper()
-	h, err := c.Head(d.ctx)
+	h, err := c.Last(d.ctx)
 	d.must(err)
 	return h
 }

@@ -47,8 +47,9 @@ func (o auditOperations) add() {
 	add(o.surface, operation{method: http.MethodGet, path: "/audit", id: "listAudit", scope: administration.AuditRead, summary: "List events of the audit log; a page may have less of them than the limit, or none, and be followed by another"}, o.list)
 	add(o.surface, operation{method: http.MethodGet, path: ExportPath, id: "exportAudit", scope: administration.AuditRead, summary: "Write events of the audit log, the oldest first, one JSON object in each line; what breaks off is not complete, and goes on after its last id"}, o.export)
 	o.OpenAPI().Paths[ExportPath].Get.Responses["200"].Content = map[string]*huma.MediaType{
-		ndjson: {Schema: &huma.Schema{Type: huma.TypeString, Description: "In each line an Event"}},
+		ndjson: {Schema: &huma.Schema{Type: huma.TypeString, Description: "In each line an Event. With chain: an Event that also has its number and digest; or an object with the member key, a JWK, or head, an AuditHead, which comes after its event"}},
 	}
+	o.addChain()
 }
 
 const ndjson = "application/x-ndjson"
@@ -122,24 +123,42 @@ const (
 	askedAgain = 5 * time.Second
 )
 
-func (o auditOperations) part(ctx context.Context, q audit.Query) (audit.Part, error) {
-	ctx, cancel := context.WithTimeout(ctx, partRead)
-	defer cancel()
-	return o.audit.Part(ctx, q, audit.AtOnce)
-}
-
-func (o auditOperations) export(ctx context.Context, _ administration.Caller, in *EventQuery) (*huma.StreamResponse, error) {
+func (o auditOperations) export(ctx context.Context, _ administration.Caller, in *struct {
+	EventQuery
+	Chain bool `query:"chain" doc:"Everything that is chained, in the order of its numbers, with the public keys, the heads, and the number and digest of each event, so that the lines prove themselves. Of the other parameters only after is allowed: it is a number then"`
+},
+) (*huma.StreamResponse, error) {
+	if in.Chain {
+		return o.chained(ctx, &in.EventQuery)
+	}
 	q, err := o.audit.Find(ctx, in.asked())
 	if err != nil {
 		return nil, err
 	}
+	return o.stream(ctx, func(ctx context.Context) (lines []any, more bool, err error) {
+		part, err := o.audit.Part(ctx, q, audit.AtOnce)
+		for _, e := range part.Events {
+			lines = append(lines, newEvent(e))
+		}
+		q = q.Goes(part.Last)
+		return lines, part.More, err
+	})
+}
+
+// stream answers with the lines that next returns, part by part, until there are no more.
+func (o auditOperations) stream(ctx context.Context, next func(context.Context) (lines []any, more bool, err error)) (*huma.StreamResponse, error) {
+	part := func(ctx context.Context) ([]any, bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, partRead)
+		defer cancel()
+		return next(ctx)
+	}
 	// What fails at once is a problem like others.
-	first, err := o.part(ctx, q)
+	lines, more, err := part(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(to huma.Context) {
-		if err := o.write(to, q, first); err != nil && ctx.Err() == nil {
+		if err := o.write(to, lines, more, part); err != nil && ctx.Err() == nil {
 			o.told(ctx, err)
 			// Otherwise what was sent would look complete.
 			panic(http.ErrAbortHandler)
@@ -147,24 +166,24 @@ func (o auditOperations) export(ctx context.Context, _ administration.Caller, in
 	}}, nil
 }
 
-// write writes events, part by part, until there are no more or nobody reads them.
-func (o auditOperations) write(to huma.Context, q audit.Query, part audit.Part) error {
+// write writes lines, part by part, until there are no more or nobody reads them.
+func (o auditOperations) write(to huma.Context, lines []any, more bool, next func(context.Context) ([]any, bool, error)) error {
 	to.SetHeader("Content-Type", ndjson)
 	to.SetStatus(http.StatusOK)
 	_, w := humago.Unwrap(to)
-	control, lines := http.NewResponseController(w), json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
+	control, e := http.NewResponseController(w), json.NewEncoder(w)
+	e.SetEscapeHTML(false)
 	for admitted := o.parts.Now(); ; {
 		_ = control.SetWriteDeadline(time.Now().Add(partTaken)) // within a process nobody is slow
-		for _, e := range part.Events {
-			if lines.Encode(newEvent(e)) != nil {
+		for _, line := range lines {
+			if e.Encode(line) != nil {
 				return nil
 			}
 		}
 		if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return nil
 		}
-		if !part.More {
+		if !more {
 			return nil
 		}
 		if now := o.parts.Now(); now.Sub(admitted) > askedAgain {
@@ -174,8 +193,7 @@ func (o auditOperations) write(to huma.Context, q audit.Query, part audit.Part) 
 			admitted = now
 		}
 		var err error
-		q = q.Goes(part.Last)
-		if part, err = o.part(to.Context(), q); err != nil {
+		if lines, more, err = next(to.Context()); err != nil {
 			return err
 		}
 	}

@@ -231,7 +231,7 @@ func TestAnExportThatFailsBreaksOff(t *testing.T) {
 	var fault error
 	h.handler = admin.New(admin.Parts{
 		Issuer: issuer, Now: time.Now, Failed: func(_ context.Context, err error) { fault = err },
-		Audit: administration.NewAudit(h.store, accounts.NewUsers(h.store, nil, time.Now), nil),
+		Audit: administration.NewAudit(h.store, accounts.NewUsers(h.store, nil, time.Now), nil, nil),
 	}, "/base")
 	w := &flushed{&leaver{httptest.NewRecorder(), 10 * audit.AtOnce, nil}, func() { h.store.Close() }}
 	defer func() {
@@ -255,7 +255,7 @@ func TestAnExportEndsWithTheRightToIt(t *testing.T) {
 			}
 			return administration.NewCaller("user:u", administration.AuditRead), nil
 		},
-		Audit: administration.NewAudit(h.store, accounts.NewUsers(h.store, nil, time.Now), nil),
+		Audit: administration.NewAudit(h.store, accounts.NewUsers(h.store, nil, time.Now), nil, nil),
 	}, "/base")
 	w := httptest.NewRecorder()
 	defer func() {

@@ -19,6 +19,7 @@ import (
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -78,7 +79,7 @@ func newHouse(t testing.TB) *house {
 		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, cuts),
 		Clients:   administration.NewClients(registry, cuts, issuer),
 		Keys:      administration.NewKeys(rings),
-		Audit:     administration.NewAudit(store, users, registry),
+		Audit:     administration.NewAudit(store, users, registry, chain.New(store, rings, time.Now)),
 		LinkOf:    func(token string) string { return "link of " + token },
 		Users:     administration.NewUsers(users, cuts, administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
 		Sessions:  signedIn,

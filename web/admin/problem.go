@@ -12,6 +12,7 @@ import (
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/consents"
@@ -82,6 +83,8 @@ var kinds = []struct {
 	{clients.ErrLastSecret, http.StatusConflict, "last-secret"},
 	{clients.ErrSecretNotFound, http.StatusNotFound, "no-such-secret"},
 	{clients.ErrUnknownAudience, http.StatusUnprocessableEntity, "unknown-audience"},
+	{chain.ErrNothing, http.StatusNotFound, "nothing-chained"},
+	{chain.ErrTooOld, http.StatusConflict, "purged"},
 	{keys.ErrNotFound, http.StatusNotFound, "not-found"},
 	{keys.ErrNoRing, http.StatusConflict, "no-ring"},
 	{keys.ErrEnded, http.StatusConflict, "ended"},

@@ -166,9 +166,6 @@ func (c *Chain) Release(ctx context.Context) error {
 	return c.store.ReleaseLease(ctx, c.lease)
 }
 
-// Head returns the last head; zero if nothing is chained yet.
-func (c *Chain) Head(ctx context.Context) (Head, error) { return c.store.LastHead(ctx) }
-
 // Purge deletes events from before a time, and returns how many. It signs an anchor first,
 // from which on the chain can be verified without them. What is not chained yet stays.
 func (c *Chain) Purge(ctx context.Context, before time.Time, batch int) (int, error) {

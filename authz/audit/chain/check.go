@@ -74,17 +74,14 @@ var ErrTooOld = errors.New("the events up to the head that you have kept were pu
 // something was rewritten.
 const verifiedEvery = 1000
 
-// How many links and heads are read at a time, and how many flaws end a call.
-const (
-	atATime   = 500
-	mostFlaws = 100
-)
+// mostFlaws is how many flaws end a call.
+const mostFlaws = 100
 
 // Check checks the chain from a place on, which is the zero Place at the beginning, in about
 // so many events. kept is a head that was kept elsewhere; may be zero. Returns ErrTooOld.
 func (c *Chain) Check(ctx context.Context, from Place, kept Mark, limit int) (Report, error) {
 	k := &checking{Chain: c, Place: from, kept: kept}
-	if err := k.begin(ctx); err != nil {
+	if err := errors.Join(c.reload(ctx), k.begin(ctx)); err != nil {
 		return Report{}, err
 	}
 	for k.Number < k.Through {
@@ -163,45 +160,25 @@ func (k *checking) trust(digest Digest) {
 
 // some checks the next links and the heads among them.
 func (k *checking) some(ctx context.Context) error {
-	links, err := k.store.Links(ctx, k.Number, k.Through, atATime)
+	part, err := k.next(ctx, k.Number, k.Through)
 	if err != nil {
 		return err
 	}
-	if len(links) == 0 || links[0].Number != k.Number+1 {
+	if len(part.Links) == 0 || part.Links[0].Number != k.Number+1 {
 		// They may have been purged a moment ago.
 		at := k.Number
 		if err := k.skip(ctx); err != nil || k.Number != at {
 			return err
 		}
 	}
-	through := k.Through
-	if len(links) == atATime {
-		through = links[len(links)-1].Number
-	}
-	heads, err := k.store.Heads(ctx, k.Number, through, atATime)
-	if err != nil {
-		return err
-	}
-	if len(heads) == atATime {
-		through = heads[len(heads)-1].Number
-	}
-	for _, l := range links {
-		if l.Number > through {
-			break
-		}
-		for len(heads) > 0 && heads[0].Number < l.Number {
-			k.gap(heads[0].Number)
-			k.head(heads[0])
-			heads = heads[1:]
-		}
+	part.Each(func(l Link) {
 		k.gap(l.Number - 1)
 		k.link(l)
-	}
-	for _, h := range heads {
+	}, func(h Head) {
 		k.gap(h.Number)
 		k.head(h)
-	}
-	k.gap(through)
+	})
+	k.gap(part.Last)
 	return nil
 }
 

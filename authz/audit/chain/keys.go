@@ -23,13 +23,29 @@ func (c *Chain) sign(ctx context.Context, h Head) (Head, error) {
 			return Head{}, err
 		}
 		// Another instance may have made them a moment ago.
-		if err := c.rings.Reload(ctx); err != nil && !errors.Is(err, keys.ErrMasterKey) {
+		if err := c.reload(ctx); err != nil {
 			return Head{}, err
 		}
 		h.Signed, err = c.rings.Sign(keys.Audit, HeadType, b)
 	}
 	h.KID = kidOf(h.Signed)
 	return h, err
+}
+
+// reload reads the keys. Public halves can be used without the master key.
+func (c *Chain) reload(ctx context.Context) error {
+	if err := c.rings.Reload(ctx); !errors.Is(err, keys.ErrMasterKey) {
+		return err
+	}
+	return nil
+}
+
+// PublicKeys returns the public keys of the ring, also those that were withdrawn.
+func (c *Chain) PublicKeys(ctx context.Context) ([]keys.PublicKey, error) {
+	if err := c.reload(ctx); err != nil {
+		return nil, err
+	}
+	return c.rings.PublicKeys(keys.Audit)
 }
 
 // signed returns the digest at the number of a head that a key of the ring has signed.
