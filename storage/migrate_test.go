@@ -34,7 +34,7 @@ func TestAnEmptyDatabaseHasNoSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}, {Version: 9, Name: "context_class"}, {Version: 10, Name: "introspects"}, {Version: 11, Name: "api_secrets"}, {Version: 12, Name: "secret_use"}, {Version: 13, Name: "audit_actions"}, {Version: 14, Name: "applied"}, {Version: 15, Name: "audit_chain"}}, status); diff != "" {
+		if diff := cmp.Diff([]storage.MigrationStatus{{Version: 1, Name: "start"}, {Version: 2, Name: "people"}, {Version: 3, Name: "status"}, {Version: 4, Name: "first_party"}, {Version: 5, Name: "scopes"}, {Version: 6, Name: "email_form"}, {Version: 7, Name: "history"}, {Version: 8, Name: "issuer"}, {Version: 9, Name: "context_class"}, {Version: 10, Name: "introspects"}, {Version: 11, Name: "api_secrets"}, {Version: 12, Name: "secret_use"}, {Version: 13, Name: "audit_actions"}, {Version: 14, Name: "applied"}, {Version: 15, Name: "audit_chain"}, {Version: 16, Name: "password_links"}, {Version: 17, Name: "grant_lists"}, {Version: 18, Name: "session_lists"}}, status); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
 		// MigrationStatus has not created a table.
