@@ -51,9 +51,10 @@ var elsewhere = map[string]string{
 	"ingam serve --demo":          "TestTheDemonstrationWorksByCopyingWhatItPrints",
 	"ingam serve --accept-issuer": "TestAnotherIssuerOnTheSameDatabaseIsRefused",
 	"ingam token verify --audience https://api.example.com": "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
-	`ingam revoke --token-stdin`:                            "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
-	`ingam revoke --token-stdin --reason to see`:            "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
-	`ingam revoke --token-stdin --reason to see --wait`:     "TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate",
+	"ingam user invite U":                               "TestAPersonGetsInWithoutAnAdministratorWhoKnowsThePassword",
+	`ingam revoke --token-stdin`:                        "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
+	`ingam revoke --token-stdin --reason to see`:        "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
+	`ingam revoke --token-stdin --reason to see --wait`: "TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate",
 
 	"ingam backup --out FILE":                                                 "TestABackupOfARunningServerIsWhatTheDocumentationSays",
 	"ingam backup --out /var/backups/ingam/2026-01-31.db":                     "TestABackupOfARunningServerIsWhatTheDocumentationSays",
@@ -73,7 +74,7 @@ var elsewhere = map[string]string{
 // mentioned are commands that the text only names. They would fail as they are printed,
 // because arguments are missing.
 var mentioned = []string{
-	"ingam user create", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
+	"ingam user invite", "ingam user reset-link", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait", "ingam revoke --token-stdin", "ingam token verify",
 	"ingam revoke --grant", "ingam api secret add", "ingam api secret use", "ingam api secret remove",
@@ -84,6 +85,8 @@ var mentioned = []string{
 // beside them asks for.
 var completed = map[string]string{
 	"ingam user create --username U --email E":      "ingam user create --username new --email new@example.com --generate",
+	"ingam user invite --username U --email E":      "ingam user invite --username new --email new@example.com",
+	"ingam user set-password U":                     "ingam user set-password minji --generate --must-change",
 	"ingam client secret remove ID":                 "ingam client secret remove two",
 	"ingam client update ID":                        "ingam client update web --name Web",
 	"ingam api update AUDIENCE":                     "ingam api update https://api.test --name Orders",
