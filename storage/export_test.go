@@ -47,7 +47,7 @@ func SortInGoesOf(s *Store, n int) { s.keysAtOnce = n }
 func Rows() map[string]any {
 	rows := map[string]any{}
 	for _, r := range []interface{ TableName() string }{
-		seqRow{}, changeRow{}, serverRow{}, apiRow{}, apiSecretRow{}, clientRow{}, audienceRow{}, introspectsRow{}, secretRow{},
+		seqRow{}, appliedRow{}, changeRow{}, serverRow{}, apiRow{}, apiSecretRow{}, clientRow{}, audienceRow{}, introspectsRow{}, secretRow{},
 		revokedTokenRow{}, keyRow{}, auditRow{}, headRow{}, leaseRow{},
 		userRow{}, linkRow{}, sessionRow{}, consentRow{}, codeRow{}, grantRow{}, guessRow{},
 		statusListRow{}, statusBlockRow{}, listenerRow{},

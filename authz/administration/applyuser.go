@@ -2,6 +2,7 @@ package administration
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -46,6 +47,9 @@ func (a applying) pruneAdministrators(ctx context.Context, d Desired) error {
 			continue
 		}
 		u, err := a.users.users.ByName(ctx, key[1])
+		if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+			return err
+		}
 		if err != nil || u.CreatedAt.UnixMilli() != mark.CreatedAt.UnixMilli() || len(administrative(u.Roles)) == 0 {
 			continue // deleted, another one, or nothing is left to take away
 		}

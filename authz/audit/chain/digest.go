@@ -44,11 +44,6 @@ func Follow(former Digest, number int64, ev audit.Event) Link {
 	return Link{number, ev, sha256.Sum256(canonical(former, number, ev))}
 }
 
-// follows reports whether the link has the digest that follows a former one.
-func (l Link) follows(former Digest) bool {
-	return Follow(former, l.Number, l.Event).Digest == l.Digest
-}
-
 // format is the first text of what is digested. Another way to write it would have another
 // name.
 const format = "ingam audit 1"

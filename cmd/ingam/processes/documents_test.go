@@ -29,6 +29,7 @@ var firstSteps = []string{
 var documents = []document{
 	{"README.md", "http://localhost:8080", nil},
 	{"ARCHITECTURE.md", "http://localhost:8080", firstSteps},
+	{"docs/administration.md", "https://id.example.com", append(slices.Clip(firstSteps), `ingam user create --username juno --generate`)},
 	{"docs/apps.md", "http://localhost:8080", firstSteps},
 	{"docs/backup.md", "http://localhost:8080", firstSteps},
 	{"docs/choosing.md", "https://id.example.com", nil},
@@ -50,11 +51,17 @@ var elsewhere = map[string]string{
 	"ingam serve":                 "TestAServerThatIsStoppedFinishesWhatItIsDoing",
 	"ingam serve --demo":          "TestTheDemonstrationWorksByCopyingWhatItPrints",
 	"ingam serve --accept-issuer": "TestAnotherIssuerOnTheSameDatabaseIsRefused",
+	"ingam login":                 "TestAnAdministratorWorksFromElsewhere",
+	"ingam login --server https://id.example.com":           "TestAnAdministratorWorksFromElsewhere",
+	"ingam client list --server https://id.example.com":     "TestAnAdministratorWorksFromElsewhere",
+	"ingam logout --server https://id.example.com":          "TestAnAdministratorWorksFromElsewhere",
+	"ingam apply -f ingam.d --plan":                         "TestAnAdministratorWorksFromElsewhere",
+	"ingam apply -f ingam.d":                                "TestAnAdministratorWorksFromElsewhere",
 	"ingam token verify --audience https://api.example.com": "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
-	"ingam user invite U":                               "TestAPersonGetsInWithoutAnAdministratorWhoKnowsThePassword",
-	`ingam revoke --token-stdin`:                        "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
-	`ingam revoke --token-stdin --reason to see`:        "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
-	`ingam revoke --token-stdin --reason to see --wait`: "TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate",
+	"ingam user invite U":                                   "TestAPersonGetsInWithoutAnAdministratorWhoKnowsThePassword",
+	`ingam revoke --token-stdin`:                            "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
+	`ingam revoke --token-stdin --reason to see`:            "TestTokensAreVerifiedFromTheCommandLineAsAResourceServerDoes",
+	`ingam revoke --token-stdin --reason to see --wait`:     "TestRevokeWaitsForVerifiersAndNamesThoseThatAreLate",
 
 	"ingam backup --out FILE":                                                 "TestABackupOfARunningServerIsWhatTheDocumentationSays",
 	"ingam backup --out /var/backups/ingam/2026-01-31.db":                     "TestABackupOfARunningServerIsWhatTheDocumentationSays",
@@ -74,7 +81,7 @@ var elsewhere = map[string]string{
 // mentioned are commands that the text only names. They would fail as they are printed,
 // because arguments are missing.
 var mentioned = []string{
-	"ingam user invite", "ingam user reset-link", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
+	"ingam user invite", "ingam user reset-link", "ingam apply", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait", "ingam revoke --token-stdin", "ingam token verify",
 	"ingam revoke --grant", "ingam api secret add", "ingam api secret use", "ingam api secret remove",

@@ -90,6 +90,22 @@ func TestAnAdministratorWorksFromElsewhere(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 
+	file := filepath.Join(filepath.Dir(kept), "one.yaml")
+	if err := os.WriteFile(file, []byte(filed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"--plan"}, 3, "~ client job"}, {nil, 0, "applied"}, {nil, 0, "nothing to change"},
+	} {
+		if e := elsewhere(append([]string{"apply", "-f", file}, c.args...)...); e.status != c.status || !strings.Contains(e.stdout, c.says) {
+			t.Errorf("apply %q: %+v", c.args, e)
+		}
+	}
+
 	// The role is asked for at each call.
 	d.must("user", "update", "minji", "--role", "ingam:clients:read")
 	if e := elsewhere("client", "list"); e.status != 0 {
@@ -108,3 +124,13 @@ func TestAnAdministratorWorksFromElsewhere(t *testing.T) {
 		t.Error("a token or the password is in the log")
 	}
 }
+
+// filed is a file that changes the name of a client.
+const filed = `clients:
+  - client_id: job
+    name: From a file
+    token_endpoint_auth_method: client_secret_basic
+    grant_types: [client_credentials]
+    scopes: [read]
+    audiences: [https://api.test]
+`
