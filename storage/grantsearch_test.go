@@ -51,8 +51,9 @@ func manyGrants(t testing.TB, url string, total int64) (s *storage.Store, newest
 	grant("v", "d", "t", "newest")
 	grant("w", "e", "r", "oldest")
 	storagetest.Exec(t, url, "UPDATE grants SET created_ms = 0 WHERE id = 'oldest'")
-	if s.Engine() == storage.PostgreSQL { // as its autovacuum does
-		storagetest.Exec(t, url, "VACUUM ANALYZE grants")
+	// The former entries of the indices are removed, as each engine does by itself in time.
+	if settle := map[storage.Engine]string{storage.PostgreSQL: "VACUUM ANALYZE grants", storage.MySQL: "OPTIMIZE TABLE grants"}[s.Engine()]; settle != "" {
+		storagetest.Exec(t, url, settle)
 	}
 	return s, now
 }
