@@ -1,19 +1,23 @@
 package admin_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/status"
 	"github.com/ingam/ingam/authz/status/listeners"
 	"github.com/ingam/ingam/authz/tokens"
 	"github.com/ingam/ingam/storage/storagetest"
+	"github.com/ingam/ingam/web/admin"
 )
 
 // issue returns an access token of client app, under a grant if it is not empty.
@@ -227,6 +231,14 @@ func TestACutSaysWhichVerifiersHaveAppliedIt(t *testing.T) {
 	applied, missing := wait("wait=60ms")
 	if applied != "orders of app []: 1 of 2, stock of app []: 1 of 1" || missing != "orders of app []: 1 of 2" {
 		t.Errorf("%s; %s", applied, missing)
+	}
+	// A request that is bounded answers before its time is over.
+	bounded, cancel := context.WithTimeout(administration.With(t.Context(), administration.Operator("test")), 1100*time.Millisecond)
+	defer cancel()
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, httptest.NewRequestWithContext(bounded, http.MethodGet, issuer+admin.Path+"/cuts/applied?wait=1h", nil))
+	if w.Code != http.StatusOK || bounded.Err() != nil || !strings.Contains(w.Body.String(), `"missing":[{`) {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	h.must(h.store.Acknowledge(t.Context(), "2", "app", changes.Number(1000)))
 	last := h.operator("GET", "/cuts/applied?wait=5s", "", nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
 	"github.com/ingam/ingam/authz/permission"
+	"github.com/ingam/ingam/storage/storagetest"
 )
 
 // granted returns a house in which the users minji and jun are signed in and have allowed
@@ -222,4 +223,28 @@ func TestAccessIsListedInPages(t *testing.T) {
 	h.want(h.operator("GET", "/access", "", nil), http.StatusUnprocessableEntity, "invalid")
 	h.want(h.operator("GET", "/access?user=ghost", "", nil), http.StatusNotFound, "not-found")
 	h.want(h.operator("GET", "/access?client=ghost", "", nil), http.StatusNotFound, "not-found")
+}
+
+// TestAPageOfAccessEndsHoweverFewItHasFound: the users to whose data a client had access may
+// be any number.
+func TestAPageOfAccessEndsHoweverFewItHasFound(t *testing.T) {
+	t.Parallel()
+	h := granted(t)
+	for i := range 201 {
+		name := fmt.Sprintf("k%03d", i)
+		h.must(h.store.CreateUser(t.Context(), accounts.User{ID: name, Username: name}, audit.Event{At: time.Now()}))
+	}
+	storagetest.Exec(t, h.url, `
+		INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, auth_ms, amr, offline, user_epoch, client_epoch, server_epoch,
+		                    created_ms, expires_ms, generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_ms, revoked_why)
+		SELECT 'of ' || id, 'web', id, '', '[]', '[]', 0, '[]', 1, 1000, 1000, 1000, 1, 4102444800000, 1, 0, 0, 4102444800000, '', 1, 1, '' FROM users WHERE id LIKE 'k%'`)
+	first := h.operator("GET", "/access?client=web", "", nil)
+	next, _ := first.body["next_cursor"].(string)
+	if got := first.items("username"); !slices.Equal(got, []string{"jun"}) || next == "" {
+		t.Errorf("%s", first.text)
+	}
+	second := h.operator("GET", "/access?client=web&cursor="+queryOf(next), "", nil)
+	if got := second.items("username"); !slices.Equal(got, []string{"minji"}) || second.body["next_cursor"] != nil {
+		t.Errorf("%s", second.text)
+	}
 }
