@@ -26,10 +26,14 @@ type chained struct {
 
 func (d *databaseTest) chain(s *storage.Store) *chained {
 	c := &chained{now: noon}
-	now := func() time.Time { return c.now }
-	c.rings = keys.New(s, plainly{}, keys.Policy{RotateEvery: 24 * time.Hour, Skew: time.Minute, Staleness: time.Second, Bits: 2048}, now)
-	c.Chain = chain.New(s, c.rings, now)
+	c.Chain, c.rings = Chain(s, func() time.Time { return c.now })
 	return c
+}
+
+// Chain returns the chain of a Store, as of an instance of its own, and its keys.
+func Chain(s *storage.Store, now func() time.Time) (*chain.Chain, *keys.Keyring) {
+	rings := keys.New(s, plainly{}, keys.Policy{RotateEvery: 24 * time.Hour, Skew: time.Minute, Staleness: time.Second, Bits: 2048}, now)
+	return chain.New(s, rings, now), rings
 }
 
 // log writes n events, an hour apart from each other.
