@@ -84,8 +84,10 @@ func (e *Endpoint) Next(ctx context.Context, req *Request, session *sessions.Ses
 	}
 	if consent {
 		switch {
+		case silent && clients.MustAsk(req.RedirectURI):
+			return fail(protocol.ConsentRequired, "The user is always asked, because any program can claim the scheme of the redirect_uri (RFC 8252 section 8.6).")
 		case silent && always:
-			return fail(protocol.ConsentRequired, "The user is always asked, because any program could have asked (RFC 8252 section 8.6).")
+			return fail(protocol.ConsentRequired, "The user is always asked before a client may administer the server.")
 		case silent:
 			return fail(protocol.ConsentRequired, "The user has not allowed this yet.")
 		}

@@ -19,7 +19,7 @@ func auditHead(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "head", Short: "Print the last signed head, to keep it elsewhere",
 		Long: "Print the last signed head, to keep it elsewhere. It is one line, NUMBER:DIGEST, which stands\n" +
-			"for all events up to that number. With it, ingam audit verify --head finds out if events\n" +
+			"for all events up to that number. Given that line, the command verify finds out if events\n" +
 			"were cut off the end of the audit log, or all of it was replaced.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -23,6 +23,7 @@ import (
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/cmd/ingam/load"
+	"github.com/ingam/ingam/keys"
 	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 )
@@ -117,6 +118,10 @@ func (r *benchRecords) make(ctx context.Context, own *benchServer, b *bench) err
 		return err
 	}
 	ring := newKeyring(own.cfg, r.store, master, r.now)
+	// The server would make them a second after its start, while something is measured.
+	if _, err := ring.Ensure(ctx, keys.Audit, string(benchActor)); err != nil {
+		return err
+	}
 	offered := catalog.New(r.store, scopes, r.now, nil)
 	offered.Rings = ring
 	registry := clients.NewRegistry(r.store, offered, r.now, nil, clients.PKCERequired)
