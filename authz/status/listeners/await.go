@@ -12,12 +12,15 @@ const awaitInterval = 50 * time.Millisecond
 // ctx ends. It returns the listeners that have acknowledged it, and those that have not.
 // Each replica of a verifier is a listener of its own.
 func Await(ctx context.Context, store Acknowledged) (done, missing []Listener, err error) {
-	n, err := store.LastCut(ctx)
+	// Until there is a first answer the wait does not end: that nobody listens would be told
+	// otherwise, where the database was slow.
+	asking := context.WithoutCancel(ctx)
+	n, err := store.LastCut(asking)
 	if err != nil {
 		return nil, nil, err
 	}
-	for {
-		all, err := store.Listeners(ctx, Unseen)
+	for ; ; asking = ctx {
+		all, err := store.Listeners(asking, Unseen)
 		if err != nil {
 			// ctx may have ended during the query: then the previous answer counts.
 			if ctx.Err() != nil {
