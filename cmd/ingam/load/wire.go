@@ -38,12 +38,16 @@ type Wire struct {
 	close  context.CancelFunc
 	mu     sync.Mutex
 	body   []byte
-	// until is the deadline of the connection.
-	until time.Time
+	// until is the deadline of the connection, and used is when it was used last.
+	until, used time.Time
 }
 
+// idle is how long a connection may be unused: a server ends one on which it waits for a
+// request for too long, and the next request would find that out.
+const idle = 5 * time.Second
+
 func newWire(to Target, conn net.Conn) *Wire {
-	w := &Wire{to: to, conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}
+	w := &Wire{to: to, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), used: time.Now()}
 	w.closed, w.close = context.WithCancel(context.Background())
 	return w
 }
@@ -96,13 +100,15 @@ func (e *UnexpectedError) Error() string {
 // Exchange sends a request and returns the body of the answer, which is valid until the
 // next one. Another answer than the wanted one is an *UnexpectedError.
 func (w *Wire) Exchange(text string, want Answer) ([]byte, error) {
-	if w.ending {
+	now := time.Now()
+	if w.ending || now.Sub(w.used) > idle {
 		if err := w.renew(); err != nil {
 			return nil, err
 		}
 	}
+	w.used = now
 	// A deadline has its price, so each one is good for many requests.
-	if now := time.Now(); w.until.Sub(now) < patience/2 {
+	if w.until.Sub(now) < patience/2 {
 		w.until = now.Add(patience)
 		w.conn.SetDeadline(w.until)
 	}
