@@ -11,7 +11,6 @@ import (
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/grants"
-	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/revocation"
 	"github.com/ingam/ingam/authz/tokens"
@@ -95,26 +94,9 @@ func held(user accounts.User, scopes []string) []string {
 // left returns those scopes of a token that are of the administration and that its client
 // may still have. standing is that of the token.
 func (a *Administrators) left(ctx context.Context, access tokens.Access, standing revocation.Standing) ([]string, error) {
-	client, err := a.registry.Stored(ctx, access.ClientID)
-	if errors.Is(err, clients.ErrNotFound) {
-		return nil, errInactive
-	}
-	if err != nil {
-		return nil, err
-	}
-	over, err := outlived(ctx, a.rules, client, standing)
-	if err != nil {
-		return nil, err
-	}
-	if over {
-		return nil, errInactive
-	}
-	left, err := a.rules.Left(ctx, client, permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: permission.ParseAll(standing.Permissions)})
-	var refused *protocol.Error
-	if errors.As(err, &refused) {
-		return nil, nil // the client may have nothing of it any more
-	}
-	if err != nil {
+	// Not from a copy in memory, which may not know yet what was taken from the client.
+	left, some, err := leftOf(ctx, a.rules, a.registry.Stored, access, standing)
+	if err != nil || !some {
 		return nil, err
 	}
 	var scopes []string

@@ -87,31 +87,42 @@ func (u *UserInfo) Claims(ctx context.Context, token string) (claims accounts.Cl
 // ownLeft returns those scopes of a token that are the server's own and that its client
 // may still have. standing is that of the token.
 func (u *UserInfo) ownLeft(ctx context.Context, access tokens.Access, standing revocation.Standing) ([]string, error) {
-	client, err := u.registry.Client(ctx, access.ClientID)
-	if errors.Is(err, clients.ErrNotFound) {
-		return nil, errInactive
-	}
+	left, some, err := leftOf(ctx, u.rules, u.registry.Client, access, standing)
 	if err != nil {
 		return nil, err
 	}
-	over, err := outlived(ctx, u.rules, client, standing)
-	if err != nil {
-		return nil, err
-	}
-	if over {
+	if !some {
 		return nil, errInactive
-	}
-	left, err := u.rules.Left(ctx, client, permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: permission.ParseAll(standing.Permissions)})
-	var refused *protocol.Error
-	if errors.As(err, &refused) {
-		return nil, errInactive
-	}
-	if err != nil {
-		return nil, err
 	}
 	own := slices.DeleteFunc(left.Own(), func(scope string) bool { return !slices.Contains(access.Scopes, scope) })
 	if !slices.Contains(own, apis.OpenID) {
 		return nil, errNotOpenID
 	}
 	return own, nil
+}
+
+// leftOf returns what is left of a token that stands, of what its client may still have, and
+// whether that is anything. client looks the client up. A token whose client is gone, or
+// that has ended with its session, is errInactive.
+func leftOf(ctx context.Context, rules *grants.Rules, client func(context.Context, string) (*clients.Client, error), access tokens.Access, standing revocation.Standing) (left grants.Allowance, some bool, err error) {
+	of, err := client(ctx, access.ClientID)
+	if errors.Is(err, clients.ErrNotFound) {
+		return left, false, errInactive
+	}
+	if err != nil {
+		return left, false, err
+	}
+	over, err := outlived(ctx, rules, of, standing)
+	if err != nil {
+		return left, false, err
+	}
+	if over {
+		return left, false, errInactive
+	}
+	left, err = rules.Left(ctx, of, permission.Granted{Audiences: access.Audience, Scopes: access.Scopes, Permissions: permission.ParseAll(standing.Permissions)})
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		return left, false, nil
+	}
+	return left, err == nil, err
 }
