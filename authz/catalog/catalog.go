@@ -189,16 +189,29 @@ func (c *Catalog) Create(ctx context.Context, a apis.API, reason string, by audi
 }
 
 // CreateAdministration is Create for the API of the administration, which alone offers
-// scopes of the administration. Returns ErrExists if there is such an API already.
-func (c *Catalog) CreateAdministration(ctx context.Context, a apis.API, reason string, by audit.Actor) (apis.API, error) {
+// scopes of the administration. Returns ErrExists if there is such an API already, unless
+// that has the audience former: the caller then deletes that one in the same transaction.
+func (c *Catalog) CreateAdministration(ctx context.Context, a apis.API, former, reason string, by audit.Actor) (apis.API, error) {
+	is, err := c.Administration(ctx)
+	if err == nil && is.Audience != former {
+		return apis.API{}, fmt.Errorf("%w: %s is the API of the administration", ErrExists, is.Audience)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return apis.API{}, err
+	}
+	return c.create(ctx, a, reason, by)
+}
+
+// Administration returns the API of the administration, or ErrNotFound.
+func (c *Catalog) Administration(ctx context.Context) (apis.API, error) {
 	list, err := c.store.APIs(ctx)
 	if err != nil {
 		return apis.API{}, err
 	}
 	if i := slices.IndexFunc(list, apis.API.Administers); i >= 0 {
-		return apis.API{}, fmt.Errorf("%w: %s is the API of the administration", ErrExists, list[i].Audience)
+		return list[i], nil
 	}
-	return c.create(ctx, a, reason, by)
+	return apis.API{}, ErrNotFound
 }
 
 func (c *Catalog) create(ctx context.Context, a apis.API, reason string, by audit.Actor) (apis.API, error) {

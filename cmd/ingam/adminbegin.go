@@ -8,7 +8,6 @@ import (
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
-	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/web/admin"
 )
@@ -27,24 +26,20 @@ func adminBootstrap(t *terminal) *cobra.Command {
 		Use: "bootstrap --username U", Short: "Make the first administrator, on the server's own machine", Args: exactly(0),
 		Long: `Make the first administrator: a user who is there already or, with a password, a new one.
 It also registers the admin API and the client of "ingam login". Once there is an
-administrator it refuses: that one gives others a role.`,
+administrator it refuses: that one gives others a role. For somebody who is one it only
+registers what is missing after an update or with another issuer.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := require(cmd, "username"); err != nil {
 				return err
 			}
-			hasher, err := passwords.New(0, passwords.Recommended)
-			if err != nil {
-				return err
-			}
 			return t.withConcerns(cmd, func(c *concerns) error {
-				users := accounts.NewUsers(c.store, hasher, t.now)
 				password := ""
-				if _, err := users.ByName(cmd.Context(), u.Username); errors.Is(err, accounts.ErrNotFound) {
+				if _, err := c.users.ByName(cmd.Context(), u.Username); errors.Is(err, accounts.ErrNotFound) {
 					if password, err = secret.read(cmd, t); err != nil {
 						return err
 					}
 				}
-				begin := administration.NewBeginning(c.store, c.apis, c.clients, users, c.cfg.Issuer.String()+admin.Path)
+				begin := administration.NewBeginning(c.store, c.apis, c.clients, c.users, c.cfg.Issuer.String()+admin.Path)
 				made, created, err := begin.Begin(cmd.Context(), administration.Operator(c.actor), u, password, reason)
 				if err != nil {
 					return named("user "+u.Username, err)

@@ -84,17 +84,26 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 	if err := store.CheckSchema(cmd.Context()); err != nil {
 		return err
 	}
-	own, err := ownScopes(cfg)
+	c, err := newConcerns(t, cfg, store, operator())
 	if err != nil {
 		return err
+	}
+	return do(c)
+}
+
+// newConcerns returns what a command works with, on a database that is open.
+func newConcerns(t *terminal, cfg *config.Config, store *storage.Store, actor audit.Actor) (*concerns, error) {
+	own, err := ownScopes(cfg)
+	if err != nil {
+		return nil, err
 	}
 	hasher, err := passwords.New(0, passwords.Recommended)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	catalog := catalog.New(store, own, t.now, nil)
 	c := &concerns{
-		cfg: cfg, store: store, actor: operator(),
+		cfg: cfg, store: store, actor: actor,
 		apis:    catalog,
 		clients: clients.NewRegistry(store, catalog, t.now, nil, clients.PKCE(cfg.Clients.PKCE)),
 		cuts:    revocation.NewCuts(store, t.now),
@@ -102,7 +111,7 @@ func (t *terminal) withConcerns(cmd *cobra.Command, do func(*concerns) error, ne
 		t:       t,
 	}
 	c.rings = c.keyring(nil)
-	return do(c)
+	return c, nil
 }
 
 func (c *concerns) sessions() *sessions.Sessions {

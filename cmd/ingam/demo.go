@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,31 +12,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ingam/ingam/authz/accounts"
-	"github.com/ingam/ingam/authz/apis"
-	"github.com/ingam/ingam/authz/audit"
-	"github.com/ingam/ingam/authz/catalog"
-	"github.com/ingam/ingam/authz/clients"
-	"github.com/ingam/ingam/authz/passwords"
 	"github.com/ingam/ingam/config"
 	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage"
 	"github.com/ingam/ingam/web"
+	"github.com/ingam/ingam/web/admin"
 )
 
 // demoFolder contains everything that the demonstration creates.
 const demoFolder = "ingam-demo"
 
-const (
-	demoAudience = "https://api.demo.example"
-	demoClient   = "demo-client"
-	demoApp      = "demo-app"
-	demoUser     = "demo"
-
-	demoAppName = "Demo app"
-
-	demoActor audit.Actor = "demo"
-)
+const demoAppName = "Demo app"
 
 // serveDemo runs the server with a database and settings of its own, so that trying it
 // takes one command and changes nothing else.
@@ -102,110 +86,15 @@ func serveDemoOn(ctx context.Context, t *terminal, cfg *config.Config) (err erro
 	return s.run(ctx)
 }
 
-// demoThings are the secrets of the demonstration, which the database does not store.
-type demoThings struct{ secret, password string }
-
-// prepareDemo creates the demonstration's API, clients and user where they are missing.
-// The database stores only hashes of secrets, so the secrets are kept in files next to
-// it.
-func prepareDemo(ctx context.Context, t *terminal, f *foundation) (made demoThings, err error) {
-	own, err := ownScopes(f.cfg)
-	if err != nil {
-		return made, err
-	}
-	store, issuer, catalog := f.store, f.cfg.Issuer.String(), catalog.New(f.store, own, f.now, nil)
-	registry := clients.NewRegistry(store, catalog, t.now, nil, clients.PKCERequired)
-	if made.secret, err = prepareDemoClient(ctx, t, store, catalog); err != nil {
-		return made, err
-	}
-	// Its redirect URIs belong to this issuer, which may differ from the last start's.
-	err = registry.Delete(ctx, demoApp, nil, "made anew", demoActor)
-	if err != nil && !errors.Is(err, clients.ErrNotFound) {
-		return made, err
-	}
-	_, _, err = registry.Create(ctx, clients.Client{
-		ID: demoApp, Name: demoAppName, Grants: []string{clients.AuthorizationCode, clients.RefreshToken},
-		RedirectURIs: []string{issuer + demoPath}, PostLogoutRedirectURIs: []string{issuer + demoPath},
-		Scopes:    []string{apis.OpenID, apis.Profile, apis.Email, "read"},
-		Audiences: []string{demoAudience}, Auth: clients.None,
-	}, "", "", demoActor)
-	if err != nil {
-		return made, err
-	}
-	made.password, err = prepareDemoUser(ctx, t, store)
-	return made, err
-}
-
-// prepareDemoUser creates a user who can sign in, and returns the password.
-func prepareDemoUser(ctx context.Context, t *terminal, store *storage.Store) (password string, err error) {
-	hasher, err := passwords.New(0, passwords.Recommended)
-	if err != nil {
-		return "", err
-	}
-	users := accounts.NewUsers(store, hasher, t.now)
-	kept := filepath.Join(demoFolder, "user-password")
-	user, err := users.ByName(ctx, demoUser)
-	if err == nil {
-		if b, err := os.ReadFile(kept); err == nil {
-			return strings.TrimSpace(string(b)), nil
-		}
-		err = users.Delete(ctx, user.ID, nil, "its password was lost", demoActor)
-	}
-	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
-		return "", err
-	}
-	password = rand.Text()[:12]
-	_, err = users.Create(ctx, accounts.User{
-		Username: demoUser, Email: "demo@example.com", Roles: []string{"reader"}, Claims: accounts.Claims{"name": json.RawMessage(`"Demo Person"`)},
-	}, password, demoActor)
-	if err != nil {
-		return "", err
-	}
-	return password, os.WriteFile(kept, []byte(password+"\n"), 0o600)
-}
-
-func prepareDemoClient(ctx context.Context, t *terminal, store *storage.Store, offered *catalog.Catalog) (secret string, err error) {
-	registry := clients.NewRegistry(store, offered, t.now, nil, clients.PKCERequired)
-	_, err = offered.Create(ctx, apis.API{
-		Audience: demoAudience, Name: "Demo API", Scopes: []string{"read", "write"},
-		ScopeTexts: apis.ScopeTexts{
-			"read":  {"en": "read your orders", "ko": "주문 내역 보기"},
-			"write": {"en": "place and change orders for you", "ko": "주문하기와 주문 변경"},
-		},
-	}, "", demoActor)
-	if err != nil && !errors.Is(err, catalog.ErrExists) {
-		return "", err
-	}
-	kept := filepath.Join(demoFolder, "client-secret")
-	_, err = registry.Client(ctx, demoClient)
-	if err != nil && !errors.Is(err, clients.ErrNotFound) {
-		return "", err
-	}
-	if err == nil {
-		if b, err := os.ReadFile(kept); err == nil {
-			return strings.TrimSpace(string(b)), nil
-		}
-		// The secret is lost, perhaps because the first start was interrupted.
-		if err := registry.Delete(ctx, demoClient, nil, "its secret was lost", demoActor); err != nil {
-			return "", err
-		}
-	}
-	_, secret, err = registry.Create(ctx, clients.Client{
-		ID: demoClient, Name: "Demo client", Grants: []string{clients.ClientCredentials},
-		Scopes: []string{"read", "write"}, Audiences: []string{demoAudience}, Auth: clients.SecretBasic,
-	}, "", "", demoActor)
-	if err != nil {
-		return "", err
-	}
-	return secret, os.WriteFile(kept, []byte(secret+"\n"), 0o600)
-}
-
 func (t *terminal) showDemo(issuer string, made demoThings) {
-	secret := made.secret
-	get := fmt.Sprintf("curl -s -u %s:%s -d grant_type=client_credentials %s", demoClient, secret, issuer+web.PathToken)
+	get := func(client, secret string) string {
+		return fmt.Sprintf("curl -s -u %s:%s -d grant_type=client_credentials %s", client, secret, issuer+web.PathToken)
+	}
+	token := get(demoClient, made.clientSecret)
+	administer := issuer + admin.Path
 	fmt.Fprintf(t.stdout, `
 This is a DEMONSTRATION of Ingam, and not for real use: its keys, its database and
-the secret below lie open in ./%s. Delete that folder to start over.
+the secrets below lie open in ./%s. Delete that folder to start over.
 
   issuer  %s
   keys    %s
@@ -226,9 +115,25 @@ Sign in as a person does, and see the tokens decoded, at
   user name  %s
   password   %s
 
-Stop with Ctrl-C.
+Then list what that person has allowed, and revoke one of it, in place of GRANT:
 
-`, demoFolder, issuer, issuer+web.PathJWKS, demoClient, demoAudience, get, get, self(), issuer, demoAudience, issuer+demoPath, demoUser, made.password)
+  token=$(%s | sed 's/.*"access_token":"//; s/".*//')
+  curl -s -H "Authorization: Bearer $token" '%s/grants?user=%s'
+  curl -s -X POST -H "Authorization: Bearer $token" %s/grants/GRANT/revoke
+
+`, demoFolder, issuer, issuer+web.PathJWKS, demoClient, demoAudience, token, token, self(), issuer, demoAudience,
+		issuer+demoPath, demoUser, made.password, get(demoAdminClient, made.adminSecret), administer, made.userID, administer)
+	if made.adminPassword != "" {
+		fmt.Fprintf(t.stdout, `Or sign in as an administrator, and use the commands:
+
+  %s login --server %s
+
+  user name  %s
+  password   %s
+
+`, self(), issuer, demoAdmin, made.adminPassword)
+	}
+	fmt.Fprint(t.stdout, "Stop with Ctrl-C.\n\n")
 }
 
 // self returns the command by which this binary was started, for use in a shell.

@@ -374,11 +374,11 @@ func (h *house) granted(client, audience string) {
 func TestTheAPIOfTheAdministrationIsGuarded(t *testing.T) {
 	t.Parallel()
 	h := ringed(t)
-	own, err := h.catalog.CreateAdministration(t.Context(), apis.API{Audience: issuer + "/admin/v1", Name: "Ingam", Scopes: []string{administration.All, administration.APIsRead}}, "", "test")
+	own, err := h.catalog.CreateAdministration(t.Context(), apis.API{Audience: issuer + "/admin/v1", Name: "Ingam", Scopes: []string{administration.All, administration.APIsRead}}, "", "", "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.catalog.CreateAdministration(t.Context(), apis.API{Audience: "another", Name: "Ingam", Scopes: []string{administration.All}}, "", "test"); err == nil {
+	if _, err := h.catalog.CreateAdministration(t.Context(), apis.API{Audience: "another", Name: "Ingam", Scopes: []string{administration.All}}, "", "", "test"); err == nil {
 		t.Error("there are two")
 	}
 	path := "/apis/" + url.PathEscape(own.Audience)

@@ -33,14 +33,71 @@ func demonstrate(t *testing.T, dir, listen string) (s *server, printed string) {
 	return s, stdout.String()
 }
 
-// demoPassword returns the password that a demonstration printed.
-func demoPassword(printed string) string {
-	for line := range strings.Lines(printed) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), "password"); is {
-			return strings.TrimSpace(value)
-		}
+// demoPasswords returns the passwords that a demonstration printed: the person's, and the
+// administrator's.
+func demoPasswords(printed string) (person, administrator string) {
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)^  password +(\S+)$`).FindAllStringSubmatch(printed, -1) {
+		all = append(all, m[1])
 	}
-	return ""
+	return all[0], all[1]
+}
+
+// TestTheDemonstrationIsAdministeredByWhatItPrints: with the commands that it prints, grants
+// are listed and one is revoked, and its administrator signs in; also on another port, which
+// is another issuer.
+func TestTheDemonstrationIsAdministeredByWhatItPrints(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, listen := range []string{freeAddress(t), freeAddress(t)} {
+		s, printed := demonstrate(t, dir, listen)
+		password, administrator := demoPasswords(printed)
+		shown := s.person().get(demoPath+"?start").follow().
+			submit("username", demoUser, "password", password).follow()
+		if strings.Contains(shown.body, `name="decision"`) { // the first time
+			shown = shown.submit("decision", "allow").follow()
+		}
+		// Its API asks for roles.
+		if !regexp.MustCompile(`(?s)&#34;roles&#34;: \[\s*&#34;reader&#34;`).MatchString(shown.body) {
+			t.Errorf("the access token has no roles: %s", shown.body)
+		}
+		commands := regexp.MustCompile(`(?m)^  (token=.*)\n  (curl .*)\n  (curl .*)$`).FindStringSubmatch(printed)
+		if commands == nil {
+			t.Fatalf("no commands for grants are printed:\n%s", printed)
+		}
+		run := func(command string) (answer struct {
+			Items []struct {
+				ID      string
+				Revoked bool
+			}
+		}) {
+			t.Helper()
+			cmd := exec.Command("sh", "-c", commands[1]+"\n"+command)
+			cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%s: %v", command, err)
+			}
+			mustUnmarshal(t, string(out), &answer)
+			return answer
+		}
+		listed := run(commands[2]).Items
+		if len(listed) == 0 || listed[0].Revoked {
+			t.Fatalf("%+v", listed)
+		}
+		run(strings.ReplaceAll(commands[3], "GRANT", listed[0].ID))
+		if after := run(commands[2]).Items; after[0].ID != listed[0].ID || !after[0].Revoked {
+			t.Errorf("%+v", after)
+		}
+		environ := loginBy(t, s.d, s, "admin", administrator)
+		for _, args := range [][]string{{"user", "list"}, {"apply", "-f", filepath.Join(dir, demoFolder, "demo.yaml"), "--plan"}} {
+			e := program(t, plainBinary(), dir, environ, "", append(args, "--server", s.d.issuer)...)
+			if e.status != done {
+				t.Errorf("%q: %+v", args, e)
+			}
+		}
+		s.stop()
+	}
 }
 
 func TestTheDemonstrationInABrowser(t *testing.T) {
@@ -51,10 +108,11 @@ func TestTheDemonstrationInABrowser(t *testing.T) {
 	}
 	listen := freeAddress(t)
 	_, printed := demonstrate(t, t.TempDir(), listen)
+	password, _ := demoPasswords(printed)
 	b.do("open it", chromedp.Navigate("http://"+listen+demoPath), chromedp.WaitVisible(".button.main"))
 	// Only the keyboard is used.
 	b.do("begin", chromedp.KeyEvent("\t\r"), chromedp.WaitVisible("#password"))
-	b.do("sign in", chromedp.SendKeys("#username", demoUser), chromedp.SendKeys("#password", demoPassword(printed)+"\r"))
+	b.do("sign in", chromedp.SendKeys("#username", demoUser), chromedp.SendKeys("#password", password+"\r"))
 	b.do("allow", chromedp.WaitVisible(`button[value="allow"]`), chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible("#refresh-token"))
 	b.do("see another's answer", chromedp.Navigate("http://"+listen+demoPath+"?code=x&state=y"), chromedp.WaitVisible(".alert"))
 }
@@ -85,7 +143,7 @@ func TestTheDemonstrationWorksByCopyingWhatItPrints(t *testing.T) {
 			t.Errorf("it does not say that it is a demonstration:\n%s", printed)
 		}
 		var commands []string
-		for _, m := range regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(printed, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^  (curl .* -u .*)$`).FindAllStringSubmatch(printed, -1) {
 			commands = append(commands, m[1])
 		}
 		if len(commands) != 2 {

@@ -16,6 +16,12 @@ import (
 // of an administrator's machine, which has nothing of the server.
 func login(t *testing.T, d *deployment, s *server, user string) (environ []string) {
 	t.Helper()
+	return loginBy(t, d, s, user, goodPassword)
+}
+
+// loginBy is login with another password.
+func loginBy(t *testing.T, d *deployment, s *server, user, password string) (environ []string) {
+	t.Helper()
 	home := t.TempDir()
 	environ = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "GORACE=" + os.Getenv("GORACE")}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -38,7 +44,7 @@ func login(t *testing.T, d *deployment, s *server, user string) (environ []strin
 	p := s.person()
 	sc := p.get(strings.TrimSpace(address))
 	if strings.Contains(sc.body, `name="password"`) {
-		sc = sc.submit("username", user, "password", goodPassword).follow()
+		sc = sc.submit("username", user, "password", password).follow()
 	}
 	if !strings.Contains(sc.body, `name="decision"`) {
 		t.Fatalf("they are not asked: %d %s", sc.status, sc.body)

@@ -182,7 +182,7 @@ func TestTheDemonstrationHasSomeoneToSignInAs(t *testing.T) {
 	t.Parallel()
 	listen := freeAddress(t)
 	s, printed := demonstrate(t, t.TempDir(), listen)
-	password := demoPassword(printed)
+	password, _ := demoPasswords(printed)
 	if !strings.Contains(printed, "http://"+listen+"/demo\n") || password == "" {
 		t.Fatalf("it does not print where to sign in:\n%s", printed)
 	}
