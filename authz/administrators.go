@@ -70,7 +70,7 @@ func (a *Administrators) Caller(ctx context.Context, token string) (caller admin
 		return caller, client, err
 	}
 	if access.GrantID == "" {
-		return administration.NewCaller(audit.Client(client), scopes...), client, nil
+		return administration.NewCaller(audit.Client(client), scopes...).By(access.ID, client), client, nil
 	}
 	user, err := a.users.ByID(ctx, access.Subject)
 	if errors.Is(err, accounts.ErrNotFound) {
@@ -79,7 +79,7 @@ func (a *Administrators) Caller(ctx context.Context, token string) (caller admin
 	if err != nil {
 		return caller, client, err
 	}
-	return administration.NewCaller(audit.User(user.ID), held(user, scopes)...), client, nil
+	return administration.NewCaller(audit.User(user.ID), held(user, scopes)...).By(access.ID, client), client, nil
 }
 
 // held returns the scopes that a user holds a role for. A token for all of them is for those

@@ -28,7 +28,9 @@ type auditRow struct {
 
 func (auditRow) TableName() string { return "audit_events" }
 
-func newAuditRow(ev audit.Event) (auditRow, error) {
+// newAuditRow returns the row of an event, which says where the change in ctx came from.
+func newAuditRow(ctx context.Context, ev audit.Event) (auditRow, error) {
+	ev = ev.From(audit.OriginOf(ctx))
 	details := ev.Details
 	if details == nil {
 		details = map[string]string{}
@@ -67,7 +69,7 @@ func (s *Store) Record(ctx context.Context, events []audit.Event) error {
 	rows := make([]auditRow, len(events))
 	for i, ev := range events {
 		var err error
-		if rows[i], err = newAuditRow(ev); err != nil {
+		if rows[i], err = newAuditRow(ctx, ev); err != nil {
 			return err
 		}
 	}

@@ -131,7 +131,13 @@ type group struct {
 // newGroup stores grants "0", "1", … in one session, and a code for each: "code of 0", ….
 func newGroup(t *testing.T, n int) *group {
 	t.Helper()
-	g := &group{T: t, beneath: &beneath{}, url: storagetest.Migrated(t, storagetest.Engines()[0])}
+	return newGroupOn(t, storagetest.Engines()[0], n)
+}
+
+// newGroupOn is newGroup on an engine. Only SQLite's connection can be held.
+func newGroupOn(t *testing.T, e storagetest.Engine, n int) *group {
+	t.Helper()
+	g := &group{T: t, beneath: &beneath{}, url: storagetest.Migrated(t, e)}
 	g.s = open(t, g.url, storage.Options{Wrap: g.Wrap})
 	ctx := t.Context()
 	g.must(g.s.CreateClient(ctx, clients.Client{ID: "c"}, event()))

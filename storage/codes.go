@@ -115,7 +115,10 @@ func (s *Store) RedeemCode(ctx context.Context, hash [32]byte, now time.Time, g 
 		if used.Error != nil {
 			return used.Error
 		}
-		return tx.Exec(`INSERT INTO grants (`+grantColumns+`) VALUES (`+s.beginning()+`)`, values...).Error
+		if err := tx.Exec(`INSERT INTO grants (`+grantColumns+`) VALUES (`+s.beginning()+`)`, values...).Error; err != nil {
+			return err
+		}
+		return createEvent(ctx, tx, g.Begun())
 	})
 	return answer(op, "", err)
 }

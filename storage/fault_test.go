@@ -371,6 +371,67 @@ func TestAFaultWhileSessionsEndEndsNone(t *testing.T) {
 	}
 }
 
+// TestAGrantBeginsWithItsEventOrNotAtAll: what nobody is told of must not have happened.
+func TestAGrantBeginsWithItsEventOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, e storagetest.Engine) {
+		g := newGroupOn(t, e, 1)
+		begins := func(id string) func() error {
+			return func() error { return g.s.BeginGrant(g.Context(), g.grant(id), noon) }
+		}
+		fails := func(statement string) error {
+			if strings.Contains(statement, "audit_events") {
+				return errors.New("a fault in between")
+			}
+			return nil
+		}
+		before := g.log()
+		nothing := func() {
+			t.Helper()
+			code, err := g.s.Code(t.Context(), hashOf("code of 0"))
+			if err != nil || !code.UsedAt.IsZero() || code.GrantID != "" {
+				t.Errorf("%+v %v", code, err)
+			}
+			for _, id := range []string{"redeemed", "begun"} {
+				if _, err := g.s.Grant(t.Context(), id); !errors.Is(err, grants.ErrNotFound) {
+					t.Errorf("%s: %v", id, err)
+				}
+			}
+			if after := g.log(); after != before {
+				t.Errorf("%d events, not %d", after, before)
+			}
+		}
+		g.Ask(fails)
+		mustBeFault(t, g.redeem("code of 0", "redeemed")())
+		mustBeFault(t, begins("begun")())
+		g.Ask(nil)
+		nothing()
+		if e.Kind == storage.SQLite { // and beside others in a transaction
+			errs := g.together(fails, g.rotate("0"), g.redeem("code of 0", "redeemed"), begins("begun"))
+			g.must(errs[0])
+			mustBeFault(t, errs[1])
+			mustBeFault(t, errs[2])
+			nothing()
+		}
+		g.Take()
+		for _, write := range []func() error{g.redeem("code of 0", "redeemed"), begins("begun")} {
+			g.must(write())
+			if got := g.count("BEGIN", "INSERT INTO grants", "audit_events", "COMMIT"); got != "BEGIN 1, INSERT INTO grants 1, audit_events 1, COMMIT 1" {
+				t.Error(got)
+			}
+		}
+		if after := g.log(); after != before+2 {
+			t.Errorf("%d events, not %d", after, before+2)
+		}
+	})
+}
+
+// log returns how many events there are.
+func (g *group) log() int {
+	g.Helper()
+	return storagetest.Count(g, g.url, "SELECT COUNT(*) FROM audit_events")
+}
+
 func TestAGuessIsTakenBackOnceOrIsAFault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

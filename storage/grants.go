@@ -161,16 +161,18 @@ func (s *Store) BeginGrant(ctx context.Context, g grants.Grant, now time.Time) e
 		return fault(op, err)
 	}
 	values = append(values, g.ClientID, g.SessionID, ms(now), ms(now), g.UserID, int64(g.UserEpoch), int64(g.ClientEpoch), int64(g.ServerEpoch))
-	var inserted *gorm.DB
-	err = s.statement(ctx, func(db *gorm.DB) error {
-		inserted = db.Exec(`
+	err = s.several(ctx, func(tx *gorm.DB) error {
+		inserted := tx.Exec(`
 			INSERT INTO grants (`+grantColumns+`) SELECT `+s.beginning()+` FROM `+grantable+`
 			   AND u.id = ? AND u.epoch <= ? AND c.epoch <= ? AND v.epoch <= ?`, values...)
-		return inserted.Error
+		if inserted.Error == nil && inserted.RowsAffected == 0 {
+			return refuse(grants.ErrNotFound)
+		}
+		if inserted.Error != nil {
+			return inserted.Error
+		}
+		return createEvent(ctx, tx, g.Begun())
 	})
-	if err == nil && inserted.RowsAffected == 0 {
-		err = refuse(grants.ErrNotFound)
-	}
 	return answer(op, "", err)
 }
 

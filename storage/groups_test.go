@@ -94,7 +94,7 @@ func TestAWriteThatFailsLeavesItsNeighboursInPlace(t *testing.T) {
 	if !errors.Is(errs[4], grants.ErrNotFound) {
 		t.Error(errs[4])
 	}
-	if got := g.count("BEGIN", "ROLLBACK TO", "COMMIT"); got != "BEGIN 1, ROLLBACK TO 2, COMMIT 1" {
+	if got := g.count("BEGIN", "ROLLBACK TO", "COMMIT"); got != "BEGIN 1, ROLLBACK TO 3, COMMIT 1" {
 		t.Error(got)
 	}
 	code, err := g.s.Code(t.Context(), hashOf("code of 3"))

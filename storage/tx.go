@@ -80,7 +80,7 @@ func (s *Store) editAll(ctx context.Context, kind changes.Kind, work func(tx *go
 		for i, e := range all {
 			mark := cryptorand.Text()
 			rows[i] = changeRow{Number: n + int64(i), Kind: string(kind), Subject: e.subject, AtMS: ms(e.ev.At), Mark: &mark}
-			if events[i], err = newAuditRow(e.ev); err != nil {
+			if events[i], err = newAuditRow(ctx, e.ev); err != nil {
 				return err
 			}
 		}
@@ -102,13 +102,15 @@ func (s *Store) note(ctx context.Context, op string, ev audit.Event, work func(t
 		if err := work(tx); err != nil {
 			return err
 		}
-		return createEvent(tx, ev)
+		return createEvent(ctx, tx, ev)
 	})
 	return answer(op, "", err)
 }
 
-func createEvent(tx *gorm.DB, ev audit.Event) error {
-	row, err := newAuditRow(ev)
+// createEvent writes an event in a transaction, whose own context may be that of several
+// requests.
+func createEvent(ctx context.Context, tx *gorm.DB, ev audit.Event) error {
+	row, err := newAuditRow(ctx, ev)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (s appSignIn) visitor(r *http.Request, c *clients.Client, device, address s
 		if err != nil {
 			return v, protocol.Refuse(protocol.InvalidRequest, "The address is not an IP address.")
 		}
-		v.Address = written(subscriber(from))
+		v.Address, v.Told = written(subscriber(from)), true
 	}
 	v.Shared = c.Auth != clients.None && address == ""
 	return v, nil

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/authorization"
 	"github.com/ingam/ingam/authz/protocol"
 	"github.com/ingam/ingam/authz/signin"
@@ -22,7 +23,9 @@ const headerRequestID = "X-Request-Id"
 
 // record collects what is logged about one request.
 type record struct {
-	address                        string
+	address string
+	// from is what the audit log says of where the request comes from.
+	from                           audit.Origin
 	clientID, grantType, errorCode string
 	// userID is the user of a refused sign-in, empty if unknown; reason is why it was
 	// refused.
@@ -93,7 +96,7 @@ func recorded(log *slog.Logger, observer Observer) func(http.Handler) http.Handl
 				rec.log(log, r, id, took)
 				rec.count(observer, r.Method, took)
 			}()
-			next.ServeHTTP(&counted{w, rec}, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
+			next.ServeHTTP(&counted{w, rec}, r.WithContext(audit.With(context.WithValue(r.Context(), recordKey{}, rec), &rec.from)))
 		})
 	}
 }
@@ -166,10 +169,12 @@ func (c *counted) Write(b []byte) (int, error) {
 func addressed(f forwarding) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := recordOf(r)
 			if ip, ok := f.client(r); ok {
 				r.RemoteAddr = ip.String()
+				rec.from.Address = r.RemoteAddr
 			}
-			recordOf(r).address = r.RemoteAddr
+			rec.address = r.RemoteAddr
 			next.ServeHTTP(w, r)
 		})
 	}

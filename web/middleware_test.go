@@ -94,22 +94,22 @@ func TestClientsHaveTheAddressThatTrustedProxiesSay(t *testing.T) {
 				r.Header.Add(c.header, line)
 			}
 			trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:ff::/48")}
-			if got, logged := addressOf(r, forwarding{trusted, c.header}); got != c.want || logged != got {
-				t.Errorf("%s, and %s in the log, want %s", got, logged, c.want)
+			if got, logged, audited := addressOf(r, forwarding{trusted, c.header}); got != c.want || logged != got || audited != strings.Trim(got, "@") {
+				t.Errorf("%s, %s in the log and %s in the audit log, want %s", got, logged, audited, c.want)
 			}
-			if got, logged := addressOf(r, forwarding{nil, c.header}); strings.Contains(got, "203.0.113.9") || logged != got || got != "@" && !netip.MustParseAddr(got).IsValid() {
+			if got, logged, audited := addressOf(r, forwarding{nil, c.header}); audited != strings.Trim(got, "@") || strings.Contains(got, "203.0.113.9") || logged != got || got != "@" && !netip.MustParseAddr(got).IsValid() {
 				t.Errorf("%s, and %s in the log, where no proxy is trusted", got, logged)
 			}
 		})
 	}
 }
 
-// addressOf returns the address that handlers see, and the address that is logged.
-func addressOf(r *http.Request, f forwarding) (seen, logged string) {
+// addressOf returns the address that handlers see, and those of the log and of the audit log.
+func addressOf(r *http.Request, f forwarding) (seen, logged, audited string) {
 	rec := &record{}
 	r = r.Clone(context.WithValue(r.Context(), recordKey{}, rec))
 	addressed(f)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.RemoteAddr })).ServeHTTP(httptest.NewRecorder(), r)
-	return seen, rec.address
+	return seen, rec.address, rec.from.Address
 }
 
 func TestTheIssuersOriginIsAsBrowsersWriteIt(t *testing.T) {

@@ -23,14 +23,27 @@ type Caller struct {
 	scopes []string
 	// operator is whether it is who runs a command on the server's own machine.
 	operator bool
+	// token is the jti of the access token by which they call, and client whom that was
+	// issued to; empty for an operator.
+	token, client string
 }
 
 // Operator returns the caller who runs a command on the server's own machine. They may do
 // everything, since they could open the database itself.
-func Operator(actor audit.Actor) Caller { return Caller{actor, []string{All}, true} }
+func Operator(actor audit.Actor) Caller {
+	return Caller{Actor: actor, scopes: []string{All}, operator: true}
+}
 
 // NewCaller returns a caller who has these scopes.
-func NewCaller(actor audit.Actor, scopes ...string) Caller { return Caller{actor, scopes, false} }
+func NewCaller(actor audit.Actor, scopes ...string) Caller {
+	return Caller{Actor: actor, scopes: scopes}
+}
+
+// By returns the caller who calls by an access token.
+func (c Caller) By(jti, client string) Caller {
+	c.token, c.client = jti, client
+	return c
+}
 
 // May reports whether the caller has a scope.
 func (c Caller) May(scope string) bool {
@@ -52,9 +65,12 @@ func lacks(scope string) error { return fmt.Errorf("%w: this needs the scope %s"
 // address makes somebody a caller.
 type callerKey struct{}
 
-// With returns a context whose requests are the caller's.
+// With returns a context whose requests are the caller's. Events of what is changed in it say
+// by which token.
 func With(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	from := audit.OriginOf(ctx)
+	from.Token, from.Client = c.token, c.client
+	return context.WithValue(audit.With(ctx, &from), callerKey{}, c)
 }
 
 // From returns the caller of a request.

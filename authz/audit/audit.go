@@ -47,6 +47,8 @@ const (
 	UserCut       Action = "cut.user"
 	ClientCut     Action = "cut.client"
 	EverythingCut Action = "cut.everything"
+	// GrantBegun: a client got its first tokens for a user.
+	GrantBegun Action = "grant.begin"
 	// GrantReused and CodeReused: a refresh token or a code that may be used once was
 	// used again, so the grant was revoked.
 	GrantReused Action = "grant.reuse"

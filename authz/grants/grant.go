@@ -3,8 +3,10 @@ package grants
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/permission"
 	"github.com/ingam/ingam/authz/status"
@@ -130,4 +132,12 @@ type Store interface {
 	// the grant still has that generation, stands and has not expired at now;
 	// otherwise ErrNotFound. One statement.
 	RotateGrant(ctx context.Context, id string, from int64, next Refresh, ref, former status.Ref, now time.Time) error
+}
+
+// Begun returns the event that tells of the beginning of the grant.
+func (g Grant) Begun() audit.Event {
+	return audit.Event{
+		At: g.CreatedAt, Actor: audit.User(g.UserID), Action: audit.GrantBegun, Subject: g.ID,
+		Details: map[string]string{"user": g.UserID, "client_id": g.ClientID, "session": g.SessionID, "scope": strings.Join(g.Scopes, " ")},
+	}
 }

@@ -40,7 +40,7 @@ func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device str
 	in.Secret = rand.Text() + rand.Text()
 	in.Session = s.sessions.Fresh(u, p.methods, p.contextClass)
 	in.Session.Address, in.Session.UserAgent, in.Session.ClientID = from.Address, from.UserAgent, from.ClientID
-	in.Session, err = s.save(ctx, in.Session, from.Session, in.Secret, device)
+	in.Session, err = s.save(ctx, in.Session, from, in.Secret, device)
 	if errors.Is(err, accounts.ErrNotFound) {
 		return SignedIn{}, &WrongError{u.ID, ReasonCut}
 	}
@@ -50,20 +50,23 @@ func (s *SignIn) begin(ctx context.Context, u accounts.User, p proof, device str
 	return in, nil
 }
 
-// save stores a session under the hashes of its two secrets. If the session with the id
-// former stands and is the same user's, it renews that one instead.
-func (s *SignIn) save(ctx context.Context, n sessions.Session, former, secret, device string) (sessions.Session, error) {
+// save stores a session under the hashes of its two secrets. If the visitor's session stands
+// and is the same user's, it renews that one instead.
+func (s *SignIn) save(ctx context.Context, n sessions.Session, from Visitor, secret, device string) (sessions.Session, error) {
 	ev := audit.Event{
 		At: n.CreatedAt, Actor: audit.User(n.UserID), Action: audit.SessionBegun, Subject: n.ID,
-		Details: map[string]string{"user": n.UserID, "address": n.Address},
+		Details: map[string]string{"user": n.UserID},
+	}
+	if from.Told {
+		ev.Details["user_address"] = n.Address
 	}
 	if n.ClientID != "" {
 		ev.Details["client_id"] = n.ClientID
 	}
 	secretHash, deviceHash := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(device))
-	if former != "" {
+	if from.Session != "" {
 		renewed, again := n, ev
-		renewed.ID, again.Subject = former, former
+		renewed.ID, again.Subject = from.Session, from.Session
 		err := s.store.RenewSession(ctx, renewed, secretHash, deviceHash, again)
 		if !errors.Is(err, sessions.ErrNotFound) {
 			return renewed, err

@@ -37,7 +37,8 @@ func TestASessionBeginsWithWhatWasProved(t *testing.T) {
 	h := newHouse(t, 10)
 	h.user("minji", "minji@example.com")
 	before := time.Now()
-	in := h.in(signin.Visitor{Address: "192.0.2.1", UserAgent: "a browser"})
+	from := signin.Visitor{Address: "192.0.2.1", UserAgent: "a browser"}
+	in := h.in(from)
 	stored, user, err := h.sessions.Find(t.Context(), in.Secret)
 	if err != nil || user.ID != "minji" {
 		t.Fatalf("%+v, %v", user, err)
@@ -52,11 +53,19 @@ func TestASessionBeginsWithWhatWasProved(t *testing.T) {
 	if d := cmp.Diff(in.Session.Methods, stored.Methods); d != "" || in.Session.ContextClass != stored.ContextClass {
 		t.Errorf("begun is %+v", in.Session)
 	}
+	// An address that an app's backend tells is not the one that the request comes from.
+	from.Told = true
+	if _, err := h.signIn.Do(audit.With(t.Context(), &audit.Origin{Address: "198.51.100.1"}), "minji", secret, from); err != nil {
+		t.Fatal(err)
+	}
 	events, err := storagetest.Events(t.Context(), h.store, audit.Query{Action: audit.SessionBegun})
-	if err != nil || len(events) != 1 {
+	if err != nil || len(events) != 2 {
 		t.Fatalf("%v, %v", events, err)
 	}
-	if ev := events[0]; ev.Actor != audit.User("minji") || ev.Subject != stored.ID || !cmp.Equal(ev.Details, map[string]string{"user": "minji", "address": "192.0.2.1"}) {
+	if ev := events[0]; ev.Actor != audit.User("minji") || ev.Subject != stored.ID || !cmp.Equal(ev.Details, map[string]string{"user": "minji"}) {
+		t.Errorf("%+v", ev)
+	}
+	if ev := events[1]; !cmp.Equal(ev.Details, map[string]string{"user": "minji", "user_address": "192.0.2.1", "address": "198.51.100.1"}) {
 		t.Errorf("%+v", ev)
 	}
 }

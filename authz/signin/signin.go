@@ -18,6 +18,9 @@ type Visitor struct {
 	// Address is the network address by which attempts are counted: an IPv4 address or
 	// an IPv6 /64. Package web reads it from the request (presented.go).
 	Address, UserAgent string
+	// Told is whether an app's backend has said that address. The request itself came from
+	// another one.
+	Told bool
 	// Device is the value by which the browser or device is known; it outlives
 	// sessions, and may be empty. See devicesOf.
 	Device string

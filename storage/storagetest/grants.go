@@ -87,6 +87,32 @@ var grantTests = []test{
 		d.equal(got, want)
 		d.stands("begun", true)
 	}},
+	{"the audit log tells that a grant has begun, and from where", func(d *databaseTest) {
+		d.client("c")
+		d.user("u")
+		d.session("u", "s")
+		d.code("s", "c", "x")
+		before := len(d.events())
+		redeemed := d.grantOf("x", "redeemed")
+		redeemed.Scopes = []string{"openid", "read"}
+		begun := redeemed
+		begun.ID = "begun"
+		ctx := audit.With(d.ctx, &audit.Origin{Address: "2001:db8::1"})
+		d.must(d.s.RedeemCode(ctx, hash("x"), noon, redeemed))
+		d.must(d.s.BeginGrant(ctx, begun, noon))
+		for i, id := range []string{"redeemed", "begun"} {
+			d.equal(d.events()[before+i], audit.Event{
+				At: stored(redeemed.CreatedAt), Actor: "user:u", Action: audit.GrantBegun, Subject: id,
+				Details: map[string]string{"user": "u", "client_id": "c", "session": "s", "scope": "openid read", "address": "2001:db8::1"},
+			})
+		}
+		// What does not begin is not told.
+		redeemed.ID = "again"
+		d.refuses(grants.ErrNotFound, func() error { return d.s.RedeemCode(ctx, hash("x"), noon, redeemed) })
+		begun.SessionID = "none"
+		d.refuses(grants.ErrNotFound, func() error { return d.s.BeginGrant(ctx, begun, noon) })
+		d.equal(len(d.events()), before+2)
+	}},
 	{"a grant does not begin where something was cut, or the session has expired", func(d *databaseTest) {
 		ev := event(audit.UserCut, "")
 		for i, cut := range []func(user, client, session string) time.Time{

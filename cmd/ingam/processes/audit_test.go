@@ -1,11 +1,14 @@
 package processes
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -137,5 +140,142 @@ func TestTheAuditLogIsVerifiedByAStranger(t *testing.T) {
 	storagetest.Exec(t, d.database, "DELETE FROM audit_heads WHERE number > 1")
 	if e := d.command("", nil, "audit", "verify", "--head", head); e.status == done || !strings.Contains(e.stdout, "cut_off") {
 		t.Errorf("%d: %s%s", e.status, e.stdout, e.stderr)
+	}
+}
+
+// TestNoSecretIsInTheAuditLog does all that has a secret, a token, a code or a password in it,
+// and looks for each one in the audit log, and in its export.
+func TestNoSecretIsInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t).oneAtATime()
+	used := map[string]string{}
+	keep := func(what, secret string) string {
+		if len(secret) < 8 {
+			t.Fatalf("%s is %q", what, secret)
+		}
+		used[what] = secret
+		return secret
+	}
+	type members map[string]string
+	if e := d.command(keep("a password", goodPassword)+"\n", nil, "admin", "bootstrap", "--username", "root", "--password-stdin"); e.status != 0 {
+		t.Fatal(e.stderr)
+	}
+	d.user("minji")
+	s := d.start()
+	machine := keep("a client secret", d.client("machine"))
+	a := d.webClient("web", "--auth", "client_secret_basic")
+	keep("the secret of an app", a.secret)
+	keep("a verifier", a.verifier)
+	d.signInApp("mobile")
+
+	p := s.person()
+	request := a.request("scope", "openid offline_access read")
+	code := keep("a code", p.signIn("minji", request).Get("code"))
+	set := a.redeem(s, code).tokens(t)
+	at, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.client.Jar.Cookies(at) {
+		keep("the cookie "+c.Name, c.Value)
+	}
+	next := a.refresh(s, set.Refresh).tokens(t)
+	for what, token := range map[string]string{"": set.Access, "another ": next.Access} {
+		keep(what+"access token", token)
+		parts := strings.Split(token, ".")
+		keep("the claims of "+what+"access token", parts[1])
+		keep("the signature of "+what+"access token", parts[2])
+	}
+	keep("an ID token", set.ID)
+	keep("a refresh token", set.Refresh)
+	keep("another refresh token", next.Refresh)
+	a.redeem(s, code) // it is used again
+	other := a.tokens(s, p, "minji", "scope", "openid offline_access read")
+	more := a.refresh(s, other.Refresh).tokens(t)
+	a.refresh(s, more.Refresh)
+	a.refresh(s, other.Refresh) // so is this
+	token := keep("a token of a client", s.token("machine", machine))
+	s.post("/oauth2/revoke", "machine", machine, url.Values{"token": {token}})
+	s.post("/oauth2/token", "machine", keep("a wrong client secret", "no secret of anybody"), url.Values{"grant_type": {"client_credentials"}})
+	first := s.postJSON("/login", members{"username": "minji", "password": goodPassword, "client_id": "mobile", "scope": "read"}).json(t)
+	for _, name := range []string{"accessToken", "refreshToken", "deviceToken"} {
+		keep("what an app got as "+name, fmt.Sprint(first[name]))
+	}
+	s.postJSON("/login", members{"username": "minji", "password": keep("a wrong password", "not the password"), "client_id": "mobile"})
+
+	// What administrators do, on this machine and elsewhere.
+	environ := login(t, d, s, "root")
+	kept, err := os.ReadFile(filepath.Join(strings.TrimPrefix(environ[0], "HOME="), "ingam", "login.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var by struct {
+		JTI string `json:"jti"`
+	}
+	for _, m := range regexp.MustCompile(`"(access|refresh)_token": ?"([^"]+)"`).FindAllStringSubmatch(string(kept), -1) {
+		keep("the "+m[1]+" token of an administrator", m[2])
+		if m[1] == "access" {
+			claims, err := base64.RawURLEncoding.DecodeString(strings.Split(m[2], ".")[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustUnmarshal(t, string(claims), &by)
+		}
+	}
+	elsewhere := func(stdin string, args ...string) ended {
+		t.Helper()
+		e := program(t, plainBinary(), strings.TrimPrefix(environ[0], "HOME="), environ, stdin, append(args, "--server", d.issuer)...)
+		if e.status != done {
+			t.Fatalf("%q: %+v", args, e)
+		}
+		return e
+	}
+	var shown struct {
+		ClientSecret string `json:"client_secret"`
+		APISecret    string `json:"api_secret"`
+		Link         string `json:"link"`
+	}
+	mustUnmarshal(t, elsewhere("", "client", "secret", "add", "machine", "--json").stdout, &shown)
+	keep("a second client secret", shown.ClientSecret)
+	mustUnmarshal(t, elsewhere("", "api", "create", "--audience", "https://shared.test", "--name", "Shared", "--scope", "share", "--signing-alg", "HS256", "--json").stdout, &shown)
+	keep("a shared secret", shown.APISecret)
+	elsewhere(keep("a new password", "a password that is new to all")+"\n", "user", "set-password", "minji", "--password-stdin")
+	mustUnmarshal(t, elsewhere("", "user", "reset-link", "minji", "--json").stdout, &shown)
+	keep("the token of a link", shown.Link[strings.LastIndex(shown.Link, "=")+1:])
+	elsewhere(keep("a token that an administrator revokes", s.token("machine", machine))+"\n", "revoke", "--token-stdin")
+	d.must("client", "disable", "machine") // and on this one
+	s.stop()
+
+	log := d.must("audit", "list", "--all", "--json") + d.must("audit", "export")
+	for what, secret := range used {
+		if strings.Contains(log, secret) {
+			t.Errorf("%s is in the audit log", what)
+		}
+	}
+	if len(used) < 25 {
+		t.Errorf("only %d were looked for", len(used))
+	}
+	for _, action := range []string{"session.begin", "consent.give", "grant.begin", "code.reuse", "grant.reuse", "cut.token", "client.secret.add", "api.create", "user.password", "sign_in.refuse"} {
+		events := d.events(t, action)
+		if len(events) == 0 {
+			t.Fatalf("there is no %s", action)
+		}
+		last := events[len(events)-1]
+		if (last.Details["address"] != "127.0.0.1") != (action == "sign_in.refuse") {
+			t.Errorf("%s: %+v", action, last)
+		}
+	}
+	// What an administrator did says by which token, and through which client; what an
+	// operator did here, who that was.
+	for _, action := range []string{"client.secret.add", "api.create", "user.password", "user.link"} {
+		events := d.events(t, action)
+		if e := events[len(events)-1]; e.Details["token_client"] != "ingam-cli" || by.JTI == "" || e.Details["token"] != by.JTI || !strings.HasPrefix(e.Actor, "user:") {
+			t.Errorf("%+v", e)
+		}
+	}
+	for _, e := range append(d.events(t, "client.create"), d.events(t, "client.disable")...) {
+		if e.Details["address"]+e.Details["token"]+e.Details["token_client"] != "" || !strings.HasPrefix(e.Actor, "cli:") {
+			t.Errorf("%+v", e)
+		}
 	}
 }
