@@ -26,32 +26,36 @@ var (
 // another process has made its change, so they do not block each other.
 const attempts = 10
 
-// decide reads the records, and commits the change that plan decides on; nil is no change.
-// If another process changed the ring in between, it reads again and asks plan again.
+// decide commits the change that plan decides on, and reads the keys again.
 func (k *Keyring) decide(ctx context.Context, plan func(now time.Time, all []Status) (*Change, error)) error {
+	changed, err := k.commit(ctx, plan)
+	if err != nil || !changed {
+		return err
+	}
+	return k.Reload(ctx)
+}
+
+// commit reads the records, and commits the change that plan decides on; nil is no change.
+// If another process changed the ring in between, it reads again and asks plan again.
+func (k *Keyring) commit(ctx context.Context, plan func(now time.Time, all []Status) (*Change, error)) (changed bool, err error) {
 	for range attempts {
 		records, err := k.store.SigningKeys(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		// Times are stored in milliseconds. Decisions use the same precision, so
 		// that a time that is read back is equal.
 		now := k.now().Truncate(time.Millisecond)
 		change, err := plan(now, statuses(records, k.policy, now))
 		if err != nil || change == nil {
-			return err
+			return false, err
 		}
 		change.At = now
-		err = k.store.ChangeKeys(ctx, *change)
-		if errors.Is(err, ErrRaced) {
-			continue
+		if err = k.store.ChangeKeys(ctx, *change); !errors.Is(err, ErrRaced) {
+			return err == nil, err
 		}
-		if err != nil {
-			return err
-		}
-		return k.Reload(ctx)
 	}
-	return fmt.Errorf("%w, %d times over", ErrRaced, attempts)
+	return false, fmt.Errorf("%w, %d times over", ErrRaced, attempts)
 }
 
 // Maintain creates what each ring lacks: a key that signs, and its successor. It destroys
@@ -93,9 +97,11 @@ func (k *Keyring) rings(ctx context.Context) ([]Ring, error) {
 // Ensure creates the keys of a ring that has none yet: one that signs at once, and its
 // successor. It returns from when every verifier knows a key of the ring that signs. What
 // had tokens of another algorithm until now must keep that one until then; what is new may
-// use the ring at once, since nobody has read the key set for it before.
+// use the ring at once, since nobody has read the key set for it before. It does not read the
+// keys again: they may be part of a larger change that does not stay, and then nobody may be
+// told of them.
 func (k *Keyring) Ensure(ctx context.Context, ring Ring, actor string) (known time.Time, err error) {
-	err = k.decide(ctx, func(now time.Time, all []Status) (*Change, error) {
+	_, err = k.commit(ctx, func(now time.Time, all []Status) (*Change, error) {
 		r := ringOf(all, ring)
 		if r.active != nil {
 			known = r.active.PublishedAt.Add(k.policy.PublishAhead(ring))

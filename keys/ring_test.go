@@ -42,6 +42,7 @@ func newHouse(t *testing.T) *house {
 		_, err := h.Ensure(t.Context(), keys.TokensBy(a), "test")
 		must(t, err)
 	}
+	must(t, h.Reload(t.Context()))
 	h.open = func(r keys.Record) crypto.Signer {
 		der, err := m.Open(r.Ring, r.KID, r.Sealed)
 		must(t, err)
@@ -228,6 +229,7 @@ func TestARingThatIsAskedForIsThereForGood(t *testing.T) {
 	}
 	known, err := k.Ensure(t.Context(), ring, "cli:maria")
 	must(t, err)
+	must(t, k.Reload(t.Context()))
 	if want := c.now().Add(policy.PublishAhead(ring)); !known.Equal(want) || policy.PublishAhead(ring) != policy.PublishAhead(keys.Tokens) {
 		t.Errorf("known at %s, want %s", known, want)
 	}

@@ -22,6 +22,7 @@ func newSeals(t *testing.T) (*keys.Keyring, *clock) {
 	}
 	_, err := k.Ensure(t.Context(), keys.Seals, "test")
 	must(t, err)
+	must(t, k.Reload(t.Context()))
 	return k, c
 }
 
@@ -145,6 +146,7 @@ func TestEveryInstanceOpensWhatOneSealed(t *testing.T) {
 	}
 	_, err := one.Ensure(t.Context(), keys.Seals, "test")
 	must(t, err)
+	must(t, one.Reload(t.Context()))
 	sealed, err := one.Seal([]byte("text"), nil)
 	must(t, err)
 	// The other one has not read the new ring; who asks it reads the keys again then.

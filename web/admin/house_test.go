@@ -45,12 +45,13 @@ const (
 // house is the admin API on a real database.
 type house struct {
 	testing.TB
-	url     string // of the database
-	store   *storage.Store
-	catalog *catalog.Catalog
-	rings   *keys.Keyring
-	users   *accounts.Users
-	handler http.Handler
+	url      string // of the database
+	store    *storage.Store
+	catalog  *catalog.Catalog
+	registry *clients.Registry
+	rings    *keys.Keyring
+	users    *accounts.Users
+	handler  http.Handler
 }
 
 func newHouse(t testing.TB) *house {
@@ -72,16 +73,17 @@ func newHouse(t testing.TB) *house {
 	rings := newRings(t, store)
 	search := grants.NewSearch(store, users, registry, cuts, time.Now)
 	signedIn := sessions.New(store, time.Hour, 3*time.Hour, time.Now)
-	return &house{t, url, store, c, rings, users, admin.New(admin.Parts{
+	ofAPIs, ofClients := administration.NewAPIs(c, registry, cuts), administration.NewClients(registry, cuts, issuer)
+	ofUsers := administration.NewUsers(users, cuts, administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048})
+	return &house{t, url, store, c, registry, rings, users, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
 		Failed:    func(_ context.Context, err error) { t.Errorf("fault: %v", err) },
 		Cursors:   openCursors{},
-		AccessTTL: 15 * time.Minute, APIs: administration.NewAPIs(c, registry, cuts),
-		Clients:   administration.NewClients(registry, cuts, issuer),
+		AccessTTL: 15 * time.Minute, APIs: ofAPIs, Clients: ofClients, Users: ofUsers,
+		Apply:     administration.NewApply(store, ofAPIs, ofClients, ofUsers),
 		Keys:      administration.NewKeys(rings),
 		Audit:     administration.NewAudit(store, users, registry, chain.New(store, rings, time.Now)),
 		LinkOf:    func(token string) string { return "link of " + token },
-		Users:     administration.NewUsers(users, cuts, administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048}),
 		Sessions:  signedIn,
 		Overviews: administration.NewOverviews(store, administration.NewKeys(rings), time.Now),
 		Grants:    search,
