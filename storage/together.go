@@ -7,12 +7,17 @@ import (
 )
 
 // Together makes all changes that work makes in its context one transaction, and lets it
-// read what it has changed. If work returns an error, nothing of it stays. work may be
+// read what it has changed. Nobody else makes a change from when it begins, so what it reads
+// is what it changes. If work returns an error, nothing of it stays. work may be
 // called again, if the transaction had to give way to another one. It must use the context
 // in one goroutine only, and must not wait for anything else: on SQLite all other changes
 // wait for it.
 func (s *Store) Together(ctx context.Context, work func(ctx context.Context) error) error {
 	return s.transaction(ctx, func(tx *gorm.DB) error {
+		// It takes no number, but the place of whoever takes one.
+		if _, err := s.dialect.takeNumber(tx, 0); err != nil {
+			return err
+		}
 		return work(context.WithValue(ctx, togetherKey{s}, tx))
 	})
 }

@@ -3,11 +3,13 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/storage"
 )
 
 var togetherTests = []test{
@@ -32,6 +34,32 @@ var togetherTests = []test{
 		if len(all) != 2 || d.number() != before+2 {
 			d.Errorf("%d clients, and %d changes", len(all), d.number()-before)
 		}
+	}},
+	{"what several changes are made from stays as it was read", func(d *databaseTest) {
+		d.must(d.s.CreateClient(d.ctx, plainClient("a"), event(audit.ClientCreated, "a")))
+		const editors = 6
+		for _, err := range d.atOnce(editors, func(_ int, s *storage.Store) error {
+			return s.Together(d.ctx, func(ctx context.Context) error {
+				// Nothing to change: that must not let others in either.
+				if err := s.SetClientDisabled(ctx, "a", false, event(audit.ClientEnabled, "a")); err != nil {
+					return err
+				}
+				was, err := s.Client(ctx, "a")
+				if err != nil {
+					return err
+				}
+				return s.UpdateClient(ctx, "a", func(c *clients.Client, _ []apis.API) (*audit.Event, error) {
+					c.Name = was.Name + "B"
+					ev := event(audit.ClientUpdated, "a")
+					return &ev, nil
+				})
+			})
+		}) {
+			d.must(err)
+		}
+		c, err := d.other.Client(d.ctx, "a")
+		d.must(err)
+		d.equal(c.Name, "A"+strings.Repeat("B", editors))
 	}},
 	{"of several changes none stays if one fails", func(d *databaseTest) {
 		failed := errors.New("failed")
