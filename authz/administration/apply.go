@@ -125,9 +125,15 @@ func (a applying) all(ctx context.Context, d Desired, prune bool) error {
 			return field.At(named("client "+c.ID, err), "clients", i)
 		}
 	}
-	for i, u := range d.Administrators {
-		if err := a.administrator(ctx, u); err != nil {
-			return field.At(named("user "+u.Username, err), "administrators", i)
+	// Whoever is to hold All comes first, so that the last one who does can hand it over.
+	for _, all := range []bool{true, false} {
+		for i, u := range d.Administrators {
+			if slices.Contains(u.Roles, All) != all {
+				continue
+			}
+			if err := a.administrator(ctx, u); err != nil {
+				return field.At(named("user "+u.Username, err), "administrators", i)
+			}
 		}
 	}
 	if !prune {
@@ -161,15 +167,26 @@ func named(what string, err error) error { return fmt.Errorf("%s: %w", what, err
 // validate refuses a record that is there twice: which of the two is meant?
 func (d Desired) validate() error {
 	return errors.Join(
-		noneTwice("apis", d.APIs, func(a DesiredAPI) string { return a.Audience }, apis.ErrInvalid),
-		noneTwice("clients", d.Clients, func(c DesiredClient) string { return c.ID }, clients.ErrInvalid),
-		noneTwice("administrators", d.Administrators, func(u DesiredAdministrator) string { return u.Username }, accounts.ErrInvalid),
+		noneTwice("apis", d.APIs, func(a DesiredAPI) string { return a.Audience }, sameAudience, apis.ErrInvalid),
+		noneTwice("clients", d.Clients, func(c DesiredClient) string { return c.ID }, sameID, clients.ErrInvalid),
+		noneTwice("administrators", d.Administrators, func(u DesiredAdministrator) string { return u.Username }, sameName, accounts.ErrInvalid),
 	)
 }
 
-func noneTwice[T any](member string, list []T, id func(T) string, invalid error) error {
+// sameAudience reports whether two audiences are one API's.
+func sameAudience(a, b string) bool { return slices.Contains(apis.Spellings(a), b) }
+
+func sameID(a, b string) bool { return a == b }
+
+// sameName reports whether two user names are one user's.
+func sameName(a, b string) bool {
+	form := accounts.EmailForm(a)
+	return a == b || form != "" && form == accounts.EmailForm(b)
+}
+
+func noneTwice[T any](member string, list []T, id func(T) string, same func(a, b string) bool, invalid error) error {
 	for i, record := range list {
-		if slices.ContainsFunc(list[:i], func(other T) bool { return id(other) == id(record) }) {
+		if slices.ContainsFunc(list[:i], func(other T) bool { return same(id(other), id(record)) }) {
 			return field.At(fmt.Errorf("%w: %s is there twice", invalid, id(record)), member, i)
 		}
 	}

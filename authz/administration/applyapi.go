@@ -67,9 +67,7 @@ func (a applying) pruneAPIs(ctx context.Context, d Desired) error {
 	}
 	for _, is := range all {
 		_, marked := a.marks.of(KindAPI, is.Audience, is.CreatedAt)
-		if !marked || slices.ContainsFunc(d.APIs, func(wanted DesiredAPI) bool {
-			return slices.Contains(apis.Spellings(wanted.Audience), is.Audience)
-		}) {
+		if !marked || slices.ContainsFunc(d.APIs, func(wanted DesiredAPI) bool { return sameAudience(wanted.Audience, is.Audience) }) {
 			continue
 		}
 		if err := a.apis.Delete(ctx, a.by, is.ID, Any, true, a.reason); err != nil {

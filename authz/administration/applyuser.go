@@ -3,12 +3,18 @@ package administration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/changes"
+	"github.com/ingam/ingam/authz/field"
 )
+
+// ErrAnotherUser: a file made another user of that name an administrator. Whoever may create
+// and rename users could otherwise have the name of one who is gone, and wait.
+var ErrAnotherUser = errors.New("this is not the user of that name who was made an administrator before: give this one a role by hand, if they are to have it")
 
 // administrator gives a user the roles of the administration that a file says, and takes
 // away other ones of it. What else is known about the user is none of a file.
@@ -17,9 +23,15 @@ func (a applying) administrator(ctx context.Context, d DesiredAdministrator) err
 	if err != nil {
 		return err
 	}
+	if err := d.validRoles(u); err != nil {
+		return err
+	}
 	was, is := administrative(u.Roles), slices.Clone(d.Roles)
 	if sorted(was) == sorted(is) {
 		return nil
+	}
+	if len(was) == 0 && a.marks.another(KindAdministrator, u.Username, u.CreatedAt) {
+		return ErrAnotherUser
 	}
 	if err := a.appoint(ctx, u, is); err != nil {
 		return err
@@ -29,6 +41,19 @@ func (a applying) administrator(ctx context.Context, d DesiredAdministrator) err
 		Changes: []Difference{{"roles", sorted(was), sorted(is)}},
 	}
 	return a.step(ctx, step, Mark{Version: rolesVersion(is), CreatedAt: u.CreatedAt})
+}
+
+// validRoles refuses roles that are none of the administration, which files do not give.
+func (d DesiredAdministrator) validRoles(u accounts.User) error {
+	for i, role := range d.Roles {
+		switch {
+		case slices.Contains(d.Roles[:i], role):
+			return field.At(fmt.Errorf("%w: the role %s is given twice", accounts.ErrInvalid, role), "roles", i)
+		case !isRole(role) && !(IsScope(role) && slices.Contains(u.Roles, role)):
+			return field.At(noRole(role), "roles", i)
+		}
+	}
+	return nil
 }
 
 // appoint replaces the roles of the administration that a user holds.
@@ -43,7 +68,7 @@ func (a applying) appoint(ctx context.Context, u accounts.User, roles []string) 
 // administrators, and who are in none any more.
 func (a applying) pruneAdministrators(ctx context.Context, d Desired) error {
 	for key, mark := range a.marks {
-		if key[0] != KindAdministrator || slices.ContainsFunc(d.Administrators, func(wanted DesiredAdministrator) bool { return wanted.Username == key[1] }) {
+		if key[0] != KindAdministrator || slices.ContainsFunc(d.Administrators, func(wanted DesiredAdministrator) bool { return sameName(wanted.Username, key[1]) }) {
 			continue
 		}
 		u, err := a.users.users.ByName(ctx, key[1])

@@ -44,6 +44,14 @@ func (m marks) of(kind, id string, created time.Time) (Mark, bool) {
 	return mark, ok && mark.CreatedAt.UnixMilli() == created.UnixMilli()
 }
 
+// another reports whether the mark by that name is of another record than the one that was
+// made at that time.
+func (m marks) another(kind, id string, created time.Time) bool {
+	_, marked := m[[2]string{kind, id}]
+	_, same := m.of(kind, id, created)
+	return marked && !same
+}
+
 // drifted reports whether somebody has changed a record since a file made it.
 func (m marks) drifted(kind, id string, created time.Time, version string) bool {
 	mark, ok := m.of(kind, id, created)

@@ -34,7 +34,7 @@ func (s UserSettings) apply(u *accounts.User) error {
 	if s.Roles != nil {
 		for i, role := range *s.Roles {
 			if IsScope(role) && !slices.Contains(u.Roles, role) && !isRole(role) {
-				return field.At(fmt.Errorf("%w: the administration has no role %s", accounts.ErrInvalid, role), "roles", i)
+				return field.At(noRole(role), "roles", i)
 			}
 		}
 	}
@@ -63,6 +63,10 @@ func (s UserSettings) apply(u *accounts.User) error {
 // would look as if somebody was an administrator.
 func isRole(role string) bool {
 	return slices.ContainsFunc(Scopes, func(s struct{ Name, Text string }) bool { return s.Name == role })
+}
+
+func noRole(role string) error {
+	return fmt.Errorf("%w: the administration has no role %s", accounts.ErrInvalid, role)
 }
 
 // IDTokens are what decides how long an ID token becomes: the server's own scopes, its URL

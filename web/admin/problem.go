@@ -61,6 +61,7 @@ var kinds = []struct {
 	name   string
 }{
 	{administration.ErrForbidden, http.StatusForbidden, "forbidden"},
+	{administration.ErrAnotherUser, http.StatusConflict, "another-user"},
 	{administration.ErrOtherPlan, http.StatusPreconditionFailed, "other-plan"},
 	{administration.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{administration.ErrInUse, http.StatusConflict, "in-use"},
