@@ -23,14 +23,18 @@ func (a applying) api(ctx context.Context, d DesiredAPI) error {
 		if err != nil {
 			return err
 		}
-		return a.step(ctx, Step{Kind: KindAPI, ID: made.Audience, Action: StepCreate, Changes: differences(apiFacts(apis.API{}), apiFacts(made))}, apiMark(made, made))
+		changed, err := apiDifferences(apis.API{TokenType: apis.ATJWT}, made)
+		if err != nil {
+			return err
+		}
+		return a.step(ctx, Step{Kind: KindAPI, ID: made.Audience, Action: StepCreate, Changes: changed}, apiMark(made, made))
 	}
 	if err != nil {
 		return err
 	}
-	changed := differences(apiFacts(is), apiFacts(target))
-	if len(changed) == 0 {
-		return nil
+	changed, err := apiDifferences(is, target)
+	if err != nil || len(changed) == 0 {
+		return err
 	}
 	settings, err := settingsOfAPI(target)
 	if err != nil {
@@ -41,6 +45,18 @@ func (a applying) api(ctx context.Context, d DesiredAPI) error {
 	}
 	step := Step{Kind: KindAPI, ID: is.Audience, Action: StepChange, Changes: changed, Drift: a.apiDrifted(is), before: catalog.Version(is)}
 	return a.step(ctx, step, apiMark(target, is))
+}
+
+func apiDifferences(was, is apis.API) ([]Difference, error) {
+	former, err := settingsOfAPI(was)
+	if err != nil {
+		return nil, err
+	}
+	next, err := settingsOfAPI(is)
+	if err != nil {
+		return nil, err
+	}
+	return differences(former, next)
 }
 
 // apiFacts are what files say of an API: its secrets are none of it.

@@ -31,7 +31,10 @@ func (a applying) client(ctx context.Context, d DesiredClient) error {
 		return field.At(fmt.Errorf("%w: how a client authenticates cannot be changed; register another one", clients.ErrInvalid), "token_endpoint_auth_method")
 	}
 	step := Step{Kind: KindClient, ID: d.ID, Action: StepChange, Drift: a.clientDrifted(is), before: is.Version()}
-	if step.Changes = differences(is.Details(), target.Details()); len(step.Changes) > 0 {
+	if step.Changes, err = differences(settingsOf(is), settingsOf(target)); err != nil {
+		return err
+	}
+	if len(step.Changes) > 0 {
 		if _, _, err := a.clients.Update(ctx, a.by, d.ID, Any, settingsOf(target), a.reason); err != nil {
 			return err
 		}
@@ -41,7 +44,7 @@ func (a applying) client(ctx context.Context, d DesiredClient) error {
 		return err
 	}
 	if changed {
-		step.Changes = append(step.Changes, Difference{Member: "client_secret", Next: "the one of the file"})
+		step.Changes = append(step.Changes, Difference{Member: "client_secret", Former: textOf("another"), Next: textOf("the one of the file")})
 	}
 	if len(step.Changes) == 0 {
 		return nil
@@ -54,7 +57,10 @@ func (a applying) createClient(ctx context.Context, target clients.Client, d Des
 	if err != nil {
 		return err
 	}
-	step := Step{Kind: KindClient, ID: d.ID, Action: StepCreate, Secret: secret, Changes: differences(clients.Client{}.Details(), made.Details())}
+	step := Step{Kind: KindClient, ID: d.ID, Action: StepCreate, Secret: secret}
+	if step.Changes, err = differences(settingsOf(clients.Client{}), settingsOf(made)); err != nil {
+		return err
+	}
 	return a.step(ctx, step, markOf(made, made))
 }
 

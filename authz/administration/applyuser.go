@@ -2,6 +2,7 @@ package administration
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +39,7 @@ func (a applying) administrator(ctx context.Context, d DesiredAdministrator) err
 	}
 	step := Step{
 		Kind: KindAdministrator, ID: u.Username, Action: StepChange, before: u.Version(), Drift: a.userDrifted(u),
-		Changes: []Difference{{"roles", sorted(was), sorted(is)}},
+		Changes: []Difference{{"roles", rolesText(was), rolesText(is)}},
 	}
 	return a.step(ctx, step, Mark{Version: rolesVersion(is), CreatedAt: u.CreatedAt})
 }
@@ -83,7 +84,7 @@ func (a applying) pruneAdministrators(ctx context.Context, d Desired) error {
 		}
 		step := Step{
 			Kind: KindAdministrator, ID: u.Username, Action: StepDelete, before: u.Version(), Drift: a.userDrifted(u),
-			Changes: []Difference{{"roles", sorted(administrative(u.Roles)), ""}},
+			Changes: []Difference{{"roles", rolesText(administrative(u.Roles)), rolesText(nil)}},
 		}
 		if err := a.step(ctx, step, Mark{}); err != nil {
 			return err
@@ -103,6 +104,12 @@ func administrative(roles []string) []string {
 
 func sorted(roles []string) string {
 	return strings.Join(slices.Sorted(slices.Values(roles)), " ")
+}
+
+// rolesText is a list of roles as it is written in JSON.
+func rolesText(roles []string) json.RawMessage {
+	b, _ := json.Marshal(append([]string{}, slices.Sorted(slices.Values(roles))...)) // texts can be written
+	return b
 }
 
 func rolesVersion(roles []string) string {

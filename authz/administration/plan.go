@@ -1,9 +1,10 @@
 package administration
 
 import (
+	"bytes"
+	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ingam/ingam/authz/changes"
 )
@@ -46,8 +47,12 @@ type Step struct {
 	before string
 }
 
-// Difference is one member of a record, before and after.
-type Difference struct{ Member, Former, Next string }
+// Difference is one member of a record, before and after, by the name that it has in files
+// and at the admin API.
+type Difference struct {
+	Member       string
+	Former, Next json.RawMessage
+}
 
 // Version is the same only for the same steps from the same records. Who has seen a plan
 // sends it along, so that what was planned is what is done.
@@ -57,25 +62,53 @@ func (p Plan) Version() string {
 		of := s.Kind + " " + s.ID
 		facts[of] = s.Action + " " + s.before
 		for _, d := range s.Changes {
-			facts[of+" "+d.Member] = d.Next
+			facts[of+" "+d.Member] = string(d.Next)
 		}
 	}
 	return changes.Version(facts)
 }
 
-// differences compares the details of a record.
-func differences(was, is map[string]string) (list []Difference) {
-	names := slices.Collect(maps.Keys(is))
-	for name := range was {
-		if _, both := is[name]; !both {
-			names = append(names, name)
+// differences compares two values of one type with all their settings.
+func differences(was, is any) (list []Difference, err error) {
+	former, err := membersOf(was)
+	if err != nil {
+		return nil, err
+	}
+	next, err := membersOf(is)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		if !bytes.Equal(former[name], next[name]) {
+			list = append(list, Difference{name, former[name], next[name]})
 		}
 	}
-	slices.SortFunc(names, strings.Compare)
-	for _, name := range names {
-		if was[name] != is[name] {
-			list = append(list, Difference{name, was[name], is[name]})
+	return list, nil
+}
+
+// membersOf returns the members of settings as they are written in JSON, null for what is
+// empty.
+func membersOf(settings any) (members map[string]json.RawMessage, err error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // they are for people
+	if err := e.Encode(settings); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(b.Bytes(), &members); err != nil {
+		return nil, err
+	}
+	for name, value := range members {
+		switch string(value) {
+		case "[]", "{}", `""`:
+			members[name] = json.RawMessage("null")
 		}
 	}
-	return list
+	return members, nil
+}
+
+// textOf is a text as it is written in JSON.
+func textOf(text string) json.RawMessage {
+	b, _ := json.Marshal(text) // every text can be written
+	return b
 }

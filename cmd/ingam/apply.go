@@ -104,9 +104,9 @@ func (t *terminal) printPlan(p admin.Plan) {
 		fmt.Fprintf(t.stdout, "%s %s %s%s\n", signs[s.Action], s.Kind, visible(s.ID), drift)
 		for _, d := range s.Changes {
 			if s.Action == administration.StepCreate {
-				fmt.Fprintf(t.stdout, "    %s: %q\n", d.Member, d.Next)
+				fmt.Fprintf(t.stdout, "    %s: %s\n", d.Member, visible(string(d.Next)))
 			} else {
-				fmt.Fprintf(t.stdout, "    %s: %q -> %q\n", d.Member, d.Former, d.Next)
+				fmt.Fprintf(t.stdout, "    %s: %s -> %s\n", d.Member, visible(string(d.Former)), visible(string(d.Next)))
 			}
 		}
 	}

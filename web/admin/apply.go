@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"github.com/ingam/ingam/authz/administration"
@@ -33,9 +34,9 @@ type Step struct {
 
 // Difference is one member of a record, before and after.
 type Difference struct {
-	Member string `json:"member"`
-	Former string `json:"former"`
-	Next   string `json:"next"`
+	Member string          `json:"member" doc:"Its name in files"`
+	Former json.RawMessage `json:"former" doc:"null for nothing"`
+	Next   json.RawMessage `json:"next" doc:"null for nothing"`
 }
 
 type applyOperations struct {
