@@ -18,6 +18,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	neturl "net/url"
 	"os"
 	"path/filepath"
@@ -191,6 +192,17 @@ func Exec(t testing.TB, url, statement string) {
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Select returns what a query finds, each row as one text.
+func Select(t testing.TB, url, query string) (all []string) {
+	t.Helper()
+	db := connect(t, url)
+	defer db.Close()
+	for _, row := range rowsOf(t, db, query) {
+		all = append(all, fmt.Sprint(row))
+	}
+	return all
 }
 
 // LockWrites keeps everyone else from writing to a SQLite database until unlock is

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/changes"
@@ -85,6 +87,41 @@ func TestEveryKindOfCutIsTriedAndMade(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 		})
+	}
+}
+
+// TestACutWritesAFewRowsHoweverMuchItEnds: 100,000 grants of a user end by the number that the
+// user gets, the event of the audit log, and the numbered change that tells the servers.
+func TestACutWritesAFewRowsHoweverMuchItEnds(t *testing.T) {
+	t.Parallel()
+	h := granted(t)
+	storagetest.Exec(t, h.url, `
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+		INSERT INTO grants (id, client_id, user_id, session_id, scopes, audiences, auth_ms, amr, offline, user_epoch, client_epoch, server_epoch,
+		                    created_ms, expires_ms, generation, rotated_ms, refresh_iat_ms, refresh_exp_ms, refresh_kid, refresh_version, revoked_ms, revoked_why)
+		SELECT 'n' || i, 'web', 'id-minji', '', '[]', '[]', 0, '[]', 1, user_epoch, client_epoch, server_epoch, 1, 4102444800000, 1, 0, 0, 4102444800000, '', 1, 0, ''
+		  FROM n, grants WHERE id = 'g1'`)
+	rows := func() map[string]bool {
+		all := map[string]bool{}
+		for _, table := range storagetest.Select(t, h.url, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
+			name := strings.Trim(strings.Fields(table)[0], "[{}]")
+			for _, row := range storagetest.Select(t, h.url, "SELECT * FROM "+name) {
+				all[name+" "+row] = true
+			}
+		}
+		return all
+	}
+	h.want(h.operator("POST", "/cuts?dry_run=true", `{"user": "minji"}`, nil), http.StatusOK, "")
+	before := rows()
+	h.want(h.operator("POST", "/cuts", `{"user": "minji"}`, nil), http.StatusOK, "")
+	written := map[string]int{}
+	for row := range rows() {
+		if !before[row] {
+			written[strings.Fields(row)[0]]++
+		}
+	}
+	if d := cmp.Diff(map[string]int{"users": 1, "audit_events": 1, "changes": 1, "change_seq": 1}, written); d != "" || len(before) < 100_000 {
+		t.Errorf("of %d rows: %s", len(before), d)
 	}
 }
 
