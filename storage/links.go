@@ -94,11 +94,15 @@ func (s *Store) UseLink(ctx context.Context, hash [32]byte, now time.Time, passw
 // setPassword replaces a password, and revokes everything that was issued for the user,
 // links included: none stands whose epoch is below the user's. Their rows are no use.
 func setPassword(tx *gorm.DB, user, hash string, mustChange bool, n changes.Number) *gorm.DB {
-	if deleted := tx.Where("user_id = ?", user).Delete(&linkRow{}); deleted.Error != nil {
-		return deleted
+	if ended := endLinks(tx, user); ended.Error != nil {
+		return ended
 	}
 	password, temporary := passwordColumns(hash, mustChange)
 	return tx.Exec("UPDATE users SET password = ?, temporary_password = ?, epoch = ? WHERE id = ?", password, temporary, int64(n), user)
+}
+
+func endLinks(tx *gorm.DB, user string) *gorm.DB {
+	return tx.Where("user_id = ?", user).Delete(&linkRow{})
 }
 
 // passwordColumns returns what is stored of a password. One that must be changed is not in

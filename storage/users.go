@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -174,7 +175,7 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 		if err != nil {
 			return audit.Event{}, err
 		}
-		others := othersThan(tx, id)
+		others, former := othersThan(tx, id), accounts.User{Roles: slices.Clone(u.Roles)}
 		ev, err := edit(&u, others.who)
 		if err != nil {
 			return audit.Event{}, others.answer(err)
@@ -196,6 +197,11 @@ func (s *Store) UpdateUser(ctx context.Context, id string, edit func(*accounts.U
 		}
 		if err != nil {
 			return audit.Event{}, err
+		}
+		if u.Appoints(former) {
+			if ended := endLinks(tx, id); ended.Error != nil {
+				return audit.Event{}, ended.Error
+			}
 		}
 		row.ID = id
 		return *ev, tellApart(tx, row, was)

@@ -125,8 +125,9 @@ type Store interface {
 	// and claims with the event that edit returns, all in one transaction that no
 	// other editor can interrupt. If edit returns no event, nothing is stored. edit may
 	// be called again, if the first transaction was rolled back, and must not use the
-	// database, except by others. Returns ErrNotFound, the error that edit returned or, for
-	// a changed name or address, one of type Taken.
+	// database, except by others. If the change Appoints the user, their links end.
+	// Returns ErrNotFound, the error that edit returned or, for a changed name or
+	// address, one of type Taken.
 	UpdateUser(ctx context.Context, id string, edit func(u *User, others Others) (*audit.Event, error)) error
 	// SetUserDisabled disables or enables a user. If the user already is as asked, it
 	// changes nothing and stores no event. Returns ErrNotFound, or what allow does.

@@ -117,6 +117,29 @@ var linkTests = []test{
 		d.link("v", accounts.Reset, "c")
 		d.opens("v", noon, "c")
 	}},
+	{"a link ends when its user becomes an administrator", func(d *databaseTest) {
+		d.user("u")
+		give := func(roles ...string) {
+			d.Helper()
+			d.must(d.s.UpdateUser(d.ctx, "u", func(u *accounts.User, _ accounts.Others) (*audit.Event, error) {
+				u.Roles = append(u.Roles[:0], roles...)
+				ev := event(audit.UserUpdated, "u")
+				return &ev, nil
+			}))
+		}
+		give("a", "b")
+		d.link("u", accounts.Reset, "first")
+		give("a", "c")
+		d.opens("u", noon, "first")
+		give("a", "ingam:keys:read")
+		d.dead(noon, "first")
+		d.link("u", accounts.Reset, "second")
+		give("ingam:keys:read")
+		give()
+		d.opens("u", noon, "second")
+		give("ingam:admin")
+		d.dead(noon, "second")
+	}},
 	{"a link is refused as allow says, and to nobody", func(d *databaseTest) {
 		d.user("u")
 		no := errors.New("no")

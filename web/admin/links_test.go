@@ -1,11 +1,13 @@
 package admin_test
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/storage/storagetest"
@@ -103,4 +105,19 @@ func TestOnlyWhoMayDoEverythingMakesLinksForAdministrators(t *testing.T) {
 	h.want(h.as(&writer, "POST", "/users/"+boss+"/links", body, nil), http.StatusForbidden, "forbidden")
 	h.want(h.as(&all, "POST", "/users/"+boss+"/links", body, nil), http.StatusCreated, "")
 	h.want(h.as(&writer, "PUT", "/users/"+boss+"/password", `{"password": "a password for once", "must_change": true}`, nil), http.StatusForbidden, "forbidden")
+}
+
+// TestNoLinkOutlivesAnAppointment: whoever may write users could otherwise make a link for
+// somebody who is about to become an administrator, and use it afterwards.
+func TestNoLinkOutlivesAnAppointment(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.user("juno", "")
+	made := h.as(caller(administration.UsersWrite), "POST", "/users/"+id+"/links", `{"kind": "reset"}`, nil)
+	h.want(made, http.StatusCreated, "")
+	h.want(h.operator("PATCH", "/users/"+id, `{"roles": ["ingam:admin"]}`, with{"If-Match": "*"}), http.StatusOK, "")
+	token := strings.TrimPrefix(made.body["link"].(string), "link of ")
+	if _, err := h.users.UseLink(t.Context(), token, "one that only they know"); !errors.Is(err, accounts.ErrNoLink) {
+		t.Errorf("the link sets the password of an administrator: %v", err)
+	}
 }
