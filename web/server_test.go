@@ -224,7 +224,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	rules.Users = s.users
 	p.Administration = admin.Parts{
 		Version: "test", Cursors: masterkey.NewNotes(master, "cursor", time.Hour, time.Now),
-		APIs: administration.NewAPIs(s.catalog, s.registry, cuts), Clients: administration.NewClients(s.registry, cuts, issuer),
+		APIs: administration.NewAPIs(s.catalog, s.registry, cuts), Clients: administration.NewClients(s.registry, s.catalog, cuts, issuer),
 	}
 	p.Administrators = authz.NewAdministrators(issuer+admin.Path, tokens, s.registry, rules, s.users, cuts)
 	s.cuts = cuts

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ingam/ingam/authz/apis"
+	"github.com/ingam/ingam/authz/catalog"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/authz/clients"
 	"github.com/ingam/ingam/authz/field"
@@ -107,15 +109,17 @@ func isItsAudiences(c *clients.Client) bool {
 // Clients is the administration of clients.
 type Clients struct {
 	registry *clients.Registry
+	apis     *catalog.Catalog
 	cuts     *revocation.Cuts
 	// issuer is the URL of the server; empty for a command that runs without it.
 	issuer string
 }
 
-// NewClients returns the administration of the clients in registry. issuer may be empty for
-// a command that does not know it: then it is not checked where a client's pages are.
-func NewClients(registry *clients.Registry, cuts *revocation.Cuts, issuer string) *Clients {
-	return &Clients{registry, cuts, issuer}
+// NewClients returns the administration of the clients in registry, which use the APIs in
+// catalog. issuer may be empty for a command that does not know it: then it is not checked
+// where a client's pages are.
+func NewClients(registry *clients.Registry, catalog *catalog.Catalog, cuts *revocation.Cuts, issuer string) *Clients {
+	return &Clients{registry, catalog, cuts, issuer}
 }
 
 // Get returns a client as it is stored now, or clients.ErrNotFound.
@@ -137,7 +141,11 @@ func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, setti
 	if err := settings.apply(&c); err != nil {
 		return clients.Client{}, "", err
 	}
-	if err := by.mayChangeClient(nil, &c); err != nil {
+	admin, err := a.administering(ctx)
+	if err != nil {
+		return clients.Client{}, "", err
+	}
+	if err := by.mayChangeClient(admin, nil, &c); err != nil {
 		return clients.Client{}, "", err
 	}
 	if err := a.onSite(c); err != nil {
@@ -153,6 +161,10 @@ func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, setti
 // Update changes a client whose version the caller knows, and returns it with warnings.
 // Returns ErrForbidden, ErrStale, or what clients.Registry.Update does.
 func (a *Clients) Update(ctx context.Context, by Caller, id, version string, settings ClientSettings, reason string) (c clients.Client, warnings []string, err error) {
+	admin, err := a.administering(ctx)
+	if err != nil {
+		return clients.Client{}, nil, err
+	}
 	var was clients.Client
 	c, changed, err := a.registry.Update(ctx, id, func(c *clients.Client) error {
 		if err := Unchanged(c.Version(), version); err != nil {
@@ -162,7 +174,7 @@ func (a *Clients) Update(ctx context.Context, by Caller, id, version string, set
 		if err := settings.apply(c); err != nil {
 			return err
 		}
-		if err := by.mayChangeClient(&was, c); err != nil {
+		if err := by.mayChangeClient(admin, &was, c); err != nil {
 			return err
 		}
 		return a.onSite(*c)
@@ -199,6 +211,10 @@ func (a *Clients) onSite(c clients.Client) error {
 // Delete removes a client whose version the caller knows. Without force it refuses one
 // with live grants. Returns ErrForbidden, ErrStale, ErrInUse or clients.ErrNotFound.
 func (a *Clients) Delete(ctx context.Context, by Caller, id, version string, force bool, reason string) error {
+	admin, err := a.administering(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := a.reach(ctx, by, id); err != nil {
 		return err
 	}
@@ -212,7 +228,7 @@ func (a *Clients) Delete(ctx context.Context, by Caller, id, version string, for
 		}
 	}
 	return a.registry.Delete(ctx, id, func(c clients.Client) error {
-		if err := by.mayChangeClient(&c, nil); err != nil {
+		if err := by.mayChangeClient(admin, &c, nil); err != nil {
 			return err
 		}
 		return Unchanged(c.Version(), version)
@@ -225,7 +241,23 @@ func (a *Clients) reach(ctx context.Context, by Caller, id string) (clients.Clie
 	if err != nil {
 		return clients.Client{}, err
 	}
-	return c, by.mayChangeClient(&c, nil)
+	admin, err := a.administering(ctx)
+	if err != nil {
+		return clients.Client{}, err
+	}
+	return c, by.mayChangeClient(admin, &c, nil)
+}
+
+// administering returns the audience of the API of the administration, in a list; none if
+// there is no such API.
+func (a *Clients) administering(ctx context.Context) (audiences []string, err error) {
+	all, err := a.apis.List(ctx)
+	for _, is := range all {
+		if is.Administers() {
+			audiences = append(audiences, is.Audience)
+		}
+	}
+	return audiences, err
 }
 
 // SetDisabled refuses a client everything until it is enabled again. Returns ErrForbidden
@@ -269,11 +301,18 @@ func (a *Clients) RemoveSecret(ctx context.Context, by Caller, id, secretID, rea
 // mayChangeClient checks a change of a client, as it was and as it is to be; one of them is
 // nil for a client that is created or deleted. Whoever may write clients could otherwise
 // take over the administration: register a client for its scopes, or change the redirect
-// URI of one that has them, and wait.
-func (c Caller) mayChangeClient(was, is *clients.Client) error {
+// URI of one that has them, and wait. The same goes for a client that is the API of the
+// administration, with one of the audiences in admin, and for the id of the client of
+// `ingam login`, which gets its scopes by the next bootstrap.
+func (c Caller) mayChangeClient(admin []string, was, is *clients.Client) error {
+	names := func(audience string) bool { _, is := apis.Registered(admin, audience); return is }
 	for _, client := range []*clients.Client{was, is} {
-		if client != nil && slices.ContainsFunc(client.Scopes, IsScope) {
+		switch {
+		case client == nil:
+		case slices.ContainsFunc(client.Scopes, IsScope):
 			return c.must("a client that may ask for scopes of the administration")
+		case client.ID == LoginClient, slices.ContainsFunc(client.Audiences, names), slices.ContainsFunc(client.Introspects, names):
+			return c.must("a client of the administration")
 		}
 	}
 	return nil

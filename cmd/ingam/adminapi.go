@@ -86,7 +86,7 @@ func (c *concerns) adminAPI() *adminAPI {
 		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
 		AccessTTL: c.cfg.Tokens.AccessTTL.Std(),
 		APIs:      administration.NewAPIs(c.apis, c.clients, c.cuts),
-		Clients:   administration.NewClients(c.clients, c.cuts, issuer),
+		Clients:   administration.NewClients(c.clients, c.apis, c.cuts, issuer),
 		Keys:      administration.NewKeys(c.rings),
 		Audit:     administration.NewAudit(c.store, c.users, c.clients, chain.New(c.store, c.rings, c.t.now)),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),

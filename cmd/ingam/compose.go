@@ -181,7 +181,7 @@ func (s *server) administration(c shared) admin.Parts {
 		Version: s.made.version, AccessTTL: s.cfg.Tokens.AccessTTL.Std(),
 		Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
 		APIs:      administration.NewAPIs(s.catalog, s.registry, c.cuts),
-		Clients:   administration.NewClients(s.registry, c.cuts, s.cfg.Issuer.String()),
+		Clients:   administration.NewClients(s.registry, s.catalog, c.cuts, s.cfg.Issuer.String()),
 		Keys:      administration.NewKeys(s.ring),
 		Audit:     administration.NewAudit(s.store, c.users, s.registry, s.chain),
 		Overviews: administration.NewOverviews(s.store, administration.NewKeys(s.ring), s.now),

@@ -4,6 +4,11 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+
+	"github.com/ingam/ingam/authz/accounts"
+	"github.com/ingam/ingam/authz/administration"
+	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/web/admin"
 )
 
 const newApp = `{"client_id": "app", "name": "App", "token_endpoint_auth_method": "client_secret_basic",
@@ -117,4 +122,56 @@ func TestClientsComeInPages(t *testing.T) {
 	h.want(h.operator("GET", "/clients?limit=0", "", nil), http.StatusUnprocessableEntity, "malformed")
 	h.want(h.operator("GET", "/clients?limit=2&limit=3", "", nil), http.StatusUnprocessableEntity, "malformed")
 	h.want(h.operator("GET", "/clients?size=2", "", nil), http.StatusUnprocessableEntity, "malformed")
+}
+
+// TestClientsOfTheAdministrationAreGuarded: whoever may write clients must not become
+// whoever may do everything by one of them.
+func TestClientsOfTheAdministrationAreGuarded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const audience = issuer + admin.Path
+	writer, boss := caller(administration.ClientsWrite, administration.APIsWrite), caller(administration.All)
+	client := func(id, more string) string {
+		return `{"client_id": "` + id + `", "name": "C", "token_endpoint_auth_method": "client_secret_basic"` + more + `}`
+	}
+	// Before there is an API of the administration.
+	h.want(h.as(writer, "POST", "/clients", client("ingam-cli", ""), nil), http.StatusForbidden, "forbidden")
+	h.user("minji", "")
+	begin := administration.NewBeginning(h.store, h.catalog, h.registry, h.users, audience)
+	if _, _, err := begin.Begin(t.Context(), administration.Operator(audit.Operator("test")), accounts.User{Username: "minji"}, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	for id, more := range map[string]string{
+		"asks":       `, "grant_types": ["client_credentials"], "audiences": ["` + audience + `"], "scopes": ["ingam:keys:read"]`,
+		"names":      `, "grant_types": ["client_credentials"], "audiences": ["` + audience + `"]`,
+		"introspect": `, "introspects": ["` + audience + `"]`,
+	} {
+		h.want(h.as(writer, "POST", "/clients", client(id, more), nil), http.StatusForbidden, "forbidden")
+		h.want(h.as(boss, "POST", "/clients", client(id, more), nil), http.StatusCreated, "")
+	}
+	h.want(h.as(writer, "POST", "/clients", client("own", `, "grant_types": ["client_credentials"]`), nil), http.StatusCreated, "")
+	for _, change := range []string{`{"audiences": ["` + audience + `"]}`, `{"introspects": ["` + audience + `"]}`, `{"audiences": ["` + audience + `"], "scopes": ["ingam:admin"]}`} {
+		h.want(h.as(writer, "PATCH", "/clients/own", change, with{"If-Match": "*"}), http.StatusForbidden, "forbidden")
+	}
+	for _, id := range []string{"asks", "names", "introspect", "ingam-cli"} {
+		one := "/clients/" + id
+		for _, act := range [][3]string{
+			{"PATCH", one, `{"name": "Mine"}`},
+			{"PATCH", one, `{"audiences": [], "introspects": [], "scopes": []}`},
+			{"POST", one + "/disable", ""},
+			{"POST", one + "/enable", ""},
+			{"POST", one + "/secrets", `{}`},
+			{"DELETE", one + "/secrets/oldest", ""},
+			{"DELETE", one, ""},
+			{"POST", "/apply", `{"clients": [` + client(id, "") + `]}`},
+		} {
+			for _, dry := range []string{"", "?dry_run=true"} {
+				a := h.as(writer, act[0], act[1]+dry, act[2], with{"If-Match": "*"})
+				// How a client authenticates cannot be changed at all.
+				if a.status != http.StatusForbidden && !(act[1] == "/apply" && a.status == http.StatusUnprocessableEntity) {
+					t.Errorf("%s %s %s: %d %s", act[0], act[1]+dry, act[2], a.status, a.text)
+				}
+			}
+		}
+	}
 }

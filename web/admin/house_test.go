@@ -73,7 +73,7 @@ func newHouse(t testing.TB) *house {
 	rings := newRings(t, store)
 	search := grants.NewSearch(store, users, registry, cuts, time.Now)
 	signedIn := sessions.New(store, time.Hour, 3*time.Hour, time.Now)
-	ofAPIs, ofClients := administration.NewAPIs(c, registry, cuts), administration.NewClients(registry, cuts, issuer)
+	ofAPIs, ofClients := administration.NewAPIs(c, registry, cuts), administration.NewClients(registry, c, cuts, issuer)
 	ofUsers := administration.NewUsers(users, cuts, administration.IDTokens{Own: own, Issuer: issuer, Bits: 2048})
 	return &house{t, url, store, c, registry, rings, users, admin.New(admin.Parts{
 		Issuer: issuer, Version: "test", Now: time.Now,
