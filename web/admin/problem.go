@@ -165,8 +165,8 @@ func flawAt(location, detail string) Flaw {
 		return Flaw{Parameter: at, Detail: detail}
 	}
 	if at == "" {
-		if pointer, text, found := strings.Cut(detail, " "); found && strings.HasPrefix(pointer, "/") { // a wrongMember
-			return Flaw{Pointer: pointer, Detail: text}
+		if end := strings.LastIndexByte(detail, 0); end >= 0 { // a wrongMember
+			return Flaw{Pointer: detail[:end], Detail: detail[end+1:]}
 		}
 		return Flaw{Detail: detail}
 	}

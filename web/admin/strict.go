@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,17 +22,58 @@ var strictJSON = huma.Format{
 		if err := json.Unmarshal(data, v); err != nil {
 			return err
 		}
-		if t := reflect.TypeOf(v).Elem(); t.Kind() == reflect.Struct {
-			return strictMembers(data, t)
+		t := reflect.TypeOf(v).Elem()
+		if t.Kind() != reflect.Struct {
+			return nil
 		}
-		return nil
+		if err := noneTwice(json.NewDecoder(bytes.NewReader(data)), ""); err != nil {
+			return err
+		}
+		return strictMembers(data, t)
 	},
 }
 
 // wrongMember is an error about a member of a body.
 type wrongMember struct{ pointer, detail string }
 
-func (w *wrongMember) Error() string { return w.pointer + " " + w.detail }
+// Error has both, as flawAt takes them apart. A name may hold any character.
+func (w *wrongMember) Error() string { return w.pointer + "\x00" + w.detail }
+
+// noneTwice refuses a member that is there twice in an object, at any depth: claims, texts and
+// keys have members, too.
+func noneTwice(d *json.Decoder, at string) error {
+	begin, err := d.Token()
+	if err != nil {
+		return err
+	}
+	kind, nested := begin.(json.Delim)
+	seen := map[string]bool{}
+	for i := 0; nested && d.More(); i++ {
+		of := at + "/" + strconv.Itoa(i)
+		if kind == '{' {
+			name, err := d.Token()
+			if err != nil {
+				return err
+			}
+			key := fmt.Sprint(name)
+			of = at + "/" + inPointer.Replace(key)
+			if seen[key] {
+				return &wrongMember{of, "is there twice"}
+			}
+			seen[key] = true
+		}
+		if err := noneTwice(d, of); err != nil {
+			return err
+		}
+	}
+	if nested {
+		_, err = d.Token()
+	}
+	return err
+}
+
+// inPointer writes a name as a part of a JSON Pointer (RFC 6901 section 3).
+var inPointer = strings.NewReplacer("~", "~0", "/", "~1")
 
 // strictMembers checks the members of a JSON object that belongs to a struct.
 func strictMembers(data []byte, t reflect.Type) error {
@@ -39,17 +81,13 @@ func strictMembers(data []byte, t reflect.Type) error {
 	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
 		return nil // the library has said so
 	}
-	members, seen := membersOf(t), map[string]bool{}
+	members := membersOf(t)
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
 			return err
 		}
 		key := fmt.Sprint(name)
-		if seen[key] {
-			return &wrongMember{"/" + key, "is there twice"}
-		}
-		seen[key] = true
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return err
