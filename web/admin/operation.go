@@ -64,7 +64,11 @@ func (c *Conditional) known() (string, error) {
 	case tag == administration.Any:
 		return administration.Any, nil
 	default:
-		return strings.Trim(tag, `"`), nil
+		version := strings.Trim(tag, `"`)
+		if version == administration.Any { // a tag that is called so, as no record's is
+			version = tag
+		}
+		return version, nil
 	}
 }
 
