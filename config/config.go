@@ -21,7 +21,7 @@ type Config struct {
 		RequestTimeout    Duration  `key:"request_timeout" default:"8s" doc:"how long the server may work on an answer, with the database, before it answers 503"`
 		DrainDelay        Duration  `key:"drain_delay" default:"0s" doc:"how long a stopping server still accepts requests while /health/ready answers 503"`
 		ShutdownTimeout   Duration  `key:"shutdown_timeout" default:"15s" doc:"how long a stopping server waits for requests under way"`
-		MaxBody           size      `key:"max_body" default:"64KiB" doc:"the largest request body"`
+		MaxBody           size      `key:"max_body" default:"64KiB" doc:"the largest request body, but for the admin API, which takes 1 MiB"`
 		MaxHeader         size      `key:"max_header" default:"16KiB" doc:"the largest request header"`
 		TrustedProxies    prefixes  `key:"trusted_proxies" doc:"addresses or networks of the proxies that may say from which address a request comes"`
 		ForwardedHeader   forwarded `key:"forwarded_header" default:"x-forwarded-for" doc:"the only header in which these proxies are believed: x-forwarded-for or forwarded (RFC 7239)"`

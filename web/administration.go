@@ -23,6 +23,7 @@ func (a administrators) handler(base string) endpoint {
 	parts.LinkOf = func(token string) string { return LinkOf(parts.Issuer, token) }
 	api := admin.New(parts, base)
 	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store")
 		api.ServeHTTP(w, r)
 		return nil
 	}

@@ -5,11 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	unescape "html"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
@@ -205,5 +208,49 @@ func TestAnAdministratorIsAskedAndHasTheRoleAtEachCall(t *testing.T) {
 	}
 	if a := s.administer(http.MethodGet, "/clients", token, ""); a.status != http.StatusUnauthorized {
 		t.Errorf("after a cut: %d", a.status)
+	}
+}
+
+func TestABodyThatIsTooLongOrBreaksOffIsNoFault(t *testing.T) {
+	t.Parallel()
+	s := administered(t)
+	token := s.robot("writer", administration.ClientsWrite)
+	body := func(name string) string {
+		return `{"client_id": "app", "name": "` + name + `", "token_endpoint_auth_method": "none"}`
+	}
+	for what, c := range map[string]struct {
+		body   io.Reader
+		status int
+	}{
+		"a name that is too long":    {strings.NewReader(body(strings.Repeat("x", 100_000))), http.StatusUnprocessableEntity},
+		"longer than any body":       {strings.NewReader(body(strings.Repeat("x", 1<<20))), http.StatusRequestEntityTooLarge},
+		"one that breaks off":        {io.MultiReader(strings.NewReader(`{"client_id"`), iotest.ErrReader(io.ErrUnexpectedEOF)), http.StatusUnprocessableEntity},
+		"longer than other requests": {strings.NewReader(body("x") + strings.Repeat(" ", 100_000)), http.StatusCreated},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, adminIssuer+admin.Path+"/clients", c.body)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if w.Code != c.status || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v %s", what, w.Code, w.Header(), w.Body)
+		}
+	}
+}
+
+// TestAQueryThatCannotBeReadIsNotReadInPart: what was meant as a dry run would be done.
+func TestAQueryThatCannotBeReadIsNotReadInPart(t *testing.T) {
+	t.Parallel()
+	s := administered(t)
+	token := s.robot("boss", administration.All)
+	s.robot("other", administration.ClientsRead)
+	for _, query := range []string{"dry_run=true;reason=x", "a;dry_run=true", "dry_run=true%zz", "dry_run=true&reason=%f"} {
+		a := s.administer(http.MethodDelete, "/clients/other?"+query, token, "", "If-Match", "*")
+		if a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "query") {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := s.administer(http.MethodGet, "/clients/other", token, ""); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

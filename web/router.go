@@ -181,12 +181,15 @@ func (rt router) across(whose scripts, h http.Handler) http.Handler {
 }
 
 // limited limits the body that h can read to what its route allows. If the route has no
-// body, h reads nothing.
+// body, h reads nothing. An operation of the admin API reads only what is within a limit of
+// its own, once it knows who calls: files that are applied are longer than forms.
 func (rt router) limited(b body, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if b == noBody {
+		switch b {
+		case noBody:
 			r.Body = http.NoBody
-		} else {
+		case operationBody:
+		default:
 			r.Body = http.MaxBytesReader(w, r.Body, rt.maxBody)
 		}
 		h.ServeHTTP(w, r)

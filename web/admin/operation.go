@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -79,7 +80,7 @@ func tag(version string) string { return `"` + version + `"` }
 func add[I, O any](s surface, op operation, handle func(context.Context, administration.Caller, *I) (*O, error)) {
 	errs := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable}, op.refuses...)
 	if op.method != http.MethodGet {
-		errs = append(errs, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
+		errs = append(errs, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
 	}
 	slices.Sort(errs)
 	huma.Register(s.API, huma.Operation{
@@ -111,10 +112,16 @@ var canBeEmpty = []string{"actor", "cursor", "reason", "subject"}
 // whoever looks at the request in between may read the last. It also refuses one that is
 // given without a value, which the library would take for one that is not given: what is
 // meant for one user, or as a dry run, would then be done to all, and indeed.
+// The same goes for a query that cannot be read, of which the library leaves parts out.
 // It refuses a value that is no text, which not every database could store or compare.
 func (s surface) once(ctx huma.Context, next func(huma.Context)) {
 	u := ctx.URL()
-	for name, values := range u.Query() {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		s.refuse(ctx, newKind(http.StatusUnprocessableEntity, "malformed", "the query cannot be read"))
+		return
+	}
+	for name, values := range query {
 		wrong := ""
 		switch {
 		case len(values) > 1:

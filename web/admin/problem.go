@@ -145,7 +145,7 @@ func newKind(status int, name, detail string) *Problem {
 // newProblem is what the library makes of a request whose form is wrong. It leaves out the
 // values that were sent, which may be secrets.
 func newProblem(status int, message string, errs ...error) huma.StatusError {
-	if status == http.StatusBadRequest {
+	if status == http.StatusBadRequest || message == brokenOff {
 		status = http.StatusUnprocessableEntity // one status for a body that cannot be used
 	}
 	p := newKind(status, "malformed", message)
@@ -157,6 +157,10 @@ func newProblem(status int, message string, errs ...error) huma.StatusError {
 	}
 	return p
 }
+
+// brokenOff is what the library says of a body that does not come to its end. It takes that
+// for a fault of the server.
+const brokenOff = "cannot read request body"
 
 // flawAt translates the library's notation, such as body.origins[2] or query.limit.
 func flawAt(location, detail string) Flaw {
