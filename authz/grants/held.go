@@ -17,7 +17,8 @@ type Users interface {
 }
 
 // Held removes what a user may give to no client: the scopes of the administration that
-// they hold no role for. If nothing is left, the request is refused.
+// they hold no role for. Of somebody who gives the scope that includes all others of them,
+// these others are not asked for. If nothing is left, the request is refused.
 func (c *Rules) Held(ctx context.Context, userID string, permissions []permission.Permission) ([]permission.Permission, error) {
 	administers := func(p permission.Permission) bool { return apis.IsAdministration(p.Scope) }
 	if c.Users == nil || !slices.ContainsFunc(permissions, administers) {
@@ -33,5 +34,8 @@ func (c *Rules) Held(ctx context.Context, userID string, permissions []permissio
 	if !slices.ContainsFunc(held, administers) && !slices.ContainsFunc(held, func(p permission.Permission) bool { return p.Audience != "" }) {
 		return nil, protocol.Refuse(protocol.InvalidGrant, "The user is no administrator of what is asked for.")
 	}
-	return held, nil
+	return slices.DeleteFunc(slices.Clone(held), func(p permission.Permission) bool {
+		all := permission.Permission{Audience: p.Audience, Scope: apis.AdministrationAll}
+		return administers(p) && p != all && slices.Contains(held, all)
+	}), nil
 }
