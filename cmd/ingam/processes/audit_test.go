@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
@@ -126,9 +129,9 @@ func TestTheAuditLogIsVerifiedByAStranger(t *testing.T) {
 		t.Fatalf("%s, want %s", head, want)
 	}
 	d.must("audit", "verify", "--head", head)
-	file := filepath.Join(d.dir, "audit.ndjson")
-	if err := os.WriteFile(file, []byte(d.must("audit", "export")), 0o600); err != nil {
-		t.Fatal(err)
+	said, err := verifiedByPython(t, d.must("audit", "export"), head)
+	if err != nil || said != head {
+		t.Errorf("%s, %v", said, err)
 	}
 	s.stop()
 	storagetest.Exec(t, d.database, "UPDATE audit_events SET reason = 'another' WHERE number = 2")
@@ -140,6 +143,114 @@ func TestTheAuditLogIsVerifiedByAStranger(t *testing.T) {
 	storagetest.Exec(t, d.database, "DELETE FROM audit_heads WHERE number > 1")
 	if e := d.command("", nil, "audit", "verify", "--head", head); e.status == done || !strings.Contains(e.stdout, "cut_off") {
 		t.Errorf("%d: %s%s", e.status, e.stdout, e.stderr)
+	}
+}
+
+// verifiedByPython runs the script of docs/audit.md on an export, and returns what it says.
+func verifiedByPython(t *testing.T, export string, kept ...string) (said string, err error) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.FromSlash("../../../docs/audit.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := regexp.MustCompile("(?s)<!-- audit: verify.py -->\n```python\n(.*?)```").FindSubmatch(text)
+	if script == nil {
+		t.Fatal("the document has no script")
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"verify.py": script[1], "audit.ndjson": []byte(export)} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("python3", append([]string{"verify.py", "audit.ndjson"}, kept...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// TestAStrangerFindsWhatIsWrongWithAnExport: the stranger is the script of docs/audit.md.
+func TestAStrangerFindsWhatIsWrongWithAnExport(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.must("migrate", "up")
+	for _, table := range []string{"signing_keys", "audit_heads", "audit_events"} {
+		storagetest.Exec(t, d.database, "DELETE FROM "+table) // those keys are sealed
+	}
+	store := storagetest.Open(t, d.database)
+	c, _ := storagetest.Chain(store, time.Now)
+	began := time.Now().Add(-time.Hour)
+	chain := func(first, n int) {
+		t.Helper()
+		events := make([]audit.Event, n)
+		for i := range events {
+			events[i] = audit.Event{
+				At: began.Add(time.Duration(first+i) * time.Second), Actor: "cli:a", Action: audit.TokenCut, Subject: fmt.Sprint("token ", first+i),
+				Reason: "because, it's \"so\"\n<&>", Details: map[string]string{"é": "🔑 김민지", "z": "", "\uffff": "1", "😀": "2"},
+			}
+		}
+		if err := errors.Join(store.Record(t.Context(), events), c.Run(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		chain(10*i, 10)
+	}
+	whole := d.must("audit", "export")
+	head := strings.TrimSpace(d.must("audit", "head"))
+	if said, err := verifiedByPython(t, whole); err != nil || said != head {
+		t.Fatalf("%s, %v", said, err)
+	}
+	lines := slices.Collect(strings.Lines(whole))
+	of := func(text string) int {
+		t.Helper()
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, text) })
+		if i < 0 {
+			t.Fatalf("nothing has %s", text)
+		}
+		return i
+	}
+	event, first := of(`"token 5"`), of(`{"head":`)
+	for name, c := range map[string]struct {
+		change func(l []string) []string
+		says   string
+	}{
+		"edited":         {func(l []string) []string { l[event] = strings.Replace(l[event], "cli:a", "cli:b", 1); return l }, "missing, or is not"},
+		"removed":        {func(l []string) []string { return slices.Delete(l, event, event+1) }, "missing, or is not"},
+		"moved":          {func(l []string) []string { l[event], l[event+1] = l[event+1], l[event]; return l }, "missing, or is not"},
+		"without a head": {func(l []string) []string { return l[:len(l)-1] }, "are not signed"},
+		"cut off":        {func(l []string) []string { return l[:first+1] }, "were cut off"},
+		"another head": {func(l []string) []string {
+			l[len(l)-1] = strings.Replace(l[len(l)-1], `"signed":"`, `"signed":"e30`, 1)
+			return l
+		}, ""},
+		"another signature": {func(l []string) []string {
+			at := len(l) - 1
+			end := strings.LastIndex(l[at], `"}`)
+			l[at] = l[at][:end-86] + strings.Repeat("A", 86) + l[at][end:]
+			return l
+		}, "not signed by the key"},
+	} {
+		if said, err := verifiedByPython(t, strings.Join(c.change(slices.Clone(lines)), ""), head); err == nil || !strings.Contains(said, c.says) {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+	if said, err := verifiedByPython(t, strings.Join(lines[:first+1], "")); err != nil {
+		t.Errorf("a log that ends there is good if nobody has kept a later head: %s", said)
+	}
+	if said, err := verifiedByPython(t, whole, "20:"+strings.Repeat("0", 64)); err == nil || !strings.Contains(said, "was kept") {
+		t.Errorf("another history: %s", said)
+	}
+	// It begins at an anchor, if there is one.
+	if n, err := c.Purge(t.Context(), began.Add(10*time.Second), 100); err != nil || n == 0 {
+		t.Fatal(n, err)
+	}
+	purged := d.must("audit", "export")
+	if said, err := verifiedByPython(t, purged, head); err != nil || said != head || strings.Contains(purged, `"token 5"`) {
+		t.Errorf("%s, %v", said, err)
+	}
+	if said, err := verifiedByPython(t, strings.Replace(purged, `{"head":`, `{"key":{"kid":"x"},"head":`, 1)); err == nil || !strings.Contains(said, "missing, or is not") {
+		t.Errorf("without the anchor: %s", said)
 	}
 }
 

@@ -31,6 +31,7 @@ var documents = []document{
 	{"ARCHITECTURE.md", "http://localhost:8080", firstSteps},
 	{"docs/administration.md", "https://id.example.com", append(slices.Clip(firstSteps), `ingam user create --username juno --generate`)},
 	{"docs/apps.md", "http://localhost:8080", firstSteps},
+	{"docs/audit.md", "https://id.example.com", firstSteps},
 	{"docs/backup.md", "http://localhost:8080", firstSteps},
 	{"docs/choosing.md", "https://id.example.com", nil},
 	{"docs/choosing.ko.md", "https://id.example.com", nil},
@@ -48,10 +49,14 @@ var documents = []document{
 // elsewhere names, for commands that cannot run here, the test that runs them or
 // similar ones.
 var elsewhere = map[string]string{
-	"ingam serve":                 "TestAServerThatIsStoppedFinishesWhatItIsDoing",
-	"ingam serve --demo":          "TestTheDemonstrationWorksByCopyingWhatItPrints",
-	"ingam serve --accept-issuer": "TestAnotherIssuerOnTheSameDatabaseIsRefused",
-	"ingam login":                 "TestAnAdministratorWorksFromElsewhere",
+	"ingam serve":                                           "TestAServerThatIsStoppedFinishesWhatItIsDoing",
+	"ingam serve --demo":                                    "TestTheDemonstrationWorksByCopyingWhatItPrints",
+	"ingam serve --accept-issuer":                           "TestAnotherIssuerOnTheSameDatabaseIsRefused",
+	"ingam audit head":                                      "TestTheAuditLogIsVerifiedByAStranger",
+	"ingam audit verify --head $(cat kept.head)":            "TestTheAuditLogIsVerifiedByAStranger",
+	"ingam audit export":                                    "TestTheAuditLogIsVerifiedByAStranger",
+	"ingam audit export --after 25001":                      "TestTheAuditLogIsVerifiedByAStranger",
+	"ingam login":                                           "TestAnAdministratorWorksFromElsewhere",
 	"ingam login --server https://id.example.com":           "TestAnAdministratorWorksFromElsewhere",
 	"ingam client list --server https://id.example.com":     "TestAnAdministratorWorksFromElsewhere",
 	"ingam logout --server https://id.example.com":          "TestAnAdministratorWorksFromElsewhere",
@@ -81,7 +86,7 @@ var elsewhere = map[string]string{
 // mentioned are commands that the text only names. They would fail as they are printed,
 // because arguments are missing.
 var mentioned = []string{
-	"ingam user invite", "ingam user reset-link", "ingam apply", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
+	"ingam admin bootstrap", "ingam user invite", "ingam user reset-link", "ingam apply", "ingam user create --email-verified", "ingam user create --role admin", "ingam user disable", "ingam user set-password",
 	"ingam client disable", "ingam client secret add", "ingam key withdraw", "ingam revoke", "ingam revoke --wait", "ingam revoke --session",
 	"ingam restore", "ingam revoke … --dry-run", "ingam revoke … --wait", "ingam revoke --token-stdin", "ingam token verify",
 	"ingam revoke --grant", "ingam api secret add", "ingam api secret use", "ingam api secret remove",
