@@ -85,7 +85,7 @@ func (a applying) clientSecret(ctx context.Context, c clients.Client, secret str
 		}
 	}
 	_, _, err = a.clients.AddSecret(ctx, a.by, c.ID, secret, a.reason)
-	return true, field.At(err, "client_secret")
+	return true, err
 }
 
 // pruneClients deletes the clients that a file once made, and that is in none any more.

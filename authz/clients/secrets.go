@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/field"
 )
 
 // minSecretLength is how long a secret that was not generated here must be.
@@ -27,7 +28,7 @@ func (r *Registry) AddSecret(ctx context.Context, id, secret, reason string, by 
 		return Secret{}, "", err
 	}
 	if c.Auth == None {
-		return Secret{}, "", fmt.Errorf("%w: a public client has no secret", ErrInvalid)
+		return Secret{}, "", field.At(fmt.Errorf("%w: a public client has no secret", ErrInvalid), "client_secret")
 	}
 	s, plain, err := newSecret(secret, r.now())
 	if err != nil {
@@ -56,11 +57,11 @@ func newSecret(plain string, now time.Time) (Secret, string, error) {
 		plain = rand.Text() + rand.Text()
 	}
 	if len(plain) < minSecretLength || len(plain) > maxSecretLength {
-		return Secret{}, "", fmt.Errorf("%w: a secret has %d to %d characters", ErrInvalid, minSecretLength, maxSecretLength)
+		return Secret{}, "", field.At(fmt.Errorf("%w: a secret has %d to %d characters", ErrInvalid, minSecretLength, maxSecretLength), "client_secret")
 	}
 	for _, r := range plain {
 		if r < ' ' || r > '~' {
-			return Secret{}, "", fmt.Errorf("%w: a secret holds only printable ASCII characters (RFC 6749 appendix A.2)", ErrInvalid)
+			return Secret{}, "", field.At(fmt.Errorf("%w: a secret holds only printable ASCII characters (RFC 6749 appendix A.2)", ErrInvalid), "client_secret")
 		}
 	}
 	return Secret{ID: rand.Text(), Hash: sha256.Sum256([]byte(plain)), CreatedAt: now}, plain, nil

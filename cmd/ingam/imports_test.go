@@ -66,6 +66,8 @@ var allowed = map[string][]string{
 	"web/pages":                {"web/pages/texts"},
 	"web/pages/texts":          {},
 
+	"cmd/ingam/processes/adminclient": {},
+
 	"authz/grants/grantstest":     {"authz/accounts", "authz/apis", "authz/audit", "authz/catalog", "authz/clients", "authz/permission", "authz/grants", "authz/revocation", "authz/sessions", "authz/status", "authz/status/indices", "authz/status/listeners", "authz/status/lists", "authz/tokens", "keys", "keys/masterkey", "storage", "storage/storagetest"},
 	"storage/storagetest/between": {},
 	"authz/status/indices":        {"authz/changes", "authz/status"},

@@ -60,11 +60,23 @@ func init() {
 	huma.DefaultArrayNullable = false
 }
 
+// schemaName returns the name of a type in the document: that of the type, unless clients
+// that are generated from the document have that name for themselves.
+func schemaName(t reflect.Type, hint string) string {
+	switch t {
+	case reflect.TypeFor[Client]():
+		return "RegisteredClient"
+	case reflect.TypeFor[NewClient]():
+		return "ClientRegistration"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}
+
 // New returns the API's handler for requests whose paths begin with base, which is the
 // path of the issuer, and Path.
 func New(p Parts, base string) http.Handler {
 	mux := http.NewServeMux()
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[string]](), reflect.TypeFor[*string]())
 	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[bool]](), reflect.TypeFor[*bool]())
 	registry.RegisterTypeAlias(reflect.TypeFor[administration.Nullable[map[string]any]](), reflect.TypeFor[*map[string]any]())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -45,11 +46,23 @@ const ExportPath = "/audit/export"
 
 func (o auditOperations) add() {
 	add(o.surface, operation{method: http.MethodGet, path: "/audit", id: "listAudit", scope: administration.AuditRead, summary: "List events of the audit log; a page may have less of them than the limit, or none, and be followed by another"}, o.list)
-	add(o.surface, operation{method: http.MethodGet, path: ExportPath, id: "exportAudit", scope: administration.AuditRead, summary: "Write events of the audit log, the oldest first, one JSON object in each line; what breaks off is not complete, and goes on after its last id"}, o.export)
-	o.OpenAPI().Paths[ExportPath].Get.Responses["200"].Content = map[string]*huma.MediaType{
-		ndjson: {Schema: &huma.Schema{Type: huma.TypeString, Description: "In each line an Event. With chain: an Event that also has its number and digest; or an object with the member key, a JWK, or head, an AuditHead, which comes after its event"}},
-	}
+	add(o.surface, operation{method: http.MethodGet, path: ExportPath, id: "exportAudit", scope: administration.AuditRead, summary: "Write events of the audit log, the oldest first, one JSON object in each line; what breaks off is not complete, and goes on after its last id", refuses: []int{http.StatusNotFound}}, o.export)
+	o.describeLines()
 	o.addChain()
+}
+
+// describeLines says in the document what the lines of an export are. It has no way to say
+// it of a type that is not one JSON value, so the schema stands for itself.
+func (o auditOperations) describeLines() {
+	schemas := o.OpenAPI().Components.Schemas
+	line := &huma.Schema{Description: "A line of an export: an event; with chain, an event with its place in the chain, a public key, or a head, which comes after its event"}
+	for _, of := range []reflect.Type{reflect.TypeFor[Event](), reflect.TypeFor[ChainedEvent](), reflect.TypeFor[ExportedKey](), reflect.TypeFor[ExportedHead]()} {
+		line.OneOf = append(line.OneOf, schemas.Schema(of, true, ""))
+	}
+	schemas.Map()["AuditLine"] = line
+	o.OpenAPI().Paths[ExportPath].Get.Responses["200"].Content = map[string]*huma.MediaType{
+		ndjson: {Schema: &huma.Schema{Type: huma.TypeString, Description: "In each line an AuditLine"}},
+	}
 }
 
 const ndjson = "application/x-ndjson"

@@ -226,10 +226,14 @@ type clientSecretAnswer struct{ Body ClientSecret }
 func (o clientOperations) addSecret(ctx context.Context, by administration.Caller, in *struct {
 	OfClient
 	Write
-	Body NewSecret `required:"false"`
+	Body *NewSecret // without a body one is made
 },
 ) (*clientSecretAnswer, error) {
-	s, secret, err := o.clients.AddSecret(in.context(ctx), by, in.ID, in.Body.Secret, in.Reason)
+	var given string
+	if in.Body != nil {
+		given = in.Body.Secret
+	}
+	s, secret, err := o.clients.AddSecret(in.context(ctx), by, in.ID, given, in.Reason)
 	if err != nil {
 		return nil, err
 	}

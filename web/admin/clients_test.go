@@ -93,6 +93,27 @@ func TestWhatIsWrongWithAClientIsPointedAt(t *testing.T) {
 	}
 }
 
+func TestASecretIsAddedWithAndWithoutABody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.want(h.operator("POST", "/clients", newApp, nil), http.StatusCreated, "")
+	for body, at := range map[string][]string{
+		`{"client_secret": null}`: {"/client_secret"}, `{"client_secret": "a", "client_secret": "b"}`: {"/client_secret"}, `{"id": "x"}`: {"/id"},
+		`{"client_secret": "short"}`: {"/client_secret"}, `[]`: nil,
+	} {
+		a := h.operator("POST", "/clients/app/secrets", body, nil)
+		h.want(a, http.StatusUnprocessableEntity, a.kind())
+		if got := a.pointers(); !slices.Equal(got, at) {
+			t.Errorf("%s: %q %s", body, got, a.text)
+		}
+	}
+	made := h.operator("POST", "/clients/app/secrets", "", nil)
+	h.want(made, http.StatusCreated, "")
+	if secret, _ := made.body["client_secret"].(string); len(secret) < 32 {
+		t.Errorf("%s", made.text)
+	}
+}
+
 func TestClientsComeInPages(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

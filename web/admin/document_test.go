@@ -1,11 +1,65 @@
 package admin_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// described is what the document says of a path: by method, the types of answers by status.
+type described map[string]struct {
+	Responses map[string]struct {
+		Content map[string]any
+	}
+}
+
+// document is what the document says of paths. It is the same in each house.
+var document struct {
+	sync.Once
+	Paths map[string]described
+}
+
+// wantDeclared checks that the document declares an answer to a request, if it is one to an
+// operation.
+func (h *house) wantDeclared(r *http.Request, status int, contentType string) {
+	h.Helper()
+	document.Do(func() {
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, httptest.NewRequestWithContext(h.Context(), http.MethodGet, issuer+"/admin/v1/openapi.json", nil))
+		if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
+			h.Error(err)
+		}
+	})
+	_, asked, _ := strings.Cut(r.URL.EscapedPath(), "/admin/v1")
+	for path, methods := range document.Paths {
+		op, is := methods[strings.ToLower(r.Method)]
+		if !is || !isAt(path, asked) {
+			continue
+		}
+		declared, is := op.Responses[strconv.Itoa(status)]
+		if _, typed := declared.Content[contentType]; !is || typed != (contentType != "") {
+			h.Errorf("%s %s answers %d %s, which the document does not declare", r.Method, path, status, contentType)
+		}
+	}
+}
+
+// isAt reports whether a path is one that the document describes as the first.
+func isAt(described, path string) bool {
+	names, parts := strings.Split(described, "/"), strings.Split(path, "/")
+	if len(names) != len(parts) {
+		return false
+	}
+	for i, name := range names {
+		if name != parts[i] && (!strings.HasPrefix(name, "{") || parts[i] == "") {
+			return false
+		}
+	}
+	return true
+}
 
 func TestTheDocumentIsForEverybody(t *testing.T) {
 	t.Parallel()

@@ -153,6 +153,7 @@ func (h *house) as(by *administration.Caller, method, path, body string, headers
 	if err != nil {
 		h.Fatal(err)
 	}
+	h.wantDeclared(r, w.Code, w.Header().Get("Content-Type"))
 	a := answer{status: w.Code, header: w.Header(), text: string(text)}
 	if len(text) > 0 {
 		if err := json.Unmarshal(text, &a.body); err != nil {
@@ -192,6 +193,12 @@ func (a answer) pointers() (at []string) {
 	}
 	slices.Sort(at)
 	return at
+}
+
+// kind returns the name of a problem.
+func (a answer) kind() string {
+	kind, _ := a.body["type"].(string)
+	return strings.TrimPrefix(kind, "urn:ingam:problem:")
 }
 
 // members returns the names of the members of an answer.

@@ -78,7 +78,7 @@ func tag(version string) string { return `"` + version + `"` }
 
 // add registers an operation.
 func add[I, O any](s surface, op operation, handle func(context.Context, administration.Caller, *I) (*O, error)) {
-	errs := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable}, op.refuses...)
+	errs := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable}, op.refuses...)
 	if op.method != http.MethodGet {
 		errs = append(errs, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
 	}
@@ -103,6 +103,23 @@ func add[I, O any](s surface, op operation, handle func(context.Context, adminis
 		}
 		return out, nil
 	})
+	s.wantVersion(op)
+}
+
+// wantVersion says in the document that an operation needs the header If-Match, if it takes
+// one. The library must not demand it: what is missing then has a status of its own.
+func (s surface) wantVersion(op operation) {
+	path := s.OpenAPI().Paths[op.path]
+	for _, known := range []*huma.Operation{path.Patch, path.Delete} {
+		if known == nil || known.OperationID != op.id {
+			continue
+		}
+		for _, p := range known.Parameters {
+			if p.Name == "If-Match" {
+				p.Required = true
+			}
+		}
+	}
 }
 
 // canBeEmpty are the parameters of which the empty value is one like others.

@@ -22,7 +22,10 @@ var strictJSON = huma.Format{
 		if err := json.Unmarshal(data, v); err != nil {
 			return err
 		}
-		t := reflect.TypeOf(v).Elem()
+		t := reflect.TypeOf(v)
+		for t.Kind() == reflect.Pointer { // also to a body that may be left out
+			t = t.Elem()
+		}
 		if t.Kind() != reflect.Struct {
 			return nil
 		}
