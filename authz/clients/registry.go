@@ -129,6 +129,9 @@ func (r *Registry) Create(ctx context.Context, c Client, secret, reason string, 
 	if err := c.check(offered, r.apis.Own(), nil); err != nil {
 		return Client{}, "", err
 	}
+	if c.ID == "." || c.ID == ".." {
+		return Client{}, "", invalid("client_id", errors.New("a client id of dots alone is no part of an address, such as that of the client at the admin API"))
+	}
 	// Nobody has the key set for this client yet, so its first ID token can have a key
 	// that was published a moment ago.
 	// For a client that is there already no keys are made: the store refuses it.

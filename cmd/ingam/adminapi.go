@@ -172,6 +172,9 @@ func isProblem(err error, name string) bool {
 // do sends a request, reads the answer into a value or copies it to an io.Writer, unless
 // that is nil, and returns its ETag.
 func (a *adminAPI) do(ctx context.Context, r request, into any) (version string, err error) {
+	if strings.HasSuffix(r.path, "/") || strings.Contains(r.path, "//") {
+		return "", errors.New("an id is empty")
+	}
 	var body io.Reader
 	if r.body != nil {
 		var b bytes.Buffer
@@ -309,5 +312,10 @@ func reasoned(reason string) url.Values {
 	return url.Values{"reason": {reason}}
 }
 
-// segment is an id as a part of a path.
-func segment(id string) string { return "/" + url.PathEscape(id) }
+// segment is an id as a part of a path. Dots alone would lead to another record.
+func segment(id string) string {
+	if id == "." || id == ".." {
+		return "/" + strings.ReplaceAll(id, ".", "%2E")
+	}
+	return "/" + url.PathEscape(id)
+}
