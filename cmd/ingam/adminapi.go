@@ -161,7 +161,9 @@ type request struct {
 // problemError is a refusal of the admin API.
 type problemError struct{ admin.Problem }
 
-func (p *problemError) Error() string { return p.Detail }
+// Error is one line without control characters: it is printed to a terminal, and may come from
+// elsewhere.
+func (p *problemError) Error() string { return visible(strings.ReplaceAll(p.Detail, "\n", "; ")) }
 
 // isProblem reports whether err is the problem with that name.
 func isProblem(err error, name string) bool {
@@ -209,7 +211,7 @@ func (a *adminAPI) do(ctx context.Context, r request, into any) (version string,
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		p := &problemError{}
 		if err := json.NewDecoder(answer.Body).Decode(&p.Problem); err != nil || p.Detail == "" {
-			return "", fmt.Errorf("the admin API answered %s", answer.Status)
+			return "", fmt.Errorf("the admin API answered %s", visible(answer.Status))
 		}
 		return "", p
 	}

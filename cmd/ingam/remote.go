@@ -84,6 +84,13 @@ func (r *remote) discover(ctx context.Context) error {
 		// section 3.3).
 		return fmt.Errorf("the metadata of %s are those of %s", r.server, visible(r.ends.Issuer))
 	}
+	// An address elsewhere would get the tokens, or be opened as whatever the person's
+	// machine makes of it, such as a file.
+	for _, address := range []string{r.ends.Authorization, r.ends.Token, r.ends.Revocation} {
+		if !strings.HasPrefix(address, r.server+"/") {
+			return fmt.Errorf("the metadata of %s name an address elsewhere: %s", r.server, visible(address))
+		}
+	}
 	return nil
 }
 
@@ -154,8 +161,8 @@ func (r *remote) kept() (*oauth2.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, ok := all[r.server]
-	if !ok {
+	token := all[r.server]
+	if token == nil {
 		return nil, fmt.Errorf("you are not signed in: ingam login --server %s", r.server)
 	}
 	return token, nil
@@ -171,7 +178,7 @@ func (r *remote) all() (map[string]*oauth2.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(b, &all); err != nil {
+	if err := json.Unmarshal(b, &all); err != nil || all == nil {
 		return nil, fmt.Errorf("%s is damaged; remove it and sign in again", r.file)
 	}
 	return all, nil
