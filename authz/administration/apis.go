@@ -3,6 +3,7 @@ package administration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -114,6 +115,11 @@ func (a *APIs) Create(ctx context.Context, by Caller, audience string, settings 
 		return apis.API{}, err
 	}
 	is, err := a.catalog.Create(ctx, is, reason, by.Actor)
+	if errors.Is(err, catalog.ErrExists) {
+		if there, found := a.List(ctx, audience); found == nil && len(there) == 1 {
+			err = &ThereError{err, KindAPI, there[0].ID}
+		}
+	}
 	return told(ctx, is), err
 }
 

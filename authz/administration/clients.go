@@ -151,7 +151,11 @@ func (a *Clients) Create(ctx context.Context, by Caller, c clients.Client, setti
 	if err := a.onSite(c); err != nil {
 		return clients.Client{}, "", err
 	}
+	wanted := c.ID
 	c, made, err := a.registry.Create(ctx, c, secret, reason, by.Actor)
+	if errors.Is(err, clients.ErrExists) {
+		err = &ThereError{field.At(err, "client_id"), KindClient, wanted}
+	}
 	if secret != "" {
 		made = "" // the caller chose it, and need not be shown it
 	}

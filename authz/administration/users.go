@@ -158,6 +158,11 @@ func (a *Users) Create(ctx context.Context, by Caller, settings UserSettings, pa
 	} else {
 		u, err = a.users.Create(ctx, u, *password, by.Actor)
 	}
+	if errors.Is(err, accounts.ErrExists) {
+		if is, found := a.users.ByName(ctx, *settings.Username); found == nil {
+			err = &ThereError{err, KindUser, is.ID}
+		}
+	}
 	if err != nil {
 		return accounts.User{}, nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
@@ -176,7 +175,7 @@ func (o apiOperations) create(ctx context.Context, by administration.Caller, in 
 	}
 	o.settle(ctx, in.Write)
 	answer := o.answer(a, nil)
-	return &createdAPI{answer.ETag, o.parts.Issuer + Path + "/apis/" + url.PathEscape(a.ID), answer.Body}, nil
+	return &createdAPI{answer.ETag, o.address("apis", a.ID), answer.Body}, nil
 }
 
 func (o apiOperations) update(ctx context.Context, by administration.Caller, in *struct {

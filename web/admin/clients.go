@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/ingam/ingam/authz/administration"
@@ -156,7 +155,7 @@ func (o clientOperations) create(ctx context.Context, by administration.Caller, 
 	o.settle(ctx, in.Write)
 	answer := o.answer(c, c.Warnings())
 	answer.Body.ClientSecret = secret
-	return &createdClient{Location: o.parts.Issuer + Path + "/clients/" + url.PathEscape(c.ID), ETag: answer.ETag, Body: answer.Body}, nil
+	return &createdClient{Location: o.address("clients", c.ID), ETag: answer.ETag, Body: answer.Body}, nil
 }
 
 type createdClient struct {

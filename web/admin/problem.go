@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -39,6 +40,8 @@ type Problem struct {
 	Status int    `json:"status" doc:"The HTTP status"`
 	Detail string `json:"detail" doc:"What is wrong, for people"`
 	Errors []Flaw `json:"errors,omitempty" doc:"The members of the request that are wrong"`
+	// Existing is there for a creation only.
+	Existing string `json:"existing,omitempty" doc:"The address of the record that is there already"`
 
 	headers http.Header
 }
@@ -205,9 +208,21 @@ func (p *Problem) ofQuery() {
 // isFault reports whether the cause belongs in the log.
 func (p *Problem) isFault() bool { return p.Status >= http.StatusInternalServerError }
 
+// collections are where records of a kind are.
+var collections = map[string]string{administration.KindAPI: "apis", administration.KindClient: "clients", administration.KindUser: "users"}
+
+// address returns the address of a record.
+func (s surface) address(collection, id string) string {
+	return s.parts.Issuer + Path + "/" + collection + "/" + url.PathEscape(id)
+}
+
 // told returns the problem for an error, and has the cause of a fault logged.
 func (s surface) told(ctx context.Context, err error) *Problem {
 	p := problemOf(err)
+	var there *administration.ThereError
+	if errors.As(err, &there) {
+		p.Existing = s.address(collections[there.Kind], there.ID)
+	}
 	if p.isFault() && s.parts.Failed != nil {
 		s.parts.Failed(ctx, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
@@ -158,7 +157,7 @@ func (o userOperations) create(ctx context.Context, by administration.Caller, in
 	}
 	o.settle(ctx, in.Write)
 	answer := o.answer(u, nil, warnings) // an address that somebody has is refused
-	return &createdUser{Location: o.parts.Issuer + Path + "/users/" + url.PathEscape(u.ID), ETag: answer.ETag, Body: answer.Body}, nil
+	return &createdUser{Location: o.address("users", u.ID), ETag: answer.ETag, Body: answer.Body}, nil
 }
 
 type createdUser struct {
