@@ -43,7 +43,7 @@ type Target struct {
 	Session     string `json:"session,omitempty" maxLength:"200" doc:"This login session, and what was allowed in it without offline_access"`
 	User        string `json:"user,omitempty" maxLength:"200" doc:"Everything that was issued for this user so far, by user name or id, and all their login sessions"`
 	Client      string `json:"client,omitempty" maxLength:"200" doc:"Everything that was issued to this client so far"`
-	Token       string `json:"token,omitempty" maxLength:"65536" doc:"This access token, and the grant that it belongs to"`
+	Token       string `json:"token,omitempty" maxLength:"65536" doc:"This access or refresh token, and the grant that it belongs to"`
 	JTI         string `json:"jti,omitempty" maxLength:"64" doc:"The client credentials token with this jti, which an API logged"`
 	Everything  bool   `json:"everything,omitempty" doc:"Everything that was issued so far"`
 	StatusList  string `json:"status_list,omitempty" maxLength:"1000" doc:"With jti, the uri in the token's status, or the number of the list; verifiers that check tokens by themselves need it"`
@@ -126,6 +126,7 @@ type CutParts struct {
 	// Tokens reads a token that is presented.
 	Tokens interface {
 		ReadIssued(ctx context.Context, token string) (tokens.Access, error)
+		ReadRefresh(ctx context.Context, token string) (tokens.Refresh, error)
 	}
 	Store cutStore
 	// Issuer is the URL of the server, and Lists the base of the addresses of its status
@@ -210,6 +211,13 @@ func (c *Cuts) endGrant(ctx context.Context, by Caller, id, reason string) func(
 
 // presented returns the cut of a token. Nothing of the token itself is in it or in an error.
 func (c *Cuts) presented(ctx context.Context, token string) (Cut, error) {
+	refresh, err := c.Tokens.ReadRefresh(ctx, token)
+	if err == nil {
+		return Cut{Kind: changes.Grant, Subject: refresh.GrantID}, nil
+	}
+	if !errors.Is(err, tokens.ErrInvalid) {
+		return Cut{}, err
+	}
 	access, err := c.Tokens.ReadIssued(ctx, token)
 	if errors.Is(err, tokens.ErrInvalid) {
 		return Cut{}, field.At(fmt.Errorf("nothing to revoke: %w", err), "token")

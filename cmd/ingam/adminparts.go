@@ -33,19 +33,34 @@ func (c *concerns) administeredCuts() *administration.Cuts {
 type ownTokens struct{ c *concerns }
 
 func (o ownTokens) ReadIssued(ctx context.Context, token string) (tokens.Access, error) {
-	c := o.c
 	var master keys.Sealer
 	if tokens.IsEncrypted(token) {
 		// What the server sealed in it opens with keys that the master key opens.
-		key, err := masterkey.Open(c.cfg.MasterKeyFile)
+		key, err := masterkey.Open(o.c.cfg.MasterKeyFile)
 		if err != nil {
-			return tokens.Access{}, withoutMasterKey(ctx, c.cfg, c.store, err)
+			return tokens.Access{}, withoutMasterKey(ctx, o.c.cfg, o.c.store, err)
 		}
 		master = key
 	}
-	ring := c.keyring(master)
-	if err := ring.Reload(ctx); err != nil {
+	issuer, err := o.issuer(ctx, master)
+	if err != nil {
 		return tokens.Access{}, err
 	}
-	return tokens.NewIssuer(c.cfg.Issuer.String(), listsOf(c.cfg), ring, c.t.now).ReadIssued(ctx, token)
+	return issuer.ReadIssued(ctx, token)
+}
+
+func (o ownTokens) ReadRefresh(ctx context.Context, token string) (tokens.Refresh, error) {
+	issuer, err := o.issuer(ctx, nil)
+	if err != nil {
+		return tokens.Refresh{}, err
+	}
+	return issuer.ReadRefresh(ctx, token)
+}
+
+func (o ownTokens) issuer(ctx context.Context, master keys.Sealer) (*tokens.Issuer, error) {
+	ring := o.c.keyring(master)
+	if err := ring.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return tokens.NewIssuer(o.c.cfg.Issuer.String(), listsOf(o.c.cfg), ring, o.c.t.now), nil
 }

@@ -70,7 +70,7 @@ func revokeCommand(t *terminal) *cobra.Command {
 	f.StringVar(&r.session, "session", "", "end this login session, and what was allowed in it without offline_access")
 	f.StringVar(&r.user, "user", "", "revoke everything that was issued for this user, and end all their sessions")
 	f.StringVar(&r.client, "client", "", "revoke everything that was issued to this client")
-	f.BoolVar(&r.fromStdin, "token-stdin", false, "revoke the access token on standard input, and the grant that it belongs to")
+	f.BoolVar(&r.fromStdin, "token-stdin", false, "revoke the access or refresh token on standard input, and the grant that it belongs to")
 	f.StringVar(&r.jti, "jti", "", "revoke the client credentials token with this jti, which an API logged")
 	f.StringVar(&r.statusList, "status-list", "", "with --jti, the uri in the token's status, or the list's number; needed for verifiers that check tokens by themselves")
 	f.Int64Var(&r.statusIndex, "status-index", 0, "with --jti, the idx in the token's status")

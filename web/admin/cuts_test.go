@@ -148,6 +148,16 @@ func TestATokenThatIsPresentedIsCutAndNeverRepeated(t *testing.T) {
 	if of.body["kind"] != "grant" || of.body["subject"] != "g2" {
 		t.Errorf("%s", of.text)
 	}
+	// Whichever of its generations a refresh token is of, it names the grant.
+	signer := tokens.NewIssuer(issuer, lists, h.rings, time.Now)
+	kid, err := signer.RefreshKey()
+	h.must(err)
+	refresh, err := signer.SignRefresh(tokens.Refresh{GrantID: "g3", ClientID: "app", Generation: 1, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), KeyID: kid, Version: tokens.RefreshVersion})
+	h.must(err)
+	if again := cut("", refresh); again.body["kind"] != "grant" || again.body["subject"] != "g3" {
+		t.Errorf("%s", again.text)
+	}
+	h.want(cut("", refresh[:len(refresh)-4]+"AAAA"), http.StatusUnprocessableEntity, "nothing-to-revoke")
 	broken := cut("", own[:len(own)-4]+"AAAA")
 	h.want(broken, http.StatusUnprocessableEntity, "nothing-to-revoke")
 	if !slices.Equal(broken.pointers(), []string{"/token"}) {
@@ -159,12 +169,12 @@ func TestATokenThatIsPresentedIsCutAndNeverRepeated(t *testing.T) {
 			t.Errorf("%s", a.text)
 		}
 	}
-	if got, want := fmt.Sprint(h.cuts()), "[cut.token "+jti+"  cut.grant g2 ]"; got != want {
+	if got, want := fmt.Sprint(h.cuts()), "[cut.token "+jti+"  cut.grant g2  cut.grant g3 ]"; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 	events, err := storagetest.Events(h.Context(), h.store, audit.Query{})
 	h.must(err)
-	for _, token := range []string{own, theirs} {
+	for _, token := range []string{own, theirs, refresh} {
 		for _, part := range []string{token, token[:60], token[len(token)-60:]} {
 			if strings.Contains(said.String(), part) || strings.Contains(fmt.Sprint(events), part) {
 				t.Errorf("the token is repeated: %s %v", said.String(), events)
