@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,5 +79,45 @@ func TestTheDocumentIsForEverybody(t *testing.T) {
 		if w.Code != http.StatusUnauthorized && w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d %.200s", path, w.Code, w.Body)
 		}
+	}
+}
+
+// TestEachOperationIsToldOf: the documentation lists every path and method of the document.
+func TestEachOperationIsToldOf(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.operator(http.MethodGet, "/overview", "", nil) // which reads the document
+	text, err := os.ReadFile("../../docs/administration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]int{}
+	for row := range strings.Lines(string(text)) {
+		cell, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		var methods []string
+		fresh := true
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
+			if strings.HasPrefix(m[1], "/") {
+				for _, method := range methods {
+					told[method+" "+m[1]]++
+				}
+				fresh = true
+				continue
+			}
+			if fresh {
+				methods, fresh = nil, false
+			}
+			methods = append(methods, m[1])
+		}
+	}
+	for path, methods := range document.Paths {
+		for method := range methods {
+			if of := strings.ToUpper(method) + " " + path; told[of] != 1 {
+				t.Errorf("%s is in the documentation %d times", of, told[of])
+			}
+		}
+	}
+	if len(document.Paths) < 20 {
+		t.Errorf("the document has %d paths", len(document.Paths))
 	}
 }
