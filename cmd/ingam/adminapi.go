@@ -171,6 +171,12 @@ func isProblem(err error, name string) bool {
 	return errors.As(err, &p) && strings.HasSuffix(p.Type, ":problem:"+name)
 }
 
+// maxAddress is the longest address of a request. A server takes no more than some KiB, and
+// nothing that has a name or an id has such a long one.
+const maxAddress = 8 << 10
+
+var errTooLong = errors.New("this is too long for an id or a name")
+
 // do sends a request, reads the answer into a value or copies it to an io.Writer, unless
 // that is nil, and returns its ETag.
 func (a *adminAPI) do(ctx context.Context, r request, into any) (version string, err error) {
@@ -196,6 +202,9 @@ func (a *adminAPI) do(ctx context.Context, r request, into any) (version string,
 	req, err := http.NewRequestWithContext(ctx, r.method, a.base+r.path+"?"+r.query.Encode(), body)
 	if err != nil {
 		return "", err
+	}
+	if len(req.URL.String()) > maxAddress {
+		return "", errTooLong
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

@@ -53,6 +53,9 @@ func secretRemove(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "remove ID [--secret SECRET-ID]", Short: "Remove a secret of a client: the older one, unless --secret names another", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if secretID == "" && cmd.Flags().Changed("secret") {
+				return usage(cmd, "--secret is empty: without it the older secret is removed")
+			}
 			return t.withAdmin(cmd, func(api *adminAPI) error {
 				var removed admin.ClientSecret
 				_, err := api.do(cmd.Context(), request{method: http.MethodDelete, path: "/clients" + segment(args[0]) + "/secrets" + segment(cmp.Or(secretID, "oldest"))}, &removed)

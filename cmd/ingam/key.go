@@ -133,8 +133,12 @@ func keyWithdraw(t *terminal) *cobra.Command {
 				r := request{method: http.MethodPost, path: "/keys" + segment(args[0]) + "/withdraw", query: reasoned(reason)}
 				r.query.Set("force", strconv.FormatBool(force))
 				var withdrawn admin.WithdrawnKey
-				if _, err := api.do(cmd.Context(), r, &withdrawn); err != nil {
-					return fmt.Errorf("%w (ingam key list has the keys that there are)", err)
+				_, err := api.do(cmd.Context(), r, &withdrawn)
+				if isProblem(err, "not-found") {
+					err = fmt.Errorf("%w (ingam key list has the keys that there are)", err)
+				}
+				if err != nil {
+					return err
 				}
 				cached, err := time.ParseDuration(withdrawn.CachedFor)
 				if err != nil {

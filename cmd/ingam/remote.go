@@ -123,26 +123,56 @@ func (r *remote) told(err error) error {
 }
 
 // RoundTrip implements http.RoundTripper: it sends a request to the admin API with the
-// access token, which it refreshes when it is about to expire.
+// access token, which it refreshes when that is about to expire, or is refused: it may have
+// ended before its time, as by a key that was withdrawn.
 func (r *remote) RoundTrip(req *http.Request) (*http.Response, error) {
 	token, err := r.kept()
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := r.config().TokenSource(r.context(req.Context()), token).Token()
+	if token, err = r.refreshed(req.Context(), token); err != nil {
+		return nil, err
+	}
+	answer, err := r.send(req, token)
+	if err != nil || answer.StatusCode != http.StatusUnauthorized {
+		return answer, err
+	}
+	answer.Body.Close()
+	token.Expiry = time.Unix(1, 0)
+	if token, err = r.refreshed(req.Context(), token); err != nil {
+		return nil, err
+	}
+	return r.send(req, token)
+}
+
+// refreshed returns a token that has not expired, and keeps it.
+func (r *remote) refreshed(ctx context.Context, token *oauth2.Token) (*oauth2.Token, error) {
+	fresh, err := r.config().TokenSource(r.context(ctx), token).Token()
 	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" {
-		return nil, fmt.Errorf("you are signed out: ingam login --server %s", r.server)
+	if errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" || err != nil && token.RefreshToken == "" {
+		// The server would count it as a bad token again and again.
+		return nil, errors.Join(fmt.Errorf("you are signed out: ingam login --server %s", r.server), r.forget())
 	}
 	if err != nil {
 		return nil, r.told(err)
 	}
-	if fresh.AccessToken != token.AccessToken {
-		if err := r.keep(fresh); err != nil {
+	if fresh.AccessToken == token.AccessToken {
+		return fresh, nil
+	}
+	return fresh, r.keep(fresh)
+}
+
+// send sends a request with an access token. It can be sent again.
+func (r *remote) send(req *http.Request, token *oauth2.Token) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
 			return nil, err
 		}
+		req.Body = body
 	}
-	req.Header.Set("Authorization", "Bearer "+fresh.AccessToken)
+	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
 	sending := *r.http
 	if strings.HasSuffix(req.URL.Path, admin.ExportPath) {
 		sending.Timeout = 0 // it takes as long as it takes

@@ -57,6 +57,9 @@ func sessionEnd(t *terminal) *cobra.Command {
 			if err := require(cmd, "user"); err != nil {
 				return err
 			}
+			if id == "" && cmd.Flags().Changed("session") {
+				return usage(cmd, "--session is empty: without it all of the user's login sessions end")
+			}
 			return t.withAdmin(cmd, func(api *adminAPI) error {
 				api.settles = false // no server keeps a copy of a session
 				u, err := api.user(cmd.Context(), user)

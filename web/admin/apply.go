@@ -39,6 +39,9 @@ type Difference struct {
 	Next   json.RawMessage `json:"next" doc:"null for nothing"`
 }
 
+// maxApplication is the longest body of an application, in bytes: some thousands of clients.
+const maxApplication = 16 << 20
+
 type applyOperations struct {
 	apply *administration.Apply
 	surface
@@ -47,7 +50,7 @@ type applyOperations struct {
 func (o applyOperations) add() {
 	add(o.surface, operation{
 		method: http.MethodPost, path: "/apply", id: "apply", scope: administration.ClientsWrite, summary: "Bring APIs, clients and administrators' roles to what files say",
-		refuses: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		refuses: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}, maxBody: maxApplication,
 	}, o.post)
 	add(o.surface, operation{method: http.MethodGet, path: "/export", id: "export", scope: administration.ClientsRead, summary: "What files would say of the APIs, clients and administrators' roles that there are"}, o.export)
 }

@@ -25,6 +25,8 @@ type operation struct {
 	summary string
 	// status is that of success; zero means 200.
 	status int
+	// maxBody is the longest body, in bytes; zero means 1 MiB.
+	maxBody int64
 	// refuses are the statuses of problems, besides those that every operation can have.
 	refuses []int
 }
@@ -85,7 +87,7 @@ func add[I, O any](s surface, op operation, handle func(context.Context, adminis
 	slices.Sort(errs)
 	huma.Register(s.API, huma.Operation{
 		Method: op.method, Path: op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status,
-		Errors: slices.Compact(errs), Tags: []string{strings.SplitN(op.path, "/", 3)[1]},
+		Errors: slices.Compact(errs), MaxBodyBytes: op.maxBody, Tags: []string{strings.SplitN(op.path, "/", 3)[1]},
 		Security:    []map[string][]string{{scheme: {op.scope}}},
 		Middlewares: huma.Middlewares{s.admit(op.scope), s.once},
 	}, func(ctx context.Context, in *I) (*O, error) {

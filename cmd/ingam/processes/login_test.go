@@ -3,6 +3,8 @@ package processes
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -111,6 +113,41 @@ func TestAnAdministratorWorksFromElsewhere(t *testing.T) {
 			t.Errorf("apply %q: %+v", c.args, e)
 		}
 	}
+
+	// A whole installation is longer than what strangers may send.
+	var many strings.Builder
+	many.WriteString("clients:\n")
+	for i := range 400 {
+		fmt.Fprintf(&many, "  - client_id: c%d\n    name: %s\n    token_endpoint_auth_method: none\n", i, strings.Repeat("n", 200))
+	}
+	if err := os.WriteFile(file, []byte(many.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e := elsewhere("apply", "-f", file, "--plan"); e.status != 3 || strings.Count(e.stdout, "+ client c") != 400 {
+		t.Errorf("%d %s", e.status, e.stderr)
+	}
+
+	// What the access token's key has signed is gone, but not the sign-in; a cut ends that.
+	var keys []struct{ Kid, Ring, State string }
+	if err := json.Unmarshal([]byte(d.command("", nil, "key", "list", "--json").stdout), &keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if k.Ring == "tokens" && k.State == "active" {
+			d.must("key", "withdraw", k.Kid, "--force")
+		}
+	}
+	if e := elsewhere("client", "list"); e.status != 0 {
+		t.Error(e.stderr)
+	}
+	d.must("revoke", "--client", "ingam-cli")
+	for _, says := range []string{"you are signed out: ", "you are not signed in: "} { // a bad token is not sent again and again
+		if e := elsewhere("client", "list"); e.status != 1 || !strings.Contains(e.stderr, says+"ingam login --server "+d.issuer) {
+			t.Errorf("%+v", e)
+		}
+	}
+	environ = login(t, d, s, "minji")
+	kept = filepath.Join(strings.TrimPrefix(environ[0], "HOME="), "ingam", "login.json")
 
 	// The role is asked for at each call.
 	d.must("user", "update", "minji", "--role", "ingam:clients:read")
