@@ -55,15 +55,7 @@ type terminal struct {
 
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	t := &terminal{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
-	root := &cobra.Command{
-		Use:           "ingam",
-		Short:         "An OAuth 2 authorization server and OpenID Provider",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
-		RunE:          subcommand,
-	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root := commands(t)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -83,6 +75,33 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		}
 		help(cmd, of)
 	})
+	strictBuiltins(root)
+	err := cmp.Or(root.ExecuteContext(ctx), wrong)
+	if err == nil {
+		return done
+	}
+	if errors.Is(err, errPlanned) { // the plan says it
+		return planned
+	}
+	fmt.Fprintf(stderr, "ingam: %v\n", err)
+	var misused *usageError
+	if errors.As(err, &misused) {
+		return misuse
+	}
+	return failed
+}
+
+// commands returns the command and all that are in it.
+func commands(t *terminal) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ingam",
+		Short:         "An OAuth 2 authorization server and OpenID Provider",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          subcommand,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
 	config.Flags(root.PersistentFlags())
 	root.AddCommand(
 		serveCommand(t),
@@ -109,20 +128,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		logoutCommand(t),
 		versionCommand(t),
 	)
-	strictBuiltins(root)
-	err := cmp.Or(root.ExecuteContext(ctx), wrong)
-	if err == nil {
-		return done
-	}
-	if errors.Is(err, errPlanned) { // the plan says it
-		return planned
-	}
-	fmt.Fprintf(stderr, "ingam: %v\n", err)
-	var misused *usageError
-	if errors.As(err, &misused) {
-		return misuse
-	}
-	return failed
+	return root
 }
 
 // usageError says that a command was called wrongly.
