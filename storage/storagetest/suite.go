@@ -48,6 +48,7 @@ func Run(t *testing.T, e Engine) {
 		{"changes", changeTests},
 		{"together", togetherTests},
 		{"applied", appliedTests},
+		{"editing", editingTests},
 		{"status lists", listTests},
 		{"statuses", setTests},
 		{"listeners", listenerTests},
