@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/cipher"
@@ -101,10 +102,20 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		if s.State == Withdrawn || !slices.Contains(Rings(), s.Ring) {
 			continue
 		}
+		if s.Ring == Audit {
+			own, err := k.vouches(s.record)
+			if err != nil {
+				sealed = errors.Join(sealed, err)
+				next.unopened = append(next.unopened, s.KID)
+			}
+			if !own {
+				continue
+			}
+		}
 		if err := next.verifies(s); err != nil {
 			return err
 		}
-		if k.master == nil || s.record.Sealed == nil || s.State == Gone {
+		if k.master == nil || s.record.Sealed == nil || s.State == Gone || s.Ring == Audit && k.isSpent(s, k.now()) {
 			continue
 		}
 		sk := before.signer(s.Ring, s.KID)
@@ -138,12 +149,39 @@ func (k *Keyring) unseal(r Record) (*signingKey, error) {
 	if r.Ring == Seals {
 		return newSealKey(r, der)
 	}
+	private, err := parsePrivate(r, der)
+	if err != nil {
+		return nil, err
+	}
+	return &signingKey{kid: r.KID, ring: r.Ring, from: r.SignsFrom, private: k.faster(r.KID, private), by: r.Ring.Algorithm()}, nil
+}
+
+func parsePrivate(r Record, der []byte) (crypto.Signer, error) {
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	private, ok := key.(crypto.Signer)
 	if err != nil || !ok || !fits(r.Ring.Algorithm(), private.Public()) {
 		return nil, fmt.Errorf("the private half of signing key %s cannot be read", r.KID)
 	}
-	return &signingKey{kid: r.KID, ring: r.Ring, from: r.SignsFrom, private: k.faster(r.KID, private), by: r.Ring.Algorithm()}, nil
+	return private, nil
+}
+
+// vouches reports whether the public half of a key is the one that the server made: its
+// private half was sealed under the master key. What the ring Audit signs is to find out
+// somebody who writes to the database, and they could put a key of their own there.
+func (k *Keyring) vouches(r Record) (bool, error) {
+	if k.master == nil || r.Sealed == nil {
+		return false, nil
+	}
+	der, err := k.master.Open(r.Ring, r.KID, r.Sealed)
+	if err != nil {
+		return false, err
+	}
+	private, err := parsePrivate(r, der)
+	if err != nil {
+		return false, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
+	return bytes.Equal(public, r.Public), err
 }
 
 // faster returns a key whose signatures the engine makes, if it can.

@@ -178,11 +178,13 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 		}
 		switch {
 		case s.State != Withdrawn && s.State != Retired && s.State != Gone:
-		// The heads of the audit log are signed once and verified for years. The public
-		// halves are small, and there is one for each rotation.
-		case ring != Audit && now.After(over) && s.record.Ordinal != r.last:
+		// The heads of the audit log are signed once and verified for years, and the sealed
+		// private half vouches for the public one. They are small, and there is one for each
+		// rotation.
+		case ring == Audit:
+		case now.After(over) && s.record.Ordinal != r.last:
 			c.Delete, c.KID = append(c.Delete, s.KID), s.KID
-		case s.State != Withdrawn && s.record.Sealed != nil && now.After(s.RetiresAt.Add(k.policy.keepPrivate(ring))):
+		case s.State != Withdrawn && s.record.Sealed != nil && k.isSpent(s, now):
 			c.Destroy, c.KID = append(c.Destroy, s.KID), s.KID
 		}
 	}
@@ -190,6 +192,11 @@ func (k *Keyring) planCleaning(now time.Time, r ringStatus, ring Ring) *Change {
 		return nil
 	}
 	return c
+}
+
+// isSpent reports whether the private half of a key is not needed to sign any more.
+func (k *Keyring) isSpent(s Status, now time.Time) bool {
+	return !s.RetiresAt.IsZero() && now.After(s.RetiresAt.Add(k.policy.keepPrivate(s.Ring)))
 }
 
 // keepPrivate is for how long the private half of a retired key is kept. An instance whose

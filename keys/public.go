@@ -16,12 +16,16 @@ type PublicKey struct {
 	WithdrawnAt time.Time
 }
 
-// PublicKeys returns the public halves of a ring, in the order in which they sign, also of
-// keys that were withdrawn: who verifies what they signed must know that. It is for rings
-// whose keys are not in the JWKS.
+// PublicKeys returns the public halves of a ring that verify, in the order in which they
+// sign, and those of keys that were withdrawn: who verifies what they signed must know that.
+// It is for rings whose keys are not in the JWKS.
 func (k *Keyring) PublicKeys(ring Ring) ([]PublicKey, error) {
 	var all []PublicKey
-	for _, s := range ringOf(statuses(k.held.Load().records, k.policy, k.now()), ring).all {
+	held := k.held.Load()
+	for _, s := range ringOf(statuses(held.records, k.policy, k.now()), ring).all {
+		if _, verifies := held.verifying[ring.purpose()].keys[s.KID]; !verifies && s.State != Withdrawn {
+			continue
+		}
 		public, err := parsePublic(s.record)
 		if err != nil {
 			return nil, err

@@ -38,7 +38,8 @@ type Record struct {
 	// Public is the public key, PKIX DER; empty in the ring Seals.
 	Public []byte
 	// Sealed is the private key, PKCS #8 DER or, in the ring Seals, 32 bytes, encrypted
-	// under the master key; nil once destroyed.
+	// under the master key; nil once destroyed. In the ring Audit it is kept, because it
+	// vouches for Public.
 	Sealed      []byte
 	PublishedAt time.Time
 	// SignsFrom is when the key begins to sign, until the next begins.

@@ -216,12 +216,12 @@ func (s *Store) LastHead(ctx context.Context) (chain.Head, error) {
 
 // HeadBefore implements chain.Store. The first heads are the oldest, so no index on their
 // times is needed.
-func (s *Store) HeadBefore(ctx context.Context, before time.Time) (chain.Head, error) {
+func (s *Store) HeadBefore(ctx context.Context, before time.Time, most int64) (chain.Head, error) {
 	young, err := first(s.heads(s.reading(ctx).Where("newest_ms >= ?", ms(before)).Order("number").Limit(1)))
 	if err != nil {
 		return chain.Head{}, err
 	}
-	old := s.reading(ctx).Order("number DESC").Limit(1)
+	old := s.reading(ctx).Where("number <= ?", most).Order("number DESC").Limit(1)
 	if young.Number != 0 {
 		old = old.Where("number < ?", young.Number)
 	}

@@ -59,10 +59,11 @@ func auditVerify(t *terminal) *cobra.Command {
 		Use: "verify [--head NUMBER:DIGEST]", Short: "Verify that the audit log is as it was written",
 		Long: "Verify that the audit log is as it was written: that no event was edited, removed, moved or\n" +
 			"put in since it was chained, which a server does within a second. Events that were cut off\n" +
-			"the end are missed only with --head. What is wrong is printed, and the exit status is 1.",
+			"the end are missed only with --head. What is wrong is printed, and the exit status is 1. It\n" +
+			"needs the master key, which vouches for the keys that have signed.",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.withAdmin(cmd, func(api *adminAPI) error {
+			return t.withAdminKeys(cmd, func(api *adminAPI) error {
 				found, err := verifyAudit(cmd, api, kept)
 				if err != nil {
 					return err
@@ -144,7 +145,7 @@ func auditExport(t *terminal) *cobra.Command {
 			if after < 0 {
 				return usage(cmd, "--after is a number of an event")
 			}
-			return t.withAdmin(cmd, func(api *adminAPI) error {
+			return t.withAdminKeys(cmd, func(api *adminAPI) error {
 				to := bufio.NewWriterSize(t.stdout, 64<<10)
 				query := url.Values{"chain": {"true"}, "after": {strconv.FormatInt(after, 10)}}
 				_, err := api.do(cmd.Context(), request{method: http.MethodGet, path: admin.ExportPath, query: query}, to)

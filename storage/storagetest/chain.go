@@ -427,6 +427,37 @@ var chainTests = []test{
 		d.equal(d.head(c).Number, int64(31))
 		d.sound(c, chain.Mark{})
 	}},
+	{"nothing is purged that was changed, or is younger than a head says", func(d *databaseTest) {
+		for _, change := range []string{
+			"UPDATE audit_heads SET newest_ms = 1",
+			"UPDATE audit_events SET at_ms = 1 WHERE number > 5",
+			"UPDATE audit_events SET reason = 'another' WHERE number = 3",
+			"DELETE FROM audit_events WHERE number = 3",
+			"DELETE FROM audit_events WHERE number <= 5",
+		} {
+			for _, table := range []string{"audit_events", "audit_heads", "signing_keys"} {
+				Exec(d, d.url, "DELETE FROM "+table)
+			}
+			Exec(d, d.url, "UPDATE leases SET until_ms = 0")
+			c := d.tampered()
+			Exec(d, d.url, change)
+			if change == "UPDATE audit_events SET at_ms = 1 WHERE number > 5" {
+				Exec(d, d.url, "UPDATE audit_heads SET newest_ms = 1")
+			}
+			left := Count(d, d.url, "SELECT COUNT(*) FROM audit_events")
+			if _, err := c.Purge(d.ctx, noon.Add(19*time.Hour), 100); err == nil {
+				d.Errorf("%s: it is purged", change)
+			}
+			d.equal(Count(d, d.url, "SELECT COUNT(*) FROM audit_events"), left)
+			d.equal(Count(d, d.url, "SELECT COUNT(*) FROM audit_heads WHERE anchor <> "+d.not()), 0)
+		}
+	}},
+	{"a head counts only if the master key vouches for its key", func(d *databaseTest) {
+		c := d.tampered()
+		kid := d.head(c).KID
+		Exec(d, d.url, "UPDATE signing_keys SET sealed = NULL WHERE kid = '"+kid+"'")
+		d.equal(d.flaws(c, chain.Mark{})[0].Kind, chain.Forged)
+	}},
 	{"nothing is purged below a head that is not good", func(d *databaseTest) {
 		c := d.tampered()
 		Exec(d, d.url, "UPDATE audit_heads SET signed = 'e30.e30.e30' WHERE number = 15")

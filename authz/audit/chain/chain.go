@@ -55,9 +55,9 @@ type Store interface {
 	// LastHead returns the head with the highest number; zero if there is none.
 	LastHead(ctx context.Context) (Head, error)
 
-	// HeadBefore returns the last head up to which all events are from before a time; zero
-	// if there is none.
-	HeadBefore(ctx context.Context, before time.Time) (Head, error)
+	// HeadBefore returns the last head with at most that number up to which, as far as heads
+	// say, all events are from before a time; zero if there is none.
+	HeadBefore(ctx context.Context, before time.Time, most int64) (Head, error)
 	// SetAnchor replaces a head by the anchor with its number. It does nothing if there is
 	// no such head any more.
 	SetAnchor(ctx context.Context, anchor Head) error
@@ -166,28 +166,88 @@ func (c *Chain) Release(ctx context.Context) error {
 	return c.store.ReleaseLease(ctx, c.lease)
 }
 
+// purgedTogether is how many events are below one anchor and above the one before at most,
+// so that it does not take long to check them. What is left over is for the next call.
+const purgedTogether = 50_000
+
 // Purge deletes events from before a time, and returns how many. It signs an anchor first,
 // from which on the chain can be verified without them. What is not chained yet stays.
+//
+// What is below an anchor is never checked again. So all of it is checked before that: else
+// somebody could have the server itself remove, and vouch for, what they have changed.
 func (c *Chain) Purge(ctx context.Context, before time.Time, batch int) (int, error) {
-	last, err := c.store.HeadBefore(ctx, before)
-	if err != nil || last.Number == 0 {
+	if err := c.reload(ctx); err != nil {
 		return 0, err
 	}
-	// What is below an anchor is never checked again, so nothing is purged below a head that
-	// is not good.
+	from, err := c.anchor(ctx)
+	if err != nil {
+		return 0, err
+	}
+	left := 0
+	if from.Number > 0 { // what is left of the former time
+		if left, err = c.store.PurgeLinks(ctx, from.Number, batch); err != nil {
+			return left, err
+		}
+	}
+	last, err := c.store.HeadBefore(ctx, before, from.Number+purgedTogether)
+	if err != nil || last.Number <= from.Number {
+		return left, err
+	}
 	if last.Digest, err = c.signed(last); errors.Is(err, ErrWithdrawn) {
-		return 0, nil // some day there will be a later one
-	} else if err != nil {
-		return 0, fmt.Errorf("the head %d of the audit log cannot be trusted, so nothing is purged: %w", last.Number, err)
+		return left, nil // some day there will be a later one
 	}
-	if !last.Anchor {
-		last.Anchor, last.At = true, c.now()
-		if last, err = c.sign(ctx, last); err != nil {
-			return 0, err
-		}
-		if err := c.store.SetAnchor(ctx, last); err != nil {
-			return 0, err
+	if err = errors.Join(err, c.leads(ctx, from, last, before)); err != nil {
+		return left, fmt.Errorf("the audit log is not as it was written, so it is not purged beyond the event %d: see ingam audit verify: %w", from.Number, err)
+	}
+	last.Anchor, last.At = true, c.now()
+	if last, err = c.sign(ctx, last); err != nil {
+		return left, err
+	}
+	if err := c.store.SetAnchor(ctx, last); err != nil {
+		return left, err
+	}
+	n, err := c.store.PurgeLinks(ctx, last.Number, batch)
+	return left + n, err
+}
+
+// anchor returns the last anchor that is good; zero if there is none.
+func (c *Chain) anchor(ctx context.Context) (Mark, error) {
+	anchors, err := c.store.Anchors(ctx)
+	if err != nil {
+		return Mark{}, err
+	}
+	for _, a := range anchors {
+		if digest, err := c.signed(a); err == nil {
+			return Mark{a.Number, digest}, nil
 		}
 	}
-	return c.store.PurgeLinks(ctx, last.Number, batch)
+	return Mark{}, nil
+}
+
+// leads returns an error unless the events after a mark lead to a head, and are all from
+// before a time.
+func (c *Chain) leads(ctx context.Context, from Mark, to Head, before time.Time) error {
+	for from.Number < to.Number {
+		links, err := c.store.Links(ctx, from.Number, to.Number, atATime)
+		if err != nil {
+			return err
+		}
+		if len(links) == 0 {
+			return fmt.Errorf("the events up to %d are missing", to.Number)
+		}
+		for _, l := range links {
+			next := Follow(from.Digest, from.Number+1, l.Event)
+			switch {
+			case l.Number != next.Number || l.Digest != next.Digest:
+				return fmt.Errorf("the event %d is not what was chained", next.Number)
+			case !l.Event.At.Before(before):
+				return fmt.Errorf("the event %d is younger than the head %d says", l.Number, to.Number)
+			}
+			from = Mark{next.Number, next.Digest}
+		}
+	}
+	if from.Digest != to.Digest {
+		return fmt.Errorf("the events do not lead to the head %d", to.Number)
+	}
+	return nil
 }

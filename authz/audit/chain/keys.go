@@ -32,7 +32,8 @@ func (c *Chain) sign(ctx context.Context, h Head) (Head, error) {
 	return h, err
 }
 
-// reload reads the keys. Public halves can be used without the master key.
+// reload reads the keys. If the master key does not open one of another ring, or one that
+// somebody has put there, those of this ring that it vouches for are good.
 func (c *Chain) reload(ctx context.Context) error {
 	if err := c.rings.Reload(ctx); !errors.Is(err, keys.ErrMasterKey) {
 		return err

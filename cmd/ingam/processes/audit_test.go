@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/ingam/ingam/authz/audit"
+	"github.com/ingam/ingam/authz/audit/chain"
+	"github.com/ingam/ingam/keys"
+	"github.com/ingam/ingam/keys/masterkey"
 	"github.com/ingam/ingam/storage/storagetest"
 )
 
@@ -174,13 +177,15 @@ func TestAStrangerFindsWhatIsWrongWithAnExport(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	d.must("migrate", "up")
-	for _, table := range []string{"signing_keys", "audit_heads", "audit_events"} {
-		storagetest.Exec(t, d.database, "DELETE FROM "+table) // those keys are sealed
-	}
 	store := storagetest.Open(t, d.database)
-	c, _ := storagetest.Chain(store, time.Now)
-	began := time.Now().Add(-time.Hour)
-	chain := func(first, n int) {
+	master, err := masterkey.Open(d.masterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := chain.New(store, keys.New(store, master, keys.Policy{RotateEvery: 24 * time.Hour, Bits: 2048}, time.Now), time.Now)
+	storagetest.Exec(t, d.database, "UPDATE leases SET until_ms = 0")
+	began := time.Now().Add(time.Hour) // after all that is there
+	log := func(first, n int) {
 		t.Helper()
 		events := make([]audit.Event, n)
 		for i := range events {
@@ -194,7 +199,7 @@ func TestAStrangerFindsWhatIsWrongWithAnExport(t *testing.T) {
 		}
 	}
 	for i := range 3 {
-		chain(10*i, 10)
+		log(10*i, 10)
 	}
 	whole := d.must("audit", "export")
 	head := strings.TrimSpace(d.must("audit", "head"))
