@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	unescape "html"
 	"io"
 	"net/http"
@@ -13,12 +15,14 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/ingam/ingam/authz/accounts"
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/apis"
 	"github.com/ingam/ingam/authz/audit"
 	"github.com/ingam/ingam/authz/clients"
+	"github.com/ingam/ingam/authz/sessions"
 	"github.com/ingam/ingam/web/admin"
 )
 
@@ -252,5 +256,85 @@ func TestAQueryThatCannotBeReadIsNotReadInPart(t *testing.T) {
 	}
 	if a := s.administer(http.MethodGet, "/clients/other", token, ""); a.status != http.StatusOK {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// administrator creates somebody who may do everything, and returns their id and a token that
+// they got by `ingam login`.
+func (s *server) administrator(name string) (id, token string) {
+	s.t.Helper()
+	made, err := s.users.Create(s.t.Context(), accounts.User{Username: name, Roles: []string{administration.All}}, goodPassword, "system")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	verifier := strings.Repeat("verifier", 8)
+	sum := sha256.Sum256([]byte(verifier))
+	got := s.code(s.signIn("", name), administration.All, base64.RawURLEncoding.EncodeToString(sum[:]))
+	return made.ID, s.token(url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {administration.LoginClient}, "code": {got.Get("code")},
+		"redirect_uri": {"http://127.0.0.1:4711/callback"}, "code_verifier": {verifier},
+	})
+}
+
+// TestNoTokenOutlivesWhatItStandsOn: between two calls with the same token something is taken
+// away, by whatever way, and the second call knows at once.
+func TestNoTokenOutlivesWhatItStandsOn(t *testing.T) {
+	t.Parallel()
+	s := administered(t)
+	ctx := t.Context()
+	scopes := func(scopes ...string) error {
+		_, _, err := s.registry.Update(ctx, administration.LoginClient, func(c *clients.Client) error { c.Scopes = scopes; return nil }, "", "test")
+		return err
+	}
+	for i, act := range []struct {
+		what string
+		do   func(user string) error
+	}{
+		{"another password", func(user string) error {
+			return s.users.SetPassword(ctx, accounts.User{ID: user}, "a pass phrase that is new", nil, "", "test")
+		}},
+		{"disabled, and enabled again", func(user string) error {
+			return errors.Join(s.users.Disable(ctx, user, nil, "", "test"), s.users.Enable(ctx, user, nil, "", "test"))
+		}},
+		{"deleted, and another one by the same name", func(user string) error {
+			u, err := s.users.ByID(ctx, user)
+			if err == nil {
+				err = s.users.Delete(ctx, user, nil, "", "test")
+			}
+			if err == nil {
+				_, err = s.users.Create(ctx, accounts.User{Username: u.Username, Roles: u.Roles}, goodPassword, "test")
+			}
+			return err
+		}},
+		{"the login session", func(user string) error {
+			for l, err := range s.store.ListSessions(ctx, sessions.Query{UserID: user}, time.Now()) {
+				if err == nil {
+					err = s.store.EndSession(ctx, user, l.ID, audit.Event{At: time.Now()})
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"the client, disabled", func(string) error { return s.registry.Disable(ctx, administration.LoginClient, "", "test") }},
+		{"the client, cut", func(string) error { return s.cuts.Client(ctx, administration.LoginClient, "", "test") }},
+		{"the scopes of the client", func(string) error { return scopes(administration.KeysRead) }},
+		{"everything", func(string) error { return s.cuts.Everything(ctx, "", "test") }},
+	} {
+		// The client is as it was, whatever the former one has done to it.
+		if err := errors.Join(s.registry.Enable(ctx, administration.LoginClient, "", "test"), scopes(administration.All)); err != nil {
+			t.Fatal(err)
+		}
+		user, token := s.administrator(fmt.Sprint("boss", i))
+		if a := s.administer(http.MethodGet, "/clients", token, ""); a.status != http.StatusOK {
+			t.Errorf("%s: before: %d %s", act.what, a.status, a.body)
+		}
+		if err := act.do(user); err != nil {
+			t.Fatalf("%s: %v", act.what, err)
+		}
+		if a := s.administer(http.MethodGet, "/clients", token, ""); a.status != http.StatusUnauthorized && a.status != http.StatusForbidden && a.status != http.StatusTooManyRequests {
+			t.Errorf("%s: afterwards: %d %s", act.what, a.status, a.body)
+		}
 	}
 }
