@@ -76,7 +76,14 @@ func (a applying) clientDrifted(c clients.Client) bool {
 // clientSecret makes a secret live, if it is not. Of two the older one ends: so a file with a
 // new secret can be applied again and again.
 func (a applying) clientSecret(ctx context.Context, c clients.Client, secret string) (changed bool, err error) {
-	if secret == "" || c.HasSecret(secret) {
+	if secret == "" {
+		return false, nil
+	}
+	// Whoever may not change the client must not find out whether it is the right one either.
+	if _, err := a.clients.reach(ctx, a.by, c.ID); err != nil {
+		return false, err
+	}
+	if c.HasSecret(secret) {
 		return false, nil
 	}
 	if len(c.Secrets) == clients.MaxSecrets {

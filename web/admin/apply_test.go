@@ -3,6 +3,7 @@ package admin_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ingam/ingam/authz/administration"
@@ -111,4 +112,25 @@ func TestAFileAppointsNobodyElseByTheSameName(t *testing.T) {
 	h.want(h.operator("PATCH", "/users/"+other, `{"roles": ["ingam:keys:read"]}`, with{"If-Match": "*"}), http.StatusOK, "")
 	h.want(h.apply(file), http.StatusOK, "")
 	h.roles(other, "ingam:admin")
+}
+
+// TestAFileDoesNotTellWhetherASecretIsRight: at the token endpoint guesses are throttled.
+func TestAFileDoesNotTellWhetherASecretIsRight(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const right, wrong = "the-right-secret-of-32-characters", "the-wrong-secret-of-32-characters"
+	client := func(secret string) string {
+		return `{"client_id": "ingam-cli", "name": "C", "token_endpoint_auth_method": "client_secret_basic", "client_secret": "` + secret + `"}`
+	}
+	h.want(h.operator("POST", "/clients", client(right), nil), http.StatusCreated, "")
+	told := func(by *administration.Caller, secret string) string {
+		return h.as(by, "POST", "/apply?dry_run=true", `{"clients": [`+client(secret)+`]}`, nil).text
+	}
+	writer := caller(administration.ClientsWrite)
+	if is, not := told(writer, right), told(writer, wrong); is != not || !strings.Contains(is, "forbidden") {
+		t.Errorf("%s\n%s", is, not)
+	}
+	if is, not := told(caller(administration.All), right), told(caller(administration.All), wrong); is == not {
+		t.Errorf("%s", is)
+	}
 }
