@@ -35,6 +35,12 @@ type adminAPI struct {
 	// settles says that changes are answered when every server must know of them, so that
 	// an operator who is told "disabled" or "revoked" can rely on it everywhere.
 	settles bool
+	// progress tells that an answer takes long.
+	progress *progress
+}
+
+func newAdminAPI(t *terminal, send http.RoundTripper, base string) *adminAPI {
+	return &adminAPI{t: t, send: send, base: base, settles: true, progress: newProgress(t.stderr)}
 }
 
 // withAdmin calls do with the admin API on the configured database.
@@ -97,7 +103,7 @@ func (c *concerns) adminAPI() *adminAPI {
 	parts.Apply = administration.NewApply(c.store, parts.APIs, parts.Clients, parts.Users)
 	parts.Grants, parts.Cuts, parts.Access = c.grants(), c.administeredCuts(), c.access()
 	in.handler = admin.New(parts, "")
-	return &adminAPI{t: c.t, send: in, base: "http://localhost" + admin.Path, settles: true}
+	return newAdminAPI(c.t, in, "http://localhost"+admin.Path)
 }
 
 // inside sends requests to a handler in the same process. That the operator sends them is
@@ -156,6 +162,8 @@ type request struct {
 	// version is the ETag of the record as it was read.
 	version string
 	body    any
+	// prints says that what came before is on the screen, perhaps without an end of the line.
+	prints bool
 }
 
 // problemError is a refusal of the admin API.
@@ -212,6 +220,7 @@ func (a *adminAPI) do(ctx context.Context, r request, into any) (version string,
 	if r.version != "" {
 		req.Header.Set("If-Match", r.version)
 	}
+	defer a.waits(r)()
 	answer, err := a.send.RoundTrip(req)
 	if err != nil {
 		return "", err
@@ -231,6 +240,17 @@ func (a *adminAPI) do(ctx context.Context, r request, into any) (version string,
 		err = json.NewDecoder(answer.Body).Decode(into)
 	}
 	return answer.Header.Get("ETag"), err
+}
+
+// waits tells people that an answer takes long, and returns what ends that.
+func (a *adminAPI) waits(r request) (end func()) {
+	switch {
+	case r.prints && isTerminal(a.t.stdout):
+		return func() {}
+	case r.query.Has("settle"):
+		return a.progress.begin("waiting until every server must know of it")
+	}
+	return a.progress.begin("waiting for the server")
 }
 
 // edit reads a record, has change made from it, and sends that; again, if somebody else
@@ -283,7 +303,7 @@ func records[T any](ctx context.Context, a *adminAPI, path string, query url.Val
 			}
 			query.Set("limit", strconv.Itoa(n))
 			var page admin.Page[T]
-			if _, err := a.do(ctx, request{method: http.MethodGet, path: path, query: query}, &page); err != nil {
+			if _, err := a.do(ctx, request{method: http.MethodGet, path: path, query: query, prints: query.Has("cursor")}, &page); err != nil {
 				var none T
 				yield(none, err)
 				return

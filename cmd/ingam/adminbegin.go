@@ -44,7 +44,9 @@ registers what is missing after an update or with another issuer.`,
 				if err != nil {
 					return named("user "+u.Username, err)
 				}
+				end := newProgress(t.stderr).begin("waiting until every server must know of it")
 				c.settle(cmd.Context())
+				end()
 				if created {
 					fmt.Fprintf(t.stdout, "created user %s (%s)\n", made.Username, made.ID)
 					secret.print(t, password)

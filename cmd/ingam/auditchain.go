@@ -94,8 +94,7 @@ func verifyAudit(cmd *cobra.Command, api *adminAPI, kept chain.Mark) (verifiedJS
 	if kept.Number != 0 {
 		query.Set("head", kept.String())
 	}
-	shown := newProgress(api.t.stderr)
-	defer shown.end()
+	defer api.progress.begin("verifying the audit log")()
 	for {
 		var part admin.Verification
 		if _, err := api.do(cmd.Context(), request{method: http.MethodGet, path: "/audit/verify", query: query}, &part); err != nil {
@@ -107,7 +106,7 @@ func verifyAudit(cmd *cobra.Command, api *adminAPI, kept chain.Mark) (verifiedJS
 			found.Head, found.Unchained = part.Head, part.Unchained
 			return found, nil
 		}
-		shown.count("verified", found.Checked)
+		api.progress.say(fmt.Sprintf("verifying the audit log: %d events so far", found.Checked))
 		query.Set("cursor", part.Next)
 	}
 }
@@ -148,7 +147,7 @@ func auditExport(t *terminal) *cobra.Command {
 			return t.withAdminKeys(cmd, func(api *adminAPI) error {
 				to := bufio.NewWriterSize(t.stdout, 64<<10)
 				query := url.Values{"chain": {"true"}, "after": {strconv.FormatInt(after, 10)}}
-				_, err := api.do(cmd.Context(), request{method: http.MethodGet, path: admin.ExportPath, query: query}, to)
+				_, err := api.do(cmd.Context(), request{method: http.MethodGet, path: admin.ExportPath, query: query, prints: true}, to)
 				var refused *problemError
 				if errors.As(err, &refused) {
 					return err

@@ -56,7 +56,7 @@ func backupCommand(t *terminal) *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
-			if err := store.Backup(cmd.Context(), out); err != nil {
+			if err := t.during("copying the database", func() error { return store.Backup(cmd.Context(), out) }); err != nil {
 				return err
 			}
 			fmt.Fprintf(t.stdout, "backed up %s to %s\n", cfg.Database, out)
@@ -125,9 +125,11 @@ func (r *restoring) fromFile(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	var as string
-	err = storage.Restore(ctx, r.file, cfg.Database.Reveal(), options(cfg, storage.Options{}), func(s *storage.Store) (err error) {
-		as, err = r.goOn(ctx, s, map[string]string{"file": absolute})
-		return err
+	err = r.t.during("copying the database", func() error {
+		return storage.Restore(ctx, r.file, cfg.Database.Reveal(), options(cfg, storage.Options{}), func(s *storage.Store) (err error) {
+			as, err = r.goOn(ctx, s, map[string]string{"file": absolute})
+			return err
+		})
 	})
 	if err != nil {
 		return err

@@ -92,24 +92,6 @@ func TestAMetricIsReadByItsWholeName(t *testing.T) {
 	}
 }
 
-func TestProgressIsSilentWhereNobodyLooks(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	p := newProgress(&out)
-	p.say("token", 0.5)
-	p.end()
-	if out.Len() > 0 {
-		t.Errorf("%q", out.String())
-	}
-	p.to = &out
-	p.say("token", 0.504)
-	p.end()
-	p.end()
-	if want := clearLine + "token, 50 %" + clearLine; out.String() != want {
-		t.Errorf("%q, want %q", out.String(), want)
-	}
-}
-
 func TestTheServerIsStartedWithTheSettingsThatWereGiven(t *testing.T) {
 	t.Parallel()
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)

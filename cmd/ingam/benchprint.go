@@ -2,12 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/ingam/ingam/cmd/ingam/load"
 )
@@ -96,44 +92,4 @@ func known[T any](v *T, format string) string {
 		return "-"
 	}
 	return fmt.Sprintf(format, *v)
-}
-
-// progress tells people at a terminal how far something is, in a line that it rewrites.
-// Elsewhere it says nothing.
-type progress struct {
-	to    io.Writer // nil if it is no terminal
-	shown bool
-}
-
-func newProgress(to io.Writer) *progress {
-	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &progress{to: to}
-	}
-	return &progress{}
-}
-
-// clearLine puts the cursor at the beginning of the line and clears that.
-const clearLine = "\r\x1b[K"
-
-func (p *progress) say(what string, part float64) {
-	if p.to != nil {
-		p.shown = true
-		fmt.Fprintf(p.to, "%s%s, %d %%", clearLine, what, percentOf(part))
-	}
-}
-
-// count is say for what has no end that is known.
-func (p *progress) count(what string, n int) {
-	if p.to != nil {
-		p.shown = true
-		fmt.Fprintf(p.to, "%s%s %d", clearLine, what, n)
-	}
-}
-
-// end removes the line.
-func (p *progress) end() {
-	if p.shown {
-		p.shown = false
-		fmt.Fprint(p.to, clearLine)
-	}
 }

@@ -151,7 +151,7 @@ func (r *benchRecords) make(ctx context.Context, own *benchServer, b *bench) err
 	}
 	for i := range b.o.clients {
 		if i%100 == 0 {
-			b.progress.say("registering clients", float64(i)/float64(b.o.clients))
+			b.progress.part("registering clients", float64(i)/float64(b.o.clients))
 		}
 		if err := r.client(ctx, registry, clients.Client{ID: fmt.Sprint("bench-more-", i), Audiences: []string{usual}}); err != nil {
 			return err
@@ -267,7 +267,7 @@ func refreshTokenIn(body []byte) (string, error) {
 // multiplyGrants makes grants: one as everybody gets it, and copies of that. The server
 // does not run meanwhile, so that it begins with all of them.
 func (r *benchRecords) multiplyGrants(ctx context.Context, own *benchServer, s *benchTarget, b *bench) error {
-	b.progress.say("copying grants", 0)
+	b.progress.part("copying grants", 0)
 	if _, err := r.refreshTokens(ctx, s, 1, apis.OpenID, "read"); err != nil {
 		return err
 	}

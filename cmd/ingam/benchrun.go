@@ -83,7 +83,7 @@ func (b *bench) run(ctx context.Context, s *benchTarget, cases []benchCase, wher
 
 // measure measures a case.
 func (b *bench) measure(ctx context.Context, s *benchTarget, c benchCase, title string) (r benchResult, err error) {
-	b.progress.say(title, 0)
+	b.progress.part(title, 0)
 	plan, rate, err := b.warmUp(ctx, s, c)
 	defer load.Close(plan.Wires)
 	if err != nil {
@@ -101,7 +101,7 @@ func (b *bench) measure(ctx context.Context, s *benchTarget, c benchCase, title 
 		return r, err
 	}
 	plan.CPU, plan.Signers = b.cpu, b.signers
-	plan.Progress = func(part float64) { b.progress.say(title, part) }
+	plan.Progress = func(part float64) { b.progress.part(title, part) }
 	before, err := b.look(ctx)
 	if err != nil {
 		return r, err

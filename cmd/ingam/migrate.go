@@ -22,7 +22,7 @@ func migrateUp(t *terminal) *cobra.Command {
 				return err
 			}
 			defer store.Close()
-			if err := store.Migrate(cmd.Context()); err != nil {
+			if err := t.during("migrating the database", func() error { return store.Migrate(cmd.Context()) }); err != nil {
 				return err
 			}
 			fmt.Fprintf(t.stdout, "the schema of %s is up to date\n", cfg.Database)

@@ -182,7 +182,7 @@ func (r *remote) send(req *http.Request, token *oauth2.Token) (*http.Response, e
 
 // api returns the admin API of the server.
 func (r *remote) api(t *terminal) *adminAPI {
-	return &adminAPI{t: t, send: r, base: r.server + admin.Path, settles: true}
+	return newAdminAPI(t, r, r.server+admin.Path)
 }
 
 // kept returns the token for this server.

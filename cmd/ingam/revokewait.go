@@ -14,6 +14,8 @@ import (
 // the cut.
 func (r *revoking) await(api *adminAPI) error {
 	began := time.Now()
+	end := api.progress.begin("waiting for the verifiers")
+	defer end()
 	var applied admin.Applied
 	for left := r.wait; ; left = r.wait - time.Since(began) {
 		_, err := api.do(r.cmd.Context(), request{method: http.MethodGet, path: "/cuts/applied", query: url.Values{"wait": {left.String()}}}, &applied)
@@ -26,6 +28,7 @@ func (r *revoking) await(api *adminAPI) error {
 		}
 	}
 	took := time.Since(began)
+	end()
 	if len(applied.Applied)+len(applied.Missing) == 0 {
 		fmt.Fprintln(r.t.stdout, "no verifier is listening")
 		return nil
