@@ -66,7 +66,7 @@ const (
 	databaseFile  = "ingam.db"
 	masterKeyFile = "master.key"
 	frontFile     = "front.pem"
-	loginFile     = "config/ingam/login.json"
+	tokensFile    = "config/ingam/login.json"
 )
 
 // newInstallation makes an installation with the commands that an operator uses.
@@ -201,7 +201,7 @@ func (i *installation) makeFront(t *testing.T) {
 
 // copyTo copies what the installation has.
 func (i *installation) copyTo(folder string) error {
-	for _, name := range []string{databaseFile, masterKeyFile, loginFile} {
+	for _, name := range []string{databaseFile, masterKeyFile, tokensFile} {
 		b, err := os.ReadFile(filepath.Join(i.folder, name))
 		to := filepath.Join(folder, name)
 		if err = errors.Join(err, os.MkdirAll(filepath.Dir(to), 0o700)); err != nil {

@@ -76,6 +76,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		help(cmd, of)
 	})
 	strictBuiltins(root)
+	if isCompletion(args) {
+		complete(root)
+	}
 	err := cmp.Or(root.ExecuteContext(ctx), wrong)
 	if err == nil {
 		return done
@@ -101,7 +104,6 @@ func commands(t *terminal) *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE:          subcommand,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	config.Flags(root.PersistentFlags())
 	root.AddCommand(
 		serveCommand(t),
@@ -184,6 +186,7 @@ func strictBuiltins(root *cobra.Command) {
 			}
 		case "completion":
 			c.Args, c.RunE = cobra.ArbitraryArgs, subcommand
+			c.Short = "Print what makes a shell complete commands"
 			for _, shell := range c.Commands() {
 				shell.Args = exactly(0)
 			}

@@ -41,12 +41,12 @@ type remoteEndpoints struct {
 
 // remote returns the server that --server names.
 func (t *terminal) remote(ctx context.Context) (*remote, error) {
-	folder, err := os.UserConfigDir()
+	file, err := loginFile()
 	if err != nil {
 		return nil, err
 	}
 	r := &remote{
-		server: strings.TrimSuffix(t.server, "/"), file: filepath.Join(folder, "ingam", "login.json"), browse: openBrowser,
+		server: strings.TrimSuffix(t.server, "/"), file: file, browse: openBrowser,
 		// A redirect would send a token, or a person, to whoever the server names.
 		http: &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -55,6 +55,12 @@ func (t *terminal) remote(ctx context.Context) (*remote, error) {
 		return nil, fmt.Errorf("--server is the https URL of a server (http only on this machine): tokens are sent there")
 	}
 	return r, r.discover(ctx)
+}
+
+// loginFile returns the file with the tokens for all servers.
+func loginFile() (string, error) {
+	folder, err := os.UserConfigDir()
+	return filepath.Join(folder, "ingam", "login.json"), err
 }
 
 func isLoopback(host string) bool {
