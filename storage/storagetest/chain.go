@@ -458,6 +458,23 @@ var chainTests = []test{
 		Exec(d, d.url, "UPDATE signing_keys SET sealed = NULL WHERE kid = '"+kid+"'")
 		d.equal(d.flaws(c, chain.Mark{})[0].Kind, chain.Forged)
 	}},
+	{"an anchor counts no more when its key was withdrawn", func(d *databaseTest) {
+		c := d.tampered()
+		n, err := c.Purge(d.ctx, noon.Add(15*time.Hour), 100)
+		d.must(err)
+		d.equal(n, 10)
+		d.must(c.rings.Withdraw(d.ctx, d.head(c).KID, keys.Intervention{Actor: "a", Force: true}))
+		d.log(60, 1)
+		d.chainAll(c)
+		kinds := map[string]bool{}
+		for _, f := range d.flaws(c, chain.Mark{}) {
+			kinds[f.Kind] = true
+		}
+		d.equal(kinds, map[string]bool{chain.Forged: true, chain.Missing: true})
+		if _, err := c.Purge(d.ctx, noon.Add(1000*time.Hour), 100); err == nil {
+			d.Fatal("it is purged")
+		}
+	}},
 	{"nothing is purged below a head that is not good", func(d *databaseTest) {
 		c := d.tampered()
 		Exec(d, d.url, "UPDATE audit_heads SET signed = 'e30.e30.e30' WHERE number = 15")
