@@ -895,6 +895,9 @@ type Problem struct {
 	// Errors The members of the request that are wrong
 	Errors *[]Flaw `json:"errors,omitempty"`
 
+	// Existing The address of the record that is there already
+	Existing *string `json:"existing,omitempty"`
+
 	// Status The HTTP status
 	Status int64 `json:"status"`
 
@@ -1028,7 +1031,7 @@ type Target struct {
 	// StatusList With jti, the uri in the token's status, or the number of the list; verifiers that check tokens by themselves need it
 	StatusList *string `json:"status_list,omitempty"`
 
-	// Token This access token, and the grant that it belongs to
+	// Token This access or refresh token, and the grant that it belongs to
 	Token *string `json:"token,omitempty"`
 
 	// User Everything that was issued for this user so far, by user name or id, and all their login sessions
