@@ -137,6 +137,9 @@ func (w way) params(files []string) testscript.Params {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, w.environ(e.WorkDir)...)
 			e.Setenv("GORACE", os.Getenv("GORACE"))
+			// A command hardly does more than start. What it makes then, it keeps: collecting
+			// garbage would take a third of its CPU time.
+			e.Setenv("GOGC", "400")
 			e.Values[begunKey{}] = &begun{environ: slices.Clone(e.Vars), actor: string(operator())}
 			folder := filepath.Dir(w.command)
 			if w.there {
