@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path"
+	"strings"
 
 	"github.com/ingam/ingam/authz/administration"
 	"github.com/ingam/ingam/authz/clients"
@@ -26,6 +28,22 @@ func (a administrators) handler(base string) endpoint {
 		w.Header().Set("Cache-Control", "no-store")
 		api.ServeHTTP(w, r)
 		return nil
+	}
+}
+
+// unmoved has requests for the admin API that have dots or nothing as a part of their path
+// answered there, as others for which there is no operation. Otherwise the mux would send
+// them on to another path; and who follows would do to another record what was meant for one
+// whose id is odd.
+func unmoved(base string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if below, is := strings.CutPrefix(r.URL.EscapedPath(), base+admin.Path+"/"); is && path.Clean("/"+below) != "/"+strings.TrimSuffix(below, "/") {
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawPath = base+admin.Path+"/", ""
+			}
+			next.ServeHTTP(w, r)
+		})
 	}
 }
 

@@ -124,6 +124,33 @@ func TestTheAdminAPIIsForThoseWhoWereGivenItAlone(t *testing.T) {
 	}
 }
 
+// TestAnOddIDLeadsToNoOtherRecord: the library would send a request with dots or nothing in
+// its path on to another path.
+func TestAnOddIDLeadsToNoOtherRecord(t *testing.T) {
+	t.Parallel()
+	s := administered(t)
+	all := s.robot("robot", administration.All)
+	for _, path := range []string{"/clients/robot/secrets/..", "/clients/robot/secrets/.", "/clients/../clients/robot", "/users//disable", "//clients", "/./clients", "/clients//"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			a := s.administer(method, path, all, "{}", "If-Match", "*")
+			if a.status != http.StatusNotFound || a.header.Get("Location") != "" || a.header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s %s: %d %v %s", method, path, a.status, a.header, a.body)
+			}
+		}
+		if a := s.ask(http.MethodGet, admin.Path+path, ""); a.status != http.StatusUnauthorized {
+			t.Errorf("%s without a token: %d", path, a.status)
+		}
+	}
+	for _, path := range []string{"/clients/%2E%2E", "/clients/robot/secrets/%2e"} {
+		if a := s.administer(http.MethodDelete, path, all, "", "If-Match", "*"); a.status != http.StatusNotFound || !strings.Contains(a.body, "no such") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	if a := s.administer(http.MethodGet, "/clients/robot", all, ""); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 var hiddenField = regexp.MustCompile(`type="hidden" name="([a-z_]+)" value="([^"]*)"`)
 
 // code lets the user of a cookie allow a request of `ingam login`, and returns the answer to

@@ -43,6 +43,7 @@ func New(p Parts) (http.Handler, error) {
 		addressed(forwarding{set.TrustedProxies, set.ForwardedHeader}),
 		recovered,
 		secured(protection),
+		unmoved(base),
 		routed(base),
 	), nil
 }
