@@ -89,8 +89,11 @@ func (a *Apply) exportAdministrators(ctx context.Context) (all []DesiredAdminist
 func omit[T any](settings *T, usual T) {
 	is, as := reflect.ValueOf(settings).Elem(), reflect.ValueOf(usual)
 	for i := range is.NumField() {
-		if isEmpty(is.Field(i)) && isEmpty(as.Field(i)) || reflect.DeepEqual(is.Field(i).Interface(), as.Field(i).Interface()) {
-			is.Field(i).SetZero()
+		switch f := is.Field(i); {
+		case isEmpty(f) && isEmpty(as.Field(i)) || reflect.DeepEqual(f.Interface(), as.Field(i).Interface()):
+			f.SetZero()
+		case isEmpty(f) && f.Elem().Kind() == reflect.Slice:
+			f.Elem().Set(reflect.MakeSlice(f.Elem().Type(), 0, 0)) // nil would be null, which is no list
 		}
 	}
 }

@@ -20,9 +20,9 @@ func (c *Client) MayListen() bool {
 }
 
 // introspectAudiences makes a new client that can ask for no token the credentials of its
-// audiences, if it does not say which: what else would they be for?
+// audiences, if it does not say which (or none): what else would they be for?
 func (c *Client) introspectAudiences() {
-	if len(c.Grants) == 0 && len(c.Introspects) == 0 && c.Auth != None {
+	if len(c.Grants) == 0 && c.Introspects == nil && c.Auth != None {
 		c.Introspects = c.Audiences
 	}
 }

@@ -134,3 +134,29 @@ func TestAFileDoesNotTellWhetherASecretIsRight(t *testing.T) {
 		t.Errorf("%s", is)
 	}
 }
+
+// TestAnExportThatIsAppliedChangesNothing, even where a client has none of what it would have
+// otherwise.
+func TestAnExportThatIsAppliedChangesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.want(h.operator("POST", "/apis", newOrders, nil), http.StatusCreated, "")
+	h.want(h.operator("POST", "/clients", `{"client_id": "orders", "name": "Orders", "token_endpoint_auth_method": "client_secret_basic", "audiences": ["https://orders.example/v1"]}`, nil), http.StatusCreated, "")
+	h.want(h.operator("PATCH", "/clients/orders", `{"introspects": []}`, with{"If-Match": "*"}), http.StatusOK, "")
+	all := h.operator("GET", "/export", "", nil)
+	h.want(all, http.StatusOK, "")
+	if !strings.Contains(all.text, `"introspects":[]`) || strings.Contains(all.text, "null") {
+		t.Errorf("%s", all.text)
+	}
+	again := h.apply(all.text)
+	h.want(again, http.StatusOK, "")
+	if steps, _ := again.body["steps"].([]any); len(steps) != 0 {
+		t.Errorf("%s", again.text)
+	}
+	// The same in an installation that has no clients yet.
+	h.want(h.operator("DELETE", "/clients/orders", "", with{"If-Match": "*"}), http.StatusNoContent, "")
+	h.want(h.apply(all.text), http.StatusOK, "")
+	if as := h.operator("GET", "/export", "", nil); as.text != all.text {
+		t.Errorf("%s instead of %s", as.text, all.text)
+	}
+}
