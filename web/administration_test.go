@@ -365,3 +365,49 @@ func TestNoTokenOutlivesWhatItStandsOn(t *testing.T) {
 		}
 	}
 }
+
+// TestACursorIsGoodForItsCallerAndItsQueryAlone: a cursor that somebody else got, of another
+// list, that was changed, or that is too old begins no page.
+func TestACursorIsGoodForItsCallerAndItsQueryAlone(t *testing.T) {
+	t.Parallel()
+	s := administered(t)
+	one, other := s.robot("one", administration.All), s.robot("other", administration.All)
+	page := func(path, token, cursor string) answer {
+		t.Helper()
+		return s.administer(http.MethodGet, path+"?"+url.Values{"limit": {"1"}, "cursor": {cursor}}.Encode(), token, "")
+	}
+	next := func(path string) string {
+		t.Helper()
+		var got struct {
+			Next string `json:"next_cursor"`
+		}
+		a := page(path, one, "")
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Next == "" {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return got.Next
+	}
+	s.catalog.Create(t.Context(), apis.API{Audience: "https://notes.test", Name: "Notes", Scopes: []string{"read"}}, "", "test")
+	cursor, ofAPIs := next("/clients"), next("/apis")
+	if a := page("/clients", one, cursor); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	refused := func(what, token, cursor string) {
+		t.Helper()
+		if a := page("/clients", token, cursor); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, ":problem:cursor") {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+	refused("another caller's", other, cursor)
+	refused("that of another list", one, ofAPIs)
+	refused("half of one", one, cursor[:len(cursor)/2])
+	for i := range len(cursor) {
+		changed := []byte(cursor)
+		if changed[i]++; changed[i] == cursor[i] {
+			t.Fatal("it is the same")
+		}
+		refused(fmt.Sprintf("one with another byte %d", i), one, string(changed))
+	}
+	s.later = time.Hour + time.Minute
+	refused("an old one", one, cursor)
+}

@@ -57,6 +57,8 @@ type server struct {
 	registry *clients.Registry
 	catalog  *catalog.Catalog
 	cuts     *revocation.Cuts
+	// later is how much later than it is the admin API reads a cursor.
+	later time.Duration
 }
 
 // logged is a log that several goroutines can write to.
@@ -223,7 +225,7 @@ func newServer(t testing.TB, issuer string, change ...func(*Settings)) *server {
 	}
 	rules.Users = s.users
 	p.Administration = admin.Parts{
-		Version: "test", Cursors: masterkey.NewNotes(master, "cursor", time.Hour, time.Now),
+		Version: "test", Cursors: masterkey.NewNotes(master, "cursor", time.Hour, func() time.Time { return time.Now().Add(s.later) }),
 		APIs: administration.NewAPIs(s.catalog, s.registry, cuts), Clients: administration.NewClients(s.registry, s.catalog, cuts, issuer),
 	}
 	p.Administrators = authz.NewAdministrators(issuer+admin.Path, tokens, s.registry, rules, s.users, cuts)

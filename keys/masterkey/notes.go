@@ -39,7 +39,7 @@ func (n *Notes) Seal(note, about []byte) (string, error) {
 // another about, or is too old. A note that an older key sealed opens for as long as the
 // master key file holds that key too.
 func (n *Notes) Open(text string, about []byte) (note []byte, ok bool) {
-	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, false
 	}

@@ -36,7 +36,7 @@ type Verification struct {
 	Checked   int         `json:"checked" doc:"How many events were checked in this part"`
 	Flaws     []AuditFlaw `json:"flaws" doc:"What is wrong"`
 	Next      string      `json:"next_cursor,omitempty" doc:"The cursor of the next part; absent on the last one"`
-	Head      *AuditHead  `json:"head,omitempty" doc:"On the last part: the last head"`
+	Head      *AuditHead  `json:"head,omitempty"`
 	Unchained int64       `json:"unchained,omitempty" doc:"On the last part: how many events are not chained yet, and thus not protected"`
 }
 

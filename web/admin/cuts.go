@@ -10,13 +10,15 @@ import (
 
 // Cut is a cut that was made, or that would be.
 type Cut struct {
-	Kind      string   `json:"kind" enum:"grant,session,user,client,token,everything" doc:"What was cut; of a token that was issued under a grant it is the grant"`
-	Subject   string   `json:"subject,omitempty" doc:"The id of what was cut; of a token its jti"`
-	Username  string   `json:"username,omitempty"`
-	ClientID  string   `json:"client_id,omitempty" doc:"The client of a token, where it is known"`
-	ExpiresAt *string  `json:"expires_at,omitempty" format:"date-time" doc:"When a token that was presented would have expired"`
-	WouldEnd  *Ends    `json:"would_end,omitempty" doc:"What a dry run has counted"`
-	Verifiers *Applied `json:"verifiers,omitempty" doc:"Who has applied it, if that was waited for"`
+	Kind      string  `json:"kind" enum:"grant,session,user,client,token,everything" doc:"What was cut; of a token that was issued under a grant it is the grant"`
+	Subject   string  `json:"subject,omitempty" doc:"The id of what was cut; of a token its jti"`
+	Username  string  `json:"username,omitempty"`
+	ClientID  string  `json:"client_id,omitempty" doc:"The client of a token, where it is known"`
+	ExpiresAt *string `json:"expires_at,omitempty" format:"date-time" doc:"When a token that was presented would have expired"`
+	// What a dry run has counted, and who has applied the cut, if that was waited for. They
+	// have no doc: OpenAPI 3.0 lets nothing stand beside a reference.
+	WouldEnd  *Ends    `json:"would_end,omitempty"`
+	Verifiers *Applied `json:"verifiers,omitempty"`
 	Warnings  []string `json:"warnings,omitempty" doc:"What to mind about the cut"`
 }
 

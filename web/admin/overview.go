@@ -16,8 +16,8 @@ type Overview struct {
 	Clients  Count  `json:"clients"`
 	APIs     Count  `json:"apis"`
 	Users    Count  `json:"users"`
-	Sessions Count  `json:"live_sessions" doc:"The login sessions that stand"`
-	Grants   Count  `json:"live_grants" doc:"The grants that stand"`
+	Sessions Count  `json:"live_sessions"`
+	Grants   Count  `json:"live_grants"`
 	Day      Lately `json:"last_24_hours"`
 	Week     Lately `json:"last_7_days"`
 	Rings    []Ring `json:"rings"`

@@ -94,9 +94,9 @@ func TestAGeneratedClientDrivesEveryOperation(t *testing.T) {
 		d.audit()
 		d.files()
 		d.deletions()
-		for path, item := range d.answers.paths.FromOldest() {
-			for method, op := range item.GetOperations().FromOldest() {
-				if !slices.ContainsFunc(d.answers.statuses[op.OperationId], func(status int) bool { return status < 300 }) {
+		for path, item := range d.answers.Paths.Map() {
+			for method, op := range item.Operations() {
+				if !slices.ContainsFunc(d.answers.statuses[op.OperationID], func(status int) bool { return status < 300 }) {
 					t.Errorf("nothing has called %s %s with success", method, path)
 				}
 			}
