@@ -7,16 +7,20 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ingam/ingam/authz/audit/chain"
 	"github.com/ingam/ingam/authz/changes"
 	"github.com/ingam/ingam/keys"
 )
 
 // Keys is the administration of the key rings.
-type Keys struct{ rings *keys.Keyring }
+type Keys struct {
+	rings *keys.Keyring
+	log   *chain.Chain
+}
 
-// NewKeys returns the administration of the key rings. Those without a master key can only
-// be listed.
-func NewKeys(rings *keys.Keyring) *Keys { return &Keys{rings} }
+// NewKeys returns the administration of the key rings, one of which signs log. Those without
+// a master key can only be listed.
+func NewKeys(rings *keys.Keyring, log *chain.Chain) *Keys { return &Keys{rings, log} }
 
 // List returns all keys as they are stored now, by ring and in the order in which they
 // sign.
@@ -46,7 +50,15 @@ func (a *Keys) Withdraw(ctx context.Context, by Caller, kid string, force bool, 
 	if err != nil {
 		return keys.Status{}, 0, err
 	}
-	if err := rings.Withdraw(ctx, kid, keys.Intervention{Force: force, Actor: string(by.Actor), Reason: reason}); err != nil {
+	withdraw := func() error {
+		return rings.Withdraw(ctx, kid, keys.Intervention{Force: force, Actor: string(by.Actor), Reason: reason})
+	}
+	if changes.IsDryRun(ctx) {
+		err = withdraw()
+	} else {
+		err = a.log.Withdrawing(ctx, withdraw)
+	}
+	if err != nil {
 		return keys.Status{}, 0, err
 	}
 	list := rings.List()

@@ -88,17 +88,18 @@ func administered(t *terminal, g *cobra.Command) *cobra.Command {
 func (c *concerns) adminAPI() *adminAPI {
 	in := &inside{by: administration.Operator(c.actor)}
 	issuer := c.cfg.Issuer.String()
+	log := chain.New(c.store, c.rings, c.t.now)
 	parts := admin.Parts{
 		Issuer: issuer, Version: thisBuild().version, Settle: c.settle, Failed: in.failed, Now: c.t.now, Cursors: ownCursors{},
 		AccessTTL: c.cfg.Tokens.AccessTTL.Std(),
 		APIs:      administration.NewAPIs(c.apis, c.clients, c.cuts),
 		Clients:   administration.NewClients(c.clients, c.apis, c.cuts, issuer),
-		Keys:      administration.NewKeys(c.rings),
-		Audit:     administration.NewAudit(c.store, c.users, c.clients, chain.New(c.store, c.rings, c.t.now)),
+		Keys:      administration.NewKeys(c.rings, log),
+		Audit:     administration.NewAudit(c.store, c.users, c.clients, log),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(c.cfg, c.apis.Own())),
 		Sessions:  c.sessions(),
 		LinkOf:    func(token string) string { return web.LinkOf(issuer, token) },
-		Overviews: administration.NewOverviews(c.store, administration.NewKeys(c.rings), c.t.now),
+		Overviews: administration.NewOverviews(c.store, administration.NewKeys(c.rings, log), c.t.now),
 	}
 	parts.Apply = administration.NewApply(c.store, parts.APIs, parts.Clients, parts.Users)
 	parts.Grants, parts.Cuts, parts.Access = c.grants(), c.administeredCuts(), c.access()

@@ -182,9 +182,9 @@ func (s *server) administration(c shared) admin.Parts {
 		Settle: s.settle, Cursors: masterkey.NewNotes(s.master, "admin API cursor", cursorLife, s.now),
 		APIs:      administration.NewAPIs(s.catalog, s.registry, c.cuts),
 		Clients:   administration.NewClients(s.registry, s.catalog, c.cuts, s.cfg.Issuer.String()),
-		Keys:      administration.NewKeys(s.ring),
+		Keys:      administration.NewKeys(s.ring, s.chain),
 		Audit:     administration.NewAudit(s.store, c.users, s.registry, s.chain),
-		Overviews: administration.NewOverviews(s.store, administration.NewKeys(s.ring), s.now),
+		Overviews: administration.NewOverviews(s.store, administration.NewKeys(s.ring, s.chain), s.now),
 		Users:     administration.NewUsers(c.users, c.cuts, idTokens(s.cfg, s.catalog.Own())), Sessions: c.sessions,
 	}
 	search := grants.NewSearch(s.store, c.users, s.registry, c.cuts, s.now)

@@ -475,6 +475,30 @@ var chainTests = []test{
 			d.Fatal("it is purged")
 		}
 	}},
+	{"an anchor is signed anew when its key is withdrawn", func(d *databaseTest) {
+		c := d.tampered()
+		n, err := c.Purge(d.ctx, noon.Add(15*time.Hour), 100)
+		d.must(err)
+		d.equal(n, 10)
+		kid := d.head(c).KID
+		d.must(c.Withdrawing(d.ctx, func() error {
+			return c.rings.Withdraw(d.ctx, kid, keys.Intervention{Actor: "a", Force: true})
+		}))
+		d.log(60, 1)
+		d.chainAll(c)
+		d.sound(c, chain.Mark{})
+		d.equal(d.head(c).KID != kid, true)
+		// One of another key, or none, stays as it is.
+		other := d.head(c).KID
+		refused := errors.New("refused")
+		if err := c.Withdrawing(d.ctx, func() error { return refused }); !errors.Is(err, refused) {
+			d.Fatal(err)
+		}
+		d.equal(Count(d, d.url, "SELECT COUNT(*) FROM audit_heads WHERE anchor AND kid = '"+other+"'"), 1)
+		if _, err := c.Purge(d.ctx, noon.Add(1000*time.Hour), 100); err != nil {
+			d.Fatal(err)
+		}
+	}},
 	{"nothing is purged below a head that is not good", func(d *databaseTest) {
 		c := d.tampered()
 		Exec(d, d.url, "UPDATE audit_heads SET signed = 'e30.e30.e30' WHERE number = 15")

@@ -71,6 +71,7 @@ func newHouse(t testing.TB) *house {
 	cuts := revocation.NewCuts(store, time.Now)
 	users := accounts.NewUsers(store, hasher, time.Now)
 	rings := newRings(t, store)
+	log := chain.New(store, rings, time.Now)
 	search := grants.NewSearch(store, users, registry, cuts, time.Now)
 	signedIn := sessions.New(store, time.Hour, 3*time.Hour, time.Now)
 	ofAPIs, ofClients := administration.NewAPIs(c, registry, cuts), administration.NewClients(registry, c, cuts, issuer)
@@ -81,11 +82,11 @@ func newHouse(t testing.TB) *house {
 		Cursors:   openCursors{},
 		AccessTTL: 15 * time.Minute, APIs: ofAPIs, Clients: ofClients, Users: ofUsers,
 		Apply:     administration.NewApply(store, ofAPIs, ofClients, ofUsers),
-		Keys:      administration.NewKeys(rings),
-		Audit:     administration.NewAudit(store, users, registry, chain.New(store, rings, time.Now)),
+		Keys:      administration.NewKeys(rings, log),
+		Audit:     administration.NewAudit(store, users, registry, log),
 		LinkOf:    func(token string) string { return "link of " + token },
 		Sessions:  signedIn,
-		Overviews: administration.NewOverviews(store, administration.NewKeys(rings), time.Now),
+		Overviews: administration.NewOverviews(store, administration.NewKeys(rings, log), time.Now),
 		Grants:    search,
 		Access: authz.NewAccess(authz.NewConnected(registry, &grants.Rules{APIs: c, Issuer: issuer, AccessTTL: time.Minute, Now: time.Now}, consents.New(store, time.Now), store, time.Now),
 			users, registry, store),

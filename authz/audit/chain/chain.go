@@ -210,6 +210,31 @@ func (c *Chain) Purge(ctx context.Context, before time.Time, batch int) (int, er
 	return left + n, err
 }
 
+// Withdrawing calls withdraw, which withdraws a key. If that key has signed the anchor, the
+// next one signs it anew: otherwise nothing could say any more that what is before it was
+// purged, and was not removed. Whoever withdraws a key decides that the anchor of this moment
+// is right.
+func (c *Chain) Withdrawing(ctx context.Context, withdraw func() error) error {
+	if err := c.reload(ctx); err != nil {
+		return err
+	}
+	good, err := c.anchor(ctx)
+	if err != nil {
+		return err
+	}
+	if err := withdraw(); err != nil || good.Number == 0 {
+		return err
+	}
+	if is, err := c.anchor(ctx); err != nil || is == good {
+		return err
+	}
+	h, err := c.sign(ctx, Head{Number: good.Number, Digest: good.Digest, At: c.now(), Anchor: true})
+	if err != nil {
+		return err
+	}
+	return c.store.SetAnchor(ctx, h)
+}
+
 // anchor returns the last anchor that is good; zero if there is none.
 func (c *Chain) anchor(ctx context.Context) (Mark, error) {
 	anchors, err := c.store.Anchors(ctx)

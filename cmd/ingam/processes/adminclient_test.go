@@ -279,11 +279,12 @@ func (d *drive) cuts() {
 func (d *drive) keys() {
 	before := take(d.c.ListKeysWithResponse(d.ctx, nil)).as(d, http.StatusOK).JSON200.Items
 	signs := slices.IndexFunc(before, func(k adminclient.Key) bool { return k.Ring == "refresh" && k.State == adminclient.KeyStateActive })
-	take(d.c.RotateKeysWithResponse(d.ctx, &adminclient.RotateKeysParams{Ring: adminclient.Refresh, Now: new(true)})).as(d, http.StatusConflict)
 	next := take(d.c.RotateKeysWithResponse(d.ctx, &adminclient.RotateKeysParams{Ring: adminclient.Refresh, Now: new(true), Force: new(true)})).as(d, http.StatusOK)
 	if next.JSON200.Kid == before[signs].Kid {
 		d.Errorf("%s", next.Body)
 	}
+	// The one after it was published a moment ago.
+	take(d.c.RotateKeysWithResponse(d.ctx, &adminclient.RotateKeysParams{Ring: adminclient.Refresh, Now: new(true)})).as(d, http.StatusConflict)
 	withdrawn := take(d.c.WithdrawKeyWithResponse(d.ctx, before[signs].Kid, &adminclient.WithdrawKeyParams{Force: new(true)})).as(d, http.StatusOK)
 	if withdrawn.JSON200.State != adminclient.WithdrawnKeyStateWithdrawn || withdrawn.JSON200.WithdrawnAt.IsNull() {
 		d.Errorf("%s", withdrawn.Body)

@@ -24,9 +24,9 @@ func TestNothingThatIsSentToTheAdministrationIsAFault(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, on *deployment) {
 		on.oneAtATime()
 		h := newHostile(t, on)
-		atOnce := 15
+		atOnce := 8
 		if !strings.HasPrefix(on.database, "sqlite:") {
-			atOnce = 4
+			atOnce = 2
 		}
 		checks := 0
 		rapid.Check(t, func(rt *rapid.T) {
