@@ -176,7 +176,9 @@ func (h *host) soon(what string, is func() error) {
 // continues without it.
 func (h *host) galera() (urls [2]string) {
 	h.Helper()
-	h.run("mariadb-install-db", "--no-defaults", "--datadir="+h.path("one"), "--auth-root-authentication-method=normal", "--skip-test-db")
+	// A server removes the temporary files of others when it starts.
+	h.run("mkdir", h.path("one.tmp"), h.path("two.tmp"))
+	h.run("env", "TMPDIR="+h.path("one.tmp"), "mariadb-install-db", "--no-defaults", "--datadir="+h.path("one"), "--auth-root-authentication-method=normal", "--skip-test-db")
 	start := h.write("init.sql", "ALTER USER root@localhost IDENTIFIED BY '"+h.password+"';\nCREATE DATABASE ingam;\n")
 	provider, _ := filepath.Glob("/usr/lib*/galera*/libgalera_smm.so")
 	if len(provider) == 0 {
@@ -194,7 +196,7 @@ func (h *host) galera() (urls [2]string) {
 		}
 		h.serve("mysql", "root:"+h.password+"@tcp(127.0.0.1:"+port+")/ingam", "mariadbd", append([]string{
 			"--no-defaults", "--datadir=" + h.path(name), "--port=" + port, "--bind-address=127.0.0.1",
-			"--socket=" + h.path(name+".sock"), "--pid-file=" + h.path(name+".pid"),
+			"--socket=" + h.path(name+".sock"), "--pid-file=" + h.path(name+".pid"), "--tmpdir=" + h.path(name+".tmp"),
 			"--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--innodb-flush-log-at-trx-commit=0",
 			"--wsrep-on=ON", "--wsrep-provider=" + provider[0], "--wsrep-node-address=127.0.0.1", "--wsrep-sst-method=rsync",
 			"--wsrep-cluster-address=" + address,
